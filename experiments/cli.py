@@ -1,0 +1,85 @@
+"""How every entry point starts: Hydra composes, and a user's mistake ends in one line and exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.schema import ROOTS
+from fmtbench.errors import FmtbenchError, UserError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
+    """Run `job` on the config composed from `conf/<config_name>.yaml` and the command line."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own report
+    store = ConfigStore.instance()
+    for name, schema in ROOTS.items():
+        store.store(name=f"{name}_schema", node=schema)
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_guarded(job))()
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(explain(error), 2)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}", 2)
+
+
+def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """Inside Hydra, which would otherwise print a line of its own before ours."""
+
+    def guarded(config: DictConfig) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        for chatty in ("httpx", "transformers", "outlines", "datasets", "filelock"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        try:
+            job(config)
+        except (FmtbenchError, OmegaConfBaseException) as error:
+            _fail(explain(error), 2 if isinstance(error, UserError | OmegaConfBaseException) else 1)
+        except KeyboardInterrupt:
+            _fail("interrupted; what was generated is kept: run the same command to go on", 130)
+
+    return guarded
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def explain(error: Exception) -> str:
+    """One line: what was got, what is allowed, what to do."""
+    text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
+    if missing := re.search(r"Could not find '([\w/]+?)/([^'/]+)'", text):
+        group, option = missing.groups()
+        options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        return f"{group}={option} is no option of conf/{group}: {_nearest(option, options)}allowed are {', '.join(options)}"
+    if unknown := re.search(r"Key '([^']+)' (?:is )?not in (?:'(\w+)'|struct)", text):
+        return _unknown_key(unknown[1], text)
+    if group := re.search(r"Could not override '([\w/.]+)'\.? No match in the defaults list", text):
+        return _unknown_key(group[1], text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[:3])
+
+
+def _unknown_key(key: str, text: str) -> str:
+    full = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    shown = full[1] if full else key
+    known = sorted({field for schema in ROOTS.values() for field in schema.__dataclass_fields__} | {path.name for path in CONF.iterdir() if path.is_dir()})
+    return f"{shown} is no key of this config: {_nearest(key, known)}see all keys with --cfg job"
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}? " if close else ""

@@ -1,0 +1,40 @@
+"""Show the accuracy table of a results folder: in the terminal, as Markdown and as CSV beside the results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from fmtbench.analysis.frame import load_rows
+from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+
+LEGEND = "Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).\nstrict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds the right answer."
+
+
+def report(folder: Path) -> None:
+    table = accuracy_table(load_rows(folder))
+    shown = readable(table)
+    table.to_csv(folder / "accuracy.csv", index=False, float_format="%.6f")
+    (folder / "accuracy.md").write_text(f"{to_markdown(shown)}\n{LEGEND}\n", encoding="utf-8")
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(_terminal_table(shown))
+    console.print(LEGEND, style="dim", highlight=False)
+    console.print(f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}", soft_wrap=True, highlight=False)
+
+
+def _terminal_table(shown: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in shown.columns:
+        left = name in ("backbone", "task", "condition", "failures")
+        table.add_column(name, justify="left" if left else "right", no_wrap=name != "failures")
+    previous = None
+    for line in shown.itertuples(index=False):
+        if previous not in (None, line.task):
+            table.add_section()
+        table.add_row(*map(str, line))
+        previous = line.task
+    return table

@@ -1,0 +1,33 @@
+"""Score somebody else's transcripts with the same readers and answer kinds as our own.
+
+    python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|text format=text|json output=DIR
+
+FILE holds JSON lines with `text` and `gold`, optionally `id`, `choices` and `finish_reason`; DIR gets `rows.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments.cli import start
+
+
+def main(config: DictConfig) -> None:
+    from fmtbench.rescore import load_transcripts, rescore
+    from fmtbench.store import writable, write_rows
+
+    path = Path(config.transcripts)
+    rows = rescore(load_transcripts(path, config.answer), config.answer, config.format, experiment=path.stem)
+    output = writable(Path(config.output))
+    write_rows(output / "rows.parquet", rows)
+    strict, latent = sum(row.correct for row in rows), sum(row.latent_correct for row in rows)
+    statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in rows).most_common())
+    print(f"{len(rows)} transcripts: strict {strict / len(rows):.4f}, latent {latent / len(rows):.4f} ({statuses})")
+    print(f"Rows: {output / 'rows.parquet'}")
+
+
+if __name__ == "__main__":
+    start("rescore", main)

@@ -1,0 +1,108 @@
+"""Ask a backbone the same items under every condition, and print what each format cost.
+
+    python -m experiments.run                                            the quickstart: a real model, a few minutes on a laptop
+    python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
+    python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
+    python -m experiments.run backend=scripted                           try a config without a model
+
+The same command lands in the same folder, so to resume is to run it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.build import build, build_group
+from experiments.cli import start
+from experiments.progress import progress
+from experiments.report import report
+from fmtbench.errors import UserError
+from fmtbench.types import Sampling
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    from fmtbench.pipeline import run
+
+    job = make_job(config)
+    logger.info("%s: %d cells on %s, %s", config.name, len(job.cells), config.backbone.name, type(job.backend).__name__)
+    rows = run(job, watch=progress)
+    log_cells(rows)
+    report(Path(config.results) / config.name)
+
+
+def make_job(config: DictConfig) -> Any:
+    """The job that a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
+    from fmtbench.pipeline import Cell, Job
+
+    check(config)
+    cells = [
+        Cell(
+            experiment=config.name,
+            backbone=config.backbone.name,
+            task=task,
+            condition=condition,
+            prompt=prompt,
+            seed=config.seed,
+            config=cell_config(config, task, condition, prompt),
+        )
+        for task in config.task
+        for condition in config.condition
+        for prompt in config.prompt
+    ]
+    return Job(
+        cells=cells,
+        tasks=build_group(config.task),
+        conditions=build_group(config.condition),
+        prompts=build_group(config.prompt),
+        backbone=build(config.backbone, "backbone"),
+        backend=build(config.backend, "backend"),
+        sampling=Sampling(**config.sampling),
+        results=Path(config.results),
+        limit=config.limit,
+    )
+
+
+def check(config: DictConfig) -> None:
+    """What Hydra's types cannot say."""
+    if config.limit is not None and config.limit < 1:
+        raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
+    sampling = config.sampling
+    for name, bad in (
+        ("samples", sampling.samples < 1),
+        ("max_tokens", sampling.max_tokens < 1),
+        ("temperature", sampling.temperature < 0),
+        ("top_p", not 0 < sampling.top_p <= 1),
+    ):
+        if bad:
+            raise UserError(f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1")
+    for group in ("task", "condition", "prompt"):
+        if not config[group]:
+            raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")
+
+
+def cell_config(config: DictConfig, task: str, condition: str, prompt: str) -> str:
+    """The resolved config of one cell as YAML: enough to score it again."""
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    resolved |= {"task": {task: resolved["task"][task]}, "condition": {condition: resolved["condition"][condition]}}
+    return OmegaConf.to_yaml(OmegaConf.create(resolved | {"prompt": {prompt: resolved["prompt"][prompt]}}))
+
+
+def log_cells(rows: list[Any]) -> None:
+    """One line a cell."""
+    cells: dict[tuple[str, ...], list[Any]] = {}
+    for row in rows:
+        cells.setdefault((row.task, row.condition, row.prompt), []).append(row)
+    for cell, group in cells.items():
+        statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in group).most_common())
+        logger.info("%s: %d of %d right (%s)", "/".join(cell), sum(row.correct for row in group), len(group), statuses)
+
+
+if __name__ == "__main__":
+    start("run", main)

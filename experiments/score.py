@@ -1,0 +1,48 @@
+"""Read and score stored generations again, without a model: after a change of a reader or an answer kind.
+
+    python -m experiments.score results/quickstart
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from experiments.build import build_group
+from experiments.report import report
+from fmtbench.errors import FmtbenchError
+from fmtbench.pipeline import Cell, score
+from fmtbench.store import RunFolder, find_folders
+
+
+def main(root: Path) -> None:
+    for folder in find_folders(root):
+        score_folder(folder)
+    report(root)
+
+
+def score_folder(folder: RunFolder) -> None:
+    """Rebuild the rows of one cell from its config, its requests and its journal."""
+    text = (folder.path / "config.yaml").read_text(encoding="utf-8")
+    config = OmegaConf.create(text)
+    tasks, conditions = build_group(config.task), build_group(config.condition)
+    (task,), (condition,), (prompt,) = tasks, conditions, config.prompt
+    cell = Cell(
+        experiment=config.name, backbone=config.backbone.name, task=task, condition=condition, prompt=prompt, seed=config.seed, config=text
+    )
+    with folder:
+        rows = score(folder, cell, tasks[task], conditions[condition])
+    print(f"{folder.path}: {sum(row.correct for row in rows)} of {len(rows)} right")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="an experiment's results folder, or any folder above run folders")
+    try:
+        main(parser.parse_args().results)
+    except FmtbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

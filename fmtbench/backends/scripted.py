@@ -1,0 +1,63 @@
+"""A backend whose replies are a function of the request: for tests, and for trying a config without a model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fmtbench.backbone import Backbone
+from fmtbench.backends.base import Backend
+from fmtbench.types import Constraint, Generation, Request
+
+REPLY_TEXT = "I cannot know. The answer is 42."
+
+
+def example_reply(request: Request) -> str:
+    """The smallest reply that keeps the request's constraint."""
+    constraint = request.constraint
+    if constraint is None or constraint.kind != "json_schema":
+        return REPLY_TEXT
+    return json.dumps({name: _smallest(field) for name, field in json.loads(constraint.source)["properties"].items()})
+
+
+def _smallest(field: dict[str, Any]) -> Any:
+    if "const" in field:
+        return field["const"]
+    return field["enum"][0] if "enum" in field else {"string": "...", "number": 0}[field["type"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scripted(Backend):
+    """Raise in `reply` on what the script does not expect; words count as tokens."""
+
+    reply: Callable[[Request], str] = example_reply
+
+    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+        return "scripted"
+
+    def open(self, backbone: Backbone) -> None:
+        pass
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
+        for request in requests:
+            text = self.reply(request)
+            words = [match.end() for match in re.finditer(r"\S+", text)]
+            ends = words[: request.max_tokens]
+            yield Generation(
+                key=request.key,
+                text=text if ends == words else text[: ends[-1]],
+                token_ids=tuple(range(len(ends))),
+                token_ends=tuple(ends),
+                finish_reason="stop" if ends == words else "length",
+                prompt_tokens=sum(len(message.content.split()) for message in request.messages),
+                decoder="scripted" if request.constraint else "none",
+            )
+
+    def facts(self) -> dict[str, Any]:
+        return {"engine": "scripted"}
+
+    def close(self) -> None:
+        pass

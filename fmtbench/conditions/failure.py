@@ -1,0 +1,41 @@
+"""Why a reply broke its contract, where the contract's reader alone cannot say: cut off, in a loop, refused."""
+
+from __future__ import annotations
+
+import re
+
+from fmtbench.types import Extraction, Generation, Status
+
+TAIL = 400
+LONGEST_PERIOD = 80
+REFUSAL = re.compile(
+    r"^\W*(?:I['’]?m (?:very |so )?sorry|Sorry|I apologi[sz]e|I (?:can(?:no|['’])?t|am unable to|am not able to|won['’]t)|"
+    r"As an AI\b.{0,80}(?:can(?:no|['’])?t|unable))",
+    re.I | re.S,
+)
+
+
+def name_failure(extraction: Extraction, generation: Generation) -> Status:
+    """The status of a generation, given what its contract's reader found."""
+    if generation.finish_reason == "error":
+        return "engine_error"
+    if generation.finish_reason == "length" and not _closed(extraction, generation):
+        return "loop" if in_loop(generation.text) else "truncated"
+    if extraction.status in ("invalid_format", "no_answer") and REFUSAL.match(generation.text):
+        return "refused"
+    return extraction.status
+
+
+def _closed(extraction: Extraction, generation: Generation) -> bool:
+    """The answer was complete before the token limit: more text follows it."""
+    return extraction.span is not None and extraction.span[1] < len(generation.text.rstrip())
+
+
+def in_loop(text: str) -> bool:
+    """Whether the text ends in one phrase (or white space) said over and over, at least five times."""
+    tail = text[-TAIL:]
+    for period in range(1, min(LONGEST_PERIOD, len(tail) // 5) + 1):
+        run = max(5 * period, 12)
+        if len(tail) >= run + period and tail[-run:] == tail[-run - period : -period]:
+            return True
+    return False

@@ -1,0 +1,43 @@
+"""One regular expression for every constraint, so that every decoder masks the same language.
+
+Outlines builds the regex from the JSON schema. Its whitespace rule is fixed here to at most one space between
+tokens: with unbounded whitespace small models loop, and a rule that differs by decoder would be a hidden treatment.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.metadata import version
+
+from outlines_core.json_schema import build_regex_from_schema
+
+from fmtbench.errors import DecoderError
+from fmtbench.types import Constraint
+
+WHITESPACE = r"[ ]?"
+ANYTHING = Constraint(kind="regex", source=r"[\s\S]*")
+"""The sham: a grammar that allows everything, through the same machinery. It must show no effect."""
+
+
+def decoder_version(decoder: str) -> str:
+    """Name and version of the library that does the masking, for keys and manifests."""
+    if decoder != "outlines":
+        raise DecoderError(f"decoder '{decoder}' is not available: use decoder=outlines")
+    return f"outlines {version('outlines')} (outlines_core {version('outlines_core')})"
+
+
+@lru_cache(maxsize=1024)
+def regex(constraint: Constraint) -> str:
+    """The regular expression whose full matches are what the constraint allows."""
+    if constraint.kind == "regex":
+        return constraint.source
+    try:
+        return build_regex_from_schema(constraint.source, WHITESPACE)
+    except (ValueError, TypeError) as error:
+        raise DecoderError(f"Outlines cannot turn this schema into a grammar ({error}): {constraint.source[:200]}") from error
+
+
+def allows(constraint: Constraint, text: str) -> bool:
+    """Whether a finished text keeps to the constraint: the check on every constrained output after the fact."""
+    return re.fullmatch(regex(constraint), text) is not None

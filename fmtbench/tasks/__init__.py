@@ -1,0 +1,1 @@
+"""Tasks: sources of items and their answer kinds. A task knows nothing of formats. One file a family."""

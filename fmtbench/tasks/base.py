@@ -1,0 +1,57 @@
+"""What every task is, and the checks that every task's items pass before anything runs."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from fmtbench.answers import AnswerKind
+from fmtbench.errors import UserError
+from fmtbench.types import Item
+
+T = TypeVar("T")
+
+
+class Task(ABC):
+    """A source of items."""
+
+    @abstractmethod
+    def items(self) -> list[Item]:
+        """All items, always in the same order for the same fields."""
+
+    @abstractmethod
+    def kind(self, item: Item) -> AnswerKind:
+        """The answer kind of one item: options and accepted spellings may differ by item."""
+
+
+def check_items(task: Task, items: list[Item], source: str) -> None:
+    """Refuse an empty task, ids that are not unique, and a gold answer that its own kind cannot read."""
+    if not items:
+        raise UserError(f"task '{source}' has no items")
+    seen: set[str] = set()
+    for row, item in enumerate(items):
+        if item.id in seen:
+            raise UserError(f"task '{source}', row {row}: item id '{item.id}' occurs twice; ids must be unique")
+        if task.kind(item).canon(item.gold) is None:
+            raise UserError(f"task '{source}', row {row}, item '{item.id}': the gold answer {item.gold!r} is no {task.kind(item).placeholder()}")
+        seen.add(item.id)
+
+
+def item_rng(seed: int, *name: str | int) -> random.Random:
+    """Randomness of one item alone, so that item 17 is the same however many items are asked for."""
+    return random.Random(f"{seed}/" + "/".join(map(str, name)))
+
+
+def distinct(drawn: Iterable[T], size: int) -> Iterator[T]:
+    """The first `size` different values of a stream; stops early after 200 repeats in a row (the stream is exhausted)."""
+    seen: set[T] = set()
+    repeats = 0
+    for value in drawn:
+        if len(seen) == size or repeats == 200:
+            return
+        repeats = repeats + 1 if value in seen else 0
+        if value not in seen:
+            seen.add(value)
+            yield value

@@ -1,0 +1,66 @@
+"""Short templated reviews that are plainly positive or negative: the classification task for tiny models.
+
+{"id": "sentiment/...", "question": "Review: The soup was delicious and the staff were friendly. ...", "gold": "positive"}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.answers import AnswerKind, Label
+from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.types import Item
+
+LABELS = ("positive", "negative")
+OPENINGS = ("", "Last week we went there for the first time. ", "I had read a lot about it before. ", "My sister came along. ")
+SUBJECTS = {
+    "restaurant": (("soup", "bread", "fish", "dessert", "coffee"), ("delicious", "fresh", "perfect"), ("cold", "stale", "inedible")),
+    "hotel": (("room", "bed", "bathroom", "pool", "breakfast"), ("spotless", "lovely", "excellent"), ("dirty", "awful", "disgusting")),
+    "film": (("plot", "acting", "music", "ending", "dialogue"), ("brilliant", "moving", "wonderful"), ("boring", "terrible", "dreadful")),
+    "phone": (("screen", "battery", "camera", "speaker", "keyboard"), ("superb", "great", "reliable"), ("useless", "faulty", "poor")),
+}
+VERDICTS = {
+    "positive": ("I would come back at once.", "I recommend it to everybody.", "It was worth every cent.", "We loved it."),
+    "negative": ("I want my money back.", "I would not wish it on anybody.", "It was a waste of time.", "We regret it."),
+}
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Sentiment(Task):
+    """Two details and a verdict, all of one sentiment; about half of the items are positive."""
+
+    seed: int
+    size: int = Field(default=200, gt=0)
+
+    def items(self) -> list[Item]:
+        return [
+            Item(id="sentiment/" + hashlib.sha256(review.encode()).hexdigest()[:10], question=_question(review), gold=label)
+            for review, label in distinct(self._reviews(), self.size)
+        ]
+
+    def _reviews(self) -> Iterator[tuple[str, str]]:
+        for index in itertools.count():
+            yield _review(item_rng(self.seed, "sentiment", index))
+
+    def kind(self, item: Item) -> AnswerKind:
+        return Label(labels=LABELS)
+
+
+def _question(review: str) -> str:
+    return f"Review: {review}\nIs the sentiment of this review positive or negative?"
+
+
+def _review(rng: random.Random) -> tuple[str, str]:
+    label = rng.choice(LABELS)
+    subject = rng.choice(sorted(SUBJECTS))
+    details, good, bad = SUBJECTS[subject]
+    first, second = rng.sample(details, 2)
+    words = rng.sample(good if label == "positive" else bad, 2)
+    sentence = f"The {first} of this {subject} was {words[0]} and the {second} was {words[1]}."
+    return f"{rng.choice(OPENINGS)}{sentence} {rng.choice(VERDICTS[label])}", label

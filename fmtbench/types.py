@@ -1,0 +1,153 @@
+"""The whole way of one datum, on one page (stdlib only).
+
+    Item -> Message -> Request -> Generation -> Extraction -> Row
+
+A task gives items, a condition turns an item into a request, a backend answers it with a generation,
+the condition locates an extraction in it, the answer kind judges that, and a row is the scored result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+FinishReason = Literal["stop", "length", "error"]
+Status = Literal[
+    "ok", "no_answer", "invalid_format", "schema_violation", "truncated", "loop", "refused", "engine_error"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One question with its gold answer."""
+
+    id: str
+    """Unique within its task, and the same for the same content, so that items pair across runs."""
+    question: str
+    """Everything the question needs, options included. It is data: never rendered as a template."""
+    gold: str
+    aliases: tuple[str, ...] = ()
+    """Other accepted spellings of `gold`."""
+    choices: tuple[str, ...] = ()
+    """Option texts of a multiple-choice item, in the order of their letters."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Constraint:
+    """What the decoder is allowed to emit. No constraint is `None`, not an object."""
+
+    kind: Literal["json_schema", "regex"]
+    source: str
+    """The JSON schema (as JSON text, properties in generation order) or the regular expression."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How tokens are drawn."""
+
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    max_tokens: int = 256
+    samples: int = 1
+    """Independent generations an item."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What goes into a backend. A backend never learns which condition it serves."""
+
+    messages: tuple[Message, ...]
+    constraint: Constraint | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int | None = None
+    """Seed of this request alone; None where decoding is greedy."""
+    engine: str = ""
+    """What else determines the output: weights, chat template, dtype, engine, decoder. Opaque here."""
+
+    @property
+    def key(self) -> str:
+        """sha256 over everything that determines the output: two requests are equal iff their keys are."""
+        document = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(document.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """What comes out of a backend for one request."""
+
+    key: str
+    """The key of the request."""
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """Generated ids, the end-of-sequence token included where one was generated."""
+    token_ends: tuple[int, ...] = ()
+    """For each token, the index in `text` at which it ends: says which tokens wrote which characters."""
+    finish_reason: FinishReason = "stop"
+    prompt_tokens: int = 0
+    seconds: float = 0.0
+    """Wall time of the engine's work, shared out over the requests that ran together."""
+    decoder: str = "none"
+    """The library that masked, with its version; `none` where the request had no constraint."""
+    error: str = ""
+    """The cause, where `finish_reason` is `error`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extraction:
+    """Where an answer was found. A reader locates; it never normalises and never judges."""
+
+    status: Status
+    answer: str | None = None
+    """The answer as the model wrote it."""
+    span: tuple[int, int] | None = None
+    """Start and end of the answer in the text."""
+    reasoning: tuple[tuple[int, int], ...] = ()
+    """Spans of the text that are rationale."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One scored generation; a results table is rows."""
+
+    experiment: str
+    backbone: str
+    task: str
+    condition: str
+    prompt: str
+    seed: int
+    sample: int
+    item_id: str
+    question: str
+    gold: str
+    answer: str | None
+    """Located by the condition's own contract."""
+    status: Status
+    correct: bool
+    """Strict: the contract was kept and the answer is right."""
+    latent_answer: str | None
+    """Located by the lenient cascade, the same one for every condition."""
+    latent_correct: bool
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    reasoning_words: int
+    text: str
+    request_key: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
