@@ -76,7 +76,10 @@ def explain(error: Exception) -> str:
 def _unknown_key(key: str, text: str) -> str:
     full = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     shown = full[1] if full else key
-    known = sorted({field for schema in ROOTS.values() for field in schema.__dataclass_fields__} | {path.name for path in CONF.iterdir() if path.is_dir()})
+    known = sorted(
+        {field for schema in ROOTS.values() for field in schema.__dataclass_fields__}
+        | {path.name for path in CONF.iterdir() if path.is_dir()}
+    )
     return f"{shown} is no key of this config: {_nearest(key, known)}see all keys with --cfg job"
 
 

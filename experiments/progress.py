@@ -20,7 +20,14 @@ def progress(total: int, stream: Iterable[Generation]) -> Iterator[Generation]:
 
 
 def _bar(total: int, stream: Iterable[Generation]) -> Iterator[Generation]:
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("items, {task.fields[speed]} tokens/s,"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("items, {task.fields[speed]} tokens/s,"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("generate", total=total, speed="-")
         for _, tokens, seconds, generation in _counted(stream):

@@ -12,7 +12,10 @@ from rich.table import Table
 from fmtbench.analysis.frame import load_rows
 from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
 
-LEGEND = "Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).\nstrict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds the right answer."
+LEGEND = """\
+Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).
+strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.\
+"""
 
 
 def report(folder: Path) -> None:
@@ -23,7 +26,11 @@ def report(folder: Path) -> None:
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(shown))
     console.print(LEGEND, style="dim", highlight=False)
-    console.print(f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}", soft_wrap=True, highlight=False)
+    console.print(
+        f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _terminal_table(shown: pd.DataFrame) -> Table:

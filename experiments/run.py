@@ -81,7 +81,9 @@ def check(config: DictConfig) -> None:
         ("top_p", not 0 < sampling.top_p <= 1),
     ):
         if bad:
-            raise UserError(f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1")
+            raise UserError(
+                f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1"
+            )
     for group in ("task", "condition", "prompt"):
         if not config[group]:
             raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")

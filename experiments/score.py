@@ -1,6 +1,6 @@
 """Read and score stored generations again, without a model: after a change of a reader or an answer kind.
 
-    python -m experiments.score results/quickstart
+python -m experiments.score results/quickstart
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ def score_folder(folder: RunFolder) -> None:
     tasks, conditions = build_group(config.task), build_group(config.condition)
     (task,), (condition,), (prompt,) = tasks, conditions, config.prompt
     cell = Cell(
-        experiment=config.name, backbone=config.backbone.name, task=task, condition=condition, prompt=prompt, seed=config.seed, config=text
+        experiment=config.name,
+        backbone=config.backbone.name,
+        task=task,
+        condition=condition,
+        prompt=prompt,
+        seed=config.seed,
+        config=text,
     )
     with folder:
         rows = score(folder, cell, tasks[task], conditions[condition])

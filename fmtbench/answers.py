@@ -28,6 +28,8 @@ NUMBER = re.compile(
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 
+HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
+
 
 class AnswerKind(ABC):
     """Hint in words, JSON-schema type, canonical form and comparison of one sort of answer."""
@@ -67,7 +69,7 @@ class Number(AnswerKind):
     numeric: ClassVar[bool] = True
 
     def hint(self) -> str:
-        return "The answer is a number."
+        return "Answer with a number."
 
     def annotation(self) -> Any:
         return float
@@ -109,7 +111,7 @@ class Choice(AnswerKind):
         return tuple(chr(ord("A") + i) for i in range(len(self.options)))
 
     def hint(self) -> str:
-        return f"The answer is one of the letters {_either(self.letters)}."
+        return f"Answer with one of the letters {_either(self.letters)}."
 
     def annotation(self) -> Any:
         return Literal[self.letters]
@@ -119,6 +121,8 @@ class Choice(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         text = _plain(answer).strip().strip(".,:;\"'")
+        if HEDGE.search(text):
+            return None
         return self._by_text(text) or self._by_letter(text) or self._by_mention(text)
 
     def _by_text(self, text: str) -> str | None:
@@ -131,7 +135,7 @@ class Choice(AnswerKind):
             return None
         letter, rest = next(filter(None, match.groups())).upper(), text[match.end() :]
         # "A red ball": the A is an article unless what follows is option A.
-        bare_word = match[3] and match[0][-1:].isspace() and rest and not rest[0] in "-:("
+        bare_word = match[3] and match[0][-1:].isspace() and rest and rest[0] not in "-:("
         if letter not in self.letters or (bare_word and self._by_text(rest) != letter):
             return None
         return letter
@@ -160,7 +164,7 @@ class Label(AnswerKind):
     labels: tuple[str, ...]
 
     def hint(self) -> str:
-        return f"The answer is one of these labels: {', '.join(self.labels)}."
+        return f"Answer with one of these labels: {', '.join(self.labels)}."
 
     def annotation(self) -> Any:
         return Literal[self.labels]
@@ -198,7 +202,7 @@ class YesNo(AnswerKind):
     WORD: ClassVar = re.compile(r"(?<![\w'’])(?:yes|no|true|false|correct|incorrect)(?![\w'’])", re.I)
 
     def hint(self) -> str:
-        return "The answer is yes or no."
+        return "Answer with yes or no."
 
     def annotation(self) -> Any:
         return Literal["yes", "no"]
@@ -223,12 +227,12 @@ class Text(AnswerKind):
     """Exact text up to case, accents, punctuation, separators and a leading article."""
 
     what: str = "a word or a short phrase"
-    """What the answer is, in words: completes "The answer is ..."."""
+    """What the answer is, in words: completes "Answer with ..."."""
     aliases: tuple[str, ...] = ()
     """Accepted spellings of the gold answer; they never reach the model."""
 
     def hint(self) -> str:
-        return f"The answer is {self.what}."
+        return f"Answer with {self.what}."
 
     def annotation(self) -> Any:
         return str

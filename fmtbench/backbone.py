@@ -26,7 +26,15 @@ from pydantic.dataclasses import dataclass
 from fmtbench.errors import UserError
 
 WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
-TEXT_FILES = ("config.json", "generation_config.json", "tokenizer*", "chat_template*", "special_tokens_map.json", "vocab*", "merges*")
+TEXT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "chat_template*",
+    "special_tokens_map.json",
+    "vocab*",
+    "merges*",
+)
 
 
 @plain_dataclass(frozen=True, kw_only=True)
@@ -85,9 +93,13 @@ def _local(path: Path) -> Weights:
     if path.suffix == ".gguf" and path.is_file():
         return _from_gguf(path)
     if not path.exists():
-        raise UserError(f"backbone path {path} does not exist: give a model folder, a .gguf file, a package that carries one, or a hub id")
+        raise UserError(
+            f"backbone path {path} does not exist: give a model folder, a .gguf file, a package that carries one, or a hub id"
+        )
     if path.is_file():
-        raise UserError(f"backbone path {path} is a file but no .gguf: give a folder with config.json and weights, or a .gguf file")
+        raise UserError(
+            f"backbone path {path} is a file but no .gguf: give a folder with config.json and weights, or a .gguf file"
+        )
     weights = [file for pattern in WEIGHT_PATTERNS for file in sorted(path.glob(pattern))]
     if not weights or not (path / "config.json").is_file():
         raise UserError(f"backbone path {path} holds no weights: expected config.json and one of {', '.join(WEIGHT_PATTERNS)}")
@@ -114,8 +126,9 @@ def _hub(hub_id: str, revision: str | None) -> Weights:
         commit = HfApi().model_info(hub_id, revision=revision).sha or ""
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
         raise UserError(
-            f"cannot find backbone {hub_id} at revision {revision or 'main'} in the local cache or on the hub ({type(error).__name__}): "
-            "set backbone.path to a local folder or .gguf file, install a package that carries it, or go online (gated models need HF_TOKEN)"
+            f"cannot find backbone {hub_id} at revision {revision or 'main'} in the local cache or on the hub "
+            f"({type(error).__name__}): set backbone.path to a local folder or .gguf file, install a package that "
+            "carries it, or go online (gated models need HF_TOKEN)"
         ) from error
     return Weights(source=hub_id, revision=commit, fingerprint=f"hub:{hub_id}@{commit}")
 
@@ -173,7 +186,9 @@ def load_tokenizer(weights: Weights) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(prepare(weights), revision=weights.revision, padding_side="left")
     if not tokenizer.chat_template:
-        raise UserError(f"{weights.source} has no chat template: fmtbench asks chat models; use the instruct version of the backbone")
+        raise UserError(
+            f"{weights.source} has no chat template: fmtbench asks chat models; use the instruct version of the backbone"
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -32,7 +32,9 @@ from fmtbench.types import Extraction, Generation, Item, Request, Row, Sampling
 
 logger = logging.getLogger(__name__)
 
-GREEDY_SAMPLES = "sampling.samples={samples} at temperature 0 would be {samples} times the same text: set sampling.temperature above 0"
+GREEDY_SAMPLES = (
+    "sampling.samples={samples} at temperature 0 would be {samples} times the same text: set sampling.temperature above 0"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,9 @@ def run(job: Job, watch: Callable[[int, Iterable[Generation]], Iterable[Generati
             _begin(folders[cell], cell, plans[cell], missing[cell], job)
         if any(missing.values()):
             _generate(job, folders, missing, watch)
-        return [row for cell in job.cells for row in score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition])]
+        return [
+            row for cell in job.cells for row in score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition])
+        ]
 
 
 # -- plan
@@ -239,9 +243,13 @@ def _finish(folder: RunFolder, planned: Sequence[Planned], rows: Sequence[Row], 
     wanted = "constraint" if any(one.request.constraint for one in planned) else "none"
     masked = sorted(decoders)
     if wanted == "constraint" and "none" in decoders:
-        raise DecoderError(f"{folder.path}: generations without a decoder were found under a constraint; delete generations.jsonl and run again")
+        raise DecoderError(
+            f"{folder.path}: generations without a decoder were found under a constraint; delete generations.jsonl and run again"
+        )
     counts = dict(Counter(row.status for row in rows))
     if folder.manifest().get("status") != "complete" or folder.manifest().get("statuses") != counts:
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         folder.write_manifest(folder.manifest() | {"status": status, "finished": finished, "decoder": masked, "statuses": counts})
-        folder.log(f"{status}: {len(rows)} of {len(planned)} scored, " + ", ".join(f"{name} {n}" for name, n in sorted(counts.items())))
+        folder.log(
+            f"{status}: {len(rows)} of {len(planned)} scored, " + ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+        )

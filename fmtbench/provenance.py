@@ -12,7 +12,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("fmtbench", "torch", "transformers", "tokenizers", "outlines", "outlines_core", "vllm", "pydantic", "hydra-core", "datasets")
+PACKAGES = (
+    "fmtbench",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "outlines",
+    "outlines_core",
+    "vllm",
+    "pydantic",
+    "hydra-core",
+    "datasets",
+)
 
 
 def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:

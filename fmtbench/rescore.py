@@ -56,14 +56,17 @@ def _transcript(path: Path, number: int, record: dict[str, Any]) -> Transcript:
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{path}, row {number}, field '{field}': {problem['msg']}; a row has text and gold, optionally id, choices, finish_reason") from error
+        fields = "text and gold, optionally id, choices, finish_reason"
+        raise UserError(f"{path}, row {number}, field '{field}': {problem['msg']}; a row has {fields}") from error
 
 
 def _check_gold(path: Path, number: int, transcript: Transcript, answer: str) -> None:
     if answer == "choice" and not transcript.choices:
         raise UserError(f"{path}, row {number}, field 'choices': answer=choice needs the options, letter to text")
     if answer == "choice" and list(transcript.choices or {}) != [chr(ord("A") + i) for i in range(len(transcript.choices or {}))]:
-        raise UserError(f"{path}, row {number}, field 'choices': letters must be A, B, C, ... in order, got {list(transcript.choices or {})}")
+        raise UserError(
+            f"{path}, row {number}, field 'choices': letters must be A, B, C, ... in order, got {list(transcript.choices or {})}"
+        )
     if kind_of(transcript, answer).canon(str(transcript.gold)) is None:
         raise UserError(f"{path}, row {number}, field 'gold': {transcript.gold!r} is no {answer} that can be read")
 

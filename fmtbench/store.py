@@ -50,7 +50,9 @@ def cell_path(results: Path, *parts: str) -> Path:
     """The folder of a cell. Every part is checked, so that no name can lead out of the results folder."""
     for part in parts:
         if not NAME.fullmatch(part):
-            raise UserError(f"'{part}' cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)")
+            raise UserError(
+                f"'{part}' cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
+            )
     return results.joinpath(*parts)
 
 
@@ -70,7 +72,9 @@ class RunFolder:
         except Timeout as error:
             raise LockedError(f"{self.path} is locked by another running process: wait for it, or set another name=") from error
         except OSError as error:
-            raise UserError(f"cannot write to {self.path} ({error.strerror or error}): set results= to a folder you may write to") from error
+            raise UserError(
+                f"cannot write to {self.path} ({error.strerror or error}): set results= to a folder you may write to"
+            ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -182,7 +186,14 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"str": pa.string(), "str | None": pa.string(), "Status": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "float": pa.float64()}
+    types = {
+        "str": pa.string(),
+        "str | None": pa.string(),
+        "Status": pa.string(),
+        "int": pa.int64(),
+        "bool": pa.bool_(),
+        "float": pa.float64(),
+    }
     schema = pa.schema([(name, types[annotation]) for name, annotation in Row.__annotations__.items()])
     with replacing(path) as part:
         pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=schema), part)

@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "error"]
-Status = Literal[
-    "ok", "no_answer", "invalid_format", "schema_violation", "truncated", "loop", "refused", "engine_error"
-]
+Status = Literal["ok", "no_answer", "invalid_format", "schema_violation", "truncated", "loop", "refused", "engine_error"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,7 +32,9 @@ def accuracy_table(rows: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame
             for name, column in (("strict", "correct"), ("latent", "latent_correct")):
                 line |= _columns(name, accuracy(_by_item(cell, column).to_numpy()))
                 line |= _columns(f"{name}_diff", _difference(cell, base, column) if condition != baseline else None)
-            line |= {f"share_{status}": share for status, share in cell.status.value_counts(normalize=True).items() if status != "ok"}
+            line |= {
+                f"share_{status}": share for status, share in cell.status.value_counts(normalize=True).items() if status != "ok"
+            }
             lines.append(line | {"tokens": cell.completion_tokens.mean()})
     table = pd.DataFrame(lines)
     shares = sorted(name for name in table.columns if str(name).startswith("share_"))

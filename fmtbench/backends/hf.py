@@ -26,7 +26,9 @@ from fmtbench.types import Constraint, Generation, Message, Request
 
 PROBE = Request(
     messages=(Message(role="user", content="Say hello."),),
-    constraint=Constraint(kind="json_schema", source='{"type": "object", "properties": {"a": {"enum": ["qx", "zj"]}}, "required": ["a"]}'),
+    constraint=Constraint(
+        kind="json_schema", source='{"type": "object", "properties": {"a": {"enum": ["qx", "zj"]}}, "required": ["a"]}'
+    ),
     max_tokens=16,
 )
 
@@ -52,7 +54,12 @@ class HF(Backend):
     """Most tokens in one batch: rows times (longest prompt + longest reply). Bounds the memory of the cache."""
 
     def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
-        identity = {"engine": "hf", "transformers": version("transformers"), "weights": backbone.resolve().fingerprint, "dtype": backbone.dtype}
+        identity = {
+            "engine": "hf",
+            "transformers": version("transformers"),
+            "weights": backbone.resolve().fingerprint,
+            "dtype": backbone.dtype,
+        }
         if constraint is not None:
             identity["decoder"] = decoder_version(self.decoder)
         return json.dumps(identity)
@@ -94,7 +101,9 @@ class HF(Backend):
         """There are silent failures: free text from a decoder that did not mask."""
         proof = next(iter(self.generate([PROBE])))
         if proof.finish_reason != "stop" or not allows(PROBE.constraint, proof.text):  # type: ignore[arg-type]
-            raise DecoderError(f"{self.decoder} did not bind on {self._model.config.model_type}: a two-word grammar gave {proof.text!r}")
+            raise DecoderError(
+                f"{self.decoder} did not bind on {self._model.config.model_type}: a two-word grammar gave {proof.text!r}"
+            )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
         groups: dict[Any, list[Prompted]] = defaultdict(list)
@@ -116,7 +125,9 @@ class HF(Backend):
         needed = len(prompted.ids) + prompted.request.max_tokens
         if needed <= self._context:
             return None
-        error = f"{len(prompted.ids)} prompt tokens and {prompted.request.max_tokens} new ones exceed the context of {self._context}"
+        error = (
+            f"{len(prompted.ids)} prompt tokens and {prompted.request.max_tokens} new ones exceed the context of {self._context}"
+        )
         return Generation(key=prompted.request.key, text="", finish_reason="error", prompt_tokens=len(prompted.ids), error=error)
 
     def _batches(self, group: list[Prompted]) -> Iterator[list[Prompted]]:
@@ -132,7 +143,9 @@ class HF(Backend):
         import torch
 
         started = time.perf_counter()
-        padded = self._tokenizer.pad({"input_ids": [prompted.ids for prompted in batch]}, return_tensors="pt").to(self._model.device)
+        padded = self._tokenizer.pad({"input_ids": [prompted.ids for prompted in batch]}, return_tensors="pt").to(
+            self._model.device
+        )
         with torch.inference_mode():
             output_BL = self._model.generate(
                 **padded, logits_processor=self._processors(batch), do_sample=False, max_new_tokens=batch[0].request.max_tokens
@@ -181,7 +194,9 @@ class HF(Backend):
         """The text, and where in it each token ends; a token inside a character ends where the character begins."""
         from tokenizers.decoders import DecodeStream
 
-        stream, pieces, ends = DecodeStream(skip_special_tokens=True), [], []
+        stream = DecodeStream(skip_special_tokens=True)
+        pieces: list[str] = []
+        ends: list[int] = []
         for token in ids:
             pieces.append(stream.step(self._tokenizer.backend_tokenizer, token) or "")
             ends.append(len(pieces[-1]) + (ends[-1] if ends else 0))

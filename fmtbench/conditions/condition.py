@@ -19,7 +19,8 @@ from fmtbench.conditions.text import TextContract
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message
 
-CONTRACTS = {"text": TextContract(), "json": JsonContract()}
+JSON = JsonContract()
+CONTRACTS: dict[str, Contract] = {"text": TextContract(), "json": JSON}
 
 
 class Parts(NamedTuple):
@@ -27,10 +28,10 @@ class Parts(NamedTuple):
 
     role: str
     task: str
-    question: str
     hint: str
     reasoning: str
     contract: str
+    question: str
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -59,7 +60,9 @@ class Condition:
                 "reasoning=none goes with order=answer_only, and only with it"
             )
         if (self.reasoning == "budget") != (self.words is not None):
-            raise ValueError(f"reasoning={self.reasoning} contradicts words={self.words}: reasoning=budget needs words, others have none")
+            raise ValueError(
+                f"reasoning={self.reasoning} contradicts words={self.words}: reasoning=budget needs words, others have none"
+            )
         if len(set(self.layout.fields)) < len(self.layout.fields):
             raise ValueError(f"the fields {list(self.layout.fields)} are not all different: rename one of them")
         return self
@@ -85,16 +88,18 @@ class Condition:
         )
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
-        """What the model is shown: one user turn, because some chat templates refuse a system turn."""
+        """What the model is shown: one user turn, because some chat templates refuse a system turn.
+
+        The question comes last: small models otherwise answer the instructions (measured on the embedded model).
+        """
         parts = self.parts(item, kind, prompt)
-        head = f"{parts.role} {parts.task}"
-        tail = " ".join(filter(None, (parts.hint, parts.reasoning, parts.contract)))
-        return (Message(role="user", content="\n\n".join((head, parts.question, tail))),)
+        instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
+        return (Message(role="user", content=f"{instructions}\n\n{parts.question}"),)
 
     def constraint(self, kind: AnswerKind) -> Constraint | None:
         """What the decoder allows."""
         if self.enforced == "schema":
-            return CONTRACTS["json"].constraint(self.layout, kind)
+            return JSON.constraint(self.layout, kind)
         return ANYTHING if self.enforced == "sham" else None
 
     def read(self, generation: Generation, kind: AnswerKind) -> Extraction:

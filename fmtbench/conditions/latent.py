@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Text
 from fmtbench.conditions.text import MARKER, answer_span
 from fmtbench.types import Extraction
 
@@ -37,9 +37,20 @@ def read_latent(text: str, kind: AnswerKind) -> Extraction:
     """The answer that a lenient reader finds, whatever the format; `no_answer` where there is none."""
     for rule in RULES:
         for answer, span in reversed(list(rule(text, kind))):
+            answer, span = _named(answer, span, kind)
             if kind.canon(answer) is not None:
                 return Extraction(status="ok", answer=answer, span=span)
+            if any(kind.mentions(answer)):  # "the answer is A or B" is an answer, and says neither
+                return Extraction(status="no_answer")
     return Extraction(status="no_answer")
+
+
+def _named(answer: str, span: tuple[int, int], kind: AnswerKind) -> Found:
+    """Where a whole sentence stands for a short text ("The capital of Peru is Lima"), the name in it."""
+    if not isinstance(kind, Text) or len(answer.split()) < 4:
+        return answer, span
+    names = [(answer[start:end], (span[0] + start, span[0] + end)) for start, end in kind.mentions(answer)]
+    return names[-1] if names else (answer, span)
 
 
 def _fields(text: str, kind: AnswerKind) -> Iterator[Found]:

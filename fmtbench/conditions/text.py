@@ -8,7 +8,10 @@ from fmtbench.answers import AnswerKind
 from fmtbench.conditions.contract import Contract, Layout
 from fmtbench.types import Extraction
 
-MARKER = re.compile(r"(?:\b(?:the\s+)?(?:final\s+|correct\s+)?answer[*_]*(?:\s+is\b\s*:?|\s*:)[ \t]*\n?)+", re.I)
+MARKER = re.compile(
+    r"(?:\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+to\s+(?:this|the)\s+question)?[*_]*(?:\s+is\b\s*:?|\s*:)[ \t]*\n?)+",
+    re.I,
+)
 SENTENCE_END = re.compile(
     # A full stop ends the answer unless it belongs to an initial or a short form ("Washington, D.C.", "St. Lucia").
     r"\n|(?<!\b[A-Z])(?<!\bSt)(?<!\bDr)(?<!\bMt)[.!?](?=[\s\"'*)\]]|$)"
@@ -19,11 +22,11 @@ class TextContract(Contract):
     """Prose, with headings where the rationale has several stages."""
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        line = f'"The answer is {kind.placeholder()}."'
+        state = 'in the form "The answer is ...".'
         if layout.order == "answer_only":
-            return f"Reply with only this line: {line}"
-        place = "Begin" if layout.order == "answer_first" else "End"
-        return f"{self._ask_headings(layout)}{place} with this line: {line}"
+            return f"Reply with only the answer, {state}"
+        place = "start" if layout.order == "answer_first" else "end"
+        return f"{self._ask_headings(layout)}At the {place}, state the answer {state}"
 
     def _ask_headings(self, layout: Layout) -> str:
         if len(layout.stages) < 2:
@@ -50,9 +53,9 @@ class TextContract(Contract):
 
 
 def answer_span(text: str, start: int) -> tuple[int, int]:
-    """From `start` to the end of the sentence or line, without surrounding white space."""
+    """From `start` to the end of the sentence or line, without surrounding white space and its full stop."""
     match = SENTENCE_END.search(text, start)
-    found = text[start : match.start() if match else len(text)]
+    found = text[start : match.start() if match else len(text)].rstrip().removesuffix(".")
     start += len(found) - len(found.lstrip())
     return start, start + len(found.strip())
 

@@ -35,7 +35,8 @@ def check_items(task: Task, items: list[Item], source: str) -> None:
         if item.id in seen:
             raise UserError(f"task '{source}', row {row}: item id '{item.id}' occurs twice; ids must be unique")
         if task.kind(item).canon(item.gold) is None:
-            raise UserError(f"task '{source}', row {row}, item '{item.id}': the gold answer {item.gold!r} is no {task.kind(item).placeholder()}")
+            wanted = task.kind(item).placeholder()
+            raise UserError(f"task '{source}', row {row}, item '{item.id}': the gold answer {item.gold!r} is no {wanted}")
         seen.add(item.id)
 
 

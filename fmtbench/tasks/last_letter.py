@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from importlib.resources import files
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -15,15 +16,7 @@ from fmtbench.answers import AnswerKind, Text
 from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.types import Item
 
-WORDS = (
-    "amber apple arrow basil beach birch bread brick brook cabin camel candle canyon cedar chalk cliff cloud clover coral "
-    "cotton crane crystal daisy desert dragon eagle ember falcon feather fern field flame flint forest fossil fox garden "
-    "ginger glacier granite grape harbor hazel heron hill honey island ivory jasmine jungle kettle lagoon lantern leaf lemon "
-    "lily linen lotus maple marble meadow mint mirror moss mountain needle nest oak ocean olive onyx orchid otter owl palm "
-    "panther paper pearl pebble pepper pine planet plum pond poppy prairie quartz rabbit rain raven reed ribbon river robin "
-    "rose saddle salmon sand sapphire shadow shell silver sky snow spark spruce star stone storm stream summit swan thistle "
-    "thunder tiger timber topaz trail tulip valley velvet violet walnut water wheat willow wind winter wolf wren zebra"
-).split()
+WORDS = tuple(files("fmtbench.tasks").joinpath("words.txt").read_text(encoding="utf-8").split())
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

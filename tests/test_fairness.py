@@ -1,0 +1,47 @@
+"""The rule of fairness: every surface form of every answer kind, written in every condition's own format, has one verdict."""
+
+from typing import Any
+
+import pytest
+
+from fmtbench.answers import AnswerKind, Choice, Label, Number, Text, YesNo
+from fmtbench.conditions.latent import read_latent
+from fmtbench.types import Generation
+from tests.conftest import options
+
+BALLS = Choice(options=("red ball", "blue ball", "green ball"))
+FORMS: list[tuple[AnswerKind, str, bool, list[str]]] = [
+    (Number(), "18", True, ["18", "$18", "18.0", "18.00", "18 dollars", "**18**", "+18", "18%", "9 * 2 = 18", "$18.00 per day"]),
+    (Number(), "18", False, ["19", "-18", "1.8", "180", "$81", "none"]),
+    (Number(), "1000", True, ["1000", "1,000", "$1,000.00", "1,000 eggs", "1e3"]),
+    (Number(), "-5", True, ["-5", "\u22125", "-5.0", "-$5"]),
+    (Number(), "3.5", True, ["3.5", "3.50", "$3.50", "7/2"]),
+    (BALLS, "B", True, ["B", "(B)", "b", "B)", "**B**", "(B) blue ball", "blue ball", "the blue ball", "B: blue ball"]),
+    (BALLS, "B", False, ["A", "(C)", "green ball", "D", "red ball or blue ball"]),
+    (Label(labels=("positive", "negative")), "positive", True, ["positive", "Positive", "**positive**", "POSITIVE"]),
+    (Label(labels=("positive", "negative")), "positive", False, ["negative", "neutral", "positive or negative"]),
+    (YesNo(), "yes", True, ["yes", "Yes", "true", "**Yes**"]),
+    (YesNo(), "yes", False, ["no", "false", "perhaps"]),
+    (Text(), "esse", True, ["esse", "e-s-s-e", "E-S-S-E", '"esse"', "e s s e"]),
+    (Text(aliases=("St George's",)), "St. George's", True, ["St. George's", "st george's", "**St. George's**"]),
+    (Text(), "Washington, D.C.", True, ["Washington, D.C.", "Washington D.C.", "washington dc"]),
+    (Text(), "Berlin", False, ["Bonn", "Berlins"]),
+]
+CASES = [
+    pytest.param(kind, gold, verdict, form, id=f"{type(kind).__name__}-{form}")
+    for kind, gold, verdict, forms in FORMS
+    for form in forms
+]
+
+
+@pytest.mark.parametrize(("kind", "gold", "verdict", "form"), CASES)
+@pytest.mark.parametrize("name", options("condition"))
+def test_one_verdict_in_every_condition(
+    conditions: dict[str, Any], name: str, kind: AnswerKind, gold: str, verdict: bool, form: str
+) -> None:
+    condition = conditions[name]
+    text = condition.example(kind, reasoning="Let me think about it.", answer=form)
+    found = condition.read(Generation(key="", text=text), kind)
+    assert found.status == "ok"
+    assert kind.same(found.answer, gold) is verdict
+    assert kind.same(read_latent(text, kind).answer, gold) is verdict

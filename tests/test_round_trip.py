@@ -1,0 +1,80 @@
+"""A contract's example, its reader and its constraint agree, for any rationale and any answer."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fmtbench.answers import Choice, Label, Number, Text, YesNo
+from fmtbench.conditions.contract import Layout
+from fmtbench.conditions.json_object import JsonContract, parse_object
+from fmtbench.conditions.text import TextContract
+from fmtbench.decoding.grammar import allows
+from fmtbench.types import Generation
+from tests.conftest import options
+
+KINDS = [Number(), Choice(options=("x", "y", "z")), Label(labels=("positive", "negative")), YesNo(), Text()]
+LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=40).map(str.strip).filter(bool)
+ORDERS = ("reasoning_first", "answer_first", "answer_only")
+
+
+def layout(order: str, staged: bool = False) -> Layout:
+    stages = () if order == "answer_only" else ("one", "two") if staged else ("reasoning",)
+    return Layout(stages=stages, answer="answer", order=order)  # type: ignore[arg-type]
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_json_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = JsonContract(), layout(order, staged)
+    text = contract.example(plan, Text(), reasoning, answer)
+    found = contract.read(text, plan, Text())
+    assert (found.status, found.answer) == ("ok", answer)
+    fenced = contract.read(f"```json\n{text}\n```", plan, Text())
+    assert fenced.answer == answer
+    for extraction, shown in ((found, text), (fenced, f"```json\n{text}\n```")):
+        assert [json.loads(shown[a:b]) for a, b in extraction.reasoning] == [reasoning] * len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), LINE, LINE)
+def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    """Any sentence-free line: where a sentence ends, prose ends the answer."""
+    answer, reasoning = answer.translate(dict.fromkeys(map(ord, ".!?"))).strip(), reasoning.replace("nswer", "")
+    if answer and "nswer" not in answer:
+        plan = layout(order, staged)
+        found = TextContract().read(TextContract().example(plan, Text(), reasoning, answer), plan, Text())
+        assert found.status == "ok"
+        assert found.answer == answer
+
+
+@pytest.mark.parametrize("name", options("condition"))
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
+def test_examples_keep_their_constraint(conditions: dict[str, Any], name: str, kind: Any) -> None:
+    condition = conditions[name]
+    answer = {"Number": "18", "Choice": "B", "Label": "negative", "YesNo": "no", "Text": "Berlin"}[type(kind).__name__]
+    text = condition.example(kind, "Two words.", answer)
+    assert condition.read(Generation(key="", text=text), kind).answer == answer
+    constraint = condition.constraint(kind)
+    if constraint is not None:
+        assert allows(constraint, text)
+    if constraint is not None and constraint.kind == "json_schema":
+        jsonschema.validate(json.loads(text), json.loads(constraint.source))
+        assert [member.key for member in parse_object(text) or []] == list(condition.layout.fields)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+@given(st.text(alphabet='{}[]":,\\ \n\t0123456789.eEtruefalsn`-NaI', max_size=60))
+def test_any_json_like_text_reads_without_a_crash(text: str) -> None:
+    members = parse_object(text)
+    try:
+        value = json.loads(text, parse_constant=lambda name: 1 / 0)
+    except (ValueError, ZeroDivisionError):
+        value = None
+    if isinstance(value, dict):
+        assert members is not None
+        assert {member.key: member.value for member in members} == value
+        assert all(json.loads(text[member.start : member.end]) == member.value for member in members)
+    else:
+        assert members is None
