@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import hydra
@@ -16,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.schema import ROOTS
+from experiments.schema import ROOTS, SamplingConfig
 from fmtbench.errors import FmtbenchError, UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -61,7 +62,7 @@ def _fail(message: str, code: int) -> None:
 def explain(error: Exception) -> str:
     """One line: what was got, what is allowed, what to do."""
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
-    if missing := re.search(r"Could not find '([\w/]+?)/([^'/]+)'", text):
+    if missing := re.search(r"Could not (?:find|load) '([\w/]+?)/([^'/]+)'", text):
         group, option = missing.groups()
         options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         return f"{group}={option} is no option of conf/{group}: {_nearest(option, options)}allowed are {', '.join(options)}"
@@ -76,10 +77,8 @@ def explain(error: Exception) -> str:
 def _unknown_key(key: str, text: str) -> str:
     full = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     shown = full[1] if full else key
-    known = sorted(
-        {field for schema in ROOTS.values() for field in schema.__dataclass_fields__}
-        | {path.name for path in CONF.iterdir() if path.is_dir()}
-    )
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    known = sorted({field.name for schema in (*ROOTS.values(), SamplingConfig) for field in fields(schema)} | groups)
     return f"{shown} is no key of this config: {_nearest(key, known)}see all keys with --cfg job"
 
 

@@ -14,7 +14,8 @@ from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
 
 LEGEND = """\
 Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).
-strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.\
+strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.
+Δ: difference to free_cot, in points, on the items that both were asked.\
 """
 
 

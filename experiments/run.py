@@ -20,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.build import build, build_group
 from experiments.cli import start
 from experiments.progress import progress
-from experiments.report import report
 from fmtbench.errors import UserError
 from fmtbench.types import Sampling
 
@@ -28,11 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
+    from experiments.report import report  # here, so that --cfg and --help import no pandas
     from fmtbench.pipeline import run
 
-    job = make_job(config)
-    logger.info("%s: %d cells on %s, %s", config.name, len(job.cells), config.backbone.name, type(job.backend).__name__)
-    rows = run(job, watch=progress)
+    rows = run(make_job(config), watch=progress)
     log_cells(rows)
     report(Path(config.results) / config.name)
 

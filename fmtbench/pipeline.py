@@ -83,7 +83,9 @@ def run(job: Job, watch: Callable[[int, Iterable[Generation]], Iterable[Generati
         missing = {cell: _missing(folders[cell], plans[cell]) for cell in job.cells}
         for cell in job.cells:
             _begin(folders[cell], cell, plans[cell], missing[cell], job)
-        if any(missing.values()):
+        count = sum(map(len, missing.values()))
+        logger.info("%d cells, %d requests, %d to generate", len(plans), sum(map(len, plans.values())), count)
+        if count:
             _generate(job, folders, missing, watch)
         return [
             row for cell in job.cells for row in score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition])

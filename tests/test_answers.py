@@ -59,8 +59,10 @@ def test_a_number_is_the_same_in_every_spelling(value: object) -> None:
         assert NUMBER.same(written, plain), written
 
 
-@pytest.mark.parametrize("written", ["(B)", "B", "b", "B)", "B.", "**B**", "[B]", "Option B", "(B) blue ball", "B: blue ball",
-                                     "blue ball", "the blue ball", "Blue Ball.", "B blue ball", "I choose (B)", "(B) red ball"])  # fmt: skip
+LETTER_B = ["(B)", "B", "b", "B)", "B.", "**B**", "[B]", "Option B", "(B) blue ball", "B: blue ball", "B blue ball"]
+
+
+@pytest.mark.parametrize("written", [*LETTER_B, "blue ball", "the blue ball", "Blue Ball.", "I choose (B)", "(B) red ball"])
 def test_choice(written: str) -> None:
     assert BALLS.canon(written) == "B"
 
@@ -87,8 +89,18 @@ def test_yes_no(written: str, verdict: str | None) -> None:
     assert YesNo().canon(written) == verdict
 
 
-@pytest.mark.parametrize(("written", "gold"), [("e-S-S-E", "esse"), ("Bogotá", "Bogota"), ("washington d.c.", "Washington, D.C."),
-                                               ("The Hague", "hague"), ("**Berlin**", "Berlin"), ('"Berlin".', "Berlin"), ("서울", "서울")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("written", "gold"),
+    [
+        ("e-S-S-E", "esse"),
+        ("Bogotá", "Bogota"),
+        ("washington d.c.", "Washington, D.C."),
+        ("The Hague", "hague"),
+        ("**Berlin**", "Berlin"),
+        ('"Berlin".', "Berlin"),
+        ("서울", "서울"),
+    ],
+)
 def test_text(written: str, gold: str) -> None:
     assert Text().same(written, gold)
 

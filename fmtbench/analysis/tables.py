@@ -14,7 +14,7 @@ from fmtbench.analysis.stats import Estimate, accuracy, paired_difference
 
 BASELINE = "free_cot"
 UNIT = ["prompt", "seed", "sample", "item_id"]
-HEADINGS = ["task", "condition", "n", "strict", "latent", f"strict - {BASELINE}", "latent - same", "failures", "tokens"]
+HEADINGS = ["task", "condition", "n", "strict", "latent", "Δ strict", "Δ latent", "failures", "tokens"]
 
 
 def accuracy_table(rows: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:

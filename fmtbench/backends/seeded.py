@@ -1,5 +1,7 @@
 """Sampling with one seed a request, by the Gumbel-max trick: the argmax of logits plus Gumbel noise is a sample.
 
+Minus the logarithm of an exponential waiting time is Gumbel noise.
+
 B rows, V vocabulary.
 """
 
@@ -23,6 +25,5 @@ class SeededSampling(LogitsProcessor):
         logits_BV = scores.float() / self.temperature
         if self.nucleus is not None:
             logits_BV = self.nucleus(input_ids, logits_BV)
-        uniform_BV = torch.stack([torch.rand(scores.shape[-1], generator=generator) for generator in self.generators])
-        noise_BV = -torch.log(-torch.log(uniform_BV.clamp(min=1e-20)).clamp(min=1e-20))
-        return logits_BV + noise_BV.to(scores.device)
+        waits_BV = torch.stack([torch.empty(scores.shape[-1]).exponential_(generator=generator) for generator in self.generators])
+        return logits_BV - waits_BV.log().to(scores.device)

@@ -1,0 +1,168 @@
+"""Every YAML composes and builds without a model; every mistake ends in one line that helps."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.build import build, build_group
+from experiments.run import make_job
+from fmtbench.errors import UserError
+from tests.conftest import ROOT, composed, options
+
+
+def run(*arguments: str, module: str = "experiments.run") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "importtime", "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
+
+
+def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_makes_a_job(name: str) -> None:
+    config = composed(f"experiment={name}", "data_root=somewhere")
+    assert config.name == name
+    assert len(make_job(config).cells) == len(config.task) * len(config.condition) * len(config.prompt)
+
+
+@pytest.mark.parametrize("group", ["task", "condition", "prompt"])
+def test_every_option_of_a_list_group_builds_under_its_own_name(group: str) -> None:
+    for name in options(group):
+        config = composed(f"{group}=[{name}]")
+        assert list(config[group]) == [name]
+        assert list(build_group(config[group])) == [name]
+
+
+@pytest.mark.parametrize("name", options("backbone"))
+def test_every_backbone_builds(name: str) -> None:
+    overrides = ["backbone.path=/somewhere"] if name == "local" else []
+    assert build(composed(f"backbone={name}", *overrides).backbone, "backbone").name == name
+
+
+@pytest.mark.parametrize("name", options("backend"))
+def test_every_backend_builds(name: str) -> None:
+    assert build(composed(f"backend={name}").backend, "backend")
+
+
+@pytest.mark.parametrize("name", options("sampling"))
+def test_every_sampling_is_whole(name: str) -> None:
+    assert make_job(composed(f"sampling={name}"))
+
+
+def test_only_targets_of_fmtbench_are_built() -> None:
+    with pytest.raises(UserError, match="allowed are objects of fmtbench only"):
+        build(composed("backend._target_=os.system").backend, "backend")
+    with pytest.raises(UserError, match="allowed are objects of fmtbench only"):
+        build(composed("+backend.extra={_target_: os.system}").backend, "backend")
+
+
+def test_showing_the_config_imports_no_engine() -> None:
+    done = run("--cfg", "job")
+    assert done.returncode == 0
+    assert "json_schema:" in done.stdout
+    assert not re.search(r"\| +(torch|transformers|outlines|pandas|pyarrow)$", done.stderr, re.M)
+
+
+def test_help_reads_like_a_page() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert "python -m experiments.run" in done.stdout
+    assert all(name in done.stdout for name in ("capitals", "json_schema", "smollm2_135m", "limit=20"))
+
+
+MISTAKES: list[tuple[list[str], str]] = [
+    (["task=[capitalz]"], r"task=capitalz is no option .* did you mean capitals\? allowed are addition, "),
+    (["backbone=gpt5"], r"backbone=gpt5 is no option .* allowed are .*smollm2_135m"),
+    (["experiment=quickstrat"], r"did you mean quickstart\?"),
+    (["limt=3"], r"limt is no key .* did you mean limit\?"),
+    (["tasks=[capitals]"], r"tasks is no key .* did you mean task\?"),
+    (["task.capitals.sed=3"], r"task\.capitals\.sed is no key"),
+    (["sampling.max_token=3"], r"sampling\.max_token is no key .* did you mean max_tokens\?"),
+    (["limit=many"], r"limit.*many.*"),
+    (["limit=0"], r"limit=0: give a number above 0"),
+    (["limit=-4"], r"limit=-4: give a number above 0"),
+    (["sampling.max_tokens=0"], r"sampling\.max_tokens=0"),
+    (["sampling.samples=2"], r"set sampling\.temperature above 0"),
+    (["task=[]"], r"no task is chosen"),
+    (["task.addition.digits=9"], r"addition\.digits: .*less than or equal to 3, got 9"),
+    (["task.addition.digits=two"], r"addition\.digits: .*got 'two'"),
+    (["condition.free_cot.reasoning=loud"], r"free_cot\.reasoning: .*'none', 'free', 'budget' or 'staged', got 'loud'"),
+    (["+condition.free_cot.words=25"], r"reasoning=free contradicts words=25"),
+    (["+condition.free_cot.order=answer_only"], r"reasoning=free contradicts order=answer_only"),
+    (["+condition.json_schema.answer_field=reasoning"], r"are not all different"),
+    (["name=../../elsewhere"], r"'\.\./\.\./elsewhere' cannot be a folder name"),
+    (["task=[gsm8k]", "data_root=/no/such/folder"], r"/no/such/folder/gsm8k/test\.0-799\.jsonl does not exist"),
+    (["backbone=local"], r"backbone\.path"),
+    (["backbone=local", "backbone.path=/no/such/model"], r"/no/such/model does not exist"),
+    (["results=/proc/nowhere"], r"cannot write to /proc/nowhere"),
+    (["decoder=magic"], r"backend\.decoder: .*'outlines', got 'magic'"),
+    (["task=["], r"\S"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda value: value[-1] if isinstance(value, list) else "")
+def test_a_mistake_ends_in_one_line_before_any_model_is_loaded(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = run(*([] if any(a.startswith("results=") for a in arguments) else [f"results={tmp_path}"]), *arguments)
+    (line,) = messages(done)
+    assert done.returncode == 2
+    assert line.startswith("error: ")
+    assert re.search(message, line), line
+    assert "| torch\n" not in done.stderr
+    assert not list(tmp_path.rglob("generations.jsonl"))
+
+
+def test_a_locked_folder_is_a_mistake_too(tmp_path: Path) -> None:
+    from fmtbench.store import RunFolder
+
+    with RunFolder(tmp_path / "quickstart" / "smollm2_135m" / "addition" / "direct" / "plain-seed0"):
+        done = run(f"results={tmp_path}", "task=[addition]", "limit=2")
+    assert done.returncode == 2
+    assert "is locked by another running process" in messages(done)[-1]
+
+
+def test_lists_and_multirun_give_the_same_results_in_the_same_places(tmp_path: Path) -> None:
+    import pandas as pd
+
+    common = ["backend=scripted", "task=[addition]", "limit=3", "name=x"]
+    assert run(*common, "condition=[free_cot,json_schema]", f"results={tmp_path / 'list'}").returncode == 0
+    done = run("-m", *common, "condition=free_cot,json_schema", f"results={tmp_path / 'comma'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, other = (sorted((tmp_path / way).rglob("rows.parquet")) for way in ("list", "comma"))
+    assert [path.relative_to(tmp_path / "list") for path in one] == [path.relative_to(tmp_path / "comma") for path in other]
+    for a, b in zip(one, other):
+        pd.testing.assert_frame_equal(pd.read_parquet(a), pd.read_parquet(b))
+    assert (tmp_path / "list" / "x" / "accuracy.csv").read_text() == (tmp_path / "comma" / "x" / "accuracy.csv").read_text()
+
+
+RESCORE: list[tuple[str, list[str], str]] = [
+    ('{"text": "The answer is 18.", "gold": "18"}', ["answer=numbr"], r"answer=numbr: allowed are number, choice, yes_no, text"),
+    ('{"text": "The answer is 18.", "gold": "18"}', ["format=html"], r"format=html: allowed are text, json"),
+    ('{"text": "The answer is 18."}', [], r"row 1, field 'gold'"),
+    ('{"text": 3.5, "gold": [1]}', [], r"row 1, field 'gold"),
+    ('{"text": "x", "gold": "many"}', [], r"row 1, field 'gold': 'many' is no number"),
+    ('{"text": "x", "gold": "B"}', ["answer=choice"], r"row 1, field 'choices'"),
+    ('{"text": "x", "gold": "1", "id": "a"}\n{"text": "x", "gold": "1", "id": "a"}', [], r"id 'a' occurs twice"),
+    ("", [], r"holds no transcripts"),
+    ("{", [], r"line 1: not JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "arguments", "message"), RESCORE, ids=[case[2] for case in RESCORE])
+def test_rescore_mistakes(tmp_path: Path, content: str, arguments: list[str], message: str) -> None:
+    (tmp_path / "t.jsonl").write_text(content)
+    chosen: dict[str, Any] = {"answer": "number", "format": "text"} | dict(a.split("=") for a in arguments)
+    done = run(
+        f"transcripts={tmp_path / 't.jsonl'}",
+        f"output={tmp_path}",
+        *(f"{k}={v}" for k, v in chosen.items()),
+        module="experiments.rescore",
+    )
+    (line,) = messages(done)
+    assert done.returncode == 2
+    assert re.search(message, line), line

@@ -1,0 +1,53 @@
+"""The import contracts hold, and each fails on a planted violation."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PLANTED = [
+    ("fmtbench/tasks/sentiment.py", "import fmtbench.conditions.condition", "Imports go one way"),
+    ("fmtbench/conditions/text.py", "import fmtbench.backends.hf", "Imports go one way"),
+    ("fmtbench/store.py", "import fmtbench.answers", "Imports go one way"),
+    ("fmtbench/types.py", "import fmtbench.store", "Imports go one way"),
+    ("fmtbench/pipeline.py", "import omegaconf", "Only experiments know Hydra"),
+    ("fmtbench/analysis/stats.py", "import torch", "Tables rebuild on a laptop"),
+]
+
+
+def lint(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(root), "PATH": ""}
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for package in ("fmtbench", "experiments"):
+        shutil.copytree(ROOT / package, root / package)
+    return root
+
+
+def test_the_contracts_hold(copy: Path) -> None:
+    done = lint(copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("file", "line", "contract"), PLANTED, ids=[case[1] for case in PLANTED])
+def test_a_planted_violation_fails(copy: Path, file: str, line: str, contract: str) -> None:
+    path = copy / file
+    whole = path.read_text()
+    path.write_text(f"{whole}\n{line}\n")
+    try:
+        done = lint(copy)
+    finally:
+        path.write_text(whole)
+    assert done.returncode == 1
+    assert f"{contract} BROKEN" in done.stdout

@@ -1,0 +1,233 @@
+"""Plan, generate what is missing, read, score: with a scripted engine, and killed in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fmtbench.backbone import Backbone
+from fmtbench.backends.scripted import Scripted
+from fmtbench.conditions.condition import Condition
+from fmtbench.conditions.prompt import Prompt
+from fmtbench.errors import UserError
+from fmtbench.pipeline import Cell, Job, plan, request_seed, run, score
+from fmtbench.tasks.arithmetic import Addition
+from fmtbench.types import Request, Sampling
+
+PROMPT = Prompt(
+    role="You help.", task="Answer.", none="Be brief.", free="Think.", budget="Think in {words} words.", staged="Parts: {stages}."
+)
+CONDITIONS = {
+    "free_cot": Condition(),
+    "json_schema": Condition(asked="json", enforced="schema"),
+    "sham": Condition(enforced="sham"),
+}
+
+
+def adds(request: Request) -> str:
+    """A model that can add, and answers in the format that it is held to."""
+    question = request.messages[0].content.rpartition("\n\n")[2]
+    total = sum(int(word) for word in question.strip("?").split() if word.isdigit())
+    return (
+        f'{{"reasoning": "two words", "answer": {total}}}'
+        if request.constraint and request.constraint.kind == "json_schema"
+        else f"Let me add. The answer is {total}."
+    )
+
+
+def job(tmp_path: Path, reply: Callable[[Request], str] = adds, **changes: Any) -> Job:
+    weights = tmp_path / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    (weights / "config.json").write_text("{}")
+    (weights / "model.safetensors").write_bytes(b"weights")
+    names = changes.pop("conditions", CONDITIONS)
+    cells = [Cell(experiment="e", backbone="b", task="addition", condition=name, prompt="p", seed=0) for name in names]
+    whole: dict[str, Any] = {
+        "cells": cells, "tasks": {"addition": Addition(seed=0, size=10)}, "conditions": names, "prompts": {"p": PROMPT},
+        "backbone": Backbone(name="b", path=str(weights)), "backend": Scripted(reply=reply), "sampling": Sampling(max_tokens=50),
+        "results": tmp_path / "results", "limit": 8,
+    }  # fmt: skip
+    return Job(**(whole | changes))
+
+
+class Counting:
+    """Counts how often each request is answered."""
+
+    def __init__(self, reply: Callable[[Request], str] = adds) -> None:
+        self.reply, self.asked = reply, Counter[str]()
+
+    def __call__(self, request: Request) -> str:
+        self.asked[request.key] += 1
+        return self.reply(request)
+
+
+def test_a_run_fills_its_folders(tmp_path: Path) -> None:
+    rows = run(job(tmp_path))
+    assert len(rows) == 24
+    assert all(row.correct and row.latent_correct and row.status == "ok" for row in rows)
+    folder = tmp_path / "results" / "e" / "b" / "addition" / "json_schema" / "p-seed0"
+    assert {path.name for path in folder.iterdir()} >= {
+        "config.yaml",
+        "manifest.json",
+        "requests.jsonl",
+        "generations.jsonl",
+        "rows.parquet",
+        "run.log",
+    }
+    frame = pd.read_parquet(folder / "rows.parquet")
+    assert list(frame.reasoning_words) == [2] * 8
+    assert all(0 < tokens < total for tokens, total in zip(frame.reasoning_tokens, frame.completion_tokens))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["status"], manifest["statuses"], manifest["decoder"]) == ("complete", {"ok": 8}, ["scripted"])
+    assert {"code", "packages", "hardware", "items_sha256", "backbone", "engine", "started", "finished"} <= manifest.keys()
+
+
+def test_the_same_command_again_generates_nothing(tmp_path: Path) -> None:
+    first = run(job(tmp_path))
+
+    def refuse(request: Request) -> str:
+        raise AssertionError("asked again")
+
+    assert run(job(tmp_path, refuse)) == first
+
+
+@pytest.mark.parametrize("broken_at", range(0, 24, 5))
+def test_a_run_that_broke_off_goes_on(tmp_path: Path, broken_at: int) -> None:
+    counting = Counting()
+
+    def breaks(request: Request) -> str:
+        if sum(counting.asked.values()) == broken_at:
+            raise KeyboardInterrupt
+        return counting(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job(tmp_path, breaks))
+    rows = run(job(tmp_path, counting))
+    assert set(counting.asked.values()) == {1}, "nothing that was journalled is repeated"
+    assert rows == run(job(tmp_path / "unbroken"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompts": {"p": Prompt(role="You  help.", task="Answer.", none="", free="Think.", budget="", staged="")}},
+        {"sampling": Sampling(max_tokens=51)},
+        {"sampling": Sampling(max_tokens=50, temperature=0.5)},
+        {
+            "conditions": {
+                name: replace(condition, answer_field="result")
+                for name, condition in CONDITIONS.items()
+                if condition.asked == "json"
+            }
+        },
+    ],
+    ids=["a space in the prompt", "max_tokens", "temperature", "a field name"],
+)
+def test_a_changed_request_is_never_taken_for_an_old_one(tmp_path: Path, change: dict[str, Any]) -> None:
+    run(job(tmp_path))
+    counting = Counting(lambda request: '{"reasoning": "r", "result": 1}')
+    rows = run(job(tmp_path, counting, **change))
+    assert sum(counting.asked.values()) == len(rows)
+
+
+def test_a_larger_limit_adds_only_the_new_items(tmp_path: Path) -> None:
+    run(job(tmp_path, limit=3))
+    counting = Counting()
+    assert len(run(job(tmp_path, counting, limit=8))) == 24
+    assert sum(counting.asked.values()) == 15
+
+
+def test_requests_that_cells_share_are_generated_once(tmp_path: Path) -> None:
+    counting = Counting()
+    rows = run(job(tmp_path, counting, conditions={"free_cot": Condition(), "twin": Condition()}))
+    assert len(rows) == 16
+    assert sum(counting.asked.values()) == 8
+
+
+def test_samples_have_seeds_of_their_own_and_greedy_has_none(tmp_path: Path) -> None:
+    sampled = plan(job(tmp_path, sampling=Sampling(temperature=1.0, samples=3)))
+    seeds = {(one.item.id, one.sample): one.request.seed for one in next(iter(sampled.values()))}
+    assert len(set(seeds.values())) == 24
+    assert {frozenset((one.item.id, one.sample, one.request.seed) for one in cell) for cell in sampled.values()} == {
+        frozenset((item, sample, seed) for (item, sample), seed in seeds.items())
+    }, "conditions share the seeds of an item"
+    assert request_seed(0, "a", 0) == request_seed(0, "a", 0) != request_seed(1, "a", 0)
+    assert {one.request.seed for one in next(iter(plan(job(tmp_path)).values()))} == {None}
+    with pytest.raises(UserError, match=r"set sampling\.temperature above 0"):
+        plan(job(tmp_path, sampling=Sampling(samples=2)))
+
+
+def test_scoring_again_needs_no_engine_and_sees_a_changed_verdict(tmp_path: Path) -> None:
+    this = job(tmp_path)
+    rows = run(this)
+    cell = this.cells[0]
+    assert score(cell.folder(this.results), cell, this.tasks["addition"], CONDITIONS["free_cot"]) == rows[:8]
+    as_json = score(cell.folder(this.results), cell, this.tasks["addition"], CONDITIONS["json_schema"])
+    assert {row.status for row in as_json} == {"invalid_format"}
+    assert all(row.latent_correct and not row.correct for row in as_json)
+
+
+def test_an_engine_error_is_a_row_and_not_a_crash(tmp_path: Path) -> None:
+    from fmtbench.types import Generation
+
+    class Failing(Scripted):
+        def generate(self, requests: Any) -> Any:
+            for request in requests:
+                yield Generation(key=request.key, text="", finish_reason="error", error="out of memory", decoder="scripted")
+
+    rows = run(job(tmp_path, backend=Failing()))
+    assert {row.status for row in rows} == {"engine_error"}
+    assert len(rows) == 24
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from fmtbench.pipeline import run
+from tests.test_pipeline import adds, job
+def slow(request):
+    time.sleep(0.02)
+    with open({trace!r}, "a") as trace:
+        trace.write(request.key + "\\n")
+    return adds(request)
+run(job(Path({folder!r}), slow))
+"""
+
+
+def test_kill_and_resume(tmp_path: Path) -> None:
+    """kill -9 at ten moments: nothing journalled is lost or repeated, at most the request in flight is run again."""
+    trace = tmp_path / "trace"
+    root = str(Path(__file__).resolve().parent.parent)
+    script = SLOW.format(root=root, trace=str(trace), folder=str(tmp_path))
+    kills = 0
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        before = trace.stat().st_size if trace.exists() else 0
+        deadline = time.monotonic() + 30
+        while (
+            process.poll() is None and time.monotonic() < deadline and (trace.stat().st_size if trace.exists() else 0) <= before
+        ):
+            time.sleep(0.005)
+        time.sleep(0.03)
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert process.wait() == 0
+    assert kills >= 3
+    asked = Counter(trace.read_text().split())
+    assert len(asked) == 24
+    assert sum(asked.values()) - 24 <= kills
+    assert all(row.correct for row in run(job(tmp_path)))

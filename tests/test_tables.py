@@ -1,0 +1,82 @@
+"""The accuracy table, from rows made by hand to the text that people read."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fmtbench.analysis.frame import check_rows, load_rows
+from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+from fmtbench.errors import UserError
+from fmtbench.store import write_rows
+from fmtbench.types import Row
+
+GOLDEN = Path(__file__).parent / "golden" / "accuracy.md"
+
+
+def row(condition: str, item: int, correct: bool, **changes: Any) -> Row:
+    whole: dict[str, Any] = {
+        **{"experiment": "e", "backbone": "b", "task": "t", "condition": condition, "prompt": "p", "seed": 0, "sample": 0},
+        **{"item_id": str(item), "question": "q", "gold": "1", "answer": "1", "status": "ok", "correct": correct},
+        **{"latent_answer": "1", "latent_correct": True, "finish_reason": "stop", "prompt_tokens": 9, "text": "1"},
+        **{"completion_tokens": 10 + item, "reasoning_tokens": 1, "reasoning_words": 1, "request_key": "k", "seconds": 0.1},
+    }
+    return Row(**(whole | changes))
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> pd.DataFrame:
+    """Twenty items: free_cot has 15 right, json_schema 10, with 2 of the wrong ones cut off; direct was asked 4 of them."""
+    made = [row("free_cot", i, i < 15) for i in range(20)]
+    made += [row("json_schema", i, i < 10, status="truncated" if i >= 18 else "ok", latent_correct=i < 12) for i in range(20)]
+    made += [row("direct", i, True) for i in range(4)]
+    write_rows(tmp_path / "rows.parquet", made)
+    return load_rows(tmp_path)
+
+
+def test_numbers(rows: pd.DataFrame) -> None:
+    table = accuracy_table(rows).set_index("condition")
+    assert list(table.index) == ["free_cot", "direct", "json_schema"]
+    assert list(table.n) == [20, 4, 20]
+    schema = table.loc["json_schema"]
+    assert (schema.strict, schema.latent, schema.strict_diff, schema.latent_diff) == pytest.approx((0.5, 0.6, -0.25, -0.4))
+    assert (schema.share_truncated, schema.tokens) == pytest.approx((0.1, 19.5))
+    assert table.loc["direct"].strict_diff == 0, "only the four items that both were asked are compared"
+    assert pd.isna(table.loc["free_cot"].strict_diff)
+    assert table.share_truncated.loc["free_cot"] == 0
+
+
+def test_readable(rows: pd.DataFrame, pytestconfig: Any) -> None:
+    text = to_markdown(readable(accuracy_table(rows)))
+    if pytestconfig.getoption("update_golden"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+    assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_without_a_baseline_there_is_no_difference(rows: pd.DataFrame) -> None:
+    table = accuracy_table(rows[rows.condition != "free_cot"])
+    assert table.strict_diff.isna().all()
+    assert (readable(table)["Δ strict"] == "").all()
+
+
+def test_two_backbones_stay_apart(rows: pd.DataFrame) -> None:
+    shown = readable(accuracy_table(pd.concat([rows, rows.assign(backbone="other")])))
+    assert list(shown.backbone) == ["b"] * 3 + ["other"] * 3
+
+
+def test_rows_of_somebody_else_are_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="lack the columns"):
+        check_rows(rows.drop(columns=["status"]))
+    with pytest.raises(UserError, match=r"holds no rows\.parquet"):
+        load_rows(tmp_path / "nowhere")
+
+
+def test_the_types_of_a_column_hold_without_values(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.parquet", [row("free_cot", 1, False, answer=None)])
+    (tmp_path / "none").mkdir()
+    write_rows(tmp_path / "none" / "rows.parquet", [])
+    paths = (tmp_path / "rows.parquet", tmp_path / "none" / "rows.parquet")
+    one, none = (pd.read_parquet(path, dtype_backend="pyarrow").dtypes for path in paths)
+    assert (one == none).all()

@@ -1,0 +1,163 @@
+"""Every task: unique and repeatable items whose gold answers are derived again here by other means."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.build import build_group
+from fmtbench.answers import Choice
+from fmtbench.errors import UserError
+from fmtbench.tasks.arithmetic import Addition, WordProblems
+from fmtbench.tasks.base import check_items
+from fmtbench.tasks.capitals import Capitals
+from fmtbench.tasks.gsm8k import Gsm8k
+from fmtbench.tasks.last_letter import LastLetter
+from fmtbench.tasks.sentiment import VERDICTS, Sentiment
+from fmtbench.tasks.shuffled_objects import ShuffledObjects
+from fmtbench.tasks.source import Source
+from fmtbench.types import Item
+from tests.conftest import DATA, composed, options
+
+GENERATED = [name for name in options("task") if name != "gsm8k"]
+
+
+def task(name: str, *overrides: str) -> Any:
+    return build_group(composed(f"task=[{name}]", *overrides).task)[name]
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_items(name: str) -> None:
+    items = task(name).items()
+    check_items(task(name), items, name)
+    assert items == task(name).items(), "the same seed gives the same items"
+    others = task(name, "seed=1").items()
+    assert [item.question for item in items] != [item.question for item in others], "another seed gives others"
+    assert len({item.question for item in items}) == len(items)
+    by_id = {item.id: item for item in others}
+    assert all(
+        by_id[item.id].gold == item.gold
+        for item in items
+        if item.id in by_id and name not in ("word_problems", "shuffled_objects")
+    )
+
+
+@pytest.mark.parametrize("make", [Addition, WordProblems, Sentiment, LastLetter, ShuffledObjects])
+def test_an_item_does_not_depend_on_how_many_are_asked_for(make: Any) -> None:
+    assert make(seed=3, size=40).items()[:10] == make(seed=3, size=10).items()
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3])
+def test_addition(digits: int) -> None:
+    for item in Addition(seed=0, digits=digits).items():
+        a, b = map(int, re.findall(r"\d+", item.question))
+        assert int(item.gold) == a + b
+        assert max(a, b) < 10**digits
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_word_problems(steps: int) -> None:
+    for item in WordProblems(seed=0, steps=steps).items():
+        start, *moves = re.split(r"(?<=\.)\s", item.question)[:-1]
+        count = int(re.search(r"has (\d+)", start)[1])  # type: ignore[index]
+        assert len(moves) == steps
+        for move in moves:
+            amount = int(re.search(r"\d+", move)[0])  # type: ignore[index]
+            count = {"brings": count + amount, "given": count - amount, "grows": count * amount, "shared": count // amount}[
+                re.search(r"brings|given|grows|shared", move)[0]  # type: ignore[index]
+            ]
+        assert int(item.gold) == count > 0
+
+
+@pytest.mark.parametrize("objects", [3, 5, 7])
+def test_shuffled_objects(objects: int) -> None:
+    for item in ShuffledObjects(seed=0, objects=objects).items():  # type: ignore[arg-type]
+        held = dict(re.findall(r"(\w+) holds the (\w+ ball)", item.question))
+        for one, other in re.findall(r"(\w+) and (\w+) swap", item.question):
+            held[one], held[other] = held[other], held[one]
+        asked = re.search(r"does (\w+) hold", item.question)[1]  # type: ignore[index]
+        assert Choice(options=item.choices).canon(held[asked]) == item.gold
+        assert len(item.choices) == len(held) == objects
+
+
+@pytest.mark.parametrize("words", [2, 4, 8])
+def test_last_letter(words: int) -> None:
+    for item in LastLetter(seed=0, words=words).items():
+        named = re.search(r'"([^"]+)"', item.question)[1].split()  # type: ignore[index]
+        assert len(named) == words == len(item.gold)
+        assert all(word.endswith(letter) for word, letter in zip(named, item.gold))
+
+
+def test_sentiment_is_balanced_and_plain() -> None:
+    items = Sentiment(seed=0).items()
+    assert 0.4 < sum(item.gold == "positive" for item in items) / len(items) < 0.6
+    assert all(any(verdict in item.question for verdict in VERDICTS[item.gold]) for item in items)
+
+
+def test_capitals() -> None:
+    golds = {item.id: item for item in Capitals(seed=0).items()}
+    assert len(golds) > 150
+    assert (golds["capitals/germany"].gold, golds["capitals/ukraine"].aliases) == ("Berlin", ("Kiev",))
+    accepted = [[item.gold, *item.aliases] for item in golds.values()]
+    assert len(set(itertools.chain(*accepted))) == sum(map(len, accepted)), "no spelling stands for two capitals"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation data is not on this machine")
+def test_gsm8k_real_file() -> None:
+    gsm8k = task("gsm8k", f"data_root={DATA}")
+    items = gsm8k.items()
+    check_items(gsm8k, items, "gsm8k")
+    assert (len(items), items[0].gold) == (800, "18")
+
+
+def gsm8k(tmp_path: Path, text: str) -> Gsm8k:
+    (tmp_path / "rows.jsonl").write_text(text)
+    return Gsm8k(source=Source(hub_id="openai/gsm8k", split="test", data_root=str(tmp_path), file="rows.jsonl"))
+
+
+GOOD = json.dumps({"question": "q", "answer": "#### 1"}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no rows"),
+        ("not json\n", r"rows.jsonl, line 1: not JSON"),
+        (GOOD + "[1]\n", r"line 2: expected a JSON object, got list"),
+        (GOOD + '{"question": "q"}\n', r"row 1: field 'answer' must be a text, got None"),
+        (GOOD + '{"question": " ", "answer": "#### 1"}\n', r"row 1: field 'question'"),
+        ('{"question": "q", "answer": "one"}\n', r"row 0, field 'answer': there is no '#### '"),
+    ],
+)
+def test_bad_data_names_file_row_and_field(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        gsm8k(tmp_path, text).items()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent.jsonl does not exist"):
+        Source(hub_id="x", split="test", data_root=str(tmp_path), file="absent.jsonl").rows()
+
+
+def test_offline_hub_data_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="set data_root"):
+        Source(hub_id="nobody/nothing", split="test", file="rows.jsonl").rows()
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([], "has no items"),
+        ([Item(id="a", question="q", gold="1"), Item(id="a", question="r", gold="2")], "item id 'a' occurs twice"),
+        ([Item(id="a", question="q", gold="many")], "gold answer 'many' is no <number>"),
+    ],
+)
+def test_items_are_checked(items: list[Item], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_items(Addition(seed=0), items, "some_task")
