@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fmtbench.backends.hf import HF
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
 
@@ -96,28 +97,56 @@ def test_too_long_a_prompt_is_an_error_of_its_own(model: Any) -> None:
 
 
 def test_batches_bound_rows_and_tokens(model: Any) -> None:
-    from fmtbench.backends.hf import HF, Prompted
+    from fmtbench.backends.hf import Prompted
 
     group = [Prompted(request=replace(requests()[0], seed=i), ids=[0] * length) for i, length in enumerate([5, 90, 40, 40, 300])]
     batches = list(HF(batch_size=3, batch_tokens=200)._batches(group))
     assert [[len(one.ids) for one in batch] for batch in batches] == [[300], [90], [40, 40, 5]]
 
 
-def test_the_shipped_sampling_defaults_do_not_leak_in(model: Any) -> None:
-    config = model._model.generation_config
-    assert (config.repetition_penalty, config.temperature, config.top_k) in {(None, None, None), (1.0, 1.0, 50)}
+def test_our_decoding_is_that_of_generate(backbone: Any) -> None:
+    """In float32, token for token what transformers' own greedy search writes, alone and in a batch that rows leave."""
+    import torch
+
+    exact = HF()
+    exact.open(replace(backbone, dtype="float32"))
+    asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (24, 24, 24, 3, 9, 1))]
+    for request, ours in zip(asked, run(exact, asked)):
+        ids = torch.tensor([exact._prompt_ids(request)])
+        with torch.inference_mode():
+            theirs = exact._model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=request.max_tokens
+            )
+        assert tuple(theirs[0, ids.shape[1] :].tolist()) == ours.token_ids
+    exact.close()
+
+
+def test_one_batch_mixes_constraints_temperatures_and_limits(model: Any) -> None:
+    base = requests()[0]
+    mixed = [
+        base,
+        replace(base, constraint=SCHEMA),
+        replace(base, max_tokens=2),
+        replace(base, temperature=1.0, seed=1),
+        replace(base, constraint=ANYTHING),
+    ]
+    free, json_text, short, sampled, sham = run(model, mixed)
+    assert json_text.text.lstrip().startswith("{")
+    assert not free.text.startswith("{")
+    assert len(short.token_ids) == 2
+    assert sampled.token_ids == run(model, [replace(base, temperature=1.0, seed=1)])[0].token_ids
+    assert sham.token_ids == free.token_ids
 
 
 def test_seeded_sampling_draws_from_the_softmax() -> None:
     import torch
 
-    from fmtbench.backends.seeded import SeededSampling
+    from fmtbench.backends.choose import sample
 
     logits_V = torch.tensor([0.0, 1.0, 2.0, float("-inf")])
-    draws = 4000
-    sampler = SeededSampling(seeds=range(draws), temperature=2.0, top_p=1.0)
-    drawn = sampler(None, logits_V.expand(draws, -1)).argmax(-1)  # type: ignore[arg-type]
-    shares = torch.bincount(drawn, minlength=4) / draws
+    request = Request(messages=(), temperature=2.0)
+    drawn = [sample(logits_V, request, torch.Generator().manual_seed(seed)) for seed in range(4000)]
+    shares = torch.bincount(torch.tensor(drawn), minlength=4) / len(drawn)
     assert torch.allclose(shares, torch.softmax(logits_V / 2.0, -1), atol=0.03)
-    nucleus = SeededSampling(seeds=range(draws), temperature=1.0, top_p=0.6)(None, logits_V.expand(draws, -1))  # type: ignore[arg-type]
-    assert (nucleus.argmax(-1) == 2).all()
+    nucleus = replace(request, temperature=1.0, top_p=0.6)
+    assert {sample(logits_V, nucleus, torch.Generator().manual_seed(seed)) for seed in range(100)} == {2}

@@ -1,19 +1,18 @@
 """transformers, with constraints masked by Outlines: works anywhere torch does.
 
-Requests with the same constraint and sampling run together, sorted by length and padded on the left. Each request has
-its own seed, so a sampled text does not depend on which other requests share its batch (up to rounding).
+Requests are sorted by length and padded on the left; one batch may mix constraints, temperatures and limits. A row is
+yielded as it finishes. Each request has its own seed, so a sampled text does not depend on which other requests share
+its batch (up to rounding).
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -23,6 +22,9 @@ from fmtbench.backends.base import Backend
 from fmtbench.decoding.grammar import allows, decoder_version, regex
 from fmtbench.errors import DecoderError
 from fmtbench.types import Constraint, Generation, Message, Request
+
+if TYPE_CHECKING:
+    from fmtbench.backends.decode import Finished
 
 PROBE = Request(
     messages=(Message(role="user", content="Say hello."),),
@@ -67,6 +69,7 @@ class HF(Backend):
     def open(self, backbone: Backbone) -> None:
         import outlines
         import torch
+        from outlines.backends.outlines_core import OutlinesCoreBackend
         from transformers import AutoModelForCausalLM
 
         weights = backbone.resolve()
@@ -77,25 +80,21 @@ class HF(Backend):
             prepare(weights), revision=weights.revision, dtype=backbone.dtype, use_safetensors=True
         )
         self._model = model.to(device).eval()
-        self._clear_generation_defaults()
-        self._steerable = outlines.from_transformers(self._model, self._tokenizer)
-        self._mask = lru_cache(maxsize=256)(self._compile)
+        self._ends = self._end_tokens()
+        self._vocabulary = OutlinesCoreBackend(outlines.from_transformers(self._model, self._tokenizer)).vocabulary
+        self._index = lru_cache(maxsize=256)(self._compile)
         self._prove_binding()
 
-    def _clear_generation_defaults(self) -> None:
-        """Models ship sampling defaults of their own (a repetition penalty, top-k): only the request decides here."""
-        from transformers import GenerationConfig
-
+    def _end_tokens(self) -> frozenset[int]:
+        """Every token that ends a reply: the tokenizer's, and those the model was shipped with."""
         shipped = self._model.generation_config.eos_token_id
-        ends = {self._tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None}
-        self._ends = frozenset(ends)
-        self._model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=self._tokenizer.pad_token_id)
+        return frozenset({self._tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
 
     def _compile(self, constraint: Constraint) -> Any:
-        """Outlines' logits processor for a constraint; compiled once, then reset for each batch."""
-        from outlines.backends import get_regex_logits_processor
+        """Outlines' automaton of a constraint over this tokenizer's vocabulary; compiled once."""
+        from outlines_core import Index
 
-        return get_regex_logits_processor("outlines_core", self._steerable, regex(constraint))
+        return Index(regex(constraint), self._vocabulary)
 
     def _prove_binding(self) -> None:
         """There are silent failures: free text from a decoder that did not mask."""
@@ -106,16 +105,12 @@ class HF(Backend):
             )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
-        groups: dict[Any, list[Prompted]] = defaultdict(list)
-        for request in requests:
-            prompted = Prompted(request=request, ids=self._prompt_ids(request))
-            if too_long := self._too_long(prompted):
+        prompted = [Prompted(request=request, ids=self._prompt_ids(request)) for request in requests]
+        for one in prompted:
+            if too_long := self._too_long(one):
                 yield too_long
-            else:
-                groups[request.constraint, request.temperature, request.top_p, request.max_tokens].append(prompted)
-        for group in groups.values():
-            for batch in self._batches(group):
-                yield from self._run(batch)
+        for batch in self._batches([one for one in prompted if not self._too_long(one)]):
+            yield from self._run(batch)
 
     def _prompt_ids(self, request: Request) -> list[int]:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
@@ -130,62 +125,38 @@ class HF(Backend):
         )
         return Generation(key=prompted.request.key, text="", finish_reason="error", prompt_tokens=len(prompted.ids), error=error)
 
-    def _batches(self, group: list[Prompted]) -> Iterator[list[Prompted]]:
+    def _batches(self, prompted: list[Prompted]) -> Iterator[list[Prompted]]:
         """Longest prompts first, so that too large a batch shows at once; ties by key, so that the order is stable."""
-        ordered = sorted(group, key=lambda prompted: (-len(prompted.ids), prompted.request.key))
+        ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
         while ordered:
-            rows = self.batch_tokens // (len(ordered[0].ids) + ordered[0].request.max_tokens)
-            rows = max(1, min(rows, self.batch_size))
+            longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[: self.batch_size])
+            rows = max(1, min(self.batch_tokens // longest, self.batch_size))
             yield ordered[:rows]
             ordered = ordered[rows:]
 
     def _run(self, batch: list[Prompted]) -> Iterator[Generation]:
-        import torch
+        from fmtbench.backends.choose import Chooser
+        from fmtbench.backends.decode import decode
 
-        started = time.perf_counter()
-        padded = self._tokenizer.pad({"input_ids": [prompted.ids for prompted in batch]}, return_tensors="pt").to(
-            self._model.device
-        )
-        with torch.inference_mode():
-            output_BL = self._model.generate(
-                **padded, logits_processor=self._processors(batch), do_sample=False, max_new_tokens=batch[0].request.max_tokens
-            )
-        replies = output_BL[:, padded["input_ids"].shape[1] :].tolist()
-        seconds = (time.perf_counter() - started) / len(batch)
-        for prompted, ids in zip(batch, replies):
-            yield self._generation(prompted, ids, seconds)
+        requests = [one.request for one in batch]
+        padded = self._tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self._model.device)
+        chooser = Chooser(requests, [self._index(request.constraint) if request.constraint else None for request in requests])
+        limits = [request.max_tokens for request in requests]
+        for finished in decode(self._model, padded["input_ids"], padded["attention_mask"], limits, self._ends, chooser):
+            yield self._generation(batch[finished.row], finished)
 
-    def _processors(self, batch: list[Prompted]) -> Any:
-        """The mask first, then seeded sampling on what the mask left."""
-        from transformers import LogitsProcessorList
-
-        from fmtbench.backends.seeded import SeededSampling
-
-        request = batch[0].request
-        processors = LogitsProcessorList()
-        if request.constraint is not None:
-            mask = self._mask(request.constraint)
-            mask.reset()
-            processors.append(mask)
-        if request.temperature > 0:
-            seeds = [prompted.request.seed or 0 for prompted in batch]
-            processors.append(SeededSampling(seeds=seeds, temperature=request.temperature, top_p=request.top_p))
-        return processors
-
-    def _generation(self, prompted: Prompted, ids: list[int], seconds: float) -> Generation:
-        end = next((i for i, token in enumerate(ids) if token in self._ends), None)
-        ids = ids if end is None else ids[: end + 1]
-        text, token_ends = self._decode(ids)
+    def _generation(self, prompted: Prompted, finished: Finished) -> Generation:
+        text, token_ends = self._decode(finished.ids)
         constraint = prompted.request.constraint
-        broken = constraint is not None and end is not None and not allows(constraint, text)
+        broken = constraint is not None and finished.reason == "stop" and not allows(constraint, text)
         return Generation(
             key=prompted.request.key,
             text=text,
-            token_ids=tuple(ids),
+            token_ids=tuple(finished.ids),
             token_ends=token_ends,
-            finish_reason="error" if broken else "length" if end is None else "stop",
+            finish_reason="error" if broken else finished.reason,
             prompt_tokens=len(prompted.ids),
-            seconds=seconds,
+            seconds=finished.seconds,
             decoder="none" if constraint is None else decoder_version(self.decoder),
             error="the finished text does not keep to its grammar" if broken else "",
         )
@@ -222,7 +193,7 @@ class HF(Backend):
 
         import torch
 
-        del self._model, self._steerable, self._mask
+        del self._model, self._vocabulary, self._index
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
