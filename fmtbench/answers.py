@@ -1,7 +1,7 @@
 """Answer kinds: what an answer may look like, and when two answers are the same.
 
 There is one canonicaliser per kind and it serves every condition, so that `$18`, `1,000`, `18.0`, `(B)` or
-`e-S-S-E` get the same verdict whether they stood in prose or in JSON (DESIGN, "the rule of fairness").
+`e-S-S-E` get the same verdict whether they stood in prose or in JSON (the rule of fairness, see the README).
 
 >>> Number().same("$1,234.00", "1234")
 True

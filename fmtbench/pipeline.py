@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +32,8 @@ from fmtbench.types import Extraction, Generation, Item, Request, Row, Sampling
 
 logger = logging.getLogger(__name__)
 
-GREEDY_SAMPLES = (
-    "sampling.samples={samples} at temperature 0 would be {samples} times the same text: set sampling.temperature above 0"
-)
+Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]
+"""Sees how many generations are to come, and passes each through as it finishes: a progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +70,11 @@ class Job:
     """Use the first `limit` items of each task; None uses all."""
 
 
-def run(job: Job, watch: Callable[[int, Iterable[Generation]], Iterable[Generation]] = lambda total, stream: stream) -> list[Row]:
+def run(job: Job, watch: Watch = lambda total, stream: stream) -> list[Row]:
     """Bring every cell of the job up to its plan, and return the scored rows of all cells.
 
-    `watch(total, stream)` sees each generation as it finishes (a progress bar). What a cell's journal holds already is
-    not generated again. Raises `UserError` before any weights are loaded, for everything that can be known before.
+    What a cell's journal holds already is not generated again. Raises `UserError` before any weights are loaded, for
+    everything that can be known before.
     """
     plans = plan(job)
     with ExitStack() as stack:
@@ -87,9 +86,8 @@ def run(job: Job, watch: Callable[[int, Iterable[Generation]], Iterable[Generati
         logger.info("%d cells, %d requests, %d to generate", len(plans), sum(map(len, plans.values())), count)
         if count:
             _generate(job, folders, missing, watch)
-        return [
-            row for cell in job.cells for row in score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition])
-        ]
+        scored = (score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition]) for cell in job.cells)
+        return [row for rows in scored for row in rows]
 
 
 # -- plan
@@ -98,7 +96,8 @@ def run(job: Job, watch: Callable[[int, Iterable[Generation]], Iterable[Generati
 def plan(job: Job) -> dict[Cell, list[Planned]]:
     """Every request of every cell, in the order of the items."""
     if job.sampling.samples > 1 and job.sampling.temperature == 0:
-        raise UserError(GREEDY_SAMPLES.format(samples=job.sampling.samples))
+        twice = f"sampling.samples={job.sampling.samples} at temperature 0 gives the same text each time"
+        raise UserError(f"{twice}: set sampling.temperature above 0")
     items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items()}
     return {cell: _plan_cell(cell, job, items[cell.task]) for cell in job.cells}
 
@@ -152,11 +151,9 @@ def _begin(folder: RunFolder, cell: Cell, planned: Sequence[Planned], missing: S
     folder.write_requests(planned)
     if not missing and folder.manifest().get("status") == "complete":
         return
-    weights = job.backbone.resolve()
     items = [asdict(item) for item in dict.fromkeys(one.item for one in planned)]
     facts = provenance(items) | {
         "status": "running",
-        "backbone": {"source": weights.source, "revision": weights.revision, "fingerprint": weights.fingerprint},
         "sampling": asdict(job.sampling),
         "seed": cell.seed,
         "planned": len(planned),
@@ -170,7 +167,7 @@ def _generate(
     job: Job,
     folders: dict[Cell, RunFolder],
     missing: dict[Cell, list[Request]],
-    watch: Callable[[int, Iterable[Generation]], Iterable[Generation]],
+    watch: Watch,
 ) -> None:
     """One stream through one engine; a request that two cells share is generated once and journalled in both."""
     owners: dict[str, list[RunFolder]] = defaultdict(list)
@@ -197,8 +194,10 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     planned = folder.requests()
     wanted = {one.request.key for one in planned}
     done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
+    _check_masked(folder, planned, done)
     rows = [_row(cell, one, done[one.request.key], task.kind(one.item), condition) for one in planned if one.request.key in done]
-    _finish(folder, planned, rows, {done[one.request.key].decoder for one in planned if one.request.key in done})
+    folder.write_rows(rows)
+    _finish(folder, len(planned), rows, sorted({generation.decoder for generation in done.values()}))
     return rows
 
 
@@ -239,19 +238,20 @@ def count_tokens(generation: Generation, found: Extraction) -> int:
     return sum(any(start < b and end > a for a, b in found.reasoning) for start, end in tokens if end > start)
 
 
-def _finish(folder: RunFolder, planned: Sequence[Planned], rows: Sequence[Row], decoders: set[str]) -> None:
-    folder.write_rows(rows)
-    status = "complete" if len(rows) == len(planned) else "incomplete"
-    wanted = "constraint" if any(one.request.constraint for one in planned) else "none"
-    masked = sorted(decoders)
-    if wanted == "constraint" and "none" in decoders:
-        raise DecoderError(
-            f"{folder.path}: generations without a decoder were found under a constraint; delete generations.jsonl and run again"
-        )
-    counts = dict(Counter(row.status for row in rows))
-    if folder.manifest().get("status") != "complete" or folder.manifest().get("statuses") != counts:
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
-        folder.write_manifest(folder.manifest() | {"status": status, "finished": finished, "decoder": masked, "statuses": counts})
-        folder.log(
-            f"{status}: {len(rows)} of {len(planned)} scored, " + ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
-        )
+def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
+    """No silent fall-back: what was asked for under a constraint must have been masked."""
+    for one in planned:
+        generation = done.get(one.request.key)
+        if one.request.constraint and generation and generation.decoder == "none" and generation.finish_reason != "error":
+            raise DecoderError(f"{folder.path}: item {one.item.id} has a constraint, but no decoder masked its generation")
+
+
+def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], decoders: list[str]) -> None:
+    """Say in the manifest and the log how the cell stands, where that is news."""
+    statuses = dict(Counter(row.status for row in rows))
+    outcome = {"status": "complete" if len(rows) == planned else "incomplete", "decoder": decoders, "statuses": statuses}
+    manifest = folder.manifest()
+    if manifest | outcome != manifest:
+        folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
+        folder.log(f"{outcome['status']}: {len(rows)} of {planned} scored; {counts}")

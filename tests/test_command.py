@@ -48,7 +48,7 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
     manifest = json.loads(next(tmp_path.rglob("json_schema/*/manifest.json")).read_text())
     assert "outlines_core" in manifest["decoder"][0]
     assert manifest["engine"]["dtype"] == "bfloat16"
-    assert len(manifest["backbone"]["fingerprint"]) == 64
+    assert len(manifest["engine"]["weights"]["fingerprint"]) == 64
 
     journals = {path: path.read_bytes() for path in tmp_path.rglob("generations.jsonl")}
     parquets = {path: path.read_bytes() for path in tmp_path.rglob("rows.parquet")}

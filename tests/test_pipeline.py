@@ -89,7 +89,7 @@ def test_a_run_fills_its_folders(tmp_path: Path) -> None:
     assert all(0 < tokens < total for tokens, total in zip(frame.reasoning_tokens, frame.completion_tokens))
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["status"], manifest["statuses"], manifest["decoder"]) == ("complete", {"ok": 8}, ["scripted"])
-    assert {"code", "packages", "hardware", "items_sha256", "backbone", "engine", "started", "finished"} <= manifest.keys()
+    assert {"code", "packages", "hardware", "items_sha256", "engine", "started", "finished"} <= manifest.keys()
 
 
 def test_the_same_command_again_generates_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from dataclasses import dataclass as plain_dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -71,8 +72,11 @@ class HF(Backend):
         import torch
         from outlines.backends.outlines_core import OutlinesCoreBackend
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         weights = backbone.resolve()
+        self._weights = weights
         self._context = backbone.context
         self._tokenizer = load_tokenizer(weights)
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
@@ -178,6 +182,7 @@ class HF(Backend):
 
         return {
             "engine": "hf",
+            "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
             "device": str(self._model.device),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "template_sha256": template_hash(self._tokenizer),

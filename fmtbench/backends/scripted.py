@@ -12,7 +12,7 @@ from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend
 from fmtbench.types import Constraint, Generation, Request
 
-REPLY_TEXT = "I cannot know. The answer is 42."
+REPLY_TEXT = "This is a guess. The answer is 42."
 
 
 def example_reply(request: Request) -> str:

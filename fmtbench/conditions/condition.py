@@ -36,7 +36,7 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Condition:
-    """The axes of DESIGN section 4."""
+    """The axes of the design, each with its levels."""
 
     reasoning: Literal["none", "free", "budget", "staged"] = "free"
     """Answer at once, reason freely, reason in at most `words` words, or in the `stages`, in order."""

@@ -34,7 +34,7 @@ class Addition(Task):
     def _pairs(self) -> Iterator[tuple[int, int]]:
         for index in itertools.count():
             rng = item_rng(self.seed, "addition", self.digits, index)
-            yield rng.randint(1, 10**self.digits - 1), rng.randint(1, 10**self.digits - 1)
+            yield rng.randrange(10**self.digits), rng.randrange(10**self.digits)
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()

@@ -46,11 +46,11 @@ def item_rng(seed: int, *name: str | int) -> random.Random:
 
 
 def distinct(drawn: Iterable[T], size: int) -> Iterator[T]:
-    """The first `size` different values of a stream; stops early after 200 repeats in a row (the stream is exhausted)."""
+    """The first `size` different values of a stream; stops early after 2000 repeats in a row (the stream is exhausted)."""
     seen: set[T] = set()
     repeats = 0
     for value in drawn:
-        if len(seen) == size or repeats == 200:
+        if len(seen) == size or repeats == 2000:
             return
         repeats = repeats + 1 if value in seen else 0
         if value not in seen:
