@@ -12,6 +12,7 @@ from rich.table import Table
 from fmtbench.analysis.frame import load_rows
 from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
 
+FAILURES_WIDTH = 20
 LEGEND = """\
 Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).
 strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.
@@ -25,7 +26,7 @@ def report(folder: Path) -> None:
     table.to_csv(folder / "accuracy.csv", index=False, float_format="%.6f")
     (folder / "accuracy.md").write_text(f"{to_markdown(shown)}\n{LEGEND}\n", encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 150)
-    console.print(_terminal_table(shown))
+    console.print(_terminal_table(_fitting(shown, console.width)))
     console.print(LEGEND, style="dim", highlight=False)
     console.print(
         f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}",
@@ -34,8 +35,17 @@ def report(folder: Path) -> None:
     )
 
 
+def _fitting(shown: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Leave out the less telling columns where the terminal is narrow; the files have them all."""
+    for name in ("Δ latent", "tokens", "n", "failures"):
+        widths = {column: max(map(len, [column, *shown[column]])) for column in shown.columns} | {"failures": FAILURES_WIDTH}
+        if sum(widths[column] + 2 for column in shown.columns) > width:
+            shown = shown.drop(columns=name)
+    return shown
+
+
 def _terminal_table(shown: pd.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for name in shown.columns:
         left = name in ("backbone", "task", "condition", "failures")
         table.add_column(name, justify="left" if left else "right", no_wrap=name != "failures")
