@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Any, ClassVar, Literal
 
+from fmtbench import expressions
+
 MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
 MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
@@ -251,6 +253,67 @@ class Text(AnswerKind):
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Names behind "is" or "are", and quoted words."""
         for match in re.finditer(r"\b(?:is|are)\s+(?:called\s+)?([A-Z][^\n.,;:!?]*)|[\"“]([^\"“”\n]{1,60})[\"”]", text):
+            yield match.span(1 if match[1] else 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Math(AnswerKind):
+    """A mathematical expression, in LaTeX or plain signs; equal values are equal answers (see `expressions.py`)."""
+
+    def hint(self) -> str:
+        return "Answer with a mathematical expression."
+
+    def annotation(self) -> Any:
+        return str
+
+    def placeholder(self) -> str:
+        return "<expression>"
+
+    def canon(self, answer: str) -> str | None:
+        """The parsed value as sympy prints it; a word as it is."""
+        if answer.strip() == self.placeholder():
+            return None
+        found = expressions.expressions(answer)
+        return str(found[0]) if found else _squeeze(answer) or None
+
+    def same(self, answer: str | None, gold: str) -> bool:
+        if answer is None or self.canon(answer) is None:
+            return False
+        return expressions.equal(gold, answer) or self.canon(answer) == self.canon(gold)
+
+    def mentions(self, text: str) -> Iterator[tuple[int, int]]:
+        """Formulas in dollar signs or brackets; numbers, where there are none."""
+        formulas = [match.span() for match in re.finditer(r"\$[^$\n]+\$|\\\(.+?\\\)|\\\[.+?\\\]", text)]
+        yield from formulas or Number().mentions(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Set(AnswerKind):
+    """Several items in any order; repeats, case and the separators between the items do not matter.
+
+    >>> Set().same('["pear", "Apple"]', "apple, pear")
+    True
+    """
+
+    what: str = "the items"
+    """What the list holds, in words: completes "Answer with ...". """
+
+    def hint(self) -> str:
+        return f"Answer with {self.what}, separated by commas."
+
+    def annotation(self) -> Any:
+        return str
+
+    def placeholder(self) -> str:
+        return "<items>"
+
+    def canon(self, answer: str) -> str | None:
+        items = {_squeeze(item) for item in re.split(r"[,;\n]|\s(?:and|&)\s", _plain(answer))} - {""}
+        return ", ".join(sorted(items)) or None
+
+    def mentions(self, text: str) -> Iterator[tuple[int, int]]:
+        """Lists in brackets, and what stands behind a colon or "are" and holds a comma."""
+        for match in re.finditer(r"[\[{]([^\[\]{}\n]+)[\]}]|(?::|\bare)[ \t]+([^\n.:]*,[^\n.:]*)", text):
             yield match.span(1 if match[1] else 2)
 
 
