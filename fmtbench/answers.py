@@ -30,6 +30,8 @@ NUMBER = re.compile(
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 
+COPULA = "입니다|이다|이에요|예요"
+"""Korean writes "is" behind the word, without a space."""
 HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
 
 
@@ -271,7 +273,7 @@ class Math(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         """The parsed value as sympy prints it; a word as it is."""
-        if answer.strip() == self.placeholder():
+        if answer.strip() == self.placeholder() or len(answer) > expressions.LONGEST:
             return None
         found = expressions.expressions(answer)
         return str(found[0]) if found else _squeeze(answer) or None
@@ -334,7 +336,7 @@ def _squeeze(text: str) -> str:
 def _phrase(words: str) -> re.Pattern[str]:
     """The phrase as whole words, whatever its case and the separators between its words."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
-    return re.compile(r"(?<!\w)" + r"[\s_-]+".join(parts) + r"(?!\w)", re.I)
+    return re.compile(r"(?<!\w)" + r"[\s_-]+".join(parts) + rf"(?:{COPULA})?(?!\w)", re.I)
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -17,12 +17,16 @@ from functools import lru_cache
 from typing import Any
 
 SECONDS = 3
+LONGEST = 1000
+"""Characters; longer texts are no answer, and parsing them takes its time."""
 LOST_BACKSLASH = re.compile(
     r"[\x08\x0c](?=[a-z])|\t(?=ext|frac|imes|heta|an|riangle|au|o\b)|\r(?=ight|ho|angle|ceil|floor)|\n(?=eq|e\b|u\b|abla|ot|i\b|mid)"
 )
 RESTORED = {"\x08": r"\b", "\x0c": r"\f", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
 RAISED = str.maketrans({c: f"^{{{unicodedata.normalize('NFKC', c)}}}" for c in "⁰¹²³⁴⁵⁶⁷⁸⁹"})
-SIGNS = str.maketrans({"π": r"\pi ", "∞": r"\infty ", "°": r"^\circ ", "−": "-", "–": "-", "×": r"\times ", "⁄": "/", "∪": r"\cup "})
+SIGNS = str.maketrans(
+    {"π": r"\pi ", "∞": r"\infty ", "°": r"^\circ ", "−": "-", "–": "-", "×": r"\times ", "⁄": "/", "∪": r"\cup "}
+)
 NAMES = {"pi": r"\pi", "infinity": r"\infty", "inf": r"\infty", "sqrt": r"\sqrt"}
 FUNCTIONS = ("sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "arcsin", "arccos", "arctan", "max", "min", "gcd", "lcm")
 IN_MATHS = re.compile(r"\\boxed\s*\{|\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.S)
@@ -34,7 +38,13 @@ def tidy(text: str) -> str:
     text = re.sub(r"^\*\*(.+?)\*\*$|^__(.+?)__$", lambda match: match[1] or match[2], text)
     if not re.search(r"(?<!\\)\\[A-Za-z]", text):
         text = re.sub(r"\\\\(?=[A-Za-z({$%])", r"\\", text)
-    text = unicodedata.normalize("NFKC", text.translate(RAISED)).translate(SIGNS).replace("{,}", ",").replace(r"\!", "").replace(r"\$", "")
+    text = (
+        unicodedata.normalize("NFKC", text.translate(RAISED))
+        .translate(SIGNS)
+        .replace("{,}", ",")
+        .replace(r"\!", "")
+        .replace(r"\$", "")
+    )
     text = re.sub(r"√\s*(\(?)(\d+)(\)?)", r"\\sqrt{\2}", text)
     return text if IN_MATHS.search(text) else _mark_words(text)
 
@@ -56,7 +66,7 @@ def expressions(text: str) -> tuple[Any, ...]:
     """What math-verify makes of a text: sympy objects and the text itself; empty where it finds nothing."""
     from math_verify import parse  # brings sympy, and only mathematical answers need it
 
-    latex = tidy(text)
+    latex = tidy(text) if len(text) <= LONGEST else ""
     shown = latex if IN_MATHS.search(latex) else f"${latex.replace('$', '')}$"
     return tuple(parse(shown, parsing_timeout=_limit(), raise_on_error=False)) if latex else ()
 
@@ -66,7 +76,9 @@ def equal(one: str, other: str) -> bool:
     from math_verify import verify
 
     # strict: otherwise any variable equals any other, and a word is one variable
-    return bool(verify(list(expressions(one)), list(expressions(other)), timeout_seconds=_limit(), raise_on_error=False, strict=True))
+    return bool(
+        verify(list(expressions(one)), list(expressions(other)), timeout_seconds=_limit(), raise_on_error=False, strict=True)
+    )
 
 
 def _limit() -> int | None:

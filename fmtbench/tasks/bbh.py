@@ -33,9 +33,7 @@ class Bbh(Task):
     def _item(self, row: Record) -> Item:
         options = () if self.answer else listed(row.text("input"))
         if not self.answer and len(options) < 2:
-            row.refuse(
-                "input", "there are no options '(A) ...', '(B) ...', ... in order, and the task has no other answer kind"
-            )
+            row.refuse("input", "there are no options '(A) ...', '(B) ...', ... in order, and the task has no other answer kind")
         kind, gold = self.answer or Choice(options=options), row.text("target")
         if kind.canon(gold) is None:
             row.refuse("target", f"the gold answer {gold!r} is no {kind.placeholder()}")
