@@ -29,9 +29,10 @@ class MultipleChoice(Task):
         return [self._item(row) for row in self.source.rows()]
 
     def _item(self, row: Record) -> Item:
-        options = self.options if self.options and row.value("options") is None else bare(row.texts("options"))
+        options = self.options if self.options and row.value("options") is None else row.texts("options")
         if len(options) > 26:
             row.refuse("options", f"{len(options)} options, but there are 26 letters")
+        options = bare(options)
         gold = Choice(options=options).canon(row.text("answer"))
         if gold is None:
             row.refuse("answer", f"{row.text('answer')!r} is none of the options {list(options)}")
