@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Any, ClassVar, Literal
 
+from fmtbench import expressions
+
 MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
 MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
@@ -28,6 +30,8 @@ NUMBER = re.compile(
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 
+COPULA = "입니다|이다|이에요|예요"
+"""Korean writes "is" behind the word, without a space."""
 HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
 
 
@@ -254,6 +258,67 @@ class Text(AnswerKind):
             yield match.span(1 if match[1] else 2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Math(AnswerKind):
+    """A mathematical expression, in LaTeX or plain signs; equal values are equal answers (see `expressions.py`)."""
+
+    def hint(self) -> str:
+        return "Answer with a mathematical expression."
+
+    def annotation(self) -> Any:
+        return str
+
+    def placeholder(self) -> str:
+        return "<expression>"
+
+    def canon(self, answer: str) -> str | None:
+        """The parsed value as sympy prints it; a word as it is."""
+        if answer.strip() == self.placeholder() or len(answer) > expressions.LONGEST:
+            return None
+        found = expressions.expressions(answer)
+        return str(found[0]) if found else _squeeze(answer) or None
+
+    def same(self, answer: str | None, gold: str) -> bool:
+        if answer is None or self.canon(answer) is None:
+            return False
+        return expressions.equal(gold, answer) or self.canon(answer) == self.canon(gold)
+
+    def mentions(self, text: str) -> Iterator[tuple[int, int]]:
+        """Formulas in dollar signs or brackets; numbers, where there are none."""
+        formulas = [match.span() for match in re.finditer(r"\$[^$\n]+\$|\\\(.+?\\\)|\\\[.+?\\\]", text)]
+        yield from formulas or Number().mentions(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Set(AnswerKind):
+    """Several items in any order; repeats, case and the separators between the items do not matter.
+
+    >>> Set().same('["pear", "Apple"]', "apple, pear")
+    True
+    """
+
+    what: str = "the items"
+    """What the list holds, in words: completes "Answer with ...". """
+
+    def hint(self) -> str:
+        return f"Answer with {self.what}, separated by commas."
+
+    def annotation(self) -> Any:
+        return str
+
+    def placeholder(self) -> str:
+        return "<items>"
+
+    def canon(self, answer: str) -> str | None:
+        items = {_squeeze(item) for item in re.split(r"[,;\n]|\s(?:and|&)\s", _plain(answer))} - {""}
+        return ", ".join(sorted(items)) or None
+
+    def mentions(self, text: str) -> Iterator[tuple[int, int]]:
+        """Lists in brackets, and what stands behind a colon or "are" and holds a comma."""
+        for match in re.finditer(r"[\[{]([^\[\]{}\n]+)[\]}]|(?::|\bare)[ \t]+([^\n.:]*,[^\n.:]*)", text):
+            yield match.span(1 if match[1] else 2)
+
+
 def _plain(text: str) -> str:
     """Unicode look-alikes, emphasis and LaTeX wrapping taken away; the words stay."""
     text = unicodedata.normalize("NFKC", THIN_SPACES.sub("", text)).translate(MINUS_SIGNS)
@@ -271,7 +336,7 @@ def _squeeze(text: str) -> str:
 def _phrase(words: str) -> re.Pattern[str]:
     """The phrase as whole words, whatever its case and the separators between its words."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
-    return re.compile(r"(?<!\w)" + r"[\s_-]+".join(parts) + r"(?!\w)", re.I)
+    return re.compile(r"(?<!\w)" + r"[\s_-]+".join(parts) + rf"(?:{COPULA})?(?!\w)", re.I)
 
 
 def _either(words: tuple[str, ...]) -> str:

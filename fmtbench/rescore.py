@@ -15,7 +15,7 @@ from fmtbench.answers import AnswerKind, Choice, Number, Text, YesNo
 from fmtbench.conditions.latent import read_latent
 from fmtbench.conditions.transcript import Format, read_transcript
 from fmtbench.errors import UserError
-from fmtbench.tasks.source import read_jsonl
+from fmtbench.tasks.readers import read_jsonl
 from fmtbench.types import Generation, Row
 
 Answer = Literal["number", "choice", "yes_no", "text"]

@@ -1,10 +1,12 @@
 """One canonicaliser per answer kind: what is the same answer, and what is not."""
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmtbench.answers import Choice, Label, Number, Text, YesNo
+from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 
 NUMBER = Number()
 BALLS = Choice(options=("red ball", "blue ball", "green ball"))
@@ -113,6 +115,48 @@ def test_text_accepts_aliases_and_nothing_else() -> None:
     assert not kind.same("...", "...")
 
 
+@pytest.mark.parametrize(
+    ("written", "gold"),
+    [
+        ('"\\frac{3}{4}"', r"\frac{3}{4}"),  # one backslash where JSON needs two: a form feed
+        ('"\\\\frac{3}{4}"', r"\frac{3}{4}"),
+        ('"\\\\\\\\frac{3}{4}"', r"\frac{3}{4}"),  # four
+        ('"5 \\times 3"', "15"),
+        ('"\\text{Evelyn}"', r"\text{Evelyn}"),
+        ('"\\boxed{7}"', "7"),
+        ('"$\\\\left(3, \\\\frac{\\\\pi}{2}\\\\right)$"', r"\left( 3, \frac{\pi}{2} \right)"),
+    ],
+)
+def test_math_survives_the_escapes_of_json(written: str, gold: str) -> None:
+    assert Math().same(json.loads(written), gold)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("(-inf, 2) ∪ (3, inf)", r"(-\infty, 2) \cup (3, \infty)", True),
+        ("x³ + 3x - 6", "x^3+3x-6", True),
+        (r"10,\!080", "10080", True),
+        (r"4\frac{2}{3}", r"\frac{14}{3}", True),
+        ("(3,4)", "(4,3)", False),
+        ("Eve", "Evelyn", False),
+        ("9^9^9^9", "2^{10}", False),
+        ("<expression>", "3", False),
+        ("", "3", False),
+    ],
+)
+def test_math(one: str, other: str, same: bool) -> None:
+    assert Math().same(one, other) is same
+
+
+@pytest.mark.parametrize(
+    "written", ["pear, apple", "Apple and pear", "- apple\n- pear", '["pear", "apple", "pear"]', "{apple; Pear}"]
+)
+def test_set(written: str) -> None:
+    assert Set().canon(written) == "apple, pear"
+
+
+@settings(deadline=None)  # the first expression imports sympy
 @given(st.text(max_size=300), st.sampled_from([NUMBER, BALLS, TOPICS, YesNo(), Text()]))
 def test_no_text_breaks_a_kind(text: str, kind: object) -> None:
     kind.canon(text)  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fmtbench.answers import AnswerKind, Choice, Label, Number, Text, YesNo
+from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.conditions.latent import read_latent
 from fmtbench.types import Generation
 from tests.conftest import options
@@ -26,6 +26,27 @@ FORMS: list[tuple[AnswerKind, str, bool, list[str]]] = [
     (Text(aliases=("St George's",)), "St. George's", True, ["St. George's", "st george's", "**St. George's**"]),
     (Text(), "Washington, D.C.", True, ["Washington, D.C.", "Washington D.C.", "washington dc"]),
     (Text(), "Berlin", False, ["Bonn", "Berlins"]),
+    (Label(labels=("사실", "거짓")), "사실", True, ["사실", "**사실**", "사실입니다", '"사실"']),
+    (Label(labels=("사실", "거짓")), "사실", False, ["거짓", "거짓입니다", "사실 또는 거짓"]),
+    (
+        Math(),
+        r"\frac{3}{4}",
+        True,
+        [r"\frac{3}{4}", r"\dfrac34", r"$\frac{3}{4}$", r"\boxed{\frac{3}{4}}", "3/4", "0.75", "¾", "x = 3/4"],
+    ),
+    (Math(), r"\frac{3}{4}", False, [r"\frac{4}{3}", "-3/4", "0.7", "34", "none"]),
+    (Math(), r"11\sqrt{2}", True, [r"11\sqrt{2}", "11*sqrt(2)", "11√2", r"**$\sqrt{242}$**"]),
+    (Math(), "6,-2", True, ["6,-2", "-2, 6", r"\{-2, 6\}"]),
+    (Math(), "18", True, ["18", "$18", r"18\text{ dollars}", "18 dollars", r"90^\circ / 5"]),
+    (Math(), r"\text{east}", True, [r"\text{east}", "east", "East", "**east**"]),
+    (Math(), "x + 1", False, ["y + 1", "x - 1", "x1"]),
+    (
+        Set(),
+        "pear, apple",
+        True,
+        ["pear, apple", "Apple, pear", "apple and pear", "**apple**, **pear**", '["pear", "apple"]', "{apple; pear}"],
+    ),
+    (Set(), "pear, apple", False, ["pear", "pear, apple, fig", "pearapple"]),
 ]
 CASES = [
     pytest.param(kind, gold, verdict, form, id=f"{type(kind).__name__}-{form}")

@@ -8,23 +8,9 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build_group
-from tests.conftest import composed, options
+from tests.conftest import options
 
 GOLDEN = Path(__file__).parent / "golden" / "prompts"
-ROWS = '{"question": "A pen costs $2. What do 9 pens cost, in dollars?", "answer": "9 * 2 = 18\\n#### 18"}\n'
-
-
-@pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every task; data sets from a file of one row of our own."""
-    root = tmp_path_factory.mktemp("data")
-    config = composed(f"task=[{','.join(options('task'))}]", f"data_root={root}")
-    for node in config.task.values():
-        if "source" in node:
-            (root / node.source.file).parent.mkdir(parents=True, exist_ok=True)
-            (root / node.source.file).write_text(ROWS)
-    return build_group(config.task)
 
 
 @pytest.mark.parametrize("task", options("task"))

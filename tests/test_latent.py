@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmtbench.answers import Choice, Label, Number, Text, YesNo
+from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.conditions.latent import read_latent
 
 KINDS = {
@@ -17,6 +17,8 @@ KINDS = {
     "label": Label(labels=("positive", "negative")),
     "yes_no": YesNo(),
     "text": Text(),
+    "math": Math(),
+    "set": Set(),
 }
 CASES = [json.loads(line) for line in (Path(__file__).parent / "cases" / "latent.jsonl").read_text().splitlines()]
 
@@ -28,6 +30,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert (None if found.answer is None else kind.canon(found.answer)) == case["answer"]
 
 
+@settings(deadline=None)  # the first expression imports sympy
 @given(st.text(max_size=400), st.sampled_from(list(KINDS.values())))
 def test_no_text_breaks_the_cascade(text: str, kind: Any) -> None:
     found = read_latent(text, kind)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fmtbench.answers import Choice, Label, Number, Text, YesNo
+from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.conditions.contract import Layout
 from fmtbench.conditions.json_object import JsonContract, parse_object
 from fmtbench.conditions.text import TextContract
@@ -16,7 +16,16 @@ from fmtbench.decoding.grammar import allows
 from fmtbench.types import Generation
 from tests.conftest import options
 
-KINDS = [Number(), Choice(options=("x", "y", "z")), Label(labels=("positive", "negative")), YesNo(), Text()]
+KINDS = [Number(), Choice(options=("x", "y", "z")), Label(labels=("positive", "negative")), YesNo(), Text(), Math(), Set()]
+ANSWERS = {
+    "Number": "18",
+    "Choice": "B",
+    "Label": "negative",
+    "YesNo": "no",
+    "Text": "Berlin",
+    "Math": r"\frac{3}{4}",
+    "Set": "a, b",
+}
 LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=40).map(str.strip).filter(bool)
 ORDERS = ("reasoning_first", "answer_first", "answer_only")
 
@@ -53,7 +62,7 @@ def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
 def test_examples_keep_their_constraint(conditions: dict[str, Any], name: str, kind: Any) -> None:
     condition = conditions[name]
-    answer = {"Number": "18", "Choice": "B", "Label": "negative", "YesNo": "no", "Text": "Berlin"}[type(kind).__name__]
+    answer = ANSWERS[type(kind).__name__]
     text = condition.example(kind, "Two words.", answer)
     assert condition.read(Generation(key="", text=text), kind).answer == answer
     constraint = condition.constraint(kind)

@@ -1,9 +1,7 @@
 """Every task: unique and repeatable items whose gold answers are derived again here by other means."""
 
 import itertools
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +12,13 @@ from fmtbench.errors import UserError
 from fmtbench.tasks.arithmetic import Addition, WordProblems
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.capitals import Capitals
-from fmtbench.tasks.gsm8k import Gsm8k
 from fmtbench.tasks.last_letter import LastLetter
 from fmtbench.tasks.sentiment import VERDICTS, Sentiment
 from fmtbench.tasks.shuffled_objects import ShuffledObjects
-from fmtbench.tasks.source import Source
 from fmtbench.types import Item
-from tests.conftest import DATA, composed, options
+from tests.conftest import CONF, composed, options
 
-GENERATED = [name for name in options("task") if name != "gsm8k"]
+GENERATED = [name for name in options("task") if "source:" not in (CONF / "task" / f"{name}.yaml").read_text()]
 
 
 def task(name: str, *overrides: str) -> Any:
@@ -103,51 +99,6 @@ def test_capitals() -> None:
     assert (golds["capitals/germany"].gold, golds["capitals/ukraine"].aliases) == ("Berlin", ("Kiev",))
     accepted = [[item.gold, *item.aliases] for item in golds.values()]
     assert len(set(itertools.chain(*accepted))) == sum(map(len, accepted)), "no spelling stands for two capitals"
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation data is not on this machine")
-def test_gsm8k_real_file() -> None:
-    gsm8k = task("gsm8k", f"data_root={DATA}")
-    items = gsm8k.items()
-    check_items(gsm8k, items, "gsm8k")
-    assert (len(items), items[0].gold) == (800, "18")
-
-
-def gsm8k(tmp_path: Path, text: str) -> Gsm8k:
-    (tmp_path / "rows.jsonl").write_text(text)
-    return Gsm8k(source=Source(hub_id="openai/gsm8k", split="test", data_root=str(tmp_path), file="rows.jsonl"))
-
-
-GOOD = json.dumps({"question": "q", "answer": "#### 1"}) + "\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds no rows"),
-        ("not json\n", r"rows.jsonl, line 1: not JSON"),
-        (GOOD + "[1]\n", r"line 2: expected a JSON object, got list"),
-        (GOOD + '{"question": "q"}\n', r"row 1: field 'answer' must be a text, got None"),
-        (GOOD + '{"question": " ", "answer": "#### 1"}\n', r"row 1: field 'question'"),
-        ('{"question": "q", "answer": "one"}\n', r"row 0, field 'answer': there is no '#### '"),
-    ],
-)
-def test_bad_data_names_file_row_and_field(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        gsm8k(tmp_path, text).items()
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent.jsonl does not exist"):
-        Source(hub_id="x", split="test", data_root=str(tmp_path), file="absent.jsonl").rows()
-
-
-def test_offline_hub_data_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="set data_root"):
-        Source(hub_id="nobody/nothing", split="test", file="rows.jsonl").rows()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""One row of a data set, under the names that tasks use, whatever the data set calls its fields.
+
+A mapping in YAML says where each name is found: a path such as `question.stem`, or a list of paths and fixed texts that
+are joined by line breaks. A step of a path through a list goes through each of its elements, so that `choices.text`
+finds the texts in [{"text": "bank"}, ...] as well as in {"text": ["bank", ...]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fmtbench.errors import UserError
+
+Path = str | tuple[str | dict[str, str], ...]
+"""A path, or several; {"text": ...} stands for fixed words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A row, where it stands, and the mapping from a task's names to the row's fields."""
+
+    id: str
+    where: str
+    """File (or hub id) and row number, for messages."""
+    row: Mapping[str, Any]
+    paths: Mapping[str, Path]
+
+    def value(self, name: str) -> Any:
+        """Whatever stands under a name, None where nothing does."""
+        path = self.paths.get(name, name)
+        return _find(self.row, path) if isinstance(path, str) else None
+
+    def text(self, name: str) -> str:
+        """A text, which must be there and not be empty; numbers and truth values are taken as their text."""
+        path = self.paths.get(name, name)
+        if isinstance(path, str):
+            return self._field(path)
+        return "\n".join(part["text"] if isinstance(part, dict) else self._field(part) for part in path)
+
+    def _field(self, path: str) -> str:
+        value = _find(self.row, path)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, int | float):
+            return str(value)
+        if not isinstance(value, str) or not value.strip():
+            raise UserError(f"{self.where}: field '{path}' must be a text, got {value!r}; fields there: {sorted(self.row)}")
+        return value.strip()
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """At least two texts; the keys, where a field holds a mapping."""
+        value = self.value(name)
+        values = list(value) if isinstance(value, dict | list) else []
+        if len(values) < 2 or not all(isinstance(one, str) and one.strip() for one in values):
+            self.refuse(name, f"must be a list of at least two texts, got {value!r}")
+        return tuple(one.strip() for one in values)
+
+    def refuse(self, name: str, problem: str) -> NoReturn:
+        """Stop because of one field of this row."""
+        raise UserError(f"{self.where}, field '{self.paths.get(name, name)}': {problem}")
+
+
+def _find(value: Any, path: str) -> Any:
+    for step in path.split("."):
+        if isinstance(value, list):
+            value = [one.get(step) if isinstance(one, dict) else None for one in value]
+        else:
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return value
