@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.bootstrap import DRAWS, SEED, bootstrap
-from fmtbench.analysis.cube import Array, Cube, cubes, sums
+from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.analysis.exact import MARGIN, adjust, detectable, odds_ratio, sign_test
 from fmtbench.errors import UserError
 
@@ -73,7 +73,8 @@ def planned_pairs(planned: Sequence[Mapping[str, str] | str], reference: str = R
 
 def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
     """Everything against the reference, and the planned pairs that exist."""
-    against = [Pair(name, reference) for name in one.conditions if name != reference and reference in one.conditions]
+    others = [name for name in one.conditions if name != reference and not name.endswith(RERUN)]
+    against = [Pair(name, reference) for name in others if reference in one.conditions]
     there = [pair for pair in wanted if set(pair) <= set(one.conditions) and pair.condition != pair.reference]
     return list(dict.fromkeys(against + there))
 

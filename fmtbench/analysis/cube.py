@@ -19,6 +19,8 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 UNIT = ["item_id", "prompt", "seed", "sample"]
+RERUN = "_rerun"
+"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget: chosen items, never compared as a whole."""
 
 
 class Cube(NamedTuple):
