@@ -38,21 +38,28 @@ class Draws(NamedTuple):
         return low, high
 
 
-def bootstrap(sums: Sums, draws: int = DRAWS, seed: int = SEED, constant_K: Array | None = None) -> Draws:
+def bootstrap(
+    sums: Sums, draws: int = DRAWS, seed: int = SEED, constant_K: Array | None = None, rates: bool = False
+) -> Draws:
     """Draws of K means, all from the same drawn items, so that differences between the K stay paired.
 
-    `constant_K` marks statistics that are zero by definition; they get no imagined items, and an interval of no width.
+    `constant_K` marks statistics that get no imagined items; zero by definition, their interval has no width. The imagined
+    items of `rates` (0..1) are one success and one failure.
     """
     means_K = sums.means()
     value_IK, count_IK = sums.value_IPK.sum(1), sums.count_IPK.sum(1)
+    per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        imagined_K = _imagined(sums, constant_K)
-        drawn_BK = _drawn_items(value_IK, count_IK, imagined_K, draws, np.random.default_rng(seed))
+        size_K = per_item_K if rates else _imagined(sums)
+        added = np.vstack([size_K, np.zeros_like(size_K) if rates else -size_K, per_item_K, per_item_K])
+        added[:, np.zeros(len(means_K), bool) if constant_K is None else constant_K] = 0.0
+        value, count = np.vstack([value_IK, added[:2]]), np.vstack([count_IK, added[2:]])
+        drawn_BK = _drawn_items(value, count, draws, np.random.default_rng(seed))
         drawn_BK += _drawn_prompts(sums, means_K, draws, np.random.default_rng([seed, 1]))
     return Draws(means_K, drawn_BK)
 
 
-def _imagined(sums: Sums, constant_K: Array | None) -> Array:
+def _imagined(sums: Sums) -> Array:
     """Size of the imagined items in units of sums: that of one independent measurement in each item (design effect)."""
     count_IK = sums.count_IPK.sum(1)
     per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
@@ -61,14 +68,11 @@ def _imagined(sums: Sums, constant_K: Array | None) -> Array:
     cells_K = (sums.count_IPK > 0).sum((0, 1)) / np.maximum((count_IK > 0).sum(0), 1)
     square_K = (mean_IPK**2).sum((0, 1)) / np.maximum(cells_K, 1)
     effect_K = np.divide((mean_IK**2).sum(0), square_K, out=np.ones(len(square_K)), where=square_K > 0)
-    size_K = IMAGINED * per_item_K * np.clip(effect_K, 0, 1)
-    return size_K if constant_K is None else np.where(constant_K, 0.0, size_K)
+    return IMAGINED * per_item_K * np.clip(effect_K, 0, 1)
 
 
-def _drawn_items(value_IK: Array, count_IK: Array, imagined_K: Array, draws: int, rng: np.random.Generator) -> Array:
-    per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
-    value = np.vstack([value_IK, imagined_K, -imagined_K])
-    count = np.vstack([count_IK, per_item_K, per_item_K])
+def _drawn_items(value: Array, count: Array, draws: int, rng: np.random.Generator) -> Array:
+    """`value`, `count`: items (the imagined ones last) x K."""
     n, balanced = len(value), bool((count == count[0]).all())
     drawn = np.empty((draws, value.shape[1]))
     step = max(1, BLOCK // n)

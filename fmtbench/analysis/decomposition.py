@@ -82,7 +82,7 @@ def _one(
         return
     paths = find_paths(there[reference], there[condition], cells)
     parts_KU = component_values(one, paths, cells, reference, condition)
-    drawn = bootstrap(sums(parts_KU, one), draws, seed, constant_K=~parts_KU_vary(parts_KU))
+    drawn = bootstrap(sums(parts_KU, one), draws, seed, constant_K=~_varying(parts_KU))
     low, high = drawn.interval()
     notes = _notes(paths, there[reference], there[condition], names, one, condition)
     shared = np.isfinite(parts_KU[-1])
@@ -95,7 +95,7 @@ def _one(
         }
 
 
-def parts_KU_vary(parts_KU: Array) -> Any:
+def _varying(parts_KU: Array) -> Any:
     """Which components are anything but zero by definition; the total always is."""
     vary = (np.nan_to_num(parts_KU) != 0).any(axis=1)
     vary[-1] = True

@@ -92,7 +92,7 @@ def other_samples(one: Cube, score_U: Array) -> Array:
 
 def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int, seed: int) -> dict[str, float]:
     values = rate_values(one, condition, reference, again_U)
-    drawn = bootstrap(sums(values, one), draws, seed)
+    drawn = bootstrap(sums(values, one), draws, seed, rates=True)
     low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
     excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
     ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
