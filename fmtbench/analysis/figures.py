@@ -126,7 +126,7 @@ def frontier(cost: pd.DataFrame) -> Figure:
         axis.scatter(group["tokens"], 100 * group["accuracy"], c=list(colours), s=18, zorder=3)
         for i, line in enumerate(group.itertuples()):
             point = (line.tokens, 100 * line.accuracy)
-            place, side = ((5, 4), "left") if i % 2 == 0 else ((-5, -9), "right")
+            place, side = ((-5, -9), "right") if i % 2 == 0 else ((5, 4), "left")
             axis.annotate(line.condition, point, xytext=place, textcoords="offset points", fontsize=7, ha=side)
         axis.set_ylabel("accuracy, %")
         axis.margins(x=0.3, y=0.2)
