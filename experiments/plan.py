@@ -33,24 +33,30 @@ def main(config: DictConfig) -> None:
 
     job = make_job(config)
     planned = plan(job)
-    measured, done = survey(job, planned)
-    print_cost(config, sum(map(len, planned.values())), len(planned), done, measured)
+    measured = survey(Path(config.results) / config.name / config.backbone.name)
+    print_cost(config, sum(map(len, planned.values())), len(planned), journalled(job, planned), measured)
     print_power(config, job, planned)
 
 
-def survey(job: Any, planned: Any) -> tuple[Measured, int]:
-    """Cost of what is journalled for these cells, and how many of the planned requests that covers."""
-    replies = tokens = size = done = 0
+def survey(folder: Path) -> Measured:
+    """Cost of every reply that is journalled under a folder."""
+    from fmtbench.store import RunFolder
+
+    replies = tokens = size = 0
     seconds = 0.0
-    for cell, requests in planned.items():
-        folder = cell.folder(job.results)
-        journal = folder.path / "generations.jsonl"
-        wanted = {one.request.key for one in requests}
-        for generation in folder.generations():
+    for journal in sorted(folder.rglob("generations.jsonl")):
+        size += journal.stat().st_size
+        for generation in RunFolder(journal.parent).generations():
             replies, tokens, seconds = replies + 1, tokens + len(generation.token_ids), seconds + generation.seconds
-            done += generation.key in wanted
-        size += journal.stat().st_size if journal.is_file() else 0
-    return Measured(replies, tokens, seconds, size), done
+    return Measured(replies, tokens, seconds, size)
+
+
+def journalled(job: Any, planned: Any) -> int:
+    """How many of the planned requests their cells have answers for."""
+    return sum(
+        len({generation.key for generation in cell.folder(job.results).generations()} & {one.request.key for one in requests})
+        for cell, requests in planned.items()
+    )
 
 
 def print_cost(config: DictConfig, requests: int, cells: int, done: int, measured: Measured) -> None:
@@ -58,7 +64,9 @@ def print_cost(config: DictConfig, requests: int, cells: int, done: int, measure
     print(f"{config.name}: {cells} cells, {requests} requests, {done} journalled, {missing} to generate")
     if not measured.replies or not measured.tokens or not measured.seconds:
         most = missing * config.sampling.max_tokens
-        print(f"At most {most:,} tokens to generate; no speed was measured in {config.results}/{config.name}: run a small limit= first")
+        print(
+            f"At most {most:,} tokens to generate; no speed was measured in {config.results}/{config.name}: run a small limit= first"
+        )
         return
     tokens = missing * measured.tokens / measured.replies
     speed = measured.tokens / measured.seconds

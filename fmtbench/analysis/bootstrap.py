@@ -38,9 +38,7 @@ class Draws(NamedTuple):
         return low, high
 
 
-def bootstrap(
-    sums: Sums, draws: int = DRAWS, seed: int = SEED, constant_K: Array | None = None, rates: bool = False
-) -> Draws:
+def bootstrap(sums: Sums, draws: int = DRAWS, seed: int = SEED, constant_K: Array | None = None, rates: bool = False) -> Draws:
     """Draws of K means, all from the same drawn items, so that differences between the K stay paired.
 
     `constant_K` marks statistics that get no imagined items; zero by definition, their interval has no width. The imagined

@@ -199,9 +199,7 @@ def _mean_step(
 
 def _unseparated(paths: Paths) -> list[int]:
     """Axes that some chain switches together with another: their common share is the residual."""
-    return sorted(
-        {axis for chain in paths.chains for a, b in zip(chain, chain[1:]) if len(b - a) > 1 for axis in b - a}
-    )
+    return sorted({axis for chain in paths.chains for a, b in zip(chain, chain[1:]) if len(b - a) > 1 for axis in b - a})
 
 
 def _notes(

@@ -30,7 +30,8 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
         figure.savefig(
-            stem.with_name(f"{stem.name}.pdf"), metadata={"Subject": source, "CreationDate": None, "Creator": "fmtbench", "Producer": None}
+            stem.with_name(f"{stem.name}.pdf"),
+            metadata={"Subject": source, "CreationDate": None, "Creator": "fmtbench", "Producer": None},
         )
         figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=160, metadata={"Description": source, "Software": "fmtbench"})
 
@@ -69,7 +70,9 @@ def decomposition(table: pd.DataFrame) -> Figure:
         ahead, behind = np.zeros(len(wide)), np.zeros(len(wide))
         for name in used:
             value = wide[name].to_numpy()
-            axis.barh(y, value, left=np.where(value > 0, ahead, behind), height=0.62, label=name, color=_colour(parts.index(name)))
+            axis.barh(
+                y, value, left=np.where(value > 0, ahead, behind), height=0.62, label=name, color=_colour(parts.index(name))
+            )
             ahead, behind = ahead + np.maximum(value, 0), behind + np.minimum(value, 0)
         axis.plot(wide["total"], y, "D", color="white", markeredgecolor="black", markersize=5, label="total")
         axis.axvline(0, color="#222222", linewidth=0.8)

@@ -53,7 +53,9 @@ def _text(value: Any, name: str, percent: bool) -> str:
         return signed.replace("+0.0", "0.0").replace("-0.0", "0.0") if abs(value) < 0.0005 else signed
     if np.isinf(value):
         return "inf"
-    return _probability(value) if name.startswith("p_") or "_p_" in name else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return (
+        _probability(value) if name.startswith("p_") or "_p_" in name else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    )
 
 
 def _probability(value: float) -> str:
@@ -68,7 +70,9 @@ def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
 def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
     """A `table` environment; needs `\\usepackage{booktabs}` and nothing else. Wide tables are made to fit by `\\small`."""
     kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
-    lines = [" & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]]
+    lines = [
+        " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
+    ]
     return "\n".join(
         [
             *(f"% {line}" for line in origin.splitlines()),
