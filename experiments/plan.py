@@ -64,9 +64,7 @@ def print_cost(config: DictConfig, requests: int, cells: int, done: int, measure
     print(f"{config.name}: {cells} cells, {requests} requests, {done} journalled, {missing} to generate")
     if not measured.replies or not measured.tokens or not measured.seconds:
         most = missing * config.sampling.max_tokens
-        print(
-            f"At most {most:,} tokens to generate; no speed was measured in {config.results}/{config.name}: run a small limit= first"
-        )
+        print(f"At most {most:,} tokens to generate; {config.results}/{config.name} shows no speed: run a small limit= first")
         return
     tokens = missing * measured.tokens / measured.replies
     speed = measured.tokens / measured.seconds
@@ -83,7 +81,7 @@ def print_power(config: DictConfig, job: Any, planned: Any) -> None:
     from fmtbench.analysis.exact import detectable
     from fmtbench.analysis.power import assumed_power
 
-    pairs = planned_pairs(OmegaConf.to_container(config.planned, resolve=True))  # type: ignore[arg-type]
+    pairs = planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
     if not pairs:
         print("No contrast is planned: add planned: [{condition: json_schema, reference: free_cot}] to the experiment")
         return

@@ -84,7 +84,7 @@ def chosen(group: str, names: str | None) -> list[str]:
 def load(group: str, name: str, *keys: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function that `conf/<group>/<name>.yaml` describes, and what the YAML says on how to show its result."""
     config: Any = OmegaConf.load(CONF / group / f"{name}.yaml")
-    apart = {key: OmegaConf.to_container(OmegaConf.create({"_": config.pop(key)}))["_"] for key in keys if key in config}  # type: ignore[index, call-overload]
+    apart = {key: OmegaConf.to_container(OmegaConf.create({"_": config.pop(key)}))["_"] for key in keys if key in config}
     return build(config, f"{group}/{name}"), apart
 
 

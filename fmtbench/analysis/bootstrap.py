@@ -76,7 +76,7 @@ def _drawn_items(value: Array, count: Array, draws: int, rng: np.random.Generato
     step = max(1, BLOCK // n)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        picks = rng.integers(0, n, size=(size, n), dtype=np.int32).astype(np.int64) + np.arange(size)[:, None] * n
+        picks = rng.integers(0, n, size=(size, n), dtype=np.int64) + np.arange(size)[:, None] * n
         weight_BN = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(float)
         below = n * count[0] if balanced else weight_BN @ count
         drawn[start : start + size] = weight_BN @ value / below
@@ -95,7 +95,7 @@ def _drawn_prompts(sums: Sums, means_K: Array, draws: int, rng: np.random.Genera
 
 def prompt_effects(sums: Sums, means_K: Array, level: float = 0.05) -> Array:
     """Deviation of each prompt from the mean, shrunk to the spread that item noise leaves over; 0 below the F test."""
-    items, prompts, _ = sums.value_IPK.shape
+    prompts = sums.value_IPK.shape[1]
     count_PK = sums.count_IPK.sum(0)
     mean_PK = np.divide(sums.value_IPK.sum(0), count_PK, out=np.zeros(count_PK.shape), where=count_PK > 0)
     cell_IPK = np.divide(sums.value_IPK, sums.count_IPK, out=np.full(sums.count_IPK.shape, np.nan), where=sums.count_IPK > 0)

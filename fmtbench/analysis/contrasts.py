@@ -21,11 +21,11 @@ from fmtbench.errors import UserError
 
 REFERENCE = "free_cot"
 FEW_ITEMS, FEW_DISCORDANT, FEW_PROMPTS = 30, 10, 5
-COLUMNS = (
-    "backbone task condition reference n accuracy reference_accuracy difference low high p_mcnemar p_adjusted planned mde "
-    "equivalent latent_difference latent_low latent_high latent_p_mcnemar p_mid odds_ratio odds_low odds_high discordant pairs "
-    "prompts correction mark"
-).split()
+COLUMNS = [
+    *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
+    *("p_mcnemar", "p_adjusted", "planned", "mde", "equivalent", "latent_difference", "latent_low", "latent_high"),
+    *("latent_p_mcnemar", "p_mid", "odds_ratio", "odds_low", "odds_high", "discordant", "pairs", "prompts", "correction", "mark"),
+]
 
 
 class Pair(NamedTuple):
@@ -81,7 +81,7 @@ def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
 
 def difference_KU(one: Cube, pairs: Sequence[Pair], reading: str = "strict") -> Array:
     score_CU = one.scores(reading)
-    ours, base = ([one.index(name) for name in names] for names in zip(*pairs))
+    ours, base = ([one.at(name) for name in names] for names in zip(*pairs))
     return score_CU[ours] - score_CU[base]
 
 
@@ -114,8 +114,8 @@ def _accuracies(one: Cube, pair: Pair, difference_U: Array) -> dict[str, Any]:
     return {
         "n": len(np.unique(one.item_U[shared])),
         "pairs": int(shared.sum()),
-        "accuracy": float(one.strict_CU[one.index(pair.condition), shared].mean()),
-        "reference_accuracy": float(one.strict_CU[one.index(pair.reference), shared].mean()),
+        "accuracy": float(one.strict_CU[one.at(pair.condition), shared].mean()),
+        "reference_accuracy": float(one.strict_CU[one.at(pair.reference), shared].mean()),
     }
 
 

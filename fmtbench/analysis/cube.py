@@ -20,7 +20,7 @@ Index = npt.NDArray[np.int64]
 
 UNIT = ["item_id", "prompt", "seed", "sample"]
 RERUN = "_rerun"
-"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget: chosen items, never compared as a whole."""
+"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget: never compared as a whole."""
 
 
 class Cube(NamedTuple):
@@ -38,7 +38,7 @@ class Cube(NamedTuple):
     prompt_U: Index
     sample_U: Index
 
-    def index(self, condition: str) -> int:
+    def at(self, condition: str) -> int:
         return self.conditions.index(condition)
 
     def scores(self, reading: str) -> Array:

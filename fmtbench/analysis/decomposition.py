@@ -14,7 +14,7 @@ cell can tell apart is `residual`, with the axes in it and the cells that would 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +114,7 @@ def _cells(one: Cube, there: Mapping[str, Levels], reference: str, condition: st
 
 
 def _shared(one: Cube, names: list[str]) -> Any:
-    return np.isfinite(one.strict_CU[[one.index(name) for name in names]]).all(axis=0)
+    return np.isfinite(one.strict_CU[[one.at(name) for name in names]]).all(axis=0)
 
 
 # -- paths through the factorial
@@ -142,7 +142,7 @@ def _chains(existing: list[Moved], end: Moved) -> list[Chain]:
 def single_steps(chain: Chain) -> dict[int, int]:
     """For each axis that is switched alone, the position of its step."""
     steps = {}
-    for position, (before, after) in enumerate(zip(chain, chain[1:])):
+    for position, (before, after) in enumerate(pairwise(chain)):
         if len(after - before) == 1:
             (axis,) = after - before
             steps[axis] = position
@@ -155,7 +155,7 @@ def single_steps(chain: Chain) -> dict[int, int]:
 def component_values(one: Cube, paths: Paths, cells: Mapping[Levels, str], reference: str, condition: str) -> Array:
     """`COMPONENTS` x units; NaN outside the units that reference and condition share. Columns sum to the total."""
     whole, cut, read = _scores(one, reference, condition)
-    start, end = one.index(reference), one.index(condition)
+    start, end = one.at(reference), one.at(condition)
     shared = np.isfinite(one.strict_CU[start] - one.strict_CU[end])
     parts_KU = np.zeros((len(COMPONENTS), len(shared)))
     for axis in paths.separated:
@@ -171,13 +171,13 @@ def component_values(one: Cube, paths: Paths, cells: Mapping[Levels, str], refer
 
 def _scores(one: Cube, reference: str, condition: str) -> tuple[Array, Array, Array]:
     """For every condition and unit: the score of a whole reply, what truncation took of it, what reading took."""
-    start, end = one.index(reference), one.index(condition)
+    start, end = one.at(reference), one.at(condition)
     cut = np.zeros_like(one.latent_CU)
     for i, name in enumerate(one.conditions):
         other = one.latent_CU[end] if i == start else one.latent_CU[start]
         cut[i] = (one.truncated_CU[i] == 1) & (one.latent_CU[i] == 0) & (other == 1)
         if name + RERUN in one.conditions:
-            rerun = one.latent_CU[one.index(name + RERUN)]
+            rerun = one.latent_CU[one.at(name + RERUN)]
             cut[i] = np.where(np.isfinite(rerun) & (one.truncated_CU[i] == 1), rerun - one.latent_CU[i], 0.0)
     return one.latent_CU + cut, cut, one.latent_CU - one.strict_CU
 
@@ -191,7 +191,7 @@ def _mean_step(
         position = single_steps(chain).get(axis)
         if position is not None:
             before, after = (
-                one.index(cells[between(ends[reference], ends[condition], moved)]) for moved in chain[position : position + 2]
+                one.at(cells[between(ends[reference], ends[condition], moved)]) for moved in chain[position : position + 2]
             )
             steps.append(whole[before] - whole[after])
     return np.mean(steps, axis=0)
@@ -199,7 +199,7 @@ def _mean_step(
 
 def _unseparated(paths: Paths) -> list[int]:
     """Axes that some chain switches together with another: their common share is the residual."""
-    return sorted({axis for chain in paths.chains for a, b in zip(chain, chain[1:]) if len(b - a) > 1 for axis in b - a})
+    return sorted({axis for chain in paths.chains for a, b in pairwise(chain) if len(b - a) > 1 for axis in b - a})
 
 
 def _notes(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
-from fmtbench.analysis.axes import AXES, levels
+from fmtbench.analysis.axes import levels
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes
 from fmtbench.analysis.stats import accuracy
 from fmtbench.errors import UserError

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from fmtbench.analysis.cube import Array
 
@@ -69,8 +68,25 @@ def detectable(square_sum: float, items: int, power: float = POWER, level: float
 def adjust(p: Array, planned: Array) -> Array:
     """Holm's step-down over the planned tests (family-wise error), Benjamini and Hochberg over the rest (false discoveries)."""
     adjusted = np.full(len(p), np.nan)
-    for family, method in ((planned.astype(bool), "holm"), (~planned.astype(bool), "fdr_bh")):
+    for family, correct in ((planned.astype(bool), holm), (~planned.astype(bool), benjamini_hochberg)):
         tested = family & np.isfinite(p)
         if tested.any():
-            adjusted[tested] = multipletests(p[tested], method=method)[1]
+            adjusted[tested] = correct(p[tested])
+    return adjusted
+
+
+def holm(p: Array) -> Array:
+    """The k-th smallest of m values times m - k + 1, never below a smaller one's."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+def benjamini_hochberg(p: Array) -> Array:
+    """The k-th smallest of m values times m / k, never above a larger one's."""
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.minimum.accumulate(scaled[::-1])[::-1])
     return adjusted

@@ -141,9 +141,7 @@ def comparable(sources: list[Source]) -> None:
         for name, values in _facts(group).items():
             if len(values) > 1:
                 shown = "; ".join(f"{value} in {where}" for value, where in values.items())
-                raise UserError(
-                    f"{backbone}/{task}: {name} differs ({shown}): compare runs that share it, or pass mixed=true to compare anyway"
-                )
+                raise UserError(f"{backbone}/{task}: {name} differs ({shown}): compare runs that share it, or pass mixed=true")
 
 
 def _by_task(sources: list[Source]) -> dict[tuple[str, str], list[Source]]:

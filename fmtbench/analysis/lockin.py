@@ -54,9 +54,9 @@ def _lines(
 ) -> Iterator[dict[str, Any]]:
     if reference not in one.conditions:
         return
-    again_U = other_samples(one, one.strict_CU[one.index(reference)])
+    again_U = other_samples(one, one.strict_CU[one.at(reference)])
     for condition in one.conditions:
-        shared = np.isfinite(one.strict_CU[one.index(condition)] - one.strict_CU[one.index(reference)])
+        shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
         if condition != reference and not condition.endswith(RERUN) and shared.any():
             yield {
                 **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
@@ -74,7 +74,7 @@ def _lines(
 
 def rate_values(one: Cube, condition: str, reference: str, again_U: Array) -> Array:
     """Lock-in, unlock and floor, 3 x units: 0 or 1 where the unit belongs to the rate's denominator, else NaN."""
-    free_U, ours_U = one.strict_CU[one.index(reference)], one.strict_CU[one.index(condition)]
+    free_U, ours_U = one.strict_CU[one.at(reference)], one.strict_CU[one.at(condition)]
     locked_U = np.where(free_U == 1, 1 - ours_U, np.nan)
     unlocked_U = np.where(free_U == 0, ours_U, np.nan)
     floor_U = np.where((free_U == 1) & np.isfinite(ours_U), 1 - again_U, np.nan)
@@ -96,7 +96,7 @@ def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int
     low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
     excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
     ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
-    named = {}
+    named: dict[str, float] = {}
     for k, name in enumerate(("lockin", "unlock", "floor")):
         measured = np.isfinite(drawn.means_K[k])
         named |= {name: drawn.means_K[k]}
@@ -117,10 +117,10 @@ def posterior_locked(right: int, asked: int, free_right: int, free_asked: int, g
 
 def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> dict[str, float]:
     """Items whose posterior of being locked is above 95%: number, and share of the items both were asked."""
-    shared = np.isfinite(one.strict_CU[one.index(condition)] - one.strict_CU[one.index(reference)])
+    shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
     counts = [np.bincount(one.item_U[shared])]
     for name in (condition, reference):
-        counts.append(np.bincount(one.item_U[shared], weights=one.strict_CU[one.index(name), shared]).astype(int))
+        counts.append(np.bincount(one.item_U[shared], weights=one.strict_CU[one.at(name), shared]).astype(int))
     table = np.column_stack(counts)[counts[0] > 0]
     kinds, number = np.unique(table, axis=0, return_counts=True)
     locked = sum(many for (asked, right, free), many in zip(kinds, number) if posterior_locked(right, asked, free, asked) > sure)
@@ -131,7 +131,7 @@ def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> di
 
 
 def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: float) -> dict[str, float]:
-    ours, free = one.index(condition), one.index(reference)
+    ours, free = one.at(condition), one.at(reference)
     accuracy, free_accuracy = one.strict_CU[ours, shared].mean(), one.strict_CU[free, shared].mean()
     words, free_words = one.words_CU[ours, shared].mean(), one.words_CU[free, shared].mean()
     return {
@@ -152,7 +152,7 @@ def order_penalty(one: Cube, condition: str, axes: Mapping[str, Mapping[str, Any
     twin = tuple("reasoning_first" if i == order else level for i, level in enumerate(known[condition]))
     for name, cell in known.items():
         if cell == twin:
-            difference_U = one.strict_CU[one.index(name)] - one.strict_CU[one.index(condition)]
+            difference_U = one.strict_CU[one.at(name)] - one.strict_CU[one.at(condition)]
             there = np.isfinite(difference_U)
             return float(difference_U[there].mean()) if there.any() else float("nan")
     return float("nan")

@@ -46,8 +46,10 @@ def _text(value: Any, name: str, percent: bool) -> str:
         return ""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if not isinstance(value, float | np.floating):
-        return str(value)
+    return _number(float(value), name, percent) if isinstance(value, float | np.floating) else str(value)
+
+
+def _number(value: float, name: str, percent: bool) -> str:
     if percent:
         signed = f"{100 * value:+.1f}" if "difference" in name or name == "value" else f"{100 * value:.1f}"
         return signed.replace("+0.0", "0.0").replace("-0.0", "0.0") if abs(value) < 0.0005 else signed
