@@ -21,6 +21,11 @@ from scipy import stats
 from fmtbench.analysis.cube import Array, Sums
 
 DRAWS = 10_000
+FEWER_DRAWS = 2_000
+"""For tables that draw anew for each condition."""
+MOST_PICKS = 100_000_000
+"""10 000 draws of 10 000 items; beyond, fewer draws are made, but at least 1000."""
+FEW_KINDS = 4
 SEED = 0
 BLOCK = 4_000_000
 IMAGINED = np.sqrt(0.5)
@@ -45,6 +50,7 @@ def bootstrap(sums: Sums, draws: int = DRAWS, seed: int = SEED, constant_K: Arra
     items of `rates` (0..1) are one success and one failure.
     """
     means_K = sums.means()
+    draws = min(draws, max(1000, MOST_PICKS // max(1, len(sums.value_IPK))))
     value_IK, count_IK = sums.value_IPK.sum(1), sums.count_IPK.sum(1)
     per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -70,17 +76,27 @@ def _imagined(sums: Sums) -> Array:
 
 
 def _drawn_items(value: Array, count: Array, draws: int, rng: np.random.Generator) -> Array:
-    """`value`, `count`: items (the imagined ones last) x K."""
-    n, balanced = len(value), bool((count == count[0]).all())
+    """`value`, `count`: items (the imagined ones last) x K.
+
+    Items that are alike in all K need no drawing one by one: how many of each kind are drawn is multinomial.
+    """
+    kinds, number = np.unique(np.hstack([value, count]), axis=0, return_counts=True)
+    n, many = len(value), len(kinds) * FEW_KINDS > len(value)
+    value, count = (value, count) if many else (kinds[:, : value.shape[1]], kinds[:, value.shape[1] :])
+    balanced = bool((count == count[0]).all())
     drawn = np.empty((draws, value.shape[1]))
-    step = max(1, BLOCK // n)
+    step = max(1, BLOCK // len(value))
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        picks = rng.integers(0, n, size=(size, n), dtype=np.int64) + np.arange(size)[:, None] * n
-        weight_BN = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(float)
-        below = n * count[0] if balanced else weight_BN @ count
-        drawn[start : start + size] = weight_BN @ value / below
+        weight_BN = _item_weights(n, size, rng) if many else rng.multinomial(n, number / n, size=size).astype(float)
+        drawn[start : start + size] = weight_BN @ value / (n * count[0] if balanced else weight_BN @ count)
     return drawn
+
+
+def _item_weights(n: int, draws: int, rng: np.random.Generator) -> Array:
+    """How often each of n items is drawn, draws x n."""
+    picks = rng.integers(0, n, size=(draws, n), dtype=np.int64) + np.arange(draws)[:, None] * n
+    return np.bincount(picks.ravel(), minlength=draws * n).reshape(draws, n).astype(float)
 
 
 def _drawn_prompts(sums: Sums, means_K: Array, draws: int, rng: np.random.Generator) -> Array:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.bootstrap import DRAWS, SEED, bootstrap
+from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.cube import RERUN, Array, Sums, cubes, sums
 
 
-def cost_table(rows: pd.DataFrame, draws: int = DRAWS, seed: int = SEED) -> pd.DataFrame:
+def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
     """One line for each backbone, task and condition.
 
     `tokens`, `prompt_tokens`, `seconds`: mean of a reply; `tokens_per_correct` with its 95% bootstrap interval over items

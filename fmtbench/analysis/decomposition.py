@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.axes import AXES, Levels, between, describe, levels
-from fmtbench.analysis.bootstrap import DRAWS, SEED, bootstrap
+from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.contrasts import REFERENCE
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.errors import UserError
@@ -49,7 +49,7 @@ def decomposition_table(
     axes: Mapping[str, Mapping[str, Any]],
     reference: str = REFERENCE,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
-    draws: int = DRAWS,
+    draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
     """One line for each backbone, task, condition and component; shares, positive where accuracy is lost.

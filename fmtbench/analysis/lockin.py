@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import integrate, stats
 
 from fmtbench.analysis.axes import AXES, levels
-from fmtbench.analysis.bootstrap import DRAWS, SEED, bootstrap
+from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.contrasts import REFERENCE
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.errors import UserError
@@ -29,7 +29,7 @@ def lockin_table(
     axes: Mapping[str, Mapping[str, Any]],
     reference: str = REFERENCE,
     chance: Mapping[str, float] | None = None,
-    draws: int = DRAWS,
+    draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
     """One line for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
