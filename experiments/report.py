@@ -21,7 +21,7 @@ strict: the contract was kept and the answer is right. latent: a lenient reader,
 
 
 def report(folder: Path) -> None:
-    table = accuracy_table(load_rows(folder))
+    table = accuracy_table(load_rows(folder, mixed=True))
     shown = readable(table)
     table.to_csv(folder / "accuracy.csv", index=False, float_format="%.6f")
     (folder / "accuracy.md").write_text(f"{to_markdown(shown)}\n{LEGEND}\n", encoding="utf-8")

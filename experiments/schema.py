@@ -32,6 +32,8 @@ class RunConfig:
     task: dict[str, Any] = field(default_factory=dict)
     condition: dict[str, Any] = field(default_factory=dict)
     prompt: dict[str, Any] = field(default_factory=dict)
+    planned: list[Any] = field(default_factory=list)
+    """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 
 
 @dataclass

@@ -1,26 +1,168 @@
-"""Rows as one data frame."""
+"""Rows as one data frame, checked: every column there, no measurement twice, nothing compared that was run differently.
+
+    rows = load_rows("results/quickstart")
+    rows = load_rows(["results/first", "results/second"])
+
+A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
+that fmtbench writes, it says how the rows were made, and `comparable` refuses to set rows side by side that differ in that.
+"""
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from fmtbench.errors import UserError
 from fmtbench.types import Row
 
-
-def load_rows(root: Path | str) -> pd.DataFrame:
-    """All rows under a results folder, one line a scored generation, with the columns of `types.Row`."""
-    files = sorted(Path(root).rglob("rows.parquet"))
-    if not files:
-        raise UserError(f"{root} holds no rows.parquet: run the experiment first, or give its folder, such as results/quickstart")
-    return check_rows(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True))
+KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
+"""What makes one measurement: two rows of the same key are the same measurement twice."""
+COLUMNS = list(Row.__annotations__)
 
 
-def check_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same frame, if it has every column of a row."""
-    absent = [name for name in Row.__annotations__ if name not in rows.columns]
+class Source(NamedTuple):
+    """One file of rows and what is known of its making."""
+
+    path: Path
+    rows: pd.DataFrame
+    manifest: dict[str, Any]
+    """Empty where the file came alone."""
+
+
+class Loaded(NamedTuple):
+    """What could be read, and one line for each file that could not."""
+
+    sources: list[Source]
+    complaints: list[str]
+
+
+def load_rows(roots: Path | str | Iterable[Path | str], *, mixed: bool = False) -> pd.DataFrame:
+    """All rows under one or many results folders, one line a scored generation, with the columns of `types.Row`.
+
+    Raises `UserError` where a file is damaged, a column is absent, a measurement occurs twice, or (unless `mixed`) rows
+    that would be compared were made with other sampling, items or decoder.
+    """
+    loaded = load_sources(roots)
+    if loaded.complaints:
+        raise UserError("; ".join(loaded.complaints))
+    return join(loaded.sources, mixed=mixed)
+
+
+def load_sources(roots: Path | str | Iterable[Path | str]) -> Loaded:
+    """Every file by itself. A damaged one is a complaint here, so that the caller decides whether to go on without it."""
+    files = find_rows([roots] if isinstance(roots, str | Path) else list(roots))
+    sources, complaints = [], []
+    for file in files:
+        try:
+            sources.append(Source(file, read_rows(file), read_manifest(file.with_name("manifest.json"))))
+        except UserError as error:
+            complaints.append(str(error))
+    return Loaded(sources, complaints)
+
+
+def find_rows(roots: Iterable[Path | str]) -> list[Path]:
+    """Every `rows.parquet` under the folders, in order; a path to one file is taken as it is."""
+    found: dict[Path, None] = {}
+    for root in map(Path, roots):
+        files = [root] if root.is_file() else sorted(root.rglob("rows.parquet"))
+        if not files:
+            raise UserError(
+                f"{root} holds no rows.parquet: run the experiment first, or give its folder, such as results/quickstart"
+            )
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def read_rows(file: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_parquet(file)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file} cannot be read as parquet ({reason}): score its folder again, or delete the file") from error
+    return check_rows(rows, str(file))
+
+
+def check_rows(rows: pd.DataFrame, name: str = "these rows") -> pd.DataFrame:
+    """The same frame, if it has every column of a row, verdicts are true or false, and no key is empty."""
+    absent = [column for column in COLUMNS if column not in rows.columns]
     if absent:
-        raise UserError(f"these rows lack the columns {absent}: they are not rows that fmtbench wrote")
+        raise UserError(f"{name}: lack the columns {absent}: they are not rows that fmtbench wrote")
+    for column in ("correct", "latent_correct"):
+        if not rows[column].isin([True, False]).all():
+            raise UserError(f"{name}: {column} holds other values than true and false: score the folder again")
+    empty = [column for column in KEY if rows[column].isna().any()]
+    if empty:
+        raise UserError(f"{name}: empty values in {empty}: each row needs them to be paired")
     return rows
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
+
+
+def join(sources: list[Source], *, mixed: bool = False) -> pd.DataFrame:
+    """One frame of all rows. Raises `UserError` where `duplicates` or `comparable` finds something."""
+    filled = [source.rows for source in sources if len(source.rows)]
+    if not filled:
+        raise UserError("there are no rows: the run has not finished a single item yet")
+    if twice := duplicates(sources):
+        raise UserError("; ".join(twice.values()))
+    if not mixed:
+        comparable(sources)
+    return pd.concat(filled, ignore_index=True)
+
+
+def duplicates(sources: list[Source]) -> dict[Path, str]:
+    """The files that hold a measurement that occurs twice, with one line each."""
+    keys = pd.concat([source.rows[KEY].assign(_file=i) for i, source in enumerate(sources)], ignore_index=True)
+    repeated = keys[keys.duplicated(KEY)]
+    lines = {}
+    for i, group in repeated.groupby("_file"):
+        path = sources[int(str(i))].path
+        example = ", ".join(f"{name}={group.iloc[0][name]}" for name in KEY)
+        lines[path] = f"{path} holds {len(group)} rows whose keys occur before ({example}): load one run of a cell only"
+    return lines
+
+
+def comparable(sources: list[Source]) -> None:
+    """Raises `UserError`, naming the value and the files, where rows of one backbone and task were made differently."""
+    for (backbone, task), group in _by_task(sources).items():
+        for name, values in _facts(group).items():
+            if len(values) > 1:
+                shown = "; ".join(f"{value} in {where}" for value, where in values.items())
+                raise UserError(f"{backbone}/{task}: {name} differs ({shown}): compare runs that share it, or pass mixed=true")
+
+
+def _by_task(sources: list[Source]) -> dict[tuple[str, str], list[Source]]:
+    groups = defaultdict(list)
+    for source in sources:
+        if source.manifest and len(source.rows):
+            first = source.rows.iloc[0]
+            groups[str(first.backbone), str(first.task)].append(source)
+    return groups
+
+
+def _facts(group: list[Source]) -> dict[str, dict[str, Path]]:
+    """For each fact that must agree, its values and a file that has each. Items depend on the seed that drew them."""
+    facts: dict[str, dict[str, Path]] = defaultdict(dict)
+    for source in group:
+        manifest, file = source.manifest, source.path
+        for name, value in manifest.get("sampling", {}).items():
+            facts[f"sampling.{name}"].setdefault(str(value), file)
+        if found := manifest.get("items_sha256"):
+            facts[f"the hash of the items (seed {manifest.get('seed')})"].setdefault(str(found)[:12], file)
+        for decoder in manifest.get("decoder", []):
+            if decoder != "none":
+                facts["the decoder"].setdefault(str(decoder), file)
+    return facts

@@ -38,8 +38,9 @@ def paired_difference(ours: Array, base: Array, level: float = 0.95, draws: int 
     difference = float(np.mean(ours - base))
     if np.isin(ours, (0, 1)).all() and np.isin(base, (0, 1)).all():
         return Estimate(difference, *_newcombe(ours, base, level))
-    drawn = np.random.default_rng(seed).integers(0, len(ours), size=(draws, len(ours)))
-    low, high = np.quantile((ours - base)[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    values, counts = np.unique(ours - base, return_counts=True)  # few: drawing how often each occurs is drawing items
+    drawn = np.random.default_rng(seed).multinomial(len(ours), counts / len(ours), size=draws)
+    low, high = np.quantile(drawn @ values / len(ours), [(1 - level) / 2, (1 + level) / 2])
     return Estimate(difference, float(low), float(high))
 
 

@@ -1,0 +1,158 @@
+"""What remains lost when a model that solves an item freely is held in a format.
+
+With Y = 1 for a right answer, 0 for the free reference and c for the format: lock-in LIR = P(Yc = 0 | Y0 = 1), unlock
+UR = P(Yc = 1 | Y0 = 0), and D = A0 LIR - (1 - A0) UR exactly. Where answers are sampled, part of LIR is noise: the floor is
+the rate at which another free sample of the same item fails too, and only the excess over it speaks of the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import integrate, stats
+
+from fmtbench.analysis.axes import AXES, levels
+from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
+from fmtbench.analysis.contrasts import REFERENCE
+from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
+from fmtbench.errors import UserError
+
+FEW_GOLDS = 10
+ONE_SAMPLE = "floor and excess need two free samples of an item (sampling.samples=2, temperature above 0)"
+
+
+def lockin_table(
+    rows: pd.DataFrame,
+    axes: Mapping[str, Mapping[str, Any]],
+    reference: str = REFERENCE,
+    chance: Mapping[str, float] | None = None,
+    draws: int = FEWER_DRAWS,
+    seed: int = SEED,
+) -> pd.DataFrame:
+    """One line for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
+
+    `chance`: accuracy of guessing by task; by default 1 over the number of different golds where that is at most 10, else
+    0. Raises `UserError` where nothing can be compared with the reference.
+    """
+    guess = _chance(rows) | dict(chance or {})
+    lines = [line for one in cubes(rows) for line in _lines(one, axes, reference, guess[one.task], draws, seed)]
+    if not lines:
+        raise UserError(f"no condition shares an item with {reference}: lock-in is measured against it")
+    return pd.DataFrame(lines)
+
+
+def _chance(rows: pd.DataFrame) -> dict[str, float]:
+    golds = rows.groupby("task")["gold"].nunique()
+    return {str(task): 1 / number if 2 <= number <= FEW_GOLDS else 0.0 for task, number in golds.items()}
+
+
+def _lines(
+    one: Cube, axes: Mapping[str, Mapping[str, Any]], reference: str, chance: float, draws: int, seed: int
+) -> Iterator[dict[str, Any]]:
+    if reference not in one.conditions:
+        return
+    again_U = other_samples(one, one.strict_CU[one.at(reference)])
+    for condition in one.conditions:
+        shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
+        if condition != reference and not condition.endswith(RERUN) and shared.any():
+            yield {
+                **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
+                "n": len(np.unique(one.item_U[shared])),
+                **_rates(one, condition, reference, again_U, draws, seed),
+                **_locked(one, condition, reference),
+                **_levels(one, condition, reference, shared, chance),
+                "order_penalty": order_penalty(one, condition, axes),
+                "note": "" if np.isfinite(again_U).any() else ONE_SAMPLE,
+            }
+
+
+# -- rates
+
+
+def rate_values(one: Cube, condition: str, reference: str, again_U: Array) -> Array:
+    """Lock-in, unlock and floor, 3 x units: 0 or 1 where the unit belongs to the rate's denominator, else NaN."""
+    free_U, ours_U = one.strict_CU[one.at(reference)], one.strict_CU[one.at(condition)]
+    locked_U = np.where(free_U == 1, 1 - ours_U, np.nan)
+    unlocked_U = np.where(free_U == 0, ours_U, np.nan)
+    floor_U = np.where((free_U == 1) & np.isfinite(ours_U), 1 - again_U, np.nan)
+    return np.vstack([locked_U, unlocked_U, floor_U])
+
+
+def other_samples(one: Cube, score_U: Array) -> Array:
+    """Mean score of the other samples of the same item and prompt; NaN where there is none."""
+    group_U = one.item_U * (int(one.prompt_U.max()) + 1) + one.prompt_U
+    there = np.isfinite(score_U)
+    total = np.bincount(group_U[there], weights=score_U[there], minlength=int(group_U.max()) + 1)[group_U]
+    count = np.bincount(group_U[there], minlength=int(group_U.max()) + 1)[group_U]
+    return np.divide(total - score_U, count - 1, out=np.full(len(score_U), np.nan), where=there & (count > 1))
+
+
+def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int, seed: int) -> dict[str, float]:
+    values = rate_values(one, condition, reference, again_U)
+    drawn = bootstrap(sums(values, one), draws, seed, rates=True)
+    low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
+    excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
+    ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
+    named: dict[str, float] = {}
+    for k, name in enumerate(("lockin", "unlock", "floor")):
+        measured = np.isfinite(drawn.means_K[k])
+        named |= {name: drawn.means_K[k]}
+        named |= {f"{name}_low": low[k] if measured else np.nan, f"{name}_high": high[k] if measured else np.nan}
+    return named | {"excess": drawn.means_K[0] - drawn.means_K[2], "excess_low": ends[0], "excess_high": ends[1]}
+
+
+# -- single items
+
+
+def posterior_locked(right: int, asked: int, free_right: int, free_asked: int, gap: float = 0.5) -> float:
+    """P(solve rate freely - solve rate in the format > gap), each with a uniform prior and binomial samples."""
+    free = stats.beta(1 + free_right, 1 + free_asked - free_right)
+    ours = stats.beta(1 + right, 1 + asked - right)
+    grid = np.linspace(gap, 1, 513)
+    return float(integrate.simpson(free.pdf(grid) * ours.cdf(grid - gap), x=grid))
+
+
+def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> dict[str, float]:
+    """Items whose posterior of being locked is above 95%: number, and share of the items both were asked."""
+    shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
+    counts = [np.bincount(one.item_U[shared])]
+    for name in (condition, reference):
+        counts.append(np.bincount(one.item_U[shared], weights=one.strict_CU[one.at(name), shared]).astype(int))
+    table = np.column_stack(counts)[counts[0] > 0]
+    kinds, number = np.unique(table, axis=0, return_counts=True)
+    locked = sum(many for (asked, right, free), many in zip(kinds, number) if posterior_locked(right, asked, free, asked) > sure)
+    return {"locked_items": int(locked), "locked": locked / len(table)}
+
+
+# -- levels
+
+
+def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: float) -> dict[str, float]:
+    ours, free = one.at(condition), one.at(reference)
+    accuracy, free_accuracy = one.strict_CU[ours, shared].mean(), one.strict_CU[free, shared].mean()
+    words, free_words = one.words_CU[ours, shared].mean(), one.words_CU[free, shared].mean()
+    return {
+        "chance": chance,
+        "retention": (accuracy - chance) / (free_accuracy - chance) if free_accuracy > chance else np.nan,
+        "contract_loss": float((one.latent_CU[ours, shared] - one.strict_CU[ours, shared]).mean()),
+        "reference_contract_loss": float((one.latent_CU[free, shared] - one.strict_CU[free, shared]).mean()),
+        "compression": words / free_words if free_words > 0 else np.nan,
+    }
+
+
+def order_penalty(one: Cube, condition: str, axes: Mapping[str, Mapping[str, Any]]) -> float:
+    """Accuracy of the condition that reasons first minus this one's, where nothing but the order of fields differs."""
+    known = {name: levels(axes[name]) for name in one.conditions if name in axes}
+    order = AXES.index("order")
+    if condition not in known or known[condition][order] != "answer_first":
+        return float("nan")
+    twin = tuple("reasoning_first" if i == order else level for i, level in enumerate(known[condition]))
+    for name, cell in known.items():
+        if cell == twin:
+            difference_U = one.strict_CU[one.at(name)] - one.strict_CU[one.at(condition)]
+            there = np.isfinite(difference_U)
+            return float(difference_U[there].mean()) if there.any() else float("nan")
+    return float("nan")

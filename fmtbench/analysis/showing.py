@@ -1,0 +1,105 @@
+"""How a table is written: one frame as Markdown and as LaTeX (booktabs), the same text in both.
+
+`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares, shown in
+per cent. Missing values are empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmtbench.analysis.tables import to_markdown
+
+ESCAPES = {
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Δ": r"$\Delta$", "±": r"$\pm$"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "--", "…": r"\dots{}", "×": r"$\times$"},
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
+    """The chosen columns as text, in order; a column that the table lacks is left out."""
+    return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
+
+
+def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
+    bounds = next(
+        ((low, high) for low, high in ((f"{name}_low", f"{name}_high"), *_bare(name)) if {low, high} <= set(table.columns)), None
+    )
+    values = [_text(value, name, percent) for value in table[name]]
+    if bounds is None:
+        return values
+    ends = zip(*([_text(value, name, percent) for value in table[bound]] for bound in bounds))
+    return [f"{value} [{low}, {high}]" if value and low else value for value, (low, high) in zip(values, ends)]
+
+
+def _bare(name: str) -> list[tuple[str, str]]:
+    return [("low", "high")] if name in ("difference", "value", "published") else []
+
+
+def _text(value: Any, name: str, percent: bool) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return _number(float(value), name, percent) if isinstance(value, float | np.floating) else str(value)
+
+
+def _number(value: float, name: str, percent: bool) -> str:
+    if percent:
+        signed = f"{100 * value:+.1f}" if "difference" in name or name == "value" else f"{100 * value:.1f}"
+        return signed.replace("+0.0", "0.0").replace("-0.0", "0.0") if abs(value) < 0.0005 else signed
+    if np.isinf(value):
+        return "inf"
+    return (
+        _probability(value) if name.startswith("p_") or "_p_" in name else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    )
+
+
+def _probability(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
+    body = to_markdown(text.map(lambda cell: cell.replace("|", "\\|").replace("\n", " ")))
+    return f"{body}\n{caption}\n\n{origin}\n"
+
+
+def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
+    """A `table` environment; needs `\\usepackage{booktabs}` and nothing else. Wide tables are made to fit by `\\small`."""
+    kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
+    lines = [
+        " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
+    ]
+    return "\n".join(
+        [
+            *(f"% {line}" for line in origin.splitlines()),
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{escape(caption)}}}",
+            rf"\label{{tab:{name}}}",
+            rf"\begin{{tabular}}{{{kinds}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def escape(text: str) -> str:
+    """LaTeX that shows these characters; what is beyond Latin-1 and not known here becomes a question mark."""
+    joined = "".join(ESCAPES.get(character, character) for character in str(text).replace("\n", " "))
+    return joined.encode("latin-1", "replace").decode("latin-1")
+
+
+def _numeric(column: pd.Series) -> bool:
+    return bool(column.str.match(r"^$|^[<+-]?(\d|inf)").all())

@@ -1,0 +1,73 @@
+"""Rows are refused where they would mislead: damaged, doubled, or made differently."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmtbench.analysis.frame import load_rows, load_sources
+from fmtbench.errors import UserError
+from tests.made_rows import coins, made_rows
+
+
+def write(folder: Path, condition: str = "free_cot", manifest: dict[str, Any] | None = None, **columns: Any) -> Path:
+    folder.mkdir(parents=True)
+    made_rows({condition: coins(0, 20)}, **columns).to_parquet(folder / "rows.parquet")
+    if manifest is not None:
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_many_folders_are_one_frame(tmp_path: Path) -> None:
+    folders = [write(tmp_path / name, name) for name in ("free_cot", "json_schema")]
+    assert len(load_rows(folders)) == len(load_rows(tmp_path)) == 40
+
+
+def test_the_same_measurement_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "one")
+    write(tmp_path / "two", experiment="another")
+    with pytest.raises(UserError, match=r"two/rows\.parquet holds 20 rows whose keys occur before \(backbone=b, task=t"):
+        load_rows(tmp_path)
+
+
+def test_a_damaged_file_is_named_and_the_others_can_be_had(tmp_path: Path) -> None:
+    write(tmp_path / "whole")
+    (write(tmp_path / "torn", "direct") / "rows.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError, match=r"torn/rows\.parquet cannot be read as parquet"):
+        load_rows(tmp_path)
+    sources, complaints = load_sources(tmp_path)
+    assert (len(sources), len(complaints)) == (1, 1)
+    assert "\n" not in complaints[0]
+
+
+def test_verdicts_are_true_or_false(tmp_path: Path) -> None:
+    write(tmp_path / "odd", correct=0.5)
+    with pytest.raises(UserError, match="correct holds other values than true and false"):
+        load_rows(tmp_path)
+
+
+SAME: dict[str, Any] = {"sampling": {"temperature": 0.0}, "items_sha256": "a" * 64, "seed": 0, "decoder": ["outlines 1"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sampling": {"temperature": 1.0}}, r"sampling\.temperature differs \(0\.0 in .*one.*; 1\.0 in .*two"),
+        ({"items_sha256": "b" * 64}, r"the hash of the items \(seed 0\) differs"),
+        ({"decoder": ["xgrammar 0.1"]}, r"the decoder differs \(outlines 1 in .*xgrammar 0\.1 in"),
+    ],
+)
+def test_what_was_made_differently_is_not_compared(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    write(tmp_path / "one", manifest=SAME)
+    write(tmp_path / "two", "json_schema", manifest=SAME | change)
+    with pytest.raises(UserError, match=named):
+        load_rows(tmp_path)
+    assert len(load_rows(tmp_path, mixed=True)) == 40
+
+
+def test_no_decoder_and_another_seed_are_no_difference(tmp_path: Path) -> None:
+    write(tmp_path / "one", manifest=SAME | {"decoder": ["none"]})
+    write(tmp_path / "two", "json_schema", manifest=SAME)
+    write(tmp_path / "three", seed=1, manifest=SAME | {"seed": 1, "items_sha256": "c" * 64})
+    assert len(load_rows(tmp_path)) == 60

@@ -1,0 +1,125 @@
+"""Lock-in, dose and cost on rows whose answers are known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fmtbench.analysis.cost import area, cost_table, frontier
+from fmtbench.analysis.dose import dose_table, horizontal_shift
+from fmtbench.analysis.failures import failure_table
+from fmtbench.analysis.lockin import lockin_table, posterior_locked
+from fmtbench.analysis.replication import published, replication_table
+from fmtbench.errors import UserError
+from tests.made_rows import coins, made_rows
+
+AXES = {
+    "free_cot": {"reasoning": "free"},
+    "direct": {"reasoning": "none", "order": "answer_only"},
+    "restricted_cot_25": {"reasoning": "budget", "words": 25},
+    "json_schema": {"asked": "json", "enforced": "schema"},
+    "json_schema_answer_first": {"asked": "json", "enforced": "schema", "order": "answer_first"},
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_loss_is_lockin_less_unlock(seed: int) -> None:
+    rows = made_rows({"free_cot": coins(seed, 70, 2, 2, p=0.7), "json_schema": coins(seed + 9, 70, 2, 2)})
+    (line,) = lockin_table(rows, AXES, draws=100).itertuples()
+    free, ours = (rows[rows.condition == name].correct.mean() for name in ("free_cot", "json_schema"))
+    assert free - ours == pytest.approx(free * line.lockin - (1 - free) * line.unlock, abs=1e-12)
+
+
+def test_noise_is_not_called_lockin() -> None:
+    solve = np.random.default_rng(0).random((800, 1, 1))
+    rng = np.random.default_rng(1)
+    rows = made_rows({name: rng.random((800, 1, 4)) < solve for name in ("free_cot", "json_schema")})
+    (line,) = lockin_table(rows, AXES, draws=500).itertuples()
+    assert line.lockin > 0.25
+    assert line.excess == pytest.approx(0, abs=0.03)
+    assert line.excess_low < 0 < line.excess_high
+
+
+def test_one_sample_has_no_floor_and_says_so() -> None:
+    (line,) = lockin_table(made_rows({"free_cot": coins(1, 50), "json_schema": coins(2, 50)}), AXES, draws=100).itertuples()
+    assert np.isnan([line.floor, line.excess, line.excess_low]).all()
+    assert "need two free samples" in line.note
+
+
+def test_a_locked_item_is_found() -> None:
+    right = np.zeros((10, 1, 12))
+    free = right.copy()
+    free[0] = 1
+    (line,) = lockin_table(made_rows({"free_cot": free, "json_schema": right}), AXES, draws=100).itertuples()
+    assert (line.locked_items, line.locked) == (1, 0.1)
+
+
+def test_posterior_agrees_with_drawing() -> None:
+    rng = np.random.default_rng(0)
+    drawn = stats.beta(10, 2).rvs(200_000, random_state=rng) - stats.beta(3, 9).rvs(200_000, random_state=rng)
+    assert posterior_locked(2, 10, 9, 10) == pytest.approx((drawn > 0.5).mean(), abs=0.005)
+
+
+def test_order_penalty_and_retention() -> None:
+    rows = made_rows(
+        {"free_cot": [1] * 8 + [0] * 2, "json_schema": [1] * 6 + [0] * 4, "json_schema_answer_first": [1] * 3 + [0] * 7},
+        gold={name: ["yes", "no"] * 5 for name in ("free_cot", "json_schema", "json_schema_answer_first")},
+    )
+    table = lockin_table(rows, AXES, draws=100).set_index("condition")
+    assert table.order_penalty.json_schema_answer_first == pytest.approx(0.3)
+    assert np.isnan(table.order_penalty.json_schema)
+    assert table.retention.json_schema == pytest.approx((0.6 - 0.5) / (0.8 - 0.5))
+
+
+def test_without_the_reference_nothing_is_measured() -> None:
+    with pytest.raises(UserError, match="no condition shares an item with free_cot"):
+        lockin_table(made_rows({"direct": coins(1, 9)}), AXES)
+
+
+def test_words_lost() -> None:
+    prose = [0.0, 10.0, 20.0], [0.2, 0.4, 0.8]
+    lost = horizontal_shift([15.0, 30.0, 40.0], [0.3, 0.6, 0.9], *prose)
+    assert lost[:2] == pytest.approx([10, 15])
+    assert np.isnan(lost[2]), "prose never gets there"
+
+
+def test_dose_curve() -> None:
+    rows = made_rows({name: coins(i, 40) for i, name in enumerate(AXES)})
+    table = dose_table(rows, AXES)
+    assert list(table[table.format == "text"].budget) == [0, 25, np.inf]
+    assert "json_schema_answer_first" not in set(table.condition), "the order of fields is another axis"
+    with pytest.raises(UserError, match="needs one format under two budgets"):
+        dose_table(rows[rows.condition == "free_cot"], AXES)
+
+
+def test_cost() -> None:
+    rows = made_rows(
+        {"free_cot": [1, 1, 1, 0], "direct": [1, 0, 0, 0], "json_prompt": [0] * 4},
+        completion_tokens={"free_cot": [40] * 4, "direct": [10] * 4, "json_prompt": [20] * 4},
+    )
+    table = cost_table(rows, draws=200).set_index("condition")
+    assert table.tokens_per_correct["free_cot"] == pytest.approx(160 / 3)
+    assert table.tokens_per_correct["json_prompt"] == np.inf
+    assert list(table.frontier[["direct", "free_cot", "json_prompt"]]) == [True, True, False]
+    assert table.area["direct"] == pytest.approx(0.25 * 30 / 40)
+
+
+def test_frontier_keeps_equals() -> None:
+    tokens, score = np.array([5.0, 5.0, 6.0]), np.array([0.5, 0.5, 0.5])
+    assert list(frontier(tokens, score)) == [True, True, False]
+    assert area(tokens, score) == pytest.approx(0.5 / 6)
+
+
+def test_statuses_sum_to_one() -> None:
+    rows = made_rows({"free_cot": coins(1, 8)}, status={"free_cot": ["ok"] * 5 + ["loop"] * 2 + ["truncated"]})
+    (line,) = failure_table(rows).itertuples()
+    assert (line.replies, line.ok, line.loop, line.truncated, line.refused) == (8, 0.625, 0.25, 0.125, 0)
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    table = replication_table(made_rows({"free_cot": coins(1, 30), "json_schema": coins(2, 30)}, task="last_letter"))
+    assert {"Tam 2024", "dottxt 2024", "Castillo 2024"} == set(table.study)
+    assert table.learned.ne("").all()
+    assert table.source.ne("").all()
+    assert published().published.between(0, 1).all()
+    with pytest.raises(UserError, match="no published number matches"):
+        replication_table(made_rows({"free_cot": coins(1, 30)}))

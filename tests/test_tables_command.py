@@ -1,0 +1,128 @@
+"""`python -m experiments.tables`: everything that can be made is written, the rest says why, and twice is the same bytes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.study import condition_presets
+from experiments.tables import load
+from fmtbench.analysis.showing import escape, latex, shown
+from tests.conftest import CONF, ROOT, options
+from tests.made_rows import coins, made_rows
+
+NEEDED = {
+    *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
+    *("p_mcnemar", "p_adjusted", "planned", "mde", "equivalent"),
+}
+
+
+def tables(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "experiments.tables", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows alone for two conditions; for a third with its config and manifest."""
+    root = tmp_path_factory.mktemp("results") / "mine"
+    for i, name in enumerate(("free_cot", "restricted_cot_25", "json_schema")):
+        folder = root / name
+        folder.mkdir(parents=True)
+        made_rows({name: coins(i, 40)}).to_parquet(folder / "rows.parquet")
+    (root / "json_schema" / "manifest.json").write_text(json.dumps({"code": {"commit": "f" * 40, "dirty": False}}))
+    settings = {"condition": {"json_schema": condition_presets()["json_schema"]}, "planned": ["json_schema"]}
+    (root / "json_schema" / "config.yaml").write_text(json.dumps(settings))
+    return root
+
+
+def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
+    before = sorted(results.rglob("*"))
+    done = tables(results, f"output={tmp_path}", "draws=200")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "table replication is not made: no published number matches a task and condition of these rows: "
+        "published are tasks gsm8k, last_letter, shuffled_objects"
+    ]
+    contrasts = pd.read_csv(tmp_path / "contrasts.csv")
+    assert NEEDED <= set(contrasts.columns)
+    assert dict(zip(contrasts.condition, contrasts.planned)) == {"json_schema": True, "restricted_cot_25": False}
+    decomposition = pd.read_csv(tmp_path / "decomposition.csv")
+    wide = decomposition.pivot(index="condition", columns="component", values="value")
+    assert (wide.drop(columns="total").sum(axis=1) - wide.total).abs().max() < 1e-12
+    assert "missing" not in wide.columns
+    assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
+    for name in set(options("table")) - {"replication"}:
+        for ending in ("csv", "md", "tex"):
+            text = (tmp_path / f"{name}.{ending}").read_text()
+            assert "mine (3 files, rows sha256 " in text
+            assert "f" * 12 in text
+    for name in options("figure"):
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert tables(results, f"output={tmp_path}", "draws=200").returncode == 0
+    assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before == sorted(results.rglob("*")), "output= says where, and only there"
+
+
+def test_without_the_reference_what_is_left_is_written(results: Path, tmp_path: Path) -> None:
+    done = tables(results / "json_schema", f"output={tmp_path}", "figure=forest,statuses")
+    assert done.returncode == 0
+    assert re.search(
+        r"table contrasts is not made: no condition shares an item with free_cot: the rows hold json_schema", done.stderr
+    )
+    assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.stderr
+    assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_damaged_file_is_left_out_and_named(results: Path, tmp_path: Path) -> None:
+    made_rows({"free_cot": coins(0, 9)}).to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "rows.parquet").write_bytes(b"PAR1")
+    done = tables(tmp_path, "table=main", "figure=[]")
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("left out: ")
+    assert (tmp_path / "tables" / "main.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], r"nowhere holds no rows\.parquet"),
+        ([], r"no results folder is given"),
+        (["x", "outptu=y"], r"outptu= is no option: allowed are output="),
+        (["x", "table=contrast"], r"table=contrast is no option of conf/table: allowed are contrasts, "),
+        (["x", "draws=many"], r"draws=many: give a whole number"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
+    done = tables(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert re.search(message, done.stderr)
+
+
+def test_every_yaml_builds_and_says_how_it_is_shown() -> None:
+    for name in options("table"):
+        _, show = load("table", name, "caption", "columns", "percent")
+        assert {"caption", "columns"} <= set(show)
+    for name in options("figure"):
+        _, show = load("figure", name, "table")
+        assert (CONF / "table" / f"{show['table']}.yaml").is_file()
+
+
+def test_latex_shows_every_character() -> None:
+    assert escape(r"50% of a_b & {c} <d> \e ~^") == (
+        r"50\% of a\_b \& \{c\} \textless{}d\textgreater{} \textbackslash{}e \textasciitilde{}\textasciicircum{}"
+    )
+    table = pd.DataFrame({"task": ["a_b"], "difference": [-0.25], "low": [-0.5], "high": [0.0], "n": [3]})
+    text = latex(shown(table, ["task", "n", "difference"], ["difference"]), "x", "100% & more", "From a_b.")
+    assert r"a\_b & 3 & -25.0 [-50.0, 0.0] \\" in text
+    assert text.count("{") == text.count("}")
+    assert [line for line in text.splitlines() if line.startswith("%")] == ["% From a_b."]
