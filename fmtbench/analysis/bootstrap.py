@@ -3,7 +3,7 @@
 Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: of nested
 levels only the outermost is drawn again, since drawing both counts the inner noise twice). Prompts come second: the part
 of their spread that the noise of items does not explain is a variance component of its own, added where an F test at 5%
-finds it, with Student's factor for the few prompts there are. Without that gate two to six prompts widen every interval
+finds it, drawn from Student's distribution for the few prompts there are. Without that gate two to six prompts widen every interval
 by noise.
 
 A percentile interval of a few disagreeing pairs is too short and of none has no width. So one pair of imagined items
@@ -100,13 +100,13 @@ def _item_weights(n: int, draws: int, rng: np.random.Generator) -> Array:
 
 
 def _drawn_prompts(sums: Sums, means_K: Array, draws: int, rng: np.random.Generator) -> Array:
-    """What other prompts would have changed, as drawn from the prompts at hand; zero for one prompt."""
+    """What other prompts would have changed: Student draws, since two to six prompts drawn again never leave their range."""
     prompts = sums.value_IPK.shape[1]
     if prompts < 2:
         return np.zeros((draws, len(means_K)))
-    effect_PK = prompt_effects(sums, means_K) * stats.t.ppf(0.975, prompts - 1) / stats.norm.ppf(0.975)
-    weight_BP = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=draws) / prompts
-    return weight_BP @ effect_PK
+    effect_PK = prompt_effects(sums, means_K)
+    spread_B1 = np.sqrt(rng.chisquare(prompts - 1, size=(draws, 1)) / (prompts - 1))
+    return rng.standard_normal((draws, prompts)) / spread_B1 @ effect_PK / prompts
 
 
 def prompt_effects(sums: Sums, means_K: Array, level: float = 0.05) -> Array:
