@@ -34,7 +34,7 @@ def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error), 2)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}", 2)
+        _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
 
 
 def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
@@ -48,6 +48,9 @@ def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
             job(config)
         except (FmtbenchError, OmegaConfBaseException) as error:
             _fail(explain(error), 2 if isinstance(error, UserError | OmegaConfBaseException) else 1)
+        except BrokenPipeError:  # somebody reads only the head of what we print
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
         except KeyboardInterrupt:
             _fail("interrupted; what was generated is kept: run the same command to go on", 130)
 

@@ -3,8 +3,8 @@
 Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: of nested
 levels only the outermost is drawn again, since drawing both counts the inner noise twice). Prompts come second: the part
 of their spread that the noise of items does not explain is a variance component of its own, added where an F test at 5%
-finds it, drawn from Student's distribution for the few prompts there are. Without that gate two to six prompts widen every interval
-by noise.
+finds it, drawn from Student's distribution for the few prompts there are. Without that gate two to six prompts widen
+every interval by noise.
 
 A percentile interval of a few disagreeing pairs is too short and of none has no width. So one pair of imagined items
 takes part in the drawing, the one half a point for and the other against (after Bonett and Price 2012, Statistics in
