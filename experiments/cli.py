@@ -7,7 +7,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
 
 
+def start_plain(main: Callable[[list[str]], None], page: str | None) -> None:
+    """Run a command that takes folders and needs no config; `page` is what --help prints."""
+    words = sys.argv[1:]
+    with _one_line_errors():
+        if {"-h", "--help"} & set(words):
+            print(page)
+        else:
+            main(words)
+
+
 def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
     """Inside Hydra, which would otherwise print a line of its own before ours."""
 
@@ -44,17 +55,24 @@ def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
         for chatty in ("httpx", "transformers", "outlines", "datasets", "filelock"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        try:
+        with _one_line_errors():
             job(config)
-        except (FmtbenchError, OmegaConfBaseException) as error:
-            _fail(explain(error), 2 if isinstance(error, UserError | OmegaConfBaseException) else 1)
-        except BrokenPipeError:  # somebody reads only the head of what we print
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-        except KeyboardInterrupt:
-            _fail("interrupted; what was generated is kept: run the same command to go on", 130)
 
     return guarded
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What can go wrong by no fault of ours ends in one line and an exit code."""
+    try:
+        yield
+    except (FmtbenchError, OmegaConfBaseException) as error:
+        _fail(explain(error), 2 if isinstance(error, UserError | OmegaConfBaseException) else 1)
+    except BrokenPipeError:  # somebody reads only the head of what we print
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _fail("interrupted; what was generated is kept: run the same command to go on", 130)
 
 
 def _fail(message: str, code: int) -> None:

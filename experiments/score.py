@@ -5,20 +5,22 @@ python -m experiments.score results/quickstart
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from experiments.build import build_group
+from experiments.cli import start_plain
 from experiments.report import report
-from fmtbench.errors import FmtbenchError
+from fmtbench.errors import UserError
 from fmtbench.pipeline import Cell, score
 from fmtbench.store import RunFolder, find_folders
 
 
-def main(root: Path) -> None:
+def main(words: list[str]) -> None:
+    if len(words) != 1:
+        raise UserError(f"got {len(words)} arguments: give one folder, as in python -m experiments.score results/quickstart")
+    root = Path(words[0])
     for folder in find_folders(root):
         score_folder(folder)
     report(root)
@@ -45,10 +47,4 @@ def score_folder(folder: RunFolder) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="an experiment's results folder, or any folder above run folders")
-    try:
-        main(parser.parse_args().results)
-    except FmtbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    start_plain(main, __doc__)

@@ -9,8 +9,7 @@ family-wise error of five tests after Holm.
 
 from __future__ import annotations
 
-import sys
-
+from experiments.cli import start_plain
 from fmtbench.analysis.simulation import DESIGNS, simulate
 from fmtbench.errors import UserError
 
@@ -31,11 +30,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        sys.exit(0)
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    start_plain(main, __doc__)

@@ -21,9 +21,9 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from experiments.build import build
-from experiments.cli import CONF
+from experiments.cli import CONF, start_plain
 from experiments.study import Study, load_study
-from fmtbench.errors import FmtbenchError, UserError
+from fmtbench.errors import UserError
 from fmtbench.store import writable
 
 OPTIONS = ("output", "table", "figure", "mixed", "draws")
@@ -134,11 +134,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        sys.exit(0)
-    try:
-        main(sys.argv[1:])
-    except FmtbenchError as error:
-        say(f"error: {error}")
-        sys.exit(2)
+    start_plain(main, __doc__)

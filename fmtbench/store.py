@@ -212,7 +212,7 @@ def writable(folder: Path) -> Path:
 
 def find_folders(root: Path) -> list[RunFolder]:
     """Every run folder under a path, in order. Raises `UserError` where there is none."""
-    found = sorted(path.parent for path in root.rglob("config.yaml")) if root.is_dir() else []
+    found = sorted(path.parent for path in root.rglob("requests.jsonl")) if root.is_dir() else []
     if not found:
         raise UserError(f"{root} holds no run folder: give the results folder of an experiment, such as results/quickstart")
     return [RunFolder(path) for path in found]
