@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
@@ -177,7 +177,6 @@ def test_set(written: str) -> None:
     assert Set().canon(written) == "apple, pear"
 
 
-@settings(deadline=None)  # the first expression imports sympy
 @given(st.text(max_size=300), st.sampled_from([NUMBER, BALLS, TOPICS, YesNo(), Text()]))
 def test_no_text_breaks_a_kind(text: str, kind: object) -> None:
     kind.canon(text)  # type: ignore[attr-defined]
