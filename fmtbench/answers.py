@@ -12,26 +12,24 @@ True
 from __future__ import annotations
 
 import re
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Any, ClassVar, Literal
 
-from fmtbench import expressions
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
-MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
-THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
-MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
+from fmtbench import expressions, spelling
+
+STRICT = ConfigDict(extra="forbid")
+
 NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>(?<!\))[-+])?[$€£¥₩]?(?P<sign2>(?<=[$€£¥₩])-)?"
     r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?P<exponent>[eE][-+]?\d{1,3}(?!\w))?"
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 
-COPULA = "입니다|이다|이에요|예요"
-"""Korean writes "is" behind the word, without a space."""
 HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
 
 
@@ -66,7 +64,7 @@ class AnswerKind(ABC):
         return canonical is not None and canonical == self.canon(gold)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Number(AnswerKind):
     """A number: thousands commas, currency, units, percent signs and unicode minus do not matter."""
 
@@ -83,12 +81,12 @@ class Number(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         """The first number, or the number behind the last `=` of a written-out calculation."""
-        text = _plain(answer)
+        text = spelling.plain(answer)
         found = list(NUMBER.finditer(text.rpartition("=")[2])) or list(NUMBER.finditer(text))
         return _decimal(found[0]) if found else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in NUMBER.finditer(text.translate(MINUS_SIGNS)):
+        for match in NUMBER.finditer(text.translate(spelling.MINUS_SIGNS)):
             yield match.span()
 
 
@@ -104,7 +102,7 @@ def _decimal(match: re.Match[str]) -> str | None:
     return format(value.normalize() + 0, "f") if value.adjusted() < 40 else str(value.normalize())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Choice(AnswerKind):
     """One of several lettered options, given as its letter, its text or both; a letter outweighs a text."""
 
@@ -124,14 +122,20 @@ class Choice(AnswerKind):
         return "<letter>"
 
     def canon(self, answer: str) -> str | None:
-        text = _plain(answer).strip().strip(".,:;\"'")
+        """The letter; of options that are the same text, the first one's."""
+        text = spelling.plain(answer).strip().strip(".,:;\"'")
         if HEDGE.search(text):
             return None
-        return self._by_text(text) or self._by_letter(text) or self._by_mention(text)
+        letter = self._by_text(text) or self._by_letter(text) or self._by_mention(text)
+        return letter and self._by_text(spelling.plain(self.options[ord(letter) - ord("A")]))
 
     def _by_text(self, text: str) -> str | None:
-        squeezed = [_squeeze(option) for option in self.options]
-        return self.letters[squeezed.index(_squeeze(text))] if _squeeze(text) in squeezed else None
+        """The option that is this text; up to signs only where no other option is (`-5` and `5` are two options)."""
+        for same in (spelling.fold, spelling.squeeze):
+            known = [same(spelling.plain(option)) for option in self.options]
+            if same(text) in known and (same is spelling.fold or known.count(same(text)) == 1):
+                return self.letters[known.index(same(text))]
+        return None
 
     def _by_letter(self, text: str) -> str | None:
         match = re.match(r"(?:option\s+|choice\s+)?(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Za-z])(?:[).:,\]\s]|$))", text, re.I)
@@ -145,7 +149,7 @@ class Choice(AnswerKind):
         return letter
 
     def _by_mention(self, text: str) -> str | None:
-        found = {letter for letter, option in zip(self.letters, self.options) if _phrase(option).search(text)}
+        found = {self.letters[self.options.index(option)] for _, _, option in spelling.named(text, self.options)}
         marked = set(re.findall(r"\(([A-Z])\)", text)) & set(self.letters)
         only = marked or found
         return only.pop() if len(only) == 1 else None
@@ -157,11 +161,11 @@ class Choice(AnswerKind):
         if by_letter:
             yield from by_letter
             return
-        spans = {match.span() for option in self.options for match in _phrase(option).finditer(text)}
-        yield from sorted(spans)
+        for start, end, _ in spelling.named(text, self.options):
+            yield start, end
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Label(AnswerKind):
     """One of a closed set of labels; case, accents and separators do not matter."""
 
@@ -177,27 +181,18 @@ class Label(AnswerKind):
         return "<label>"
 
     def canon(self, answer: str) -> str | None:
-        squeezed = {_squeeze(label): label for label in self.labels}
-        if (whole := _squeeze(_plain(answer))) in squeezed:
+        squeezed = {spelling.squeeze(label): label for label in self.labels}
+        if (whole := spelling.squeeze(spelling.plain(answer))) in squeezed:
             return squeezed[whole]
-        found = {text for _, _, text in self._found(answer)}
+        found = {label for _, _, label in spelling.named(answer, self.labels)}
         return found.pop() if len(found) == 1 else None
 
-    def _found(self, text: str) -> list[tuple[int, int, str]]:
-        """Labels named in the text, the longest first where one label is a part of another."""
-        spans: list[tuple[int, int, str]] = []
-        for label in sorted(self.labels, key=len, reverse=True):
-            for match in _phrase(label).finditer(text):
-                if not any(start <= match.start() < end for start, end, _ in spans):
-                    spans.append((*match.span(), label))
-        return sorted(spans)
-
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        for start, end, _ in self._found(text):
+        for start, end, _ in spelling.named(text, self.labels):
             yield start, end
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class YesNo(AnswerKind):
     """Yes or no; `true`, `correct` and a YAML boolean mean yes, their opposites no."""
 
@@ -215,7 +210,7 @@ class YesNo(AnswerKind):
         return "<yes or no>"
 
     def canon(self, answer: str) -> str | None:
-        word = _squeeze(_plain(answer))
+        word = spelling.squeeze(spelling.plain(answer))
         if word not in self.YES + self.NO:
             first = self.WORD.search(answer)
             word = first[0].lower() if first else ""
@@ -226,7 +221,7 @@ class YesNo(AnswerKind):
             yield match.span()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Text(AnswerKind):
     """Exact text up to case, accents, punctuation, separators and a leading article."""
 
@@ -245,8 +240,8 @@ class Text(AnswerKind):
         return "<answer>"
 
     def canon(self, answer: str) -> str | None:
-        text = re.sub(r"^\W*(?:the|an|a)\s+(?=\w)", "", _plain(answer), flags=re.I)
-        return _squeeze(text) or None
+        text = re.sub(r"^\W*(?:the|an|a)\s+(?=\w)", "", spelling.plain(answer), flags=re.I)
+        return spelling.squeeze(text) or None
 
     def same(self, answer: str | None, gold: str) -> bool:
         canonical = None if answer is None else self.canon(answer)
@@ -258,7 +253,7 @@ class Text(AnswerKind):
             yield match.span(1 if match[1] else 2)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Math(AnswerKind):
     """A mathematical expression, in LaTeX or plain signs; equal values are equal answers (see `expressions.py`)."""
 
@@ -276,7 +271,7 @@ class Math(AnswerKind):
         if answer.strip() == self.placeholder() or len(answer) > expressions.LONGEST:
             return None
         found = expressions.expressions(answer)
-        return str(found[0]) if found else _squeeze(answer) or None
+        return str(found[0]) if found else spelling.squeeze(answer) or None
 
     def same(self, answer: str | None, gold: str) -> bool:
         if answer is None or self.canon(answer) is None:
@@ -289,7 +284,7 @@ class Math(AnswerKind):
         yield from formulas or Number().mentions(text)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Set(AnswerKind):
     """Several items in any order; repeats, case and the separators between the items do not matter.
 
@@ -310,33 +305,13 @@ class Set(AnswerKind):
         return "<items>"
 
     def canon(self, answer: str) -> str | None:
-        items = {_squeeze(item) for item in re.split(r"[,;\n]|\s(?:and|&)\s", _plain(answer))} - {""}
+        items = {spelling.squeeze(item) for item in re.split(r"[,;\n]|\s(?:and|&)\s", spelling.plain(answer))} - {""}
         return ", ".join(sorted(items)) or None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Lists in brackets, and what stands behind a colon or "are" and holds a comma."""
         for match in re.finditer(r"[\[{]([^\[\]{}\n]+)[\]}]|(?::|\bare)[ \t]+([^\n.:]*,[^\n.:]*)", text):
             yield match.span(1 if match[1] else 2)
-
-
-def _plain(text: str) -> str:
-    """Unicode look-alikes, emphasis and LaTeX wrapping taken away; the words stay."""
-    text = unicodedata.normalize("NFKC", THIN_SPACES.sub("", text)).translate(MINUS_SIGNS)
-    text = re.sub(r"\{,\}(?=\d)", ",", text)
-    return MARKUP.sub(lambda match: match[1] or "", text).strip()
-
-
-def _squeeze(text: str) -> str:
-    """Letters and digits only, without accents, lower case: `e-S-S-É` is `esse`."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(c for c in decomposed if c.isalnum())
-    return unicodedata.normalize("NFKC", kept)
-
-
-def _phrase(words: str) -> re.Pattern[str]:
-    """The phrase as whole words, whatever its case and the separators between its words."""
-    parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
-    return re.compile(r"(?<!\w)" + r"[\s_-]+".join(parts) + rf"(?:{COPULA})?(?!\w)", re.I)
 
 
 def _either(words: tuple[str, ...]) -> str:

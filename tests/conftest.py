@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hypothesis import settings
 
 from experiments.build import build, build_group
 from experiments.schema import ROOTS
@@ -16,6 +17,9 @@ from experiments.schema import ROOTS
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 DATA = ROOT.parent / "shared" / "data"
+
+settings.register_profile("fmtbench", deadline=None)  # a busy machine is no bug
+settings.load_profile("fmtbench")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from experiments.build import build_group
 from fmtbench.answers import Choice, Label, Number
+from fmtbench.conditions.latent import read_latent
+from fmtbench.decoding.grammar import allows
 from fmtbench.tasks.base import check_items
-from fmtbench.types import Item
+from fmtbench.types import Generation, Item
 from tests.conftest import DATA, composed, options
 
 HERE = pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation data is not on this machine")
@@ -225,3 +227,15 @@ def test_gsm8k_ko_has_the_answers_of_gsm8k(real: dict[str, Any]) -> None:
 def test_dates_are_dates(real: dict[str, Any]) -> None:
     for item in real["date_understanding"][1]:
         datetime.datetime.strptime(item.choices[ord(item.gold) - ord("A")], "%m/%d/%Y")
+
+
+@pytest.mark.parametrize("name", options("task"))
+def test_the_gold_answer_survives_every_condition(tasks: dict[str, Any], conditions: dict[str, Any], name: str) -> None:
+    """Written as each contract asks, it is allowed by the constraint, found by the reader, and right."""
+    for item in tasks[name].items()[:20]:
+        kind = tasks[name].kind(item)
+        for condition in conditions.values():
+            text, constraint = condition.example(kind, "Let me see.", item.gold), condition.constraint(kind)
+            assert constraint is None or kind.canon(item.gold) != item.gold or allows(constraint, text)
+            assert kind.same(condition.read(Generation(key="", text=text), kind).answer, item.gold)
+            assert kind.same(read_latent(text, kind).answer, item.gold)

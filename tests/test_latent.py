@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
@@ -30,7 +30,6 @@ def test_case(case: dict[str, Any]) -> None:
     assert (None if found.answer is None else kind.canon(found.answer)) == case["answer"]
 
 
-@settings(deadline=None)  # the first expression imports sympy
 @given(st.text(max_size=400), st.sampled_from(list(KINDS.values())))
 def test_no_text_breaks_the_cascade(text: str, kind: Any) -> None:
     found = read_latent(text, kind)

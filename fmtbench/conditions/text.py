@@ -14,7 +14,7 @@ MARKER = re.compile(
 )
 SENTENCE_END = re.compile(
     # A full stop ends the answer unless it belongs to an initial or a short form ("Washington, D.C.", "St. Lucia").
-    r"\n|(?<!\b[A-Z])(?<!\bSt)(?<!\bDr)(?<!\bMt)[.!?](?=[\s\"'*)\]]|$)"
+    r"\n|(?<!\b[A-Z])(?<!\bSt)(?<!\bRs)(?<!\bDr)(?<!\bMt)[.!?](?=[\s\"'*)\]]|$)"
 )
 
 

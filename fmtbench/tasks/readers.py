@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -41,15 +42,15 @@ def _text(path: Path) -> str:
         raise UserError(f"data file {path} does not exist: check the path (data_root, or the file's name)")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return content.decode()
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        return content.decode("utf-8-sig")
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read as UTF-8 text: {error}") from error
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {number}: not JSON ({error})") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}, line {number}: expected a JSON object, got {type(value).__name__}")
@@ -57,10 +58,11 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
+    text = _text(path)
     try:
-        document = json.loads(_text(path))
-    except ValueError as error:
-        raise error if isinstance(error, UserError) else UserError(f"{path}: not JSON ({error})") from error
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error})") from error
     rows = document.get(records) if records and isinstance(document, dict) else document
     if not isinstance(rows, list):
         raise UserError(f"{path}: expected a list of rows{f' under {records!r}' if records else ''}, got {type(rows).__name__}")

@@ -7,12 +7,15 @@ finds the texts in [{"text": "bank"}, ...] as well as in {"text": ["bank", ...]}
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fmtbench.errors import UserError
 
+BROKEN = re.compile("[\\x00\\ud800-\\udfff]")
+"""NUL and lone surrogates: neither a tokenizer nor a table can hold them."""
 Path = str | tuple[str | dict[str, str], ...]
 """A path, or several; {"text": ...} stands for fixed words."""
 
@@ -47,13 +50,17 @@ class Record:
             return str(value)
         if not isinstance(value, str) or not value.strip():
             raise UserError(f"{self.where}: field '{path}' must be a text, got {value!r}; fields there: {sorted(self.row)}")
+        if broken := BROKEN.search(value):
+            raise UserError(
+                f"{self.where}: field '{path}' holds {broken[0]!r} at {broken.start()}, which is no character of a text"
+            )
         return value.strip()
 
     def texts(self, name: str) -> tuple[str, ...]:
         """At least two texts; the keys, where a field holds a mapping."""
         value = self.value(name)
         values = list(value) if isinstance(value, dict | list) else []
-        if len(values) < 2 or not all(isinstance(one, str) and one.strip() for one in values):
+        if len(values) < 2 or not all(isinstance(one, str) and one.strip() and not BROKEN.search(one) for one in values):
             self.refuse(name, f"must be a list of at least two texts, got {value!r}")
         return tuple(one.strip() for one in values)
 
