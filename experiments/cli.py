@@ -66,8 +66,10 @@ def _one_line_errors() -> Iterator[None]:
     """What can go wrong by no fault of ours ends in one line and an exit code."""
     try:
         yield
-    except (FmtbenchError, OmegaConfBaseException) as error:
-        _fail(explain(error), 2 if isinstance(error, UserError | OmegaConfBaseException) else 1)
+    except FmtbenchError as error:  # our own messages are whole; their causes would only be said twice
+        _fail(_one_line(str(error)), 2 if isinstance(error, UserError) else 1)
+    except OmegaConfBaseException as error:
+        _fail(explain(error), 2)
     except BrokenPipeError:  # somebody reads only the head of what we print
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -81,7 +83,7 @@ def _fail(message: str, code: int) -> None:
 
 
 def explain(error: Exception) -> str:
-    """One line: what was got, what is allowed, what to do."""
+    """Hydra's and OmegaConf's errors in one line: what was got, what is allowed, what to do."""
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
     if missing := re.search(r"Could not (?:find|load) '([\w/]+?)/([^'/]+)'", text):
         group, option = missing.groups()
@@ -91,8 +93,11 @@ def explain(error: Exception) -> str:
         return _unknown_key(unknown[1], text)
     if group := re.search(r"Could not override '([\w/.]+)'\.? No match in the defaults list", text):
         return _unknown_key(group[1], text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "; ".join(lines[:3])
+    return _one_line(text)
+
+
+def _one_line(text: str) -> str:
+    return "; ".join([line.strip() for line in text.splitlines() if line.strip()][:3])
 
 
 def _unknown_key(key: str, text: str) -> str:

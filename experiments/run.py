@@ -37,19 +37,11 @@ def main(config: DictConfig) -> None:
 
 def make_job(config: DictConfig) -> Any:
     """The job that a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
-    from fmtbench.pipeline import Cell, Job
+    from fmtbench.pipeline import Job
 
     check(config)
     cells = [
-        Cell(
-            experiment=config.name,
-            backbone=config.backbone.name,
-            task=task,
-            condition=condition,
-            prompt=prompt,
-            seed=config.seed,
-            config=cell_config(config, task, condition, prompt),
-        )
+        make_cell(config, task, condition, prompt, cell_config(config, task, condition, prompt))
         for task in config.task
         for condition in config.condition
         for prompt in config.prompt
@@ -64,6 +56,21 @@ def make_job(config: DictConfig) -> Any:
         sampling=Sampling(**config.sampling),
         results=Path(config.results),
         limit=config.limit,
+    )
+
+
+def make_cell(config: DictConfig, task: str, condition: str, prompt: str, text: str) -> Any:
+    """The cell of these names; `text` is its own resolved config."""
+    from fmtbench.pipeline import Cell
+
+    return Cell(
+        experiment=config.name,
+        backbone=config.backbone.name,
+        task=task,
+        condition=condition,
+        prompt=prompt,
+        seed=config.seed,
+        config=text,
     )
 
 

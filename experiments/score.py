@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from experiments.build import build_group
 from experiments.cli import start_plain
 from experiments.report import report
+from experiments.run import make_cell
 from fmtbench.errors import UserError
-from fmtbench.pipeline import Cell, score
+from fmtbench.pipeline import score
 from fmtbench.store import RunFolder, find_folders
 
 
@@ -32,15 +33,7 @@ def score_folder(folder: RunFolder) -> None:
     config = OmegaConf.create(text)
     tasks, conditions = build_group(config.task), build_group(config.condition)
     (task,), (condition,), (prompt,) = tasks, conditions, config.prompt
-    cell = Cell(
-        experiment=config.name,
-        backbone=config.backbone.name,
-        task=task,
-        condition=condition,
-        prompt=prompt,
-        seed=config.seed,
-        config=text,
-    )
+    cell = make_cell(config, task, condition, prompt, text)
     with folder:
         rows = score(folder, cell, tasks[task], conditions[condition])
     print(f"{folder.path}: {sum(row.correct for row in rows)} of {len(rows)} right")

@@ -26,9 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "reasoning_field": "reasoning",
     "answer_field": "answer",
 }
-MAIN = {"asking": "asked", "masking": "enforced", "order": "order"}
-"""Axes that one setting makes; every setting that no axis takes counts as wording."""
 TAKEN = {"reasoning", "words", "asked", "enforced", "order", "stages", "reasoning_field", "answer_field"}
+"""Settings that an axis takes; every other one counts as wording."""
 
 
 def levels(settings: Mapping[str, Any]) -> Levels:

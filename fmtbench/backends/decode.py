@@ -63,7 +63,8 @@ def decode(
         mask_SL = torch.cat([mask_SL, mask_SL.new_ones((len(rows), 1))], dim=-1)
         positions_SL = positions_SL[:, -1:] + 1
         # Leaving costs a copy of the cache, so rows leave together, an eighth of the batch at a time.
-        if len(rows) - len(keep := [slot for slot, row in enumerate(rows) if row not in done]) >= max(1, len(rows) // 8) and keep:
+        keep = [slot for slot, row in enumerate(rows) if row not in done]
+        if keep and len(rows) - len(keep) >= max(1, len(rows) // 8):
             kept_S = torch.tensor(keep, device=ids_RL.device)
             cache.batch_select_indices(kept_S)
             step_SL, mask_SL, positions_SL = step_SL[kept_S], mask_SL[kept_S], positions_SL[kept_S]
