@@ -30,6 +30,12 @@ NUMBER = re.compile(
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 
+SPACED = re.compile(r"^(\W*)(\d{1,3}(?: \d{3})+)(?![\d/.-])")
+"""Thousands set apart by spaces, where an answer begins with them."""
+MIXED = re.compile(r"(?<![\w.,/])(-?)(\d+) (\d+)/(\d+)(?![\d/])")
+RANGE = re.compile(r"\W{0,3}\d[^\s]*?%?(?:\s*-\s*|\s+(?:to|or)\s+|:)[$€£]?\d|\W*between\s+\S*\d\S*\s+and\s+\S*\d", re.I)
+"""`10-12`, `10 or 12`, `between 10 and 12`, `12:30`: no one number."""
+
 HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
 
 
@@ -66,7 +72,7 @@ class AnswerKind(ABC):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Number(AnswerKind):
-    """A number: thousands commas, currency, units, percent signs and unicode minus do not matter."""
+    """A number: thousands commas, currency, units, percent signs and unicode minus do not matter; a range is none."""
 
     numeric: ClassVar[bool] = True
 
@@ -81,13 +87,22 @@ class Number(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         """The first number, or the number behind the last `=` of a written-out calculation."""
-        text = spelling.plain(answer)
+        text = SPACED.sub(lambda match: match[1] + match[2].replace(" ", ""), spelling.plain(answer))
+        text = MIXED.sub(_improper, text)
+        if RANGE.match(text) and "=" not in text:
+            return None
         found = list(NUMBER.finditer(text.rpartition("=")[2])) or list(NUMBER.finditer(text))
         return _decimal(found[0]) if found else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         for match in NUMBER.finditer(text.translate(spelling.MINUS_SIGNS)):
             yield match.span()
+
+
+def _improper(match: re.Match[str]) -> str:
+    """`2 1/2` as `5/2`."""
+    sign, whole, over, under = match.groups()
+    return f"{sign}{int(whole[:30]) * int(under[:30]) + int(over[:30])}/{under}"
 
 
 def _decimal(match: re.Match[str]) -> str | None:
@@ -123,7 +138,7 @@ class Choice(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         """The letter; of options that are the same text, the first one's."""
-        text = spelling.plain(answer).strip().strip(".,:;\"'")
+        text = spelling.plain(answer).strip().strip(".,:;\"'$ 。")
         if HEDGE.search(text):
             return None
         letter = self._by_text(text) or self._by_letter(text) or self._by_mention(text)
@@ -138,15 +153,23 @@ class Choice(AnswerKind):
         return None
 
     def _by_letter(self, text: str) -> str | None:
-        match = re.match(r"(?:option\s+|choice\s+)?(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Za-z])(?:[).:,\]\s]|$))", text, re.I)
+        match = re.match(
+            r"(?:option\s+|choice\s+)?(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Za-z])(?:[).:,\]\s]|(?=[가-힣])|$))", text, re.I
+        )
         if not match:
             return None
         letter, rest = next(filter(None, match.groups())).upper(), text[match.end() :]
-        # "A red ball": the A is an article unless what follows is option A.
-        bare_word = match[3] and match[0][-1:].isspace() and rest and rest[0] not in "-:("
-        if letter not in self.letters or (bare_word and self._by_text(rest) != letter):
+        if letter not in self.letters or (
+            match[3] and match[0][-1:].isspace() and not self._stands_alone(match[3], rest, letter)
+        ):
             return None
         return letter
+
+    def _stands_alone(self, written: str, rest: str, letter: str) -> bool:
+        """Whether a bare letter is no word: "A red ball" and "I think" are not, unless what follows is option A."""
+        if not rest or rest[0] in "-\u2014:(" or self._by_text(rest) == letter:
+            return True
+        return written.isupper() and (written not in "AI" or re.match(r"(?:because|since|is|as)\b", rest) is not None)
 
     def _by_mention(self, text: str) -> str | None:
         found = {self.letters[self.options.index(option)] for _, _, option in spelling.named(text, self.options)}
@@ -197,8 +220,8 @@ class YesNo(AnswerKind):
     """Yes or no; `true`, `correct` and a YAML boolean mean yes, their opposites no."""
 
     YES: ClassVar = ("yes", "true", "correct", "y")
-    NO: ClassVar = ("no", "false", "incorrect", "n")
-    WORD: ClassVar = re.compile(r"(?<![\w'’])(?:yes|no|true|false|correct|incorrect)(?![\w'’])", re.I)
+    NO: ClassVar = ("no", "false", "incorrect", "n", "nottrue", "notcorrect")
+    WORD: ClassVar = re.compile(r"(?<![\w'’])(?:not\s+(?:true|correct)|yes|no|true|false|correct|incorrect)(?![\w'’])", re.I)
 
     def hint(self) -> str:
         return "Answer with yes or no."
@@ -213,7 +236,7 @@ class YesNo(AnswerKind):
         word = spelling.squeeze(spelling.plain(answer))
         if word not in self.YES + self.NO:
             first = self.WORD.search(answer)
-            word = first[0].lower() if first else ""
+            word = spelling.squeeze(first[0]) if first else ""
         return "yes" if word in self.YES else "no" if word in self.NO else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:

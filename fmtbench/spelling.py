@@ -7,15 +7,18 @@ import unicodedata
 
 MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
-MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
+FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
+VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
+MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
 COPULA = "입니다|이다|이에요|예요"
 """Korean writes "is" behind the word, without a space."""
 
 
 def plain(text: str) -> str:
     """Unicode look-alikes, emphasis and LaTeX wrapping taken away; the words stay."""
-    text = unicodedata.normalize("NFKC", THIN_SPACES.sub("", text)).translate(MINUS_SIGNS)
-    text = re.sub(r"\{,\}(?=\d)", ",", text)
+    text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
+    text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
+    text = FRACTION.sub(r"\1/\2", re.sub(r"\{,\}(?=\d)", ",", text))
     return MARKUP.sub(lambda match: match[1] or "", text).strip()
 
 

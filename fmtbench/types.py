@@ -14,7 +14,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "error"]
-Status = Literal["ok", "no_answer", "invalid_format", "schema_violation", "truncated", "loop", "refused", "engine_error"]
+Status = Literal[
+    "ok",
+    "no_answer",
+    "invalid_format",
+    "schema_violation",
+    "missing_trigger",
+    "premature_trigger",
+    "truncated",
+    "loop",
+    "refused",
+    "engine_error",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +41,15 @@ class Item:
     """Other accepted spellings of `gold`."""
     choices: tuple[str, ...] = ()
     """Option texts of a multiple-choice item, in the order of their letters."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shot:
+    """A worked example: its one rationale is written out by each format in its own way."""
+
+    question: str
+    reasoning: str
+    answer: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +92,8 @@ class Request:
     max_tokens: int = 256
     seed: int | None = None
     """Seed of this request alone; None where decoding is greedy."""
+    logprobs: bool = False
+    """Return the log-probability of each generated token, for probes."""
     engine: str = ""
     """What else determines the output: weights, chat template, dtype, engine, decoder. Opaque here."""
 
@@ -93,6 +115,9 @@ class Generation:
     """Generated ids, the end-of-sequence token included where one was generated."""
     token_ends: tuple[int, ...] = ()
     """For each token, the index in `text` at which it ends: says which tokens wrote which characters."""
+    logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each token, where the request asks for it: what the model gave after the constraint's mask
+    and before temperature and top-p, so that masked tokens count as impossible."""
     finish_reason: FinishReason = "stop"
     prompt_tokens: int = 0
     seconds: float = 0.0
@@ -101,6 +126,14 @@ class Generation:
     """The library that masked, with its version; `none` where the request had no constraint."""
     error: str = ""
     """The cause, where `finish_reason` is `error`."""
+    neutralised: int = 0
+    """Special tokens of the tokenizer that the messages spelled out; they were broken up (backends/special.py)."""
+    counted_tokens: int = 0
+    """Tokens generated, by a server's own count, where it gives no ids."""
+
+    @property
+    def completion_tokens(self) -> int:
+        return len(self.token_ids) or self.counted_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +174,8 @@ class Row:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
-    reasoning_tokens: int
+    reasoning_tokens: int | None
+    """None where a server does not tell which token wrote what."""
     reasoning_words: int
     text: str
     request_key: str

@@ -1,37 +1,135 @@
 """What the model is shown, for one item of every task under every condition: a changed prompt is a visible diff.
 
-`make golden` writes the files anew.
+`make golden` writes the files anew: one text file a condition, and one table of token counts and hashes a tokenizer.
 """
 
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fmtbench.conditions.condition import CONTRACTS, Condition
+from fmtbench.errors import UserError
+from fmtbench.tasks.base import worked_examples
+from fmtbench.types import Message, Request
 from tests.conftest import options
 
-GOLDEN = Path(__file__).parent / "golden" / "prompts"
+GOLDEN = Path(__file__).parent / "golden"
+WORKED = ("So it is.", "answer")
 
 
-@pytest.mark.parametrize("task", options("task"))
-@pytest.mark.parametrize("condition", options("condition"))
-def test_prompt(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], task: str, condition: str
-) -> None:
+def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> tuple[Message, ...]:
+    """All turns of one item, the second pass of an example's reply included. Raises `UserError` where shots are missing."""
     item = tasks[task].items()[0]
     kind = tasks[task].kind(item)
-    constraint = conditions[condition].constraint(kind)
-    shown = "".join(f"[{m.role}]\n{m.content}\n" for m in conditions[condition].render(item, kind, prompts["plain"]))
-    shown += "" if constraint is None else f"[{constraint.kind}]\n{constraint.source}\n"
-    path = GOLDEN / f"{task}__{condition}.txt"
-    if pytestconfig.getoption("update_golden"):
-        path.write_text(shown)
-    assert path.read_text() == shown
+    messages = condition.render(item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots))
+    if condition.passes == 1:
+        return messages
+    return condition.follow(messages, condition.opening.example(kind, *WORKED), kind, prompt)
+
+
+def page(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> str:
+    try:
+        turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in shown(tasks, task, condition, prompt))
+    except UserError as error:
+        return f"== {task}\n[refused]\n{error}\n\n"
+    item = tasks[task].items()[0]
+    constraint = condition.constraint(tasks[task].kind(item))
+    return f"== {task}\n{turns}" + (f"[{constraint.kind}]\n{constraint.source}\n\n" if constraint else "\n")
+
+
+def compare(path: Path, text: str, update: bool) -> None:
+    if update:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("condition", options("condition"))
+def test_prompts(
+    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], condition: str
+) -> None:
+    text = "".join(page(tasks, task, conditions[condition], prompts["plain"]) for task in options("task"))
+    compare(GOLDEN / "prompts" / f"{condition}.txt", text, pytestconfig.getoption("update_golden"))
 
 
 def test_no_golden_file_is_left_over() -> None:
-    expected = {f"{task}__{condition}.txt" for task in options("task") for condition in options("condition")}
-    assert {path.name for path in GOLDEN.iterdir()} == expected
+    assert {path.name for path in (GOLDEN / "prompts").iterdir()} == {f"{condition}.txt" for condition in options("condition")}
+
+
+# -- token ids
+
+
+@cache
+def mistral() -> Any:
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+    return MistralTokenizer.v3()
+
+
+def ids_of_mistral(messages: tuple[Message, ...]) -> list[int]:
+    """Mistral's own tokenizer and chat template, which its package carries."""
+    from mistral_common.protocol.instruct.messages import AssistantMessage, UserMessage
+    from mistral_common.protocol.instruct.request import ChatCompletionRequest
+
+    turns = {"user": UserMessage, "assistant": AssistantMessage}
+    request = ChatCompletionRequest(messages=[turns[message.role](content=message.content) for message in messages])
+    return mistral().encode_chat_completion(request).tokens
+
+
+@pytest.fixture(scope="session")
+def smollm2(backbone: Any) -> Callable[[tuple[Message, ...]], list[int]]:
+    from fmtbench.backbone import load_tokenizer
+    from fmtbench.backends.tokens import prompt
+
+    tokenizer = load_tokenizer(backbone.resolve())
+    return lambda messages: prompt(tokenizer, Request(messages=messages)).ids
+
+
+def id_lines(tasks: dict[str, Any], conditions: dict[str, Any], prompt: Any, encode: Any) -> Iterator[tuple[str, str, int, str]]:
+    for condition in options("condition"):
+        for task in options("task"):
+            try:
+                ids = encode(shown(tasks, task, conditions[condition], prompt))
+            except UserError:
+                continue
+            yield condition, task, len(ids), hashlib.sha256(repr(ids).encode()).hexdigest()[:16]
+
+
+def compare_ids(name: str, lines: Iterator[tuple[str, str, int, str]], update: bool) -> None:
+    text = "condition,task,tokens,sha256\n" + "".join(",".join(map(str, line)) + "\n" for line in lines)
+    compare(GOLDEN / f"prompt_ids_{name}.csv", text, update)
+
+
+def test_token_ids_of_the_embedded_model(
+    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], smollm2: Any
+) -> None:
+    lines = id_lines(tasks, conditions, prompts["plain"], smollm2)
+    compare_ids("smollm2", lines, pytestconfig.getoption("update_golden"))
+
+
+@pytest.mark.skipif(find_spec("mistral_common") is None, reason="mistral-common, which carries the tokenizer, is not installed")
+def test_token_ids_of_mistral(
+    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
+) -> None:
+    lines = id_lines(tasks, conditions, prompts["plain"], ids_of_mistral)
+    compare_ids("mistral_v3", lines, pytestconfig.getoption("update_golden"))
+
+
+def test_both_tables_hold_the_same_prompts() -> None:
+    files = [GOLDEN / f"prompt_ids_{name}.csv" for name in ("smollm2", "mistral_v3")]
+    tables = [list(csv.reader(file.read_text().splitlines())) for file in files]
+    assert [line[:2] for line in tables[0]] == [line[:2] for line in tables[1]]
+    assert all(one[3] != other[3] for one, other in zip(tables[0][1:], tables[1][1:])), "two tokenizers, not one twice"
+
+
+# -- what conditions may differ in
 
 
 @pytest.mark.parametrize("prompt", options("prompt"))
@@ -54,22 +152,95 @@ def test_only_the_contract_differs(
     assert len({frozenset(words - instructions) for words in rest}) == 1
 
 
-def test_unasked_and_sham_show_the_prompt_of_free_cot(
+def test_the_words_around_the_contract_are_the_same_for_every_format(conditions: dict[str, Any], prompts: dict[str, Any]) -> None:
+    """The format wording is the prompt's: without it, a condition asks the same under each of the three wordings."""
+    from fmtbench.answers import Number
+
+    for name in options("prompt"):
+        before, after = prompts[name].format.split("{contract}")
+        for condition in conditions.values():
+            wrapped = prompts[name].wrapped(condition.asking.ask(condition.layout, Number()))
+            assert wrapped == before + condition.asking.ask(condition.layout, Number()) + after
+
+
+def test_unasked_sham_and_first_passes_show_the_prompt_of_free_cot(
     tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
 ) -> None:
     item = tasks["addition"].items()[0]
-    shown = {
-        name: conditions[name].render(item, tasks["addition"].kind(item), prompts["plain"])
-        for name in ("free_cot", "sham", "json_schema_unasked")
-    }
-    assert len(set(shown.values())) == 1
+    names = ("free_cot", "sham", "json_schema_unasked", *(name for name, one in conditions.items() if one.passes == 2))
+    assert len({conditions[name].render(item, tasks["addition"].kind(item), prompts["plain"]) for name in names}) == 1
+
+
+FIELDS = re.compile(r"[a-z]+")
+
+
+@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("asked", sorted(set(CONTRACTS) - {"text"}))
+def test_every_format_and_its_control_ask_for_the_same_fields_in_the_same_order(asked: str, staged: bool) -> None:
+    """Information matched: names, placeholders and order in `prose` are those of every registered format."""
+    from fmtbench.answers import Number
+
+    reasoning: Any = "staged" if staged else "free"
+    condition = Condition(reasoning=reasoning, asked=asked)  # type: ignore[arg-type]
+    told = FIELDS.findall(condition.asking.ask(condition.layout, Number()).lower().partition("order")[2])
+    control = Condition(reasoning=reasoning, asked="prose")
+    expected = FIELDS.findall(control.asking.ask(control.layout, Number()).lower().partition("order")[2])
+    content = {*condition.layout.fields, "text", "number"}
+    assert unrepeated(word for word in told if word in content) == unrepeated(word for word in expected if word in content)
+
+
+def unrepeated(words: Iterator[str]) -> list[str]:
+    """Closing tags name their field again."""
+    found: list[str] = []
+    for word in words:
+        if word not in found or (word == "text" and found[-1] != "text"):
+            found.append(word)
+    return found
+
+
+@pytest.mark.parametrize("name", ["free_cot_3_shot", "json_prompt_3_shot", "json_schema_3_shot"])
+def test_shots_carry_one_rationale_in_every_format(
+    tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], name: str
+) -> None:
+    turns = shown(tasks, "gsm8k", conditions[name], prompts["plain"])
+    assert [turn.role for turn in turns] == ["user", "assistant"] * 3 + ["user"]
+    for shot, question, reply in zip(tasks["gsm8k"].worked(), turns[::2], turns[1::2]):
+        assert question.content.endswith(shot.question)
+        assert shot.reasoning in reply.content
+        assert shot.answer in reply.content
+
+
+def test_a_task_without_worked_examples_refuses_shots(tasks: dict[str, Any]) -> None:
+    item = tasks["capitals"].items()[0]
+    assert worked_examples(tasks["capitals"], "capitals", item, 0) == []
+    with pytest.raises(UserError, match=r"task 'capitals' has 0 worked examples and the condition asks for shots=3: leave"):
+        worked_examples(tasks["capitals"], "capitals", item, 3)
+
+
+def test_an_item_is_never_its_own_worked_example(tasks: dict[str, Any]) -> None:
+    for name, task in tasks.items():
+        for item in task.items():
+            count = len([shot for shot in task.worked() if shot.question != item.question])
+            assert item.question not in {shot.question for shot in worked_examples(task, name, item, count)}
+
+
+def test_worked_examples_are_right(tasks: dict[str, Any]) -> None:
+    checked = 0
+    for name, task in tasks.items():
+        kind = task.kind(task.items()[0])
+        for shot in task.worked():
+            assert kind.canon(shot.answer) is not None, name
+            checked += 1
+    assert checked >= 20
 
 
 def test_data_is_never_a_template(conditions: dict[str, Any], prompts: dict[str, Any], tasks: dict[str, Any]) -> None:
     from fmtbench.types import Item
 
-    hostile = "{words} {stages} {{ 7 * 7 }} %s <|im_end|> \\1"
+    hostile = "{words} {stages} {contract} {{ 7 * 7 }} %s <|im_end|> \\1"
     item = Item(id="x", question=hostile, gold="1")
     for condition in conditions.values():
-        (message,) = condition.render(item, tasks["addition"].kind(item), prompts["plain"])
-        assert hostile in message.content
+        messages = condition.render(item, tasks["addition"].kind(item), prompts["plain"])
+        assert hostile in messages[-1].content
+        following = condition.follow(messages, hostile, tasks["addition"].kind(item), prompts["plain"])
+        assert following[-2].content == hostile

@@ -1,17 +1,23 @@
 """A contract's example, its reader and its constraint agree, for any rationale and any answer."""
 
+import html
 import json
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
+from fmtbench.conditions.condition import CONTRACTS
 from fmtbench.conditions.contract import Layout
 from fmtbench.conditions.json_object import JsonContract, parse_object
+from fmtbench.conditions.markdown import MarkdownContract
 from fmtbench.conditions.text import TextContract
+from fmtbench.conditions.xml_elements import XmlContract
+from fmtbench.conditions.yaml_mapping import YamlContract
 from fmtbench.decoding.grammar import allows
 from fmtbench.types import Generation
 from tests.conftest import options
@@ -56,6 +62,55 @@ def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning
         found = TextContract().read(TextContract().example(plan, Text(), reasoning, answer), plan, Text())
         assert found.status == "ok"
         assert found.answer == answer
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_yaml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = YamlContract(), layout(order, staged)
+    text = contract.example(plan, Text(), reasoning, answer)
+    assert yaml.safe_load(text).keys() == set(plan.fields)
+    for shown in (text, f"```yaml\n{text}\n```"):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert len(found.reasoning) == len(plan.stages)
+
+
+@pytest.mark.parametrize("answer", ["true", "017", "12:30", "1_000", "2024-01-01", "1e3", "~x", "0x1F", "No", ".5", "$1,234.00"])
+def test_yaml_keeps_what_the_model_wrote(answer: str) -> None:
+    found = YamlContract().read(f"reasoning: |\n  So: it is.\nanswer: {answer}", layout("reasoning_first"), Text())
+    assert (found.status, found.answer) == ("ok", answer)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_xml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = XmlContract(), layout(order, staged)
+    text = contract.example(plan, Text(), reasoning, answer)
+    for shown in (text, f"```xml\n{text}\n```", f'<?xml version="1.0"?>\n<reply>\n{text}\n</reply>'):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert [html.unescape(shown[a:b]) for a, b in found.reasoning] == [reasoning] * len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), LINE, LINE)
+def test_markdown_gives_back_any_answer_of_one_line(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    """Any line but a heading of the form: that would begin another part."""
+    plan = layout(order, staged)
+    if not any(line.lstrip().startswith(("#", "```")) for line in (answer, reasoning)):
+        text = MarkdownContract().example(plan, Text(), reasoning, answer)
+        for shown in (text, f"```markdown\n{text}\n```"):
+            found = MarkdownContract().read(shown, plan, Text())
+            assert (found.status, found.answer) == ("ok", answer)
+            assert [shown[a:b] for a, b in found.reasoning] == [reasoning] * len(plan.stages)
+
+
+@given(
+    st.sampled_from(list(CONTRACTS)),
+    st.sampled_from(ORDERS),
+    st.text(alphabet="<>/&;!?#:|-'\"\\{}[]*`answer \n\t18", max_size=60),
+)
+def test_no_text_breaks_a_reader(name: str, order: str, text: str) -> None:
+    found = CONTRACTS[name].read(text, layout(order), Number())
+    assert (found.status == "ok") == (found.answer is not None)
 
 
 @pytest.mark.parametrize("name", options("condition"))

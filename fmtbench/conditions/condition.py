@@ -5,22 +5,38 @@ Two conditions that differ on one axis make a clean contrast. The paper's names 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind
+from fmtbench.conditions.allowed import any_object, budgeted_object, budgeted_text, object_of_fields
 from fmtbench.conditions.contract import Contract, Layout, Order
+from fmtbench.conditions.contradictions import contradiction
+from fmtbench.conditions.delayed import DelayedContract
 from fmtbench.conditions.failure import name_failure
 from fmtbench.conditions.json_object import JsonContract
+from fmtbench.conditions.markdown import MarkdownContract
 from fmtbench.conditions.prompt import Prompt
+from fmtbench.conditions.prose import ProseContract
 from fmtbench.conditions.text import TextContract
+from fmtbench.conditions.xml_elements import XmlContract
+from fmtbench.conditions.yaml_mapping import YamlContract
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.types import Constraint, Extraction, Generation, Item, Message
+from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
 JSON = JsonContract()
-CONTRACTS: dict[str, Contract] = {"text": TextContract(), "json": JSON}
+CONTRACTS: dict[str, Contract] = {
+    "text": TextContract(),
+    "prose": ProseContract(),
+    "json": JSON,
+    "yaml": YamlContract(),
+    "xml": XmlContract(),
+    "markdown": MarkdownContract(),
+}
 
 
 class Parts(NamedTuple):
@@ -38,69 +54,111 @@ class Parts(NamedTuple):
 class Condition:
     """The axes of the design, each with its levels."""
 
-    reasoning: Literal["none", "free", "budget", "staged"] = "free"
-    """Answer at once, reason freely, reason in at most `words` words, or in the `stages`, in order."""
-    asked: Literal["text", "json"] = "text"
-    """The format that the prompt demands."""
-    enforced: Literal["no", "schema", "sham"] = "no"
-    """What the decoder allows: everything, the JSON schema, or everything through the same machinery."""
+    reasoning: Literal["none", "free", "budget", "staged", "draft"] = "free"
+    """Answer at once, reason freely, in at most `words` words, in the `stages` in order, or in steps of five words."""
+    asked: Literal["text", "prose", "json", "yaml", "xml", "markdown"] = "text"
+    """The format that the prompt demands; `prose` asks for the fields of the formats without a format."""
+    enforced: Literal["no", "object", "schema", "sham"] = "no"
+    """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
+    when: Literal["whole", "answer", "second_pass"] = "whole"
+    """The format holds from the first token, behind the `trigger`, or in a second pass that converts a free reply."""
     order: Order = "reasoning_first"
     words: int | None = Field(default=None, gt=0)
     """Word budget of the rationale, for `reasoning: budget`."""
+    budget: Literal["soft", "hard"] = "soft"
+    """Whether the word budget is only asked for, or counted by the decoder as well."""
     stages: tuple[str, ...] = ("phenomenon", "observation", "conclusion")
     """Names of the parts, for `reasoning: staged`."""
     reasoning_field: str = "reasoning"
     answer_field: str = "answer"
+    schema_shown: bool = True
+    """Whether the prompt shows the names and types of the JSON object's fields."""
+    trigger: str = Field(default="Final answer:", min_length=1)
+    """What ends the free part, for `when: answer`."""
+    shots: int = Field(default=0, ge=0)
+    """Worked examples before the question."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Condition:
-        if (self.reasoning == "none") != (self.order == "answer_only"):
-            raise ValueError(
-                f"reasoning={self.reasoning} contradicts order={self.order}: "
-                "reasoning=none goes with order=answer_only, and only with it"
-            )
-        if (self.reasoning == "budget") != (self.words is not None):
-            raise ValueError(
-                f"reasoning={self.reasoning} contradicts words={self.words}: reasoning=budget needs words, others have none"
-            )
-        if len(set(self.layout.fields)) < len(self.layout.fields):
-            raise ValueError(f"the fields {list(self.layout.fields)} are not all different: rename one of them")
+        if problem := contradiction(self):
+            raise ValueError(problem)
         return self
 
     @property
     def layout(self) -> Layout:
         stages = {"none": (), "staged": self.stages}.get(self.reasoning, (self.reasoning_field,))
-        return Layout(stages=stages, answer=self.answer_field, order=self.order)
+        return Layout(stages=stages, answer=self.answer_field, order=self.order, shown=self.schema_shown)
 
     @property
-    def produced(self) -> Contract:
-        """The format that comes out: an enforced schema wins over what was asked."""
-        return CONTRACTS["json" if self.enforced == "schema" else self.asked]
+    def opening(self) -> Condition:
+        """The condition of the first pass: itself, or free text where a second pass makes the format."""
+        if self.when != "second_pass":
+            return self
+        return replace(self, asked="text", enforced="no", when="whole", schema_shown=True)
+
+    @property
+    def passes(self) -> int:
+        return 2 if self.when == "second_pass" else 1
+
+    # -- ask
+
+    @property
+    def asking(self) -> Contract:
+        """The contract that the prompt states."""
+        return DelayedContract(trigger=self.trigger, json=JSON) if self.when == "answer" else CONTRACTS[self.asked]
 
     def parts(self, item: Item, kind: AnswerKind, prompt: Prompt) -> Parts:
+        """The parts of the first pass's prompt."""
         return Parts(
             role=prompt.role,
             task=prompt.task,
             question=item.question,
             hint=kind.hint(),
             reasoning=prompt.instruction(self.reasoning, self.words, self.stages),
-            contract=CONTRACTS[self.asked].ask(self.layout, kind),
+            contract=prompt.wrapped(self.opening.asking.ask(self.layout, kind)),
         )
 
-    def render(self, item: Item, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
-        """What the model is shown: one user turn, because some chat templates refuse a system turn.
+    def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
+        """What the model is shown first: user turns alone, because some chat templates refuse a system turn.
 
-        The question comes last: small models otherwise answer the instructions (measured on the embedded model).
+        The question comes last: small models otherwise answer the instructions (measured on the embedded model). Worked
+        examples are turns of their own, so that no word but theirs is added.
         """
         parts = self.parts(item, kind, prompt)
         instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
-        return (Message(role="user", content=f"{instructions}\n\n{parts.question}"),)
+        replies = [self.opening.example(kind, shot.reasoning, shot.answer) for shot in shots]
+        questions = [*(shot.question for shot in shots), parts.question]
+        asked = [f"{instructions}\n\n{questions[0]}", *questions[1:]]
+        turns = [Message(role="user", content=asked[0])]
+        for reply, question in zip(replies, asked[1:]):
+            turns += [Message(role="assistant", content=reply), Message(role="user", content=question)]
+        return tuple(turns)
+
+    def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
+        """What the model is shown in the second pass: the first one, its own reply, and the demand to convert that."""
+        convert = f"{prompt.convert} {prompt.wrapped(self.asking.ask(self.layout, kind))}"
+        return (*asked, Message(role="assistant", content=reply), Message(role="user", content=convert))
+
+    # -- allow
 
     def constraint(self, kind: AnswerKind) -> Constraint | None:
-        """What the decoder allows."""
-        if self.enforced == "schema":
-            return JSON.constraint(self.layout, kind)
-        return ANYTHING if self.enforced == "sham" else None
+        """What the decoder allows in the last pass; the first of two is free."""
+        if self.enforced == "sham":
+            return ANYTHING
+        if self.budget == "hard" and self.words:
+            return budgeted_object(self.layout, kind, self.words) if self.enforced == "schema" else budgeted_text(self.words)
+        if self.enforced == "no":
+            return None
+        layout = replace(self.layout, stages=(), order="answer_only") if self.when == "answer" else self.layout
+        inner = any_object() if self.enforced == "object" else object_of_fields(layout, kind)
+        return DelayedContract(trigger=self.trigger, json=JSON).constraint(inner) if self.when == "answer" else inner
+
+    # -- read
+
+    @property
+    def produced(self) -> Contract:
+        """The format that comes out: an enforced schema wins over what was asked."""
+        return JSON if self.enforced == "schema" and self.when != "answer" else self.asking
 
     def read(self, generation: Generation, kind: AnswerKind) -> Extraction:
         """Locate the answer by the contract, and name the status; the answer kind normalises and judges."""

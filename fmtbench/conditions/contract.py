@@ -25,6 +25,8 @@ class Layout:
     answer: str
     """Name of the answer field."""
     order: Order
+    shown: bool = True
+    """Whether the prompt shows the names and types of the fields."""
 
     @property
     def fields(self) -> tuple[str, ...]:

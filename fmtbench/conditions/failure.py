@@ -20,8 +20,10 @@ def name_failure(extraction: Extraction, generation: Generation) -> Status:
     if generation.finish_reason == "error":
         return "engine_error"
     if generation.finish_reason == "length" and not _closed(extraction, generation):
-        return "loop" if in_loop(generation.text) else "truncated"
-    if extraction.status in ("invalid_format", "no_answer") and REFUSAL.match(generation.text):
+        if in_loop(generation.text):
+            return "loop"
+        return "missing_trigger" if extraction.status == "missing_trigger" else "truncated"
+    if extraction.status in ("invalid_format", "missing_trigger", "no_answer") and REFUSAL.match(generation.text):
         return "refused"
     return extraction.status
 

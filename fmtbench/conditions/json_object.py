@@ -15,31 +15,30 @@ from typing import Any
 
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.contract import Contract, Layout
-from fmtbench.decoding.schema import json_schema
-from fmtbench.types import Constraint, Extraction, Status
-
-FENCE = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.S | re.I)
+from fmtbench.conditions.fence import unfenced
+from fmtbench.types import Extraction, Status
 
 
 class JsonContract(Contract):
     """A flat JSON object."""
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        order = ", with the keys in this order" if len(layout.fields) > 1 else ""
-        return f"Reply with only a JSON object of this form{order}: {self._form(layout, kind)}"
+        return f"Reply with only {self.form(layout, kind)}"
 
-    def _form(self, layout: Layout, kind: AnswerKind) -> str:
+    def form(self, layout: Layout, kind: AnswerKind) -> str:
+        """The object in words, with its schema where that is shown."""
+        if not layout.shown:
+            return "a JSON object."
+        order = ", with the keys in this order" if len(layout.fields) > 1 else ""
+        return f"a JSON object of this form{order}: {self._schema(layout, kind)}"
+
+    def _schema(self, layout: Layout, kind: AnswerKind) -> str:
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
         shown = (f'"{name}": {answer if name == layout.answer else chr(34) + "<text>" + chr(34)}' for name in layout.fields)
         return "{" + ", ".join(shown) + "}"
 
-    def constraint(self, layout: Layout, kind: AnswerKind) -> Constraint:
-        """The schema that a decoder enforces; its property order is the layout's order."""
-        fields = {name: kind.annotation() if name == layout.answer else str for name in layout.fields}
-        return Constraint(kind="json_schema", source=json_schema(fields))
-
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        offset, body = unfenced(text)
+        offset, body = unfenced(text, "json")
         members = parse_object(body)
         if members is None:
             return Extraction(status="invalid_format" if text.strip() else "no_answer")
@@ -115,9 +114,3 @@ def _status(members: list[Member], layout: Layout) -> Status:
     if not all(isinstance(values[stage], str) for stage in layout.stages) or isinstance(answer, (dict, list)):
         return "schema_violation"
     return "no_answer" if answer is None or not str(answer).strip() else "ok"
-
-
-def unfenced(text: str) -> tuple[int, str]:
-    """The text inside a Markdown fence around all of it, and where that begins; the text itself where there is none."""
-    match = FENCE.fullmatch(text)
-    return (match.start(1), match[1]) if match else (0, text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, field_validator
 from pydantic.dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Prompt:
-    """Role, task wording and the instruction on reasoning for each level of that axis."""
+    """Role, task wording, the instruction on reasoning for each level of that axis, and words around the contract."""
 
     role: str
     task: str
@@ -20,7 +20,22 @@ class Prompt:
     """`{words}` stands for the word budget."""
     staged: str
     """`{stages}` stands for the names of the stages, in order."""
+    draft: str
+    convert: str
+    """Asks for the reply before in another form, for `when: second_pass`."""
+    format: str = "{contract}"
+    """Words around the contract, which `{contract}` stands for: the format wording."""
+
+    @field_validator("format")
+    @classmethod
+    def _holds_the_contract(cls, value: str) -> str:
+        if value.count("{contract}") != 1:
+            raise ValueError("must hold {contract} once: it stands for what the condition demands of the reply")
+        return value
 
     def instruction(self, reasoning: str, words: int | None, stages: tuple[str, ...]) -> str:
         template: str = getattr(self, reasoning)
         return template.replace("{words}", str(words)).replace("{stages}", ", ".join(stages))
+
+    def wrapped(self, contract: str) -> str:
+        return self.format.replace("{contract}", contract)

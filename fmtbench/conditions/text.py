@@ -37,10 +37,10 @@ class TextContract(Contract):
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         markers = list(MARKER.finditer(text))
         if not markers:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=_spans((0, len(text))))
+            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         marker = markers[-1] if layout.order == "reasoning_first" else markers[0]
         start, end = answer_span(text, marker.end())
-        reasoning = _spans((0, marker.start()), (end, len(text)))
+        reasoning = spans((0, marker.start()), (end, len(text)))
         if start == end:
             return Extraction(status="no_answer", reasoning=reasoning)
         return Extraction(status="ok", answer=text[start:end], span=(start, end), reasoning=reasoning)
@@ -60,5 +60,6 @@ def answer_span(text: str, start: int) -> tuple[int, int]:
     return start, start + len(found.strip())
 
 
-def _spans(*spans: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple((start, end) for start, end in spans if end > start)
+def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Those places that hold anything."""
+    return tuple((start, end) for start, end in places if end > start)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Number
-from fmtbench.tasks.base import Task, distinct, item_rng
-from fmtbench.types import Item
+from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -38,6 +39,13 @@ class Addition(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()
+
+    def worked(self) -> list[Shot]:
+        """Sums of another seed."""
+        pairs = distinct(replace(self, seed=self.seed + OTHER_SEED)._pairs(), 8)
+        return [
+            Shot(question=f"What is {a} + {b}?", reasoning=f"{a} plus {b} makes {a + b}.", answer=str(a + b)) for a, b in pairs
+        ]
 
 
 NAMES = ("Ada", "Ben", "Chloe", "Deniz", "Emre", "Fatima", "Goran", "Hana", "Ivan", "Jun", "Kofi", "Lena", "Mina", "Noor")

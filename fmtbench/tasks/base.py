@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from fmtbench.answers import AnswerKind
 from fmtbench.errors import UserError
-from fmtbench.types import Item
+from fmtbench.types import Item, Shot
 
 T = TypeVar("T")
+
+OTHER_SEED = 1_000_003
+"""Added to the seed of a generated task's items, it draws the worked examples."""
 
 
 class Task(ABC):
@@ -24,6 +27,23 @@ class Task(ABC):
     @abstractmethod
     def kind(self, item: Item) -> AnswerKind:
         """The answer kind of one item: options and accepted spellings may differ by item."""
+
+    def worked(self) -> Sequence[Shot]:
+        """Worked examples that are no items of this task's; empty where nobody wrote any."""
+        return ()
+
+
+def worked_examples(task: Task, name: str, item: Item, count: int) -> list[Shot]:
+    """The first `count` worked examples that are not the item itself. Raises `UserError` where there are fewer."""
+    if not count:
+        return []
+    shots = [shot for shot in task.worked() if shot.question != item.question][:count]
+    if len(shots) < count:
+        raise UserError(
+            f"task '{name}' has {len(shots)} worked examples and the condition asks for shots={count}: "
+            "leave that condition out, or write examples in the task's `shots`"
+        )
+    return shots
 
 
 def check_items(task: Task, items: list[Item], source: str) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Text
-from fmtbench.tasks.base import Task, distinct, item_rng
-from fmtbench.types import Item
+from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.types import Item, Shot
 
 WORDS = tuple(files("fmtbench.tasks").joinpath("words.txt").read_text(encoding="utf-8").split())
 
@@ -36,6 +37,12 @@ class LastLetter(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return Text(what="a string of letters")
+
+    def worked(self) -> list[Shot]:
+        """Words of another seed."""
+        drawn = distinct(replace(self, seed=self.seed + OTHER_SEED)._draws(), 8)
+        items = [(_item(words), "; ".join(f"{word} ends in {word[-1]}" for word in words)) for words in drawn]
+        return [Shot(question=item.question, reasoning=f"{reasoning}.", answer=item.gold) for item, reasoning in items]
 
 
 def _item(words: tuple[str, ...]) -> Item:

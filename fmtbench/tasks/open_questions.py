@@ -13,7 +13,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
-from fmtbench.types import Item
+from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -24,6 +24,8 @@ class OpenQuestions(Task):
     answer: AnswerKind
     mark: str | None = None
     """The gold answer is what stands behind the last of these marks, such as `####`; null takes the whole field."""
+    shots: tuple[Shot, ...] = ()
+    """Worked examples, for conditions that show some."""
 
     def items(self) -> list[Item]:
         return [Item(id=row.id, question=row.text("question"), gold=self._gold(row)) for row in self.source.rows()]
@@ -39,3 +41,6 @@ class OpenQuestions(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return self.answer
+
+    def worked(self) -> tuple[Shot, ...]:
+        return self.shots

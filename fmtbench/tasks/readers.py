@@ -1,4 +1,4 @@
-"""Rows of a local data file: JSON lines, one JSON document, or CSV; each also gzipped.
+"""Rows of a local data file: JSON lines, one JSON document, CSV or TSV; each also gzipped.
 
 The suffix says which, unless a format is named (some published `.json` files hold JSON lines). A mistake in a file ends
 in a `UserError` that names the file and the line.
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from fmtbench.errors import UserError
 
-Format = Literal["jsonl", "json", "csv"]
+Format = Literal["jsonl", "json", "csv", "tsv"]
 
 
 def read_rows(path: Path, written: Format | None, records: str | None, columns: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -26,8 +26,8 @@ def read_rows(path: Path, written: Format | None, records: str | None, columns: 
         return read_jsonl(path)
     if found == "json":
         return _document_rows(path, records)
-    if found == "csv":
-        return _csv_rows(path, columns)
+    if found in ("csv", "tsv"):
+        return _csv_rows(path, columns, found)
     raise UserError(f"data file {path}: '{found}' is no format that can be read; allowed are {', '.join(get_args(Format))}")
 
 
@@ -72,8 +72,11 @@ def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+def _csv_rows(path: Path, columns: tuple[str, ...], written: str) -> list[dict[str, Any]]:
+    """A quotation mark is a character like any other in a TSV."""
+    text = io.StringIO(_text(path), newline="")
+    tabbed: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    lines = csv.reader(text, strict=True, **(tabbed if written == "tsv" else {}))
     try:
         header = list(columns) or next(lines, [])
         rows = [fields for fields in lines if fields]

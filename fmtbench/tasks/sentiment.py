@@ -9,13 +9,14 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Label
-from fmtbench.tasks.base import Task, distinct, item_rng
-from fmtbench.types import Item
+from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.types import Item, Shot
 
 LABELS = ("positive", "negative")
 OPENINGS = ("", "Last week we went there for the first time. ", "I had read a lot about it before. ", "My sister came along. ")
@@ -66,6 +67,16 @@ class Sentiment(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return Label(labels=LABELS)
+
+    def worked(self) -> list[Shot]:
+        """Reviews of another seed."""
+        drawn = distinct(replace(self, seed=self.seed + OTHER_SEED)._reviews(), 8)
+        return [Shot(question=_question(review), reasoning=_reason(review), answer=label) for review, label in drawn]
+
+
+def _reason(review: str) -> str:
+    """What the last sentence, the verdict, tells."""
+    return f"The writer ends with: {review[:-1].rpartition('. ')[2]}."
 
 
 def _question(review: str) -> str:

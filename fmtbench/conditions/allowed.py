@@ -1,0 +1,76 @@
+"""What the decoder allows under a condition's `enforced`, `when` and `budget`: one grammar, for every engine.
+
+Grammars that are no plain schema are regular expressions, since every decoder compiles these.
+"""
+
+from __future__ import annotations
+
+import json
+
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.contract import Layout
+from fmtbench.decoding.grammar import WHITESPACE, regex
+from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
+from fmtbench.decoding.schema import json_schema
+from fmtbench.types import Constraint
+
+CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
+SPACE = r"( |\\[nrtf])"
+"""White space in a JSON string, escaped line breaks included; `CHAR` is every other character."""
+STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
+SCALAR = rf"({STRING}|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)"
+DEPTH = 2
+"""Levels of objects and lists in JSON mode. The contracts need one; a third has four times as many states."""
+ANSWER = "The answer is "
+
+
+def object_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
+    """The schema that a decoder enforces; its property order is the layout's order."""
+    fields = {name: kind.annotation() if name == layout.answer else str for name in layout.fields}
+    return Constraint(kind="json_schema", source=json_schema(fields))
+
+
+def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
+    """The same object, in whose rationale the words are counted: with the last one, its string has to close."""
+    schema = json.loads(object_of_fields(layout, kind).source)
+    for stage in layout.stages:
+        # Outlines puts a pattern between the quotation marks as it stands, so this one counts in the escaped string.
+        schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words)}
+    source = json.dumps(schema, ensure_ascii=False)
+    return Constraint(kind="regex", source=regex(Constraint(kind="json_schema", source=source)))
+
+
+def budgeted_text(words: int) -> Constraint:
+    """Free text of at most `words` words, behind which nothing may follow but a statement of the answer, or the end.
+
+    A reply that ends within its budget is not touched at all (budget forcing, as in Muennighoff et al. 2025, arXiv
+    2501.19393). The reply may end anywhere, because outlines_core (0.2.14) loses every text that goes on from where it
+    could have ended to where it cannot.
+    """
+    char, space = r"[^ \n\t\r]", r"[ \n\t\r]"
+    forced = f"{LINE}*"
+    for letter in reversed(ANSWER):
+        forced = f"({literal(letter)}{forced})?"
+    # The longer branch first: outlines_core prefers the first, and drops what a match of it makes less preferred.
+    return Constraint(kind="regex", source=f"{all_words(char, space, words)}{forced}|{at_most_words(char, space, words)}")
+
+
+def any_object(depth: int = DEPTH) -> Constraint:
+    """Any JSON object: JSON mode. A regular expression has to end somewhere, so nesting does."""
+    return Constraint(kind="regex", source=_object(depth))
+
+
+def _object(depth: int) -> str:
+    return _listed(r"\{", f"{STRING}{WHITESPACE}:{WHITESPACE}{_value(depth - 1)}", r"\}")
+
+
+def _value(depth: int) -> str:
+    if depth == 0:
+        return SCALAR
+    items = _listed(r"\[", _value(depth - 1), r"\]")
+    return f"({SCALAR}|{_object(depth)}|{items})"
+
+
+def _listed(opening: str, member: str, closing: str) -> str:
+    more = f"({WHITESPACE},{WHITESPACE}{member})*"
+    return f"{opening}{WHITESPACE}({member}{more}{WHITESPACE})?{closing}"

@@ -1,0 +1,57 @@
+"""Think freely, then write only the answer in a format: 9 * 2 makes 18. Final answer: {"answer": 18}
+
+The decoder allows every text until the trigger stands, and the format alone from there on, in one pass: the way of CRANE
+(Banerjee et al. 2025, arXiv 2502.09061) and "Thinking Before Constraining" (arXiv 2601.07525). While it is constrained the
+reply cannot end before its answer, so one that never comes to its trigger runs into the token limit: `missing_trigger`, as
+for one that ends without it where nothing is enforced. `premature_trigger` has nothing before the trigger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.contract import Contract, Layout
+from fmtbench.conditions.json_object import JsonContract
+from fmtbench.decoding.grammar import regex
+from fmtbench.decoding.patterns import until
+from fmtbench.types import Constraint, Extraction
+
+SPACE = r"[ \n]?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedContract(Contract):
+    """Plain text, the trigger, and a JSON object that holds the answer alone."""
+
+    trigger: str
+    json: JsonContract
+
+    def ask(self, layout: Layout, kind: AnswerKind) -> str:
+        plain = f"Begin with the {', '.join(layout.stages)} in plain text"
+        return f'{plain}, then write "{self.trigger}" and only {self.json.form(_alone(layout), kind)}'
+
+    def constraint(self, inner: Constraint) -> Constraint:
+        """Free text; from the first trigger on, what `inner` allows and nothing more."""
+        return Constraint(kind="regex", source=f"{until(self.trigger)}{SPACE}({regex(inner)})")
+
+    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        thoughts, trigger, reply = text.partition(self.trigger)
+        reasoning = ((0, len(thoughts)),) if thoughts else ()
+        if not trigger:
+            return Extraction(status="missing_trigger" if thoughts.strip() else "no_answer", reasoning=reasoning)
+        if not thoughts.strip():
+            return Extraction(status="premature_trigger")
+        found = self.json.read(reply, _alone(layout), kind)
+        offset = len(thoughts) + len(trigger)
+        span = found.span and (found.span[0] + offset, found.span[1] + offset)
+        return replace(found, span=span, reasoning=reasoning)
+
+    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        thoughts = "\n".join(reasoning for _ in layout.stages)
+        return f"{thoughts}\n{self.trigger} {self.json.example(_alone(layout), kind, '', answer)}"
+
+
+def _alone(layout: Layout) -> Layout:
+    """The answer without its rationale."""
+    return replace(layout, stages=(), order="answer_only")

@@ -1,0 +1,102 @@
+"""Levels that cannot go together are refused with the reason, each of them; everything else is a condition."""
+
+import itertools
+import re
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import ValidationError
+
+from fmtbench.answers import Number
+from fmtbench.conditions.condition import Condition
+from fmtbench.decoding.grammar import allows
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"reasoning": "none"}, "reasoning=none contradicts order=reasoning_first: reasoning=none goes with order=answer_only"),
+    ({"order": "answer_only"}, "reasoning=free contradicts order=answer_only"),
+    ({"reasoning": "staged", "order": "answer_only"}, "reasoning=staged contradicts order=answer_only"),
+    ({"reasoning": "budget"}, "reasoning=budget contradicts words=None: reasoning=budget needs words"),
+    ({"words": 25}, "reasoning=free contradicts words=25"),
+    ({"reasoning": "draft", "words": 5}, "reasoning=draft contradicts words=5"),
+    ({"answer_field": "reasoning"}, "are not all different: rename one"),
+    ({"reasoning": "staged", "stages": ("a", "a")}, "are not all different: rename one"),
+    ({"asked": "json", "when": "answer", "order": "answer_first"}, "when=answer contradicts order=answer_first"),
+    (
+        {"asked": "json", "when": "answer", "order": "answer_only", "reasoning": "none"},
+        "when=answer contradicts order=answer_only",
+    ),
+    ({"asked": "json", "when": "second_pass", "order": "answer_first"}, "when=second_pass contradicts order=answer_first"),
+    ({"when": "answer"}, "when=answer contradicts asked=text: .* set asked=json"),
+    ({"when": "answer", "asked": "yaml"}, "when=answer contradicts asked=yaml: .* set asked=json"),
+    ({"when": "second_pass"}, "when=second_pass contradicts asked=text"),
+    ({"when": "second_pass", "asked": "json", "enforced": "sham"}, "when=second_pass contradicts enforced=sham"),
+    ({"asked": "yaml", "enforced": "schema"}, "enforced=schema contradicts asked=yaml"),
+    ({"asked": "xml", "enforced": "object"}, "enforced=object contradicts asked=xml"),
+    ({"asked": "prose", "enforced": "schema"}, "enforced=schema contradicts asked=prose"),
+    ({"enforced": "object"}, "enforced=object contradicts asked=text: nothing would name the keys"),
+    ({"schema_shown": False}, "schema_shown=false contradicts asked=text, enforced=no"),
+    ({"schema_shown": False, "asked": "json"}, "schema_shown=false contradicts asked=json, enforced=no"),
+    (
+        {"schema_shown": False, "asked": "json", "enforced": "object"},
+        "schema_shown=false contradicts asked=json, enforced=object",
+    ),
+    ({"budget": "hard"}, "budget=hard contradicts reasoning=free"),
+    ({"budget": "hard", "reasoning": "draft"}, "budget=hard contradicts reasoning=draft"),
+    (
+        {"budget": "hard", "reasoning": "budget", "words": 9, "order": "answer_first"},
+        "budget=hard contradicts when=whole, order=answer_first",
+    ),
+    (
+        {"budget": "hard", "reasoning": "budget", "words": 9, "asked": "json", "enforced": "schema", "when": "answer"},
+        "budget=hard contradicts when=answer",
+    ),
+    ({"budget": "hard", "reasoning": "budget", "words": 9, "asked": "json"}, "budget=hard contradicts asked=json, enforced=no"),
+    (
+        {"budget": "hard", "reasoning": "budget", "words": 9, "enforced": "sham"},
+        "budget=hard contradicts asked=text, enforced=sham",
+    ),
+    ({"shots": 2, "reasoning": "staged"}, "shots=2 contradicts reasoning=staged"),
+    ({"shots": 2, "reasoning": "draft"}, "shots=2 contradicts reasoning=draft"),
+    ({"shots": 2, "reasoning": "budget", "words": 9}, "shots=2 contradicts reasoning=budget"),
+    ({"shots": -1}, "greater than or equal to 0"),
+    ({"words": 0, "reasoning": "budget"}, "greater than 0"),
+    ({"trigger": ""}, "at least 1 character"),
+    ({"colour": "red"}, "colour"),
+]
+
+
+@pytest.mark.parametrize(("axes", "reason"), REFUSED, ids=[reason[:60] for _, reason in REFUSED])
+def test_a_contradiction_is_refused_with_its_reason(axes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Condition(**axes)
+    assert re.search(reason, str(refused.value))
+
+
+def test_every_combination_is_refused_with_a_reason_or_works_as_a_whole() -> None:
+    """All levels crossed: what is not refused can be asked, constrained, written and read back."""
+    annotations = get_type_hints(Condition)
+    levels = {name: get_args(annotations[name]) for name in ("reasoning", "asked", "enforced", "when", "order", "budget")}
+    assert all(levels.values())
+    built = 0
+    for point in itertools.product(*levels.values()):
+        chosen: dict[str, Any] = dict(zip(levels, point))
+        chosen |= {"words": 25} if chosen["reasoning"] == "budget" else {}
+        condition = built_or_refused(chosen)
+        if condition is None:
+            continue
+        built += 1
+        text = condition.example(Number(), "nine times two", "18")
+        found = condition.produced.read(text, condition.layout, Number())
+        constraint = condition.constraint(Number())
+        assert (found.status, found.answer) == ("ok", "18"), chosen
+        assert constraint is None or allows(constraint, text), chosen
+    assert built > 100
+
+
+def built_or_refused(axes: dict[str, Any]) -> Condition | None:
+    try:
+        return Condition(**axes)
+    except ValidationError as refused:
+        if "contradicts" not in str(refused):
+            raise
+        return None

@@ -1,0 +1,80 @@
+"""What the embedded model really writes under every condition: key order, white space, budgets, and nothing behind the end.
+
+/tmp/pytest-of-me/.../results/every_condition/smollm2_135m/addition/json_schema/plain-seed0
+"""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from experiments.run import make_job
+from fmtbench.answers import Number
+from fmtbench.conditions.condition import Condition
+from fmtbench.decoding.grammar import allows
+from fmtbench.pipeline import run
+from fmtbench.store import find_folders
+from fmtbench.types import Generation, Row
+from tests.conftest import composed, options
+
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Row, Generation]]]:
+    """Two items under every condition: the row, and the last generation behind it."""
+    results = tmp_path_factory.mktemp("real")
+    job = make_job(composed("experiment=every_condition", "task=[addition]", "limit=2", f"results={results}"))
+    rows = run(job)
+    last = {one.key: one for folder in find_folders(results) for one in folder.generations()}
+    return {name: [(row, last[row.request_key]) for row in rows if row.condition == name] for name in job.conditions}
+
+
+@pytest.mark.parametrize("name", options("condition"))
+def test_every_condition_runs(replies: dict[str, Any], name: str) -> None:
+    assert len(replies[name]) == 2
+    for row, generation in replies[name]:
+        assert row.status != "engine_error", generation.error
+        assert row.text
+        assert row.completion_tokens >= len(generation.token_ids) > 0
+        assert row.seconds > 0
+
+
+@pytest.mark.parametrize("name", options("condition"))
+def test_what_is_enforced_is_kept(replies: dict[str, Any], conditions: dict[str, Condition], name: str) -> None:
+    condition = conditions[name]
+    constraint = condition.constraint(Number())
+    for row, generation in replies[name]:
+        assert (generation.decoder == "none") == (constraint is None)
+        if constraint is not None and row.finish_reason == "stop":
+            assert allows(constraint, row.text)
+        if condition.enforced in ("object", "schema") and row.finish_reason == "stop":
+            written = row.text.partition(condition.trigger)[2] if condition.when == "answer" else row.text
+            keys = list(json.loads(written))  # fails on anything behind the object
+            assert not re.search(r"\s\s|[\t\n]", STRING.sub('""', written.removeprefix("\n"))), "at most one space between tokens"
+            assert condition.enforced == "object" or keys == list(
+                condition.layout.fields if condition.when != "answer" else [condition.answer_field]
+            )
+
+
+@pytest.mark.parametrize("name", [name for name in options("condition") if name.endswith("_hard")])
+def test_a_hard_budget_holds(replies: dict[str, Any], conditions: dict[str, Condition], name: str) -> None:
+    words = conditions[name].words
+    assert words is not None
+    for row, _ in replies[name]:
+        before, mark, _ = row.text.rpartition("The answer is")
+        assert row.reasoning_words <= words or len((before if mark else row.text).split()) <= words
+
+
+def test_at_least_one_reply_of_every_enforced_condition_ends(replies: dict[str, Any], conditions: dict[str, Condition]) -> None:
+    """Or the tests above would say nothing."""
+    ended = {name: [row.finish_reason == "stop" for row, _ in cell] for name, cell in replies.items()}
+    assert all(any(ended[name]) for name, one in conditions.items() if one.enforced == "schema" and one.when == "whole"), ended
+
+
+def test_unasked_formats_and_the_sham_show_the_same_prompt_and_cost_the_same_prompt_tokens(replies: dict[str, Any]) -> None:
+    tokens = {name: [row.prompt_tokens for row, _ in replies[name]] for name in ("free_cot", "sham", "json_schema_unasked")}
+    assert len(set(map(tuple, tokens.values()))) == 1
+    assert all(row.prompt_tokens > free for (row, _), free in zip(replies["nl_to_json"], tokens["free_cot"]))
