@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,11 @@ from rich.table import Table
 
 from fmtbench.analysis.frame import load_rows
 from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+from fmtbench.store import replacing
 
 FAILURES_WIDTH = 20
 LEGEND = """\
-Accuracy in % of all items, with 95% intervals (Wilson; differences are paired by item).
+Accuracy in % of all items, with 95% intervals (Wilson; differences: paired bootstrap over items).
 strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.
 Δ: difference to free_cot, in points, on the items that both were asked.\
 """
@@ -23,16 +25,29 @@ strict: the contract was kept and the answer is right. latent: a lenient reader,
 def report(folder: Path) -> None:
     table = accuracy_table(load_rows(folder, mixed=True))
     shown = readable(table)
-    table.to_csv(folder / "accuracy.csv", index=False, float_format="%.6f")
-    (folder / "accuracy.md").write_text(f"{to_markdown(shown)}\n{LEGEND}\n", encoding="utf-8")
+    with replacing(folder / "accuracy.csv") as csv, replacing(folder / "accuracy.md") as markdown:  # jobs may end together
+        table.to_csv(csv, index=False, float_format="%.6f")
+        markdown.write_text("\n".join([to_markdown(shown), *refusals(folder), LEGEND, ""]), encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(_fitting(shown, console.width)))
+    for line in refusals(folder):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(LEGEND, style="dim", highlight=False)
     console.print(
         f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}",
         soft_wrap=True,
         highlight=False,
     )
+
+
+def refusals(folder: Path) -> list[str]:
+    """One line for each cell that did not run because its grammar was refused."""
+    manifests = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("manifest.json"))}
+    return [
+        f"{cell.relative_to(folder)} is refused: {manifest['refused']}"
+        for cell, manifest in manifests.items()
+        if manifest.get("status") == "refused"
+    ]
 
 
 def _fitting(shown: pd.DataFrame, width: int) -> pd.DataFrame:

@@ -3,6 +3,8 @@
     python -m experiments.tables results/quickstart
     python -m experiments.tables results/first results/second output=paper
     python -m experiments.tables results/x table=contrasts,cost figure=forest draws=2000
+    python -m experiments.tables results/x table=mixed      a mixed logistic model of every planned contrast, however large
+    python -m experiments.tables results/x reference=direct                        compare with another condition
     python -m experiments.tables results/x mixed=true       compare runs whose sampling, items or decoder differ
 
 `ls conf/table conf/figure` is the list of them. Tables go into the first folder's `tables` as .csv, .md and .tex, figures
@@ -26,14 +28,19 @@ from experiments.study import Study, load_study
 from fmtbench.errors import UserError
 from fmtbench.store import writable
 
-OPTIONS = ("output", "table", "figure", "mixed", "draws")
+SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
+"""What the YAML of a table says on how to show it."""
+OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws")
 
 
 class Arguments(NamedTuple):
     roots: list[Path]
     output: Path
     table: list[str]
+    asked: bool
+    """Whether the tables were named on the command line: then those that take minutes are made too."""
     figure: list[str]
+    reference: str | None
     mixed: bool
     draws: int | None
 
@@ -44,7 +51,15 @@ def main(words: list[str]) -> None:
     for complaint in study.complaints:
         say(f"left out: {complaint}")
     output = writable(arguments.output)
-    tables = {name: table for name in arguments.table if (table := write_table(name, study, output, arguments.draws)) is not None}
+    offered = offers(study, arguments)
+    tables, missing = {}, {}
+    for name in arguments.table:
+        try:
+            tables[name] = write_table(name, study, output, offered)
+        except UserError as error:
+            missing[name] = str(error)
+    for name, reason in missing.items():
+        say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
     for name in arguments.figure:
         write_figure(name, tables, study, output)
 
@@ -66,7 +81,9 @@ def parse(words: list[str]) -> Arguments:
         roots=roots,
         output=Path(options.get("output", roots[0] / "tables" if roots[0].is_dir() else roots[0].parent / "tables")),
         table=chosen("table", options.get("table")),
+        asked="table" in options,
         figure=chosen("figure", options.get("figure")),
+        reference=options.get("reference"),
         mixed=options.get("mixed") == "true",
         draws=int(draws) if draws else None,
     )
@@ -88,29 +105,53 @@ def load(group: str, name: str, *keys: str) -> tuple[Callable[..., Any], dict[st
     return build(config, f"{group}/{name}"), apart
 
 
-def write_table(name: str, study: Study, output: Path, draws: int | None) -> pd.DataFrame | None:
-    from fmtbench.analysis.showing import latex, markdown, shown
+def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
+    """What a table's function may ask for by name, beside the rows."""
+    offered = {"axes": study.axes, "presets": study.presets, "planned": study.planned, "asked": arguments.asked}
+    given = {"draws": arguments.draws, "reference": arguments.reference}
+    return offered | {name: value for name, value in given.items() if value is not None}
 
-    make, show = load("table", name, "caption", "columns", "percent")
-    try:
-        table = make(study.rows, **given(make, study, draws))
-    except UserError as error:
-        say(f"table {name} is not made: {error}")
-        return None
+
+def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
+    from fmtbench.analysis.showing import latex, markdown, narrow
+
+    make, show = load("table", name, *SHOWN)
+    wanted = inspect.signature(make).parameters
+    table = make(study.rows, **{key: value for key, value in offered.items() if key in wanted})
     table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False)
-    text = shown(table, show["columns"], show.get("percent", ()))
+    notes = common_notes(table)
+    caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
-    (output / f"{name}.md").write_text(markdown(text, show["caption"], origin), encoding="utf-8")
-    (output / f"{name}.tex").write_text(latex(text, name, show["caption"], origin), encoding="utf-8")
+    text = as_text(without(table, notes), show)
+    (output / f"{name}.md").write_text(markdown(text, caption, origin), encoding="utf-8")
+    text, same = narrow(text, show.get("paper", ()), bare=show.get("bare", ()))
+    (output / f"{name}.tex").write_text(latex(text, name, f"{caption} {same}.".replace(" .", ""), origin), encoding="utf-8")
     print(f"{output / name}.csv .md .tex: {len(table)} lines")
+    for note in notes:
+        say(f"table {name}: {note}")
     return table
 
 
-def given(make: Callable[..., Any], study: Study, draws: int | None) -> dict[str, Any]:
-    """What a table's function asks for by name, beside the rows."""
-    offered: dict[str, Any] = {"axes": study.axes, "presets": study.presets, "planned": study.planned}
-    offered |= {} if draws is None else {"draws": draws}
-    return {name: value for name, value in offered.items() if name in inspect.signature(make).parameters}
+def as_text(table: pd.DataFrame, show: dict[str, Any]) -> pd.DataFrame:
+    from fmtbench.analysis.showing import shown, spread
+
+    if "wide" in show:
+        return spread(table, **show["wide"], percent=show.get("percent", ()))
+    return shown(table, show["columns"], show.get("percent", ()))
+
+
+def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """The table less the notes that its caption gives, and less a column of notes that is empty then."""
+    if "note" not in table.columns:
+        return table
+    rest = table["note"].map(lambda note: "; ".join(one for one in str(note).split("; ") if one not in notes))
+    return table.assign(note=rest) if rest.any() else table.drop(columns="note")
+
+
+def common_notes(table: pd.DataFrame) -> list[str]:
+    """What is noted in every line of a table, and so is a matter of the whole study."""
+    notes = [str(note).split("; ") for note in table.get("note", [])]
+    return [note for note in dict.fromkeys(notes[0] if notes else []) if note and all(note in one for one in notes)]
 
 
 def write_figure(name: str, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> None:

@@ -7,11 +7,14 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from experiments.simulate import main
 from fmtbench.analysis.bootstrap import bootstrap
 from fmtbench.analysis.contrasts import contrast_table
 from fmtbench.analysis.cube import Sums
-from fmtbench.analysis.exact import adjust, detectable, sign_test
+from fmtbench.analysis.decomposition import decomposition_table
+from fmtbench.analysis.exact import adjust, detectable, odds_ratio, sign_test
 from fmtbench.analysis.simulation import Design, simulate
+from fmtbench.analysis.tables import accuracy_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 
@@ -36,6 +39,33 @@ def test_mcnemar_agrees_with_statsmodels(table: tuple[int, int]) -> None:
     differences = np.repeat([1.0, -1.0, 0.0], [ours, base, 50])
     expected = mcnemar([[20, ours], [base, 30]], exact=True).pvalue
     assert sign_test(differences).p == pytest.approx(expected, abs=1e-9)
+    if ours + base:
+        asymptotic = mcnemar([[20, ours], [base, 30]], exact=False, correction=False).pvalue
+        assert sign_test(differences).p_score == pytest.approx(asymptotic, abs=1e-9)
+
+
+def test_the_exact_test_of_items_asked_once_agrees_with_scipy() -> None:
+    assert sign_test(np.repeat([1.0, -1.0], [17, 8])).p == pytest.approx(stats.binomtest(17, 25).pvalue, abs=1e-9)
+
+
+def test_an_interval_does_not_depend_on_its_company_or_sign() -> None:
+    """The same difference has one interval in every table, and exchanging the arms mirrors it."""
+    rows = made_rows({"free_cot": coins(1, 80, 3, p=0.7), "json_schema": coins(2, 80, 3), "direct": coins(3, 80, 3, p=0.3)})
+    whole = contrast_table(rows).set_index("condition")
+    alone = contrast_table(rows[rows.condition != "direct"]).set_index("condition")
+    assert (alone.loc["json_schema", ["low", "high"]] == whole.loc["json_schema", ["low", "high"]]).all()
+    mirrored = contrast_table(rows, reference="json_schema").set_index("condition").loc["free_cot"]
+    assert (mirrored.low, mirrored.high) == (-whole.high["json_schema"], -whole.low["json_schema"])
+    printed = accuracy_table(rows).set_index("condition").loc["json_schema"]
+    assert (printed.strict_diff_low, printed.strict_diff_high) == (whole.low["json_schema"], whole.high["json_schema"])
+    lost = decomposition_table(rows, {"free_cot": {}, "json_schema": {"asked": "json"}}).set_index("component").loc["total"]
+    assert (lost.low, lost.high) == (mirrored.low, mirrored.high)
+
+
+def test_odds_agree_with_scipy() -> None:
+    theirs = stats.binomtest(17, 25).proportion_ci(method="exact")
+    expected = (17 / 8, theirs.low / (1 - theirs.low), theirs.high / (1 - theirs.high))
+    assert odds_ratio(17, 8) == pytest.approx(expected, abs=1e-9)
 
 
 def test_repeated_items_agree_with_scipys_exact_permutation() -> None:
@@ -59,6 +89,8 @@ def test_planned_contrasts_are_marked_and_corrected_apart() -> None:
     assert list(table.planned) == [False, True, True]
     assert list(table.correction) == ["bh", "holm", "holm"]
     assert table.p_adjusted[0] == table.p_mcnemar[0], "one unplanned test is a family of one"
+    for name, adjusted in (("p_mcnemar", "p_adjusted"), ("p_score", "p_score_adjusted")):
+        assert table[adjusted].to_numpy()[1:] == pytest.approx(multipletests(table[name][1:], method="holm")[1], abs=1e-9)
     with pytest.raises(UserError, match="planned contrast"):
         contrast_table(two(), planned=[{"conditions": "json_schema"}])
 
@@ -94,7 +126,7 @@ def test_order_of_rows_and_of_conditions_does_not_matter() -> None:
 def test_small_samples_are_marked() -> None:
     (line,) = contrast_table(made_rows({"free_cot": coins(7, 20, 2), "direct": coins(8, 20, 2)})).itertuples()
     assert "n<30" in line.mark
-    assert "prompts<5" in line.mark
+    assert "prompts<6" in line.mark
 
 
 def test_bootstrap_agrees_with_scipy() -> None:
@@ -120,7 +152,7 @@ def test_detectable_difference_is_detected_four_times_in_five() -> None:
     mde = detectable(share * n, n)
     rng = np.random.default_rng(13)
     counts = rng.multinomial(n, [(share + mde) / 2, (share - mde) / 2, 1 - share], size=2000)
-    found = np.mean([sign_test(np.repeat([1.0, -1.0], [a, b])).p_mid < 0.05 for a, b, _ in counts])
+    found = np.mean([sign_test(np.repeat([1.0, -1.0], [a, b])).p_score < 0.05 for a, b, _ in counts])
     assert found == pytest.approx(0.8, abs=0.04)
 
 
@@ -129,5 +161,21 @@ def test_simulation(design: Design) -> None:
     """The short version of experiments.simulate; its bounds allow for 300 rounds."""
     report = simulate(design, 300, seed=0, resamples=500)
     assert 0.91 <= report.coverage <= 0.98
-    assert report.size_exact <= 0.08
-    assert report.family_error <= 0.08
+    assert report.size_exact <= 0.06
+    assert 0.03 <= report.size_score <= 0.07
+    assert max(report.family_exact, report.family_score) <= 0.08
+
+
+@pytest.mark.parametrize("prompts", [6, 10])
+def test_prompts_that_matter_are_covered(prompts: int) -> None:
+    assert 0.91 <= simulate(Design(500, prompts, 0.2, 0.3, spread=0.03), 300, seed=0, resamples=500).coverage <= 0.98
+
+
+def test_the_command_prints_a_line_a_design(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["rounds=2", "design=1,13"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["1", "13"]
+    assert len({line.count("|") for line in lines}) == 1
+    for wrong in (["rounds=0"], ["design=99"], ["speed=1"]):
+        with pytest.raises(UserError, match="give"):
+            main(wrong)

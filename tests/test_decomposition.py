@@ -120,6 +120,57 @@ def test_one_path_is_taken_and_the_missing_cell_named() -> None:
     assert "missing: masking" in line.note.masking
 
 
+def test_prose_that_names_the_fields_tells_wording_from_asking() -> None:
+    axes = {"free_cot": {}, "prose_fields": {"asked": "prose"}, "json_prompt": {"asked": "json"}}
+    verdicts = {"free_cot": np.ones(N), "prose_fields": np.arange(N) >= 10, "json_prompt": np.arange(N) >= 50}
+    found = parts(decomposition_table(made_rows(verdicts), axes, draws=100), "json_prompt")
+    assert found[["wording", "asking", "residual"]].to_numpy() == pytest.approx([10 / N, 40 / N, 0])
+    del verdicts["prose_fields"]
+    found = parts(decomposition_table(made_rows(verdicts), axes, draws=100), "json_prompt")
+    assert found[["wording", "asking"]].to_numpy() == pytest.approx([0, 50 / N])
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "json_mode": {"asked": "json", "enforced": "object"},
+    "think_then_json": {"asked": "json", "enforced": "schema", "when": "answer"},
+    "nl_to_json": {"asked": "json", "when": "second_pass"},
+    "chain_of_draft": {"reasoning": "draft"},
+    "restricted_cot_25_hard": {"reasoning": "budget", "words": 25, "budget": "hard"},
+    "yaml_prompt": {"asked": "yaml"},
+    "free_cot_3_shot": {"shots": 3},
+    "json_schema_hidden": {"asked": "json", "enforced": "schema", "schema_shown": False},
+    "from_elsewhere": {"asked": "toml", "temperature_note": "hot"},
+}
+
+
+SINGLE = {
+    **{"json_mode": "masking", "nl_to_json": "asking", "yaml_prompt": "asking", "free_cot_3_shot": "wording"},
+    **{"chain_of_draft": "length", "restricted_cot_25_hard": "length"},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_condition_has_its_place(name: str) -> None:
+    """Alone beside the reference: what one axis makes is named, what several make is residual and says what is missing."""
+    axes = {"free_cot": {}, "json_prompt": {"asked": "json"}, **OTHERS}
+    rows = made_rows({other: coins(i, 60, p=0.9 - 0.2 * i) for i, other in enumerate(["free_cot", "json_prompt", name])})
+    table = decomposition_table(rows, axes, draws=100)
+    found, notes = parts(table, name), table[table.condition == name].set_index("component").note
+    assert found.drop("total").sum() == pytest.approx(found.total, abs=1e-12)
+    single = SINGLE.get(name, "residual")
+    assert found[single] != 0
+    if single == "residual":
+        assert "not separated without" in notes.residual
+
+
+def test_a_format_for_the_answer_alone_is_not_compared_through_one_for_the_whole() -> None:
+    axes = {"free_cot": {}, "json_prompt": {"asked": "json"}, "think_then_json": OTHERS["think_then_json"]}
+    rows = made_rows({other: coins(i, 60, p=0.9 - 0.2 * i) for i, other in enumerate(axes)})
+    table = decomposition_table(rows, axes, draws=100)
+    notes = table[table.condition == "think_then_json"].set_index("component").note
+    assert "asked=json enforced=no when=answer" in notes.residual
+
+
 def test_the_same_settings_under_another_name_are_residual() -> None:
     rows = made_rows({"free_cot": coins(1, 50), "again": coins(2, 50)})
     found = parts(decomposition_table(rows, {"free_cot": {}, "again": {}}, draws=100), "again")

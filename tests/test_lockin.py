@@ -61,13 +61,28 @@ def test_posterior_agrees_with_drawing() -> None:
 
 def test_order_penalty_and_retention() -> None:
     rows = made_rows(
-        {"free_cot": [1] * 8 + [0] * 2, "json_schema": [1] * 6 + [0] * 4, "json_schema_answer_first": [1] * 3 + [0] * 7},
-        gold={name: ["yes", "no"] * 5 for name in ("free_cot", "json_schema", "json_schema_answer_first")},
+        {"free_cot": [1] * 80 + [0] * 20, "json_schema": [1] * 60 + [0] * 40, "json_schema_answer_first": [1] * 30 + [0] * 70},
+        gold={name: ["yes", "no"] * 50 for name in ("free_cot", "json_schema", "json_schema_answer_first")},
     )
     table = lockin_table(rows, AXES, draws=100).set_index("condition")
     assert table.order_penalty.json_schema_answer_first == pytest.approx(0.3)
     assert np.isnan(table.order_penalty.json_schema)
     assert table.retention.json_schema == pytest.approx((0.6 - 0.5) / (0.8 - 0.5))
+
+
+def test_retention_near_chance_is_undefined_and_says_so() -> None:
+    """Free at 16 of 30 with two labels: a little above guessing, by nothing that 30 items could show."""
+    golds = {name: ["yes", "no"] * 15 for name in ("free_cot", "json_schema")}
+    rows = made_rows({"free_cot": [1] * 16 + [0] * 14, "json_schema": [1] * 24 + [0] * 6}, gold=golds)
+    (line,) = lockin_table(rows, AXES, draws=100).itertuples()
+    assert line.chance == 0.5
+    assert np.isnan(line.retention)
+    assert "retention undefined" in line.note
+
+
+def test_few_items_with_different_golds_are_no_labels() -> None:
+    rows = made_rows({name: coins(1, 6, p=0.9) for name in ("free_cot", "json_schema")}, gold={"free_cot": list("123456")})
+    assert set(lockin_table(rows, AXES, draws=100).chance) == {0.0}
 
 
 def test_without_the_reference_nothing_is_measured() -> None:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from fmtbench.analysis.contrasts import Pair
+from fmtbench.analysis.exact import detectable
 from fmtbench.analysis.power import assumed_power, observed_discordance
+from fmtbench.store import RunFolder, cell_path
+from fmtbench.types import Generation
 from tests.conftest import ROOT
 from tests.made_rows import made_rows
 
@@ -39,4 +42,31 @@ def test_before_and_after_a_run(tmp_path: Path) -> None:
     command("experiments.run", *arguments)
     after = command("experiments.plan", *arguments)
     assert "20 journalled, 0 to generate" in after
-    assert "at the observed disagreement of" in after
+    assert "none of 4 pilot items disagreed" in after
+
+
+def test_a_pilot_elsewhere_gives_cost_and_disagreement(tmp_path: Path) -> None:
+    """Journals and rows written by hand: free_cot replies are twice as long as direct ones; a quarter of the items disagree."""
+    for condition, tokens, right in (("free_cot", 40, np.ones(20)), ("direct", 20, np.arange(20) >= 5)):
+        path = cell_path(tmp_path, "pilot", "smollm2_135m", "capitals", condition, "plain-seed0")
+        with RunFolder(path) as folder:
+            for i in range(20):
+                folder.append(Generation(key=str(i), text="a", token_ids=tuple(range(tokens)), seconds=tokens / 10))
+        made_rows({condition: right}, backbone="smollm2_135m", task="capitals").to_parquet(path / "rows.parquet")
+    said = command(
+        "experiments.plan",
+        *("backend=scripted", f"results={tmp_path}/new", "name=big", "limit=100", f"pilot={tmp_path / 'pilot'}"),
+        *("task=[capitals]", "condition=[free_cot,direct]", "planned=[direct]"),
+    )
+    assert "2 cells, 200 requests, 0 journalled, 200 to generate" in said
+    assert "About 6,000 tokens to generate, 10 min; " in said
+    assert "ran at 10 tokens/s" in said
+    assert "kB of journal to come" in said
+    assert f"direct - free_cot, 100 items: {100 * detectable(25, 100):.1f} at the observed disagreement of 25%" in said
+
+
+def test_a_pilot_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "experiments.plan", f"pilot={tmp_path}"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "holds no results" in done.stderr

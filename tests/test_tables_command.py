@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from experiments.study import condition_presets
-from experiments.tables import load
+from experiments.tables import SHOWN, load
 from fmtbench.analysis.showing import escape, latex, shown
 from tests.conftest import CONF, ROOT, options
 from tests.made_rows import coins, made_rows
@@ -46,8 +47,9 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     done = tables(results, f"output={tmp_path}", "draws=200")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
-        "table replication is not made: no published number matches a task and condition of these rows: "
-        "published are tasks gsm8k, last_letter, shuffled_objects"
+        "table lockin: floor and excess need two free samples of an item (sampling.samples=2, temperature above 0)",
+        "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
+        "gsm8k, last_letter, shuffled_objects; made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed",
     ]
     contrasts = pd.read_csv(tmp_path / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
@@ -75,7 +77,8 @@ def test_without_the_reference_what_is_left_is_written(results: Path, tmp_path: 
     done = tables(results / "json_schema", f"output={tmp_path}", "figure=forest,statuses")
     assert done.returncode == 0
     assert re.search(
-        r"table contrasts is not made: no condition shares an item with free_cot: the rows hold json_schema", done.stderr
+        r"table contrasts is not made: no condition shares an item with free_cot: the rows hold json_schema.*; made are cost, ",
+        done.stderr,
     )
     assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.stderr
     assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.iterdir()}
@@ -90,6 +93,60 @@ def test_a_damaged_file_is_left_out_and_named(results: Path, tmp_path: Path) -> 
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("left out: ")
     assert (tmp_path / "tables" / "main.csv").is_file()
+
+
+def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        made_rows({"free_cot": coins(0, 9)}).to_parquet(tmp_path / name / "rows.parquet")
+    done = tables(tmp_path, "table=main", "figure=[]")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert re.search(r"left out: .*two/rows\.parquet holds 9 rows whose keys occur before", done.stderr)
+    assert pd.read_csv(tmp_path / "tables" / "main.csv").n.tolist() == [9]
+    twice = pd.concat([made_rows({"free_cot": coins(0, 9)})] * 2)
+    (tmp_path / "alone").mkdir()
+    twice.to_parquet(tmp_path / "alone" / "rows.parquet")
+    done = tables(tmp_path / "alone", "table=main", "figure=[]")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "holds 9 rows whose keys occur before" in done.stderr
+
+
+def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp_path: Path) -> None:
+    apart = made_rows({"direct": coins(1, 40)})
+    rows = pd.concat([made_rows({"free_cot": coins(0, 40)}), apart.assign(item_id="x" + apart.item_id)])
+    rows.to_parquet(tmp_path / "rows.parquet")
+    done = tables(tmp_path, "draws=200")
+    assert done.returncode == 0
+    for name in ("contrasts", "decomposition", "lockin", "mixed"):
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"table {name} is not made: ")]
+        assert "shares an item with free_cot" in line
+        assert line.endswith("made are cost, dose, failures, main")
+    assert pd.read_csv(tmp_path / "tables" / "main.csv").strict_diff.isna().all()
+
+
+def test_another_reference(results: Path, tmp_path: Path) -> None:
+    assert (
+        tables(results, f"output={tmp_path}", "draws=200", "reference=json_schema", "table=contrasts", "figure=[]").returncode
+        == 0
+    )
+    assert set(pd.read_csv(tmp_path / "contrasts.csv").reference) == {"json_schema"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows.drop(columns="seconds"), r"lack the columns \['seconds'\]"),
+        (lambda rows: rows.assign(correct="yes"), "correct holds other values than true and false"),
+        (lambda rows: rows.assign(sample="first"), "sample holds values of kind 'string', allowed is 'integer'"),
+        (lambda rows: rows.assign(completion_tokens=-1), "completion_tokens holds -1, allowed are numbers of at least 0"),
+        (lambda rows: rows.assign(item_id=None), r"empty values in \['item_id'\]"),
+    ],
+)
+def test_rows_of_another_version_are_one_line(tmp_path: Path, spoil: Any, message: str) -> None:
+    spoil(made_rows({"free_cot": coins(0, 9)})).to_parquet(tmp_path / "rows.parquet")
+    done = tables(tmp_path, "table=main", "figure=[]")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert re.search(message, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +167,9 @@ def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
 
 def test_every_yaml_builds_and_says_how_it_is_shown() -> None:
     for name in options("table"):
-        _, show = load("table", name, "caption", "columns", "percent")
-        assert {"caption", "columns"} <= set(show)
+        _, show = load("table", name, *SHOWN)
+        assert "caption" in show
+        assert len({"columns", "wide"} & set(show)) == 1
     for name in options("figure"):
         _, show = load("figure", name, "table")
         assert (CONF / "table" / f"{show['table']}.yaml").is_file()

@@ -24,7 +24,7 @@ def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -
     """
     rows = rows[~rows["condition"].str.endswith(RERUN)]
     intervals = _intervals(rows, draws, seed)
-    groups = rows.groupby(["backbone", "task", "condition"], sort=True)
+    groups = rows.groupby(["backbone", "task", "condition"], sort=True, observed=True)
     table = groups.agg(
         n=("item_id", "nunique"),
         accuracy=("correct", "mean"),
@@ -68,7 +68,7 @@ def _cube_intervals(one: Any, draws: int, seed: int) -> Iterator[dict[str, Any]]
     """Ratio of the tokens to the right answers of the same drawn items."""
     tokens, right = sums(one.tokens_CU, one), sums(one.strict_CU, one)
     both = Sums(np.concatenate([tokens.value_IPK, right.value_IPK], 2), np.concatenate([tokens.count_IPK, right.count_IPK], 2))
-    drawn = bootstrap(both, draws, seed, constant_K=np.ones(both.value_IPK.shape[2], bool)).draws_BK
+    drawn = bootstrap(both, draws, seed, np.ones(both.value_IPK.shape[2], bool), together=True).draws_BK
     split = len(one.conditions)
     for k, condition in enumerate(one.conditions):
         ratio = np.divide(drawn[:, k], drawn[:, split + k], out=np.full(len(drawn), np.inf), where=drawn[:, split + k] > 0)

@@ -60,23 +60,20 @@ class Sums(NamedTuple):
 
 def cubes(rows: pd.DataFrame) -> Iterator[Cube]:
     """One cube for each backbone and task, in the order of their names."""
-    for (backbone, task), group in check_rows(rows).groupby(["backbone", "task"], sort=True):
+    for (backbone, task), group in check_rows(rows).groupby(["backbone", "task"], sort=True, observed=True):
         yield cube(group, str(backbone), str(task))
 
 
 def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
     condition, conditions = pd.factorize(rows["condition"], sort=True)
-    units = rows.groupby(UNIT, sort=True).ngroup().to_numpy()
-    shape = (len(conditions), int(units.max()) + 1)
-    first = pd.Series(units).drop_duplicates().sort_values().index
+    codes = {name: pd.factorize(rows[name], sort=True)[0].astype(np.int64) for name in UNIT}
+    _, first, units = np.unique(_one_code(codes), return_index=True, return_inverse=True)
+    shape = (len(conditions), len(first))
 
     def filled(values: pd.Series) -> Array:
         array = np.full(shape, np.nan)
         array[condition, units] = values.to_numpy(dtype=float)
         return array
-
-    def codes(name: str) -> Index:
-        return pd.factorize(rows[name], sort=True)[0][first].astype(np.int64)
 
     return Cube(
         backbone=backbone,
@@ -87,10 +84,18 @@ def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
         truncated_CU=filled(rows["status"] == "truncated"),
         tokens_CU=filled(rows["completion_tokens"]),
         words_CU=filled(rows["reasoning_words"]),
-        item_U=codes("item_id"),
-        prompt_U=codes("prompt"),
-        sample_U=codes("sample"),
+        item_U=codes["item_id"][first],
+        prompt_U=codes["prompt"][first],
+        sample_U=codes["sample"][first],
     )
+
+
+def _one_code(codes: dict[str, Index]) -> Index:
+    """One number for each combination."""
+    combined = np.zeros(len(codes[UNIT[0]]), dtype=np.int64)
+    for name in UNIT:
+        combined = combined * (int(codes[name].max()) + 1) + codes[name]
+    return combined
 
 
 def sums(values_KU: Array, one: Cube) -> Sums:

@@ -7,6 +7,9 @@ all orders of switching them (Shapley 1953). The other two are truncation and re
 Truncation is a bound: a reply cut off, wrong, and right on the other side is taken to have lost by its cut alone. Where
 rows of a condition `<name>_rerun` exist (its truncated items at four times the budget), what the rerun wins replaces it.
 
+Wording and asking are told apart where a condition `asked: prose` names the fields of a format without the format. A format
+that holds for the answer alone, or in a second pass, is a level of asking and masking of its own (see `axes`).
+
 Where a cell between reference and condition does not exist, orders that pass through it are left out; what no existing
 cell can tell apart is `residual`, with the axes in it and the cells that would separate them in `note`.
 """
@@ -20,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.axes import AXES, Levels, between, describe, levels
-from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
+from fmtbench.analysis.axes import AXES, PROSE, Levels, between, describe, levels
+from fmtbench.analysis.bootstrap import DRAWS, FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.contrasts import REFERENCE
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.errors import UserError
@@ -49,7 +52,7 @@ def decomposition_table(
     axes: Mapping[str, Mapping[str, Any]],
     reference: str = REFERENCE,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
-    draws: int = FEWER_DRAWS,
+    draws: int = DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
     """One line for each backbone, task, condition and component; shares, positive where accuracy is lost.
@@ -57,8 +60,10 @@ def decomposition_table(
     `axes`: settings of the conditions, by name; `presets`: settings of conditions that could be run, to name missing cells.
     Raises `UserError` where no condition with known settings shares an item with the reference.
     """
-    known = {name: levels(axes[name]) for name in map(str, rows["condition"].unique()) if name in axes}
-    names = {levels(settings): name for name, settings in reversed([*(presets or {}).items(), *axes.items()])}
+    there = [name for name in map(str, rows["condition"].unique()) if name in axes]
+    fields = any(axes[name].get("asked") == PROSE for name in there)
+    known = {name: levels(axes[name], fields) for name in there}
+    names = {levels(settings, fields): name for name, settings in reversed([*(presets or {}).items(), *axes.items()])}
     lines = [line for one in cubes(rows) for line in _decompose(one, known, names, reference, draws, seed)]
     if not lines:
         raise UserError(f"no condition with known axes shares an item with {reference}: keep config.yaml beside rows.parquet")
@@ -82,17 +87,28 @@ def _one(
         return
     paths = find_paths(there[reference], there[condition], cells)
     parts_KU = component_values(one, paths, cells, reference, condition)
-    drawn = bootstrap(sums(parts_KU, one), draws, seed, constant_K=~_varying(parts_KU))
-    low, high = drawn.interval()
+    value, low, high = _intervals(parts_KU, one, draws, seed)
     notes = _notes(paths, there[reference], there[condition], names, one, condition)
     shared = np.isfinite(parts_KU[-1])
     for k, component in enumerate(COMPONENTS):
         yield {
             **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
-            **{"component": component, "value": drawn.means_K[k], "low": low[k], "high": high[k]},
+            **{"component": component, "value": value[k], "low": low[k], "high": high[k]},
             "n": len(np.unique(one.item_U[shared])),
             "note": notes.get(component, ""),
         }
+
+
+def _intervals(parts_KU: Array, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
+    """Value, low and high of each component; the total drawn as often as in the table of contrasts, to say the same."""
+    vary_K = _varying(parts_KU)
+    parts = bootstrap(sums(parts_KU[:-1], one), min(draws, FEWER_DRAWS), seed, constant_K=~vary_K[:-1])
+    total = bootstrap(sums(parts_KU[-1:], one), draws, seed)
+    ends = zip(parts.interval(bounds=(-1, 1)), total.interval(bounds=(-1, 1)))
+    low, high = (np.append(some, last) for some, last in ends)
+    whole = [k for k in range(len(low)) if np.array_equal(parts_KU[k], parts_KU[-1], equal_nan=True)]
+    low[whole], high[whole] = low[-1], high[-1]  # a part that is all of the loss has its interval
+    return np.append(parts.means_K, total.means_K), low, high
 
 
 def _varying(parts_KU: Array) -> Any:

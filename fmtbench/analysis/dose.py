@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from fmtbench.analysis.axes import levels
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes
-from fmtbench.analysis.stats import accuracy
+from fmtbench.analysis.stats import accuracy, item_means
 from fmtbench.errors import UserError
 
 PROSE = "text"
@@ -39,27 +39,25 @@ def _lines(one: Cube, axes: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[st
     for i, condition in enumerate(one.conditions):
         if condition not in axes or condition.endswith(RERUN):
             continue
-        wording, asked, enforced, order, (reasoning, words) = levels(axes[condition])
+        wording, asked, enforced, order, (reasoning, words, hard) = levels(axes[condition])
         if wording or order != "reasoning_first" or (enforced == "sham") or reasoning not in ("none", "free", "budget"):
             continue
         there = np.isfinite(one.strict_CU[i])
-        means = _by_item(one.strict_CU[i, there], one.item_U[there])
+        means = item_means(one.strict_CU[i, there], one.item_U[there])
         value, low, high = accuracy(means)
         yield {
-            **{"backbone": one.backbone, "task": one.task, "format": _format(asked, enforced), "condition": condition},
+            **{"backbone": one.backbone, "task": one.task, "format": _format(asked, enforced, hard), "condition": condition},
             "budget": {"none": 0.0, "free": float("inf")}.get(reasoning, float(words or 0)),
             **{"n": len(means), "words": float(one.words_CU[i, there].mean())},
             **{"accuracy": value, "accuracy_low": low, "accuracy_high": high},
         }
 
 
-def _format(asked: str, enforced: str) -> str:
-    return asked if enforced == "no" else f"{asked}+{enforced}"
-
-
-def _by_item(score_U: Array, item_U: Any) -> Array:
-    items, index = np.unique(item_U, return_inverse=True)
-    return np.bincount(index, weights=score_U, minlength=len(items)) / np.bincount(index, minlength=len(items))
+def _format(asked: str, enforced: str, hard: str | None) -> str:
+    """`text`, `json`, `json+schema`; `@` says when the format holds, `hard` that the decoder counts the words."""
+    (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
+    name = asked if enforced == "no" else f"{asked}+{enforced}"
+    return name + f"@{when or masked_when}" * bool(when or masked_when) + ", hard" * (hard is not None)
 
 
 def _words_lost(table: pd.DataFrame) -> pd.Series:

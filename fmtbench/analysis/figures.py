@@ -29,6 +29,8 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     source = f"{origin['runs']}; {origin['commit']}"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
+        figure.draw_without_rendering()  # lays it out, once for both files
+        figure.set_layout_engine("none")
         figure.savefig(
             stem.with_name(f"{stem.name}.pdf"),
             metadata={"Subject": source, "CreationDate": None, "Creator": "fmtbench", "Producer": None},
@@ -51,7 +53,7 @@ def forest(contrasts: pd.DataFrame) -> Figure:
             axis.errorbar(value[there], y[there], xerr=ends, fmt="o", markersize=4, color=colour, capsize=2)
         axis.set_yticks(y, [_contrast_name(line) for line in group.itertuples()])
         axis.set_ylim(-0.7, len(group) - 0.3)
-    panels[-1].set_xlabel("points of accuracy (blue: planned; grey band: not detectable; *: see mark)")
+    panels[-1].set_xlabel("points of accuracy (blue: planned; grey: not detectable; *: marked)")
     return figure
 
 
@@ -133,6 +135,8 @@ def frontier(cost: pd.DataFrame) -> Figure:
             axis.annotate(line.condition, point, xytext=place, textcoords="offset points", fontsize=7, ha=side)
         axis.set_ylabel("accuracy, %")
         axis.margins(x=0.3, y=0.2)
+        low, high = axis.get_ylim()
+        axis.set_ylim(max(low, -6), min(high, 106))
     panels[-1].set_xlabel("tokens of a reply, mean (blue: nothing cheaper is as accurate)")
     return figure
 

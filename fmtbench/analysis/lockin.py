@@ -8,6 +8,7 @@ the rate at which another free sample of the same item fails too, and only the e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,13 @@ from fmtbench.analysis.axes import AXES, levels
 from fmtbench.analysis.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.contrasts import REFERENCE
 from fmtbench.analysis.cube import RERUN, Array, Cube, cubes, sums
+from fmtbench.analysis.labels import ITEMS_PER_LABEL
+from fmtbench.analysis.stats import accuracy as wilson
+from fmtbench.analysis.stats import item_means
 from fmtbench.errors import UserError
 
 FEW_GOLDS = 10
+AT_CHANCE = "retention undefined: the reference is not above chance"
 ONE_SAMPLE = "floor and excess need two free samples of an item (sampling.samples=2, temperature above 0)"
 
 
@@ -34,8 +39,10 @@ def lockin_table(
 ) -> pd.DataFrame:
     """One line for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
 
-    `chance`: accuracy of guessing by task; by default 1 over the number of different golds where that is at most 10, else
-    0. Raises `UserError` where nothing can be compared with the reference.
+    `chance`: accuracy of guessing by task; by default 1 over the number of different golds where that is at most 10 and
+    each stands for five items or more, else 0. `retention`: (accuracy - chance) / (reference - chance), the share kept of
+    what the reference knows beyond guessing; NaN, with a word in `note`, where the reference's own 95% interval reaches
+    down to chance, since a ratio to nothing says nothing. Raises `UserError` where nothing can be compared with the reference.
     """
     guess = _chance(rows) | dict(chance or {})
     lines = [line for one in cubes(rows) for line in _lines(one, axes, reference, guess[one.task], draws, seed)]
@@ -45,8 +52,10 @@ def lockin_table(
 
 
 def _chance(rows: pd.DataFrame) -> dict[str, float]:
-    golds = rows.groupby("task")["gold"].nunique()
-    return {str(task): 1 / number if 2 <= number <= FEW_GOLDS else 0.0 for task, number in golds.items()}
+    groups = rows.groupby("task", observed=True)
+    table = pd.DataFrame({"golds": groups["gold"].nunique(), "items": groups["item_id"].nunique()})
+    few = table["golds"].between(2, FEW_GOLDS) & (table["items"] >= ITEMS_PER_LABEL * table["golds"])
+    return {str(task): 1 / number if closed else 0.0 for task, number, closed in zip(table.index, table["golds"], few)}
 
 
 def _lines(
@@ -58,14 +67,16 @@ def _lines(
     for condition in one.conditions:
         shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
         if condition != reference and not condition.endswith(RERUN) and shared.any():
+            known = _levels(one, condition, reference, shared, chance)
+            notes = [ONE_SAMPLE] * (not np.isfinite(again_U).any()) + [AT_CHANCE] * bool(np.isnan(known["retention"]))
             yield {
                 **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
                 "n": len(np.unique(one.item_U[shared])),
                 **_rates(one, condition, reference, again_U, draws, seed),
                 **_locked(one, condition, reference),
-                **_levels(one, condition, reference, shared, chance),
+                **known,
                 "order_penalty": order_penalty(one, condition, axes),
-                "note": "" if np.isfinite(again_U).any() else ONE_SAMPLE,
+                "note": "; ".join(notes),
             }
 
 
@@ -92,7 +103,7 @@ def other_samples(one: Cube, score_U: Array) -> Array:
 
 def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int, seed: int) -> dict[str, float]:
     values = rate_values(one, condition, reference, again_U)
-    drawn = bootstrap(sums(values, one), draws, seed, rates=True)
+    drawn = bootstrap(sums(values, one), draws, seed, rates=True, together=True)
     low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
     excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
     ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
@@ -107,6 +118,7 @@ def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int
 # -- single items
 
 
+@cache
 def posterior_locked(right: int, asked: int, free_right: int, free_asked: int, gap: float = 0.5) -> float:
     """P(solve rate freely - solve rate in the format > gap), each with a uniform prior and binomial samples."""
     free = stats.beta(1 + free_right, 1 + free_asked - free_right)
@@ -123,7 +135,11 @@ def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> di
         counts.append(np.bincount(one.item_U[shared], weights=one.strict_CU[one.at(name), shared]).astype(int))
     table = np.column_stack(counts)[counts[0] > 0]
     kinds, number = np.unique(table, axis=0, return_counts=True)
-    locked = sum(many for (asked, right, free), many in zip(kinds, number) if posterior_locked(right, asked, free, asked) > sure)
+    locked = sum(
+        many
+        for (asked, right, free), many in zip(kinds, number)
+        if posterior_locked(int(right), int(asked), int(free), int(asked)) > sure
+    )
     return {"locked_items": int(locked), "locked": locked / len(table)}
 
 
@@ -133,10 +149,11 @@ def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> di
 def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: float) -> dict[str, float]:
     ours, free = one.at(condition), one.at(reference)
     accuracy, free_accuracy = one.strict_CU[ours, shared].mean(), one.strict_CU[free, shared].mean()
+    _, free_low, _ = wilson(item_means(one.strict_CU[free, shared], one.item_U[shared]))
     words, free_words = one.words_CU[ours, shared].mean(), one.words_CU[free, shared].mean()
     return {
         "chance": chance,
-        "retention": (accuracy - chance) / (free_accuracy - chance) if free_accuracy > chance else np.nan,
+        "retention": (accuracy - chance) / (free_accuracy - chance) if free_low > chance else np.nan,
         "contract_loss": float((one.latent_CU[ours, shared] - one.strict_CU[ours, shared]).mean()),
         "reference_contract_loss": float((one.latent_CU[free, shared] - one.strict_CU[free, shared]).mean()),
         "compression": words / free_words if free_words > 0 else np.nan,

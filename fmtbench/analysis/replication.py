@@ -30,7 +30,7 @@ def replication_table(rows: pd.DataFrame) -> pd.DataFrame:
     ours = pd.DataFrame(
         [
             {"backbone": backbone, "task": task, "condition": condition, **_ours(cell)}
-            for (backbone, task, condition), cell in rows.groupby(["backbone", "task", "condition"], sort=True)
+            for (backbone, task, condition), cell in rows.groupby(["backbone", "task", "condition"], observed=True)
         ]
     )
     theirs = _with_free(published(), ["study", "model", "task"], "published")
@@ -42,7 +42,7 @@ def replication_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ours(cell: pd.DataFrame) -> dict[str, float]:
-    means = cell.groupby("item_id")["correct"].mean().to_numpy(dtype=float)
+    means = cell.groupby("item_id", observed=True)["correct"].mean().to_numpy(dtype=float)
     value, low, high = accuracy(means)
     return {"ours": value, "ours_low": low, "ours_high": high, "ours_n": len(means)}
 

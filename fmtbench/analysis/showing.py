@@ -26,6 +26,30 @@ def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] 
     return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
 
 
+def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[str] = ()) -> tuple[pd.DataFrame, str]:
+    """For a page of paper: the `wanted` columns (all where none is named), those of `bare` without their intervals, less
+    backbone, task and reference where these are the same in all lines; the second value says what they are."""
+    text = text.assign(**{name: text[name].str.replace(r" \[.*\]", "", regex=True) for name in bare if name in text.columns})
+    text = text[[name for name in text.columns if not wanted or name in wanted]]
+    same = [name for name in ("backbone", "task", "reference") if name in text.columns and text[name].nunique() == 1]
+    return text.drop(columns=same), "; ".join(f"{name}: {text[name].iloc[0]}" for name in same)
+
+
+def spread(table: pd.DataFrame, column: str, value: str, percent: Collection[str] = ()) -> pd.DataFrame:
+    """A long table as a wide one: the cells of `value` side by side under the entries of `column`, in their order.
+
+    Zero by definition is left empty; the notes on a residual stand in a column of their own.
+    """
+    keys = [name for name in ("backbone", "task", "condition", "reference", "n") if name in table.columns]
+    empty = (table[[value, "low", "high"]] == 0).all(axis=1)
+    text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "")
+    wide = table[keys].assign(_entry=table[column], _text=text).pivot(index=keys, columns="_entry", values="_text")
+    wide = wide[[name for name in table[column].unique() if (wide[name] != "").any()]]
+    notes = table.loc[(table[column] == "residual") & (table["note"] != "")].set_index(keys)["note"]
+    wide = wide.assign(note=notes).fillna("") if len(notes) else wide
+    return wide.reset_index().astype(str).rename_axis(columns=None)
+
+
 def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
     bounds = next(
         ((low, high) for low, high in ((f"{name}_low", f"{name}_high"), *_bare(name)) if {low, high} <= set(table.columns)), None
@@ -51,7 +75,7 @@ def _text(value: Any, name: str, percent: bool) -> str:
 
 def _number(value: float, name: str, percent: bool) -> str:
     if percent:
-        signed = f"{100 * value:+.1f}" if "difference" in name or name == "value" else f"{100 * value:.1f}"
+        signed = f"{100 * value:+.1f}" if "diff" in name or name == "value" else f"{100 * value:.1f}"
         return signed.replace("+0.0", "0.0").replace("-0.0", "0.0") if abs(value) < 0.0005 else signed
     if np.isinf(value):
         return "inf"
@@ -70,7 +94,15 @@ def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
 
 
 def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
-    """A `table` environment; needs `\\usepackage{booktabs}` and nothing else. Wide tables are made to fit by `\\small`."""
+    """A `table` environment; needs `\\usepackage{booktabs}` and nothing else. Wide tables are set smaller."""
+    wide = sum(max(map(len, [str(column), *text[column]])) + 2 for column in text.columns)
+    size = (
+        r"\small"
+        if wide <= 70
+        else r"\scriptsize\setlength{\tabcolsep}{3pt}"
+        if wide <= 95
+        else r"\tiny\setlength{\tabcolsep}{2pt}"
+    )
     kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
     lines = [
         " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
@@ -79,7 +111,7 @@ def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
         [
             *(f"% {line}" for line in origin.splitlines()),
             r"\begin{table}",
-            r"\centering\small",
+            rf"\centering{size}",
             rf"\caption{{{escape(caption)}}}",
             rf"\label{{tab:{name}}}",
             rf"\begin{{tabular}}{{{kinds}}}",

@@ -1,0 +1,59 @@
+"""The mixed logistic model: agreement with conditional logistic regression, a known effect, honesty about size."""
+
+import numpy as np
+import pytest
+from statsmodels.discrete.conditional_models import ConditionalLogit
+
+from fmtbench.analysis import mixed
+from fmtbench.analysis.mixed import fit, mixed_table
+from fmtbench.errors import UserError
+from tests.made_rows import coins, made_rows
+
+
+def drawn(items: int, prompts: int, effect: float, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Verdicts of both sides, items and prompts, from the model itself."""
+    rng = np.random.default_rng(seed)
+    item, prompt = (codes.ravel() for codes in np.indices((items, prompts)))
+    odds = rng.normal(0.3, 1.5, items)[item] + rng.normal(0, 0.3, prompts)[prompt]
+    ours, base = ((rng.random(len(item)) < 1 / (1 + np.exp(-(odds + side)))).astype(float) for side in (effect / 2, -effect / 2))
+    return ours, base, item, prompt
+
+
+@pytest.mark.filterwarnings("ignore:Dropped")
+def test_agrees_with_conditional_logistic_regression() -> None:
+    ours, base, item, prompt = drawn(150, 1, -0.8)
+    theirs = ConditionalLogit(
+        np.concatenate([ours, base]), np.repeat([0.5, -0.5], len(ours))[:, None], groups=np.tile(item, 2)
+    ).fit(disp=0)
+    found = fit(ours, base, item, prompt)
+    assert found.converged
+    assert found.effect == pytest.approx(theirs.params[0], abs=0.25 * theirs.bse[0])
+    assert np.isnan(found.prompt_sd)
+
+
+def test_a_known_effect_is_found() -> None:
+    found = fit(*drawn(150, 4, -0.8, seed=1))
+    assert abs(found.effect + 0.8) < 2.5 * found.sd
+    assert 0.8 < found.item_sd < 2.2
+
+
+def test_table_is_of_the_planned_contrasts_and_the_same_twice() -> None:
+    rows = made_rows({"free_cot": coins(1, 60, p=0.7), "json_schema": coins(2, 60), "direct": coins(3, 60)})
+    table = mixed_table(rows, planned=["json_schema"])
+    assert list(table.condition) == ["json_schema"]
+    assert table.odds_ratio_low[0] < table.odds_ratio[0] < table.odds_ratio_high[0]
+    assert table.equals(mixed_table(rows, planned=["json_schema"]))
+    assert len(mixed_table(rows)) == 2
+
+
+def test_a_large_study_says_so_instead_of_taking_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed, "MOST_PAIRS", 30)
+    rows = made_rows({"free_cot": coins(1, 40), "json_schema": coins(2, 40)})
+    with pytest.raises(UserError, match="ask with table=mixed"):
+        mixed_table(rows)
+    assert len(mixed_table(rows, asked=True)) == 1
+
+
+def test_without_the_reference_there_is_nothing_to_fit() -> None:
+    with pytest.raises(UserError, match="no condition shares an item with free_cot"):
+        mixed_table(made_rows({"direct": coins(1, 9)}))
