@@ -1,0 +1,142 @@
+"""Turn texts into vectors with the backbones that also generate; judge encoders; measure drift.
+
+python -m experiments.embed texts=file.jsonl output=DIR
+python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol engine=vllm
+python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
+python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.build import build, build_group
+from experiments.cli import start
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    chosen(config)(config)
+
+
+def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
+    """Which of the three things is asked for. Raises `UserError` for none, several, or a wrong value."""
+    if config.limit is not None and config.limit < 1:
+        raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all")
+    if config.study not in (None, "drift"):
+        raise UserError(f"study={config.study}: allowed is drift")
+    if config.view not in ("rationale", "reply"):
+        raise UserError(f"view={config.view}: allowed are rationale, reply")
+    if config.role not in ("query", "document"):
+        raise UserError(f"role={config.role}: allowed are query, document")
+    if not config.embedder:
+        raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
+    asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
+    if sum(asked.values()) != 1:
+        given = ", ".join(name for name, there in asked.items() if there) or "none"
+        raise UserError(f"give exactly one of texts=FILE, embed_task=[...] and study=drift; given: {given}")
+    return embed if config.texts else evaluate if config.embed_task else drift
+
+
+def build_engine(config: DictConfig) -> Any:
+    """The engine. Late, since it imports torch; bars of its libraries say nothing that our own lines do not."""
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging as transformers_logging
+
+    for chatty in ("sentence_transformers", "mteb", "bm25s"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    return build(config.engine, "engine")
+
+
+def embed(config: DictConfig) -> None:
+    from fmtbench.embed.engines import open_embedder
+    from fmtbench.embed.vectors import check_texts, write_vectors
+    from fmtbench.provenance import provenance
+    from fmtbench.store import writable
+    from fmtbench.tasks.readers import read_jsonl
+
+    name, encoder = one_encoder(config)
+    rows = check_texts(read_jsonl(Path(config.texts)), config.texts)
+    output = writable(Path(config.output))
+    facts = provenance([dict(row) for row in rows]) | {"identity": encoder.identity()}
+    engine = build_engine(config)
+    with open_embedder(engine, encoder) as embedder:
+        encoded = embedder.encode([row["text"] for row in rows], config.role, config.instruction)
+        facts |= {"embedder": name, "role": config.role, "instruction": config.instruction, "engine": embedder.facts()}
+    facts |= {"texts": len(rows), "tokens": encoded.tokens, "cut": encoded.cut}
+    write_vectors(output, [row["id"] for row in rows], encoded.vectors, facts)
+    if encoded.cut:
+        logger.info("%d of %d texts were longer than %d tokens and were cut", encoded.cut, len(rows), embedder.recipe.max_tokens)
+    print(f"{output / 'vectors.parquet'}: {len(rows)} vectors of {encoded.vectors.shape[1]} dimensions")
+
+
+def vector_encoders(config: DictConfig) -> dict[str, Any]:
+    """The embedders of a config, none of which may be a lexical baseline."""
+    encoders = build_group(config.embedder)
+    for name, encoder in encoders.items():
+        if not hasattr(encoder, "load"):
+            raise UserError(f"embedder={name} compares texts without vectors: choose an encoder for texts= and study=")
+    return encoders
+
+
+def one_encoder(config: DictConfig) -> tuple[str, Any]:
+    """The one embedder of a config."""
+    if len(config.embedder) != 1:
+        raise UserError(f"texts= takes one embedder, got {', '.join(map(str, config.embedder))}")
+    ((name, encoder),) = vector_encoders(config).items()
+    return name, encoder
+
+
+def evaluate(config: DictConfig) -> None:
+    """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
+    import pandas as pd
+
+    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.embed.evaluation import evaluate, table
+    from fmtbench.store import writable
+
+    embedders, engine = build_group(config.embedder), build_engine(config)
+    made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
+    output = writable(Path(config.output))
+    scores = evaluate(embedders, made, engine, output / "scores.jsonl")
+    pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(output / "table.csv", index=False)
+    text = to_markdown(pd.DataFrame(table(scores)))
+    (output / "table.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+def drift(config: DictConfig) -> None:
+    """drift.csv, drift.md and drift.png beside each other; the table is printed."""
+    from experiments.drift import CAPTION, drift_table, shown_drift
+    from fmtbench.analysis.drift_figure import drift_figure
+    from fmtbench.analysis.figures import save
+    from fmtbench.analysis.frame import load_rows
+    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.embed.engines import open_embedder
+    from fmtbench.store import writable
+
+    if not config.results:
+        raise UserError("study=drift needs results=FOLDER, the results folder of a run with sampling.samples of at least 2")
+    rows, encoders, engine = load_rows(config.results), vector_encoders(config), build_engine(config)
+    output = writable(Path(config.output))
+    table = drift_table(rows, encoders, partial(open_embedder, engine), config.free, config.view)
+    table.to_csv(output / "drift.csv", index=False)
+    text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
+    (output / "drift.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+    save(drift_figure(table), output / "drift", {"runs": str(config.results), "commit": ", ".join(encoders)})
+
+
+if __name__ == "__main__":
+    start("embed", main)

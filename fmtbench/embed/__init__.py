@@ -1,0 +1,1 @@
+"""Text embeddings from the backbones that also generate."""

@@ -1,0 +1,139 @@
+"""Embedders judged on tasks by mteb's evaluators; encoders and lexical baselines in one table.
+
+A score is journalled as soon as it is there, under a key of everything that determines it, so that a killed evaluation
+goes on where it was, and more embedders or tasks only add to the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fmtbench.embed.engines import Engine, open_embedder
+from fmtbench.embed.lexical import Lexical
+from fmtbench.embed.mteb_model import MtebEncoder
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+METRICS = {"cosine_spearman": "Spearman", "ndcg_at_10": "nDCG@10", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One embedder on one task."""
+
+    key: str
+    """sha256 over everything that determines the score."""
+    embedder: str
+    task: str
+    metric: str
+    score: float | None
+    """mteb's main score, 0..1 (correlations -1..1); None where the embedder has nothing to say."""
+    texts: int = 0
+    tokens: int = 0
+    cut: int = 0
+    """Texts that were longer than the context."""
+    seconds: float = 0.0
+
+
+def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], engine: Engine, journal: Path) -> list[Score]:
+    """The score of every embedder on every task (mteb tasks, loaded), in this order; what the journal holds is not run again."""
+    done = {score.key: score for score in read_scores(journal)}
+    found = []
+    for name, embedder in embedders.items():
+        keys = {task: _key(embedder, engine, data) for task, data in tasks.items()}
+        missing = {task: tasks[task] for task, key in keys.items() if key not in done}
+        with _models(name, embedder, engine, bool(missing)) as model_for:
+            for task, data in missing.items():
+                score = _judge(keys[task], name, task, data, model_for(data))
+                _append(journal, score)
+                done[score.key] = score
+        found += [done[keys[task]] for task in tasks]
+    return found
+
+
+@contextmanager
+def _models(name: str, embedder: Any, engine: Engine, needed: bool) -> Iterator[Any]:
+    """A function from a task to a model in mteb's protocols; weights are loaded only where a score is missing."""
+    if isinstance(embedder, Lexical) or not needed:
+        yield lambda task: embedder.model(task)
+        return
+    with open_embedder(engine, embedder) as opened:
+        yield lambda task: MtebEncoder(opened, name, task)
+
+
+def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> Score:
+    import mteb
+
+    metric = data.metadata.main_score
+    if model is None:
+        return Score(key=key, embedder=name, task=task, metric=metric, score=None)
+    started = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ill-defined.*")  # side scores of labels that few test texts lack
+        result = mteb.evaluate(model, data, cache=None, co2_tracker=False, show_progress_bar=False)
+    value = float(result.task_results[0].get_score())
+    seconds = round(time.monotonic() - started, 2)
+    logger.info("%s on %s: %s %.4f (%.0f s)", name, task, METRICS.get(metric, metric), value, seconds)
+    counts = {count: getattr(model, count, 0) for count in ("texts", "tokens", "cut")}
+    return Score(key=key, embedder=name, task=task, metric=metric, score=value, seconds=seconds, **counts)
+
+
+def _key(embedder: Any, engine: Engine, task: Any) -> str:
+    who = embedder.facts() if isinstance(embedder, Lexical) else [embedder.identity(), type(engine).__name__]
+    what = [task.metadata.name, task.metadata.main_score, task.metadata.prompt, _content(task)]
+    return hashlib.sha256(json.dumps([who, what], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _content(task: Any) -> str:
+    """A hash of a local task's data; the revision of one from the hub."""
+    if task.metadata.dataset["revision"] != "local":
+        return str(task.metadata.dataset)
+    data = task.dataset.get("default", {}).get("test") if "default" in task.dataset else task.dataset
+    total = hashlib.sha256()
+    for name, part in sorted(data.items()):
+        rows = part.to_list() if hasattr(part, "to_list") else part
+        total.update(json.dumps([name, rows], sort_keys=True, ensure_ascii=False).encode())
+    return total.hexdigest()
+
+
+# -- the journal
+
+
+def _append(journal: Path, score: Score) -> None:
+    with open(journal, "a", encoding="utf-8") as lines:
+        lines.write(json.dumps(asdict(score)) + "\n")
+
+
+def read_scores(journal: Path) -> list[Score]:
+    """What was measured; a line that a kill cut off is measured again."""
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.is_file() else []
+    if lines and not lines[-1].endswith("\n"):
+        journal.write_text("".join(lines[:-1]), encoding="utf-8")
+        lines = lines[:-1]
+    try:
+        return [Score(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{journal} is damaged ({error}): delete it, and the scores are measured again") from error
+
+
+# -- the table
+
+
+def table(scores: list[Score]) -> list[dict[str, str]]:
+    """One line an embedder, one column a task: main scores x 100, empty where an embedder has none."""
+    lines: dict[str, dict[str, str]] = {}
+    for score in scores:
+        shown = "" if score.score is None else f"{100 * score.score:.1f}"
+        column = f"{score.task} ({METRICS.get(score.metric, score.metric)})"
+        lines.setdefault(score.embedder, {"embedder": score.embedder})[column] = shown
+    return list(lines.values())

@@ -1,0 +1,150 @@
+"""Lexical baselines, which a small backbone may well lose to: TF-IDF and BM25 over words or character n-grams.
+
+They have no vectors to store, so they speak mteb's protocols themselves: TF-IDF encodes pairs and texts to classify, and
+both search. Korean joins particles to words, so there character n-grams are the fair baseline.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from fmtbench.embed.mteb_model import named
+from fmtbench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Lexical(ABC):
+    """What counts as a term; the names are scikit-learn's."""
+
+    analyzer: Literal["word", "char", "char_wb"] = "word"
+    ngram_range: tuple[int, int] = (1, 1)
+
+    def facts(self) -> dict[str, Any]:
+        return {"baseline": type(self).__name__, **asdict(self)}
+
+    @abstractmethod
+    def model(self, task: Any) -> Any | None:
+        """A model for one mteb task, in mteb's protocols; None where this baseline has nothing to say."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TfIdf(Lexical):
+    """Cosines of TF-IDF vectors (scikit-learn), its document frequencies taken from the texts of the task."""
+
+    def model(self, task: Any) -> Any | None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(analyzer=self.analyzer, ngram_range=self.ngram_range, sublinear_tf=True, dtype=np.float32)
+        if hasattr(task, "k_values"):
+            return TfIdfSearch(vectorizer)
+        return TfIdfEncoder(vectorizer.fit(known_texts(task)))
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class BM25(Lexical):
+    """Okapi BM25 as Lucene scores it (bm25s, Lù 2024, arXiv 2407.03618): for search only."""
+
+    k1: float = 1.5
+    b: float = 0.75
+
+    def model(self, task: Any) -> Any | None:
+        return BM25Search(self) if hasattr(task, "k_values") else None
+
+
+def known_texts(task: Any) -> list[str]:
+    """The texts that document frequencies are counted on: both sentences of each pair, or the training texts."""
+    data = task.dataset
+    if hasattr(task, "column_names") and hasattr(task, "max_score"):
+        (split,) = task.metadata.eval_splits
+        return [str(text) for column in task.column_names for text in data[split][column]]
+    if hasattr(task, "train_split"):
+        return [str(text) for text in data[task.train_split][task.input_column_name]]
+    raise UserError(f"tfidf has no vectors for {task.metadata.name} ({task.metadata.type}): leave it out of embedder=")
+
+
+class TfIdfEncoder:
+    """mteb's `EncoderProtocol`."""
+
+    def __init__(self, vectorizer: Any) -> None:
+        self.vectorizer = vectorizer
+        self.mteb_model_meta = named("tfidf")
+
+    def encode(self, inputs: Any, **unused: Any) -> Any:
+        return self.vectorizer.transform([text for batch in inputs for text in batch["text"]])
+
+    def similarity(self, one: Any, other: Any) -> Any:
+        return (one @ other.T).toarray()
+
+    def similarity_pairwise(self, one: Any, other: Any) -> Any:
+        return np.asarray(one.multiply(other).sum(1)).ravel()
+
+
+class Search(ABC):
+    """mteb's `SearchProtocol` over plain lists of texts."""
+
+    def index(self, corpus: Any, **unused: Any) -> None:
+        """Take in the documents, title and text."""
+        self.ids = list(corpus["id"])
+        titles = corpus["title"] if "title" in corpus.column_names else [""] * len(self.ids)
+        self.add([f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])])
+
+    def search(self, queries: Any, *, top_k: int, **unused: Any) -> dict[str, dict[str, float]]:
+        """The best documents of each query with their scores."""
+        found = {}
+        for query, scores in zip(queries["id"], self.scores(list(queries["text"]))):
+            best = np.argsort(-scores, kind="stable")[:top_k]
+            found[query] = {self.ids[i]: float(scores[i]) for i in best}
+        return found
+
+    @abstractmethod
+    def add(self, documents: Sequence[str]) -> None:
+        """Index the documents."""
+
+    @abstractmethod
+    def scores(self, queries: Sequence[str]) -> Any:
+        """For each query, one score for each document."""
+
+
+class TfIdfSearch(Search):
+    """Cosines with the query; document frequencies of the corpus."""
+
+    def __init__(self, vectorizer: Any) -> None:
+        self.vectorizer = vectorizer
+        self.mteb_model_meta = named("tfidf")
+
+    def add(self, documents: Sequence[str]) -> None:
+        self.matrix = self.vectorizer.fit_transform(documents)
+
+    def scores(self, queries: Sequence[str]) -> Any:
+        return ((self.vectorizer.transform([query]) @ self.matrix.T).toarray()[0] for query in queries)
+
+
+class BM25Search(Search):
+    """The index of bm25s over scikit-learn's terms."""
+
+    def __init__(self, settings: BM25) -> None:
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        self.settings = settings
+        self.terms = CountVectorizer(analyzer=settings.analyzer, ngram_range=settings.ngram_range).build_analyzer()
+        self.mteb_model_meta = named("bm25")
+
+    def add(self, documents: Sequence[str]) -> None:
+        import bm25s
+
+        self.index_of_terms = bm25s.BM25(method="lucene", k1=self.settings.k1, b=self.settings.b)
+        self.index_of_terms.index([self.terms(text) for text in documents], show_progress=False)
+
+    def scores(self, queries: Sequence[str]) -> Any:
+        return (self._scores(self.terms(query)) for query in queries)
+
+    def _scores(self, terms: list[str]) -> Any:
+        known = [term for term in terms if term in self.index_of_terms.vocab_dict]
+        return self.index_of_terms.get_scores(known) if known else np.zeros(len(self.ids), np.float32)

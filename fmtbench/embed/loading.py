@@ -1,0 +1,117 @@
+"""A backbone's weights into a stock sentence-transformers model, and into a folder.
+
+Three silent failures are kept away here. sentence-transformers wraps plain text in the chat template of any tokenizer
+that has one: the text modality is pinned. Tokenizers of decoder-only models append no EOS, and an EOS appended as text
+is cut off long texts: the post-processor does it. `is_causal` does nothing where it is passed to `from_pretrained`: it
+is set on the config, and saved with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fmtbench.backbone import Backbone, Weights, prepare
+from fmtbench.embed.attention import set_attention
+from fmtbench.embed.encoder import Loaded, check_backbone, write_description
+from fmtbench.embed.recipe import Pooling, Recipe
+from fmtbench.embed.templates import Role
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+NAMES: dict[Pooling, str] = {"last_token": "lasttoken", "mean": "mean", "weighted_mean": "weightedmean", "first": "cls"}
+"""Our names, the usual words, and sentence-transformers' own."""
+TEXT_ONLY = {
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_output_name": "token_embeddings",
+}
+
+
+def load_backbone(backbone: Backbone, recipe: Recipe, adapter: str | None) -> Loaded:
+    """A fresh encoder on a backbone's weights."""
+    weights = backbone.resolve()
+    if adapter:
+        check_backbone(Path(adapter).expanduser(), backbone)
+    transformer = _transformer(weights, backbone.dtype)
+    if adapter:
+        transformer.model = merged(transformer.model, Path(adapter).expanduser())
+    if recipe.append_eos:
+        append_eos(transformer.tokenizer)
+    set_attention(transformer.model, recipe.attention)
+    return Loaded(model=assemble(transformer, recipe), recipe=recipe, backbone=backbone.name, fingerprint=weights.fingerprint)
+
+
+def _transformer(weights: Weights, dtype: str) -> Any:
+    from sentence_transformers.base.modules import Transformer
+
+    source, revision = str(prepare(weights)), {"revision": weights.revision} if weights.revision else {}
+    model_kwargs = {"dtype": dtype, **revision}
+    return Transformer(source, model_kwargs=model_kwargs, config_kwargs=revision, processor_kwargs=revision, **TEXT_ONLY)
+
+
+def assemble(transformer: Any, recipe: Recipe) -> Any:
+    """A `SentenceTransformer` of stock modules; a template that is only a prefix goes into the folder."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize
+    from sentence_transformers.sentence_transformer.modules import Pooling as StockPooling
+
+    tokenizer = transformer.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    transformer.max_seq_length = min(recipe.max_tokens, tokenizer.model_max_length)
+    dimension = transformer.get_embedding_dimension()
+    pooling = StockPooling(dimension, pooling_mode=NAMES[recipe.pooling], include_prompt=recipe.include_prompt)
+    roles: tuple[Role, ...] = ("query", "document")
+    prompts = {role: prefix for role in roles if (prefix := recipe.template.prefix(role))}
+    return SentenceTransformer(modules=[transformer, pooling, Normalize()], prompts=prompts)
+
+
+def append_eos(tokenizer: Any) -> None:
+    """Let the post-processor end every text with EOS, after whatever special tokens it already puts around a text."""
+    from tokenizers.processors import TemplateProcessing
+
+    around = tokenizer("").input_ids
+    if around and around[-1] == tokenizer.eos_token_id:
+        return
+    if tokenizer.eos_token is None:
+        raise UserError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token: set append_eos=false")
+    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in tokenizer.convert_ids_to_tokens(around)]
+    eos = (tokenizer.eos_token, tokenizer.eos_token_id)
+    single = " ".join([*(f"{token}:0" for token, _ in special), "$A:0", f"{eos[0]}:0"])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=[*special, eos])
+    if tokenizer("a").input_ids[-1] != tokenizer.eos_token_id:
+        raise UserError(f"the tokenizer of {tokenizer.name_or_path} does not append EOS: set append_eos=false")
+
+
+def merged(model: Any, adapter: Path) -> Any:
+    """The model with a PEFT adapter added into its weights."""
+    from peft import PeftModel
+
+    if not (adapter / "adapter_config.json").is_file():
+        raise UserError(f"adapter {adapter} holds no adapter_config.json: give a folder that PEFT saved")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    except (ValueError, RuntimeError, UserWarning) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"adapter {adapter} does not fit the backbone ({reason}): choose the one it was trained on") from error
+
+
+def save(loaded: Loaded, folder: Path) -> None:
+    """Write a folder for sentence-transformers and vLLM; it takes its place when it is complete."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
+        loaded.model.save_pretrained(str(part), create_model_card=False)
+        write_description(part, loaded)
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)

@@ -1,0 +1,58 @@
+"""An embedder in mteb's `EncoderProtocol`, so that mteb's evaluators judge it.
+
+mteb says which side a text is on: documents of an asymmetric task, queries, or nothing where the task is symmetric. Then
+every text is a query, with the instruction on both sides; mteb's own wrapper for sentence-transformers gives the texts of
+a similarity task no prompt at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fmtbench.embed.engines import Embedder, Vectors
+from fmtbench.embed.templates import Role
+
+logger = logging.getLogger(__name__)
+
+
+class MtebEncoder:
+    """One embedder on one task."""
+
+    def __init__(self, embedder: Embedder, name: str, task: Any) -> None:
+        self.embedder, self.task = embedder, task
+        self.mteb_model_meta = named(name)
+        self.texts = self.tokens = self.cut = 0
+
+    def encode(self, inputs: Any, *, prompt_type: Any = None, **unused: Any) -> Vectors:
+        """Vectors of all texts of a loader, in order."""
+        role: Role = "document" if prompt_type is not None and prompt_type.value == "document" else "query"
+        texts = [text for batch in inputs for text in batch["text"]]
+        if empty := sum(not text.strip() for text in texts):
+            logger.info("%s: %d empty texts are embedded as a full stop", self.task.metadata.name, empty)
+        encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self._instruction(role))
+        self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
+        return encoded.vectors
+
+    def _instruction(self, role: Role) -> str:
+        prompt = self.task.metadata.prompt or self.task.abstask_prompt
+        return prompt.get(role, self.task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
+
+    def similarity(self, one: Any, other: Any) -> Any:
+        """Cosines of all pairs."""
+        from mteb.similarity_functions import cos_sim
+
+        return cos_sim(one, other)
+
+    def similarity_pairwise(self, one: Any, other: Any) -> Any:
+        """Cosines row by row."""
+        from mteb.similarity_functions import pairwise_cos_sim
+
+        return pairwise_cos_sim(one, other)
+
+
+def named(name: str) -> Any:
+    """mteb's metadata of a model of which it need only know the name."""
+    from mteb.models.model_meta import ModelMeta
+
+    return ModelMeta.create_empty(overwrites={"name": f"fmtbench/{name}", "revision": "local"})

@@ -1,0 +1,81 @@
+"""The engine `st`: a sentence-transformers model, batched by tokens so that short texts do not wait for long ones.
+
+Its hidden states are pooled by `pooling.pool` in float32, where sentence-transformers pools in the model's dtype.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.embed.attention import attending
+from fmtbench.embed.encoder import Loadable, Loaded, describe
+from fmtbench.embed.engines import Embedder, Engine, Vectors
+from fmtbench.embed.pooling import pool
+from fmtbench.embed.tokens import Tokens
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class STEngine(Engine):
+    """Options of the engine."""
+
+    batch_size: int = Field(default=64, gt=0)
+    """Most texts that run together."""
+    batch_tokens: int = Field(default=8192, gt=0)
+    """Most tokens that run together, padding included."""
+
+    def open(self, encoder: Loadable) -> STEmbedder:
+        return STEmbedder(encoder.load(), self)
+
+
+class STEmbedder(Embedder):
+    """An encoder in this process. Weights that generate elsewhere may be put in as `loaded.model[0].model`."""
+
+    def __init__(self, loaded: Loaded, engine: STEngine) -> None:
+        self.loaded = loaded.model.eval() and loaded
+        self.engine = engine
+        self.recipe = loaded.recipe
+        self.tokenizer = loaded.model.tokenizer
+
+    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i].ids))
+        found: list[Any] = [self._batch([tokens[i] for i in batch]) for batch in self._batches(order, tokens)]
+        if not found:
+            return np.zeros((0, self.loaded.model.get_embedding_dimension()), np.float32)
+        vectors = np.empty((len(tokens), found[0].shape[1]), np.float32)
+        vectors[order] = np.concatenate(found)
+        return vectors
+
+    def _batches(self, order: list[int], tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+        """The longest first, so that too large a batch shows at once."""
+        while order:
+            rows = max(1, min(self.engine.batch_size, self.engine.batch_tokens // len(tokens[order[0]].ids)))
+            yield order[:rows]
+            order = order[rows:]
+
+    def _batch(self, batch: list[Tokens]) -> Vectors:
+        model = self.loaded.model.transformers_model
+        padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(model.device)
+        mask_BL = padded["attention_mask"]
+        with attending(model, self.recipe.attention), torch.inference_mode():
+            hidden_BLD = model(**padded).last_hidden_state
+        if not self.recipe.include_prompt:
+            mask_BL = mask_BL * (mask_BL.cumsum(1) > torch.tensor([[one.start] for one in batch], device=mask_BL.device))
+        return pool(hidden_BLD, mask_BL, self.recipe.pooling).cpu().numpy()
+
+    def facts(self) -> dict[str, Any]:
+        model = self.loaded.model
+        dtype = str(model.transformers_model.dtype).removeprefix("torch.")
+        return {"engine": "st", "device": str(model.device), "dtype": dtype, "encoder": describe(self.loaded)}
+
+    def close(self) -> None:
+        del self.loaded
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,231 @@
+"""Evaluation tasks: any task of mteb by name, and tasks from files through mteb's own evaluators.
+
+Each YAML of `conf/embed_task/` gives one of these classes its rows. They come from `fmtbench.tasks.source.Source`, which
+reads the hub or a local file; here only the protocol `Rows` is known.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from pydantic import ConfigDict, Field, SkipValidation
+from pydantic.dataclasses import dataclass
+
+from fmtbench.errors import UserError
+
+OTHERS = 10
+"""With a limit, a query brings along so many documents."""
+
+
+class Rows(Protocol):
+    """A split of a data set."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+
+    def rows(self) -> list[Any]:
+        """All rows, in order: records with `id`, `text(name)`, `value(name)` and `refuse(name, problem)`."""
+
+
+class EmbedTask(ABC):
+    """Makes an mteb task with its data."""
+
+    @abstractmethod
+    def make(self, name: str, limit: int | None) -> Any:
+        """An mteb `AbsTask`, loaded. Raises `UserError` for a mistake in its data."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Mteb(EmbedTask):
+    """A task of mteb, by its name; mteb loads its data from the hub."""
+
+    name: str | None
+    languages: tuple[str, ...] = ()
+    """ISO 639-3 codes of a multilingual task; empty takes all."""
+
+    def make(self, name: str, limit: int | None) -> Any:
+        import mteb
+
+        if limit is not None:
+            raise UserError("limit= does not apply to embed_task=mteb: its tasks run whole; leave limit out")
+        if not self.name:
+            raise UserError("embed_task=mteb needs name=TASK, such as name=STSBenchmark")
+        try:
+            task = mteb.get_task(self.name, languages=list(self.languages) or None)
+        except KeyError as error:
+            close = difflib.get_close_matches(self.name, [one.metadata.name for one in mteb.get_tasks()], n=3, cutoff=0.4)
+            raise UserError(f"name={self.name} is no task of mteb: near are {', '.join(close) or 'none'}") from error
+        try:
+            task.load_data()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"mteb cannot load the data of {self.name} ({reason}): check the network") from error
+        return task
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Local(EmbedTask):
+    """What every task from files says of itself."""
+
+    language: str = "eng-Latn"
+    """ISO 639-3 code and script."""
+    instruction: str
+    """What is sought, for templates that ask for it."""
+
+    def define(self, name: str, base: type, kind: str, main_score: str, dataset: Any) -> Any:
+        """An mteb task of this data."""
+        from mteb.abstasks.task_metadata import TaskMetadata
+
+        metadata = TaskMetadata(
+            name=name,
+            description=f"{name}, from local rows",
+            dataset={"path": name, "revision": "local"},
+            type=kind,
+            category="t2t",
+            eval_splits=["test"],
+            eval_langs=[self.language],
+            main_score=main_score,
+            prompt=self.instruction,
+        )
+        task = type(name, (base,), {"metadata": metadata})()
+        task.dataset, task.data_loaded = dataset, True
+        return task
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class STS(Local):
+    """Similarity of sentence pairs: `sentence1`, `sentence2`, `score`. Main score: Spearman's correlation of cosines."""
+
+    source: SkipValidation[Rows]
+    highest: int = Field(default=5, gt=0)
+
+    def make(self, name: str, limit: int | None) -> Any:
+        from datasets import Dataset, DatasetDict
+        from mteb.abstasks.sts import AbsTaskSTS
+
+        rows = [self._pair(row) for row in self.source.rows()[:limit]]
+        return self.define(name, AbsTaskSTS, "STS", "cosine_spearman", DatasetDict(test=Dataset.from_list(rows)))
+
+    def _pair(self, row: Any) -> dict[str, Any]:
+        try:
+            score = float(row.value("score"))
+        except (TypeError, ValueError):
+            row.refuse("score", f"must be a number from 0 to {self.highest}, got {row.value('score')!r}")
+        if not 0 <= score <= self.highest:
+            row.refuse("score", f"must lie from 0 to {self.highest}, got {score}")
+        return {"sentence1": row.text("sentence1"), "sentence2": row.text("sentence2"), "score": score}
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Classification(Local):
+    """Labels of short texts: `text`, `label`; a logistic regression on eight texts a label, ten times. Main score: accuracy.
+
+    With a limit: test texts at even distances.
+    """
+
+    train: SkipValidation[Rows]
+    test: SkipValidation[Rows]
+
+    def make(self, name: str, limit: int | None) -> Any:
+        from datasets import Dataset, DatasetDict
+        from mteb.abstasks.classification import AbsTaskClassification
+
+        rows = self.test.rows()
+        spaced = rows[:: max(1, len(rows) // (limit or len(rows)))][:limit]  # files are often sorted by label
+        train = [(row.text("text"), row.text("label")) for row in self.train.rows()]
+        test = [(row.text("text"), row.text("label")) for row in spaced]
+        number = {label: i for i, label in enumerate(sorted({label for _, label in train}))}
+        if unknown := sorted({label for _, label in test} - set(number)):
+            raise UserError(f"{self.test.place}: labels that {self.train.place} has not: {', '.join(unknown[:3])}")
+        splits = {
+            split: Dataset.from_list([{"text": text, "label": number[label]} for text, label in rows])
+            for split, rows in (("train", train), ("test", test))
+        }
+        return self.define(name, AbsTaskClassification, "Classification", "accuracy", DatasetDict(splits))
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Retrieval(Local):
+    """Search in BEIR's form: documents, queries, and which belong together. Main score: nDCG@10.
+
+    With a limit: the first queries, their documents, and others in the corpus' order up to ten documents a query.
+    """
+
+    corpus: SkipValidation[Rows]
+    queries: SkipValidation[Rows]
+    qrels: SkipValidation[Rows]
+
+    def make(self, name: str, limit: int | None) -> Any:
+        documents = {row.text("id"): (str(row.value("title") or ""), row.text("text")) for row in self.corpus.rows()}
+        queries = {row.text("id"): row.text("text") for row in self.queries.rows()}
+        relevant: dict[str, dict[str, int]] = {}
+        for row in self.qrels.rows():
+            relevant.setdefault(row.text("query"), {})[row.text("document")] = int(row.text("score"))
+        _check_ids(self.qrels.place, self.queries.place, "queries", relevant, queries)
+        _check_ids(
+            self.qrels.place, self.corpus.place, "documents", (one for many in relevant.values() for one in many), documents
+        )
+        return search_task(self, name, documents, queries, relevant, limit)
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class QuestionParagraph(Local):
+    """Search for the paragraph that a question of a SQuAD-like set was asked of. Main score: nDCG@10."""
+
+    source: SkipValidation[Rows]
+    """Rows are articles, with `paragraphs`, each a `context` with `qas`."""
+
+    def make(self, name: str, limit: int | None) -> Any:
+        documents: dict[str, tuple[str, str]] = {}
+        queries: dict[str, str] = {}
+        relevant: dict[str, dict[str, int]] = {}
+        for row in self.source.rows():
+            for number, paragraph in enumerate(row.value("paragraphs") or ()):
+                document = f"{row.id}-{number}"
+                documents[document] = ("", paragraph["context"])
+                for question in paragraph["qas"]:
+                    queries[question["id"]] = question["question"]
+                    relevant[question["id"]] = {document: 1}
+        if not queries:
+            raise UserError(f"{self.source.place}: no row has paragraphs with questions: it is no set in SQuAD's form")
+        return search_task(self, name, documents, queries, relevant, limit)
+
+
+def search_task(task: Local, name: str, documents: Any, queries: Any, relevant: Any, limit: int | None) -> Any:
+    """A retrieval task of mteb from plain dictionaries: id to (title, text), id to text, id to {id: relevance}.
+
+    Queries without a relevant document are left out, as BEIR does.
+    """
+    from datasets import Dataset
+    from mteb.abstasks.retrieval import AbsTaskRetrieval
+
+    asked = [query for query in queries if any(score > 0 for score in relevant.get(query, {}).values())][:limit]
+    if not asked:
+        raise UserError(f"{name}: no query has a relevant document: check the file of relevance judgements")
+    kept = documents if limit is None else _some(documents, [relevant[query] for query in asked])
+    data = {
+        "corpus": Dataset.from_list([{"id": one, "title": title, "text": text} for one, (title, text) in kept.items()]),
+        "queries": Dataset.from_list([{"id": query, "text": queries[query]} for query in asked]),
+        "relevant_docs": {query: relevant[query] for query in asked},
+        "top_ranked": None,
+    }
+    return task.define(name, AbsTaskRetrieval, "Retrieval", "ndcg_at_10", {"default": {"test": data}})
+
+
+def _some(documents: dict[str, Any], relevant: Sequence[dict[str, int]]) -> dict[str, Any]:
+    needed = {one for many in relevant for one in many}
+    others = [one for one in documents if one not in needed][: max(0, OTHERS * len(relevant) - len(needed))]
+    kept = needed.union(others)
+    return {one: text for one, text in documents.items() if one in kept}
+
+
+def _check_ids(place: str, there: str, what: str, named: Iterable[str], known: dict[str, Any]) -> None:
+    if dangling := sorted(set(named) - set(known)):
+        few = ", ".join(dangling[:3])
+        raise UserError(
+            f"{place} names {len(dangling)} {what} that {there} does not hold ({few}): the files do not belong together"
+        )

@@ -1,0 +1,117 @@
+"""`experiments.embed` as a user meets it: vectors of a file, and every mistake in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.build import build, build_group
+from tests.conftest import ROOT, composed, options
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "importtime", "-m", "experiments.embed", *arguments]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+
+
+def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+
+
+@pytest.mark.parametrize("name", options("embedder"))
+def test_every_embedder_builds_under_its_own_name(name: str) -> None:
+    overrides = ["embedder.saved.path=/somewhere"] if name == "saved" else []
+    assert list(build_group(composed(f"embedder={name}", "output=x", *overrides, root="embed").embedder)) == [name]
+
+
+def test_every_embed_task_builds_under_its_own_name() -> None:
+    config = composed(f"embed_task=[{','.join(options('embed_task'))}]", "output=x", root="embed")
+    assert list(build_group(config.embed_task)) == options("embed_task")
+
+
+@pytest.mark.parametrize("name", options("engine"))
+def test_every_engine_builds(name: str) -> None:
+    assert build(composed(f"engine={name}", "output=x", root="embed").engine, "engine")
+
+
+def test_help_reads_like_a_page_and_imports_no_engine() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("python -m experiments.embed texts=", "last_token", "korsts", "study=drift"))
+    done = run("--cfg", "job", "output=x")
+    assert done.returncode == 0
+    assert "pooling: last_token" in done.stdout
+    assert "| torch\n" not in done.stderr
+
+
+@pytest.mark.model
+def test_vectors_of_a_file(tmp_path: Path) -> None:
+    texts = [{"id": "a", "text": "Hi"}, {"id": 7, "text": "The capital of Peru is Lima."}, {"id": "c", "text": "long " * 300}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
+    command = (f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", "embedder.last_token.max_tokens=64")
+    done = run(*command)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert messages(done) == ["1 of 3 texts were longer than 64 tokens and were cut"]
+    assert "3 vectors of 576 dimensions" in done.stdout
+    table = pd.read_parquet(tmp_path / "out" / "vectors.parquet")
+    assert list(table.columns) == ["id", "vector"]
+    assert list(table.id) == ["a", "7", "c"]
+    vectors = np.stack(table.vector)
+    assert vectors.dtype == np.float32
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["texts"], manifest["cut"], manifest["embedder"]) == (3, 1, "last_token")
+    assert manifest["engine"]["encoder"]["append_eos"] is True
+    assert len(manifest["engine"]["encoder"]["fingerprint"]) == 64
+    assert manifest["packages"]["sentence-transformers"]
+
+
+GOOD = '{"id": "a", "text": "Hi"}\n'
+MISTAKES: list[tuple[str, list[str], str]] = [
+    (
+        GOOD,
+        ["embed_task=[stsb]"],
+        r"exactly one of texts=FILE, embed_task=.* given: texts=, embed_task=",
+    ),
+    (GOOD, ["embedder=lasttoken"], r"embedder=lasttoken is no option .* did you mean last_token\?"),
+    (GOOD, ["embedder=[last_token,mean]"], r"texts= takes one embedder, got last_token, mean"),
+    (GOOD, ["embedder=[]"], r"no embedder is chosen"),
+    (GOOD, ["embedder=bm25"], r"embedder=bm25 compares texts without vectors"),
+    (GOOD, ["embedder.last_token.pooling=max"], r"last_token\.pooling: .*'weighted_mean' or 'first', got 'max'"),
+    (GOOD, ["embedder.last_token.max_tokens=1"], r"last_token\.max_tokens: .*greater than 1, got 1"),
+    (GOOD, ["embedder.last_token.template.query=nothing"], r"last_token\.template: .*must hold \{text\}"),
+    (GOOD, ["embedder.last_token.adapter=/no/such/adapter"], r"adapter /no/such/adapter is no folder"),
+    (GOOD, ["embedder=saved", "embedder.saved.path=/no/such/folder"], r"/no/such/folder holds no modules\.json"),
+    (GOOD, ["backbone=local", "backbone.path=/no/such/model"], r"/no/such/model does not exist"),
+    (GOOD, ["role=passage"], r"role=passage: allowed are query, document"),
+    (GOOD, ["limit=0"], r"limit=0: give a number above 0"),
+    (GOOD, ["study=training"], r"study=training: allowed is drift"),
+    (GOOD, ["engine=fast"], r"engine=fast is no option"),
+    ("", [], r"holds no texts"),
+    ("{", [], r"line 1: not JSON"),
+    ('{"id": "a"}\n', [], r"row 1: needs a text under 'id' and one under 'text', has \['id'\]"),
+    ('{"id": "a", "text": " "}\n', [], r"row 1 \(id 'a'\): the text is empty"),
+    (GOOD + GOOD, [], r"row 2: id 'a' occurs twice"),
+]
+
+
+@pytest.mark.parametrize(("content", "arguments", "message"), MISTAKES, ids=[case[2][:40] for case in MISTAKES])
+def test_a_mistake_ends_in_one_line_before_any_weights_are_loaded(
+    tmp_path: Path, content: str, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "t.jsonl").write_text(content)
+    done = run(f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", *arguments)
+    (line,) = messages(done)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert line.startswith("error: ")
+    assert re.search(message, line), line
+    assert not (tmp_path / "out" / "vectors.parquet").exists()

@@ -1,0 +1,79 @@
+"""vLLM's pooling runner on the saved folder gives the vectors of `st`. Skipped where vLLM is not installed."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.build import build
+from fmtbench.embed.encoder import Encoder
+from fmtbench.embed.engines import open_embedder
+from fmtbench.embed.st import STEngine
+from fmtbench.embed.templates import Template
+from fmtbench.embed.vllm import VLLMEngine, check_recipe, saved_folder
+from fmtbench.errors import UserError
+from tests.conftest import composed
+from tests.test_embed_encoder import TEXTS
+
+needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+
+
+@needs_vllm
+@pytest.mark.model
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("pooling", "attention", "template"),
+    [
+        ("last_token", "causal", "{text}"),
+        ("mean", "bidirectional", "{text}"),
+        ("last_token", "causal", 'In one word, "{text}":"'),
+    ],
+)
+def test_vllm_agrees_with_st(
+    backbone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pooling: Any, attention: Any, template: str
+) -> None:
+    exact = dataclasses.replace(backbone, dtype="float32", context=48)
+    encoder = Encoder(backbone=exact, pooling=pooling, attention=attention, template=Template(query=template))
+    with open_embedder(STEngine(), encoder) as embedder:
+        expected = embedder.encode(TEXTS)
+    engine = build(composed("engine=vllm", "engine.enforce_eager=true", "output=x", root="embed").engine, "engine")
+    with open_embedder(engine, encoder) as embedder:
+        found = embedder.encode(TEXTS)
+        alone = np.concatenate([embedder.encode([text]).vectors for text in TEXTS])
+        raw = embedder._llm.embed([TEXTS[1]], use_tqdm=False)[0]
+        assert embedder.facts()["dtype"] == "float32", "vLLM would take float16"
+    assert (found.cut, found.tokens) == (expected.cut, expected.tokens)
+    for vectors in (found.vectors, alone):
+        assert (vectors * expected.vectors).sum(1).min() >= 1 - 1e-5
+    if template == "{text}":
+        assert raw.prompt_token_ids[-1] == embedder.tokenizer.eos_token_id, "vLLM's own tokenizing appends EOS too"
+        assert float(np.dot(raw.outputs.embedding, expected.vectors[1])) >= 1 - 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"pooling": "weighted_mean"}, "not by weighted_mean"), ({"include_prompt": False}, "include_prompt=false")],
+)
+def test_what_its_pooler_cannot_do_is_refused_before_loading(backbone: Any, change: dict[str, Any], message: str) -> None:
+    encoder = Encoder(backbone=backbone, **change)
+    with pytest.raises(UserError, match=message):
+        VLLMEngine().open(encoder)
+    with pytest.raises(UserError, match=message):
+        check_recipe(encoder.recipe())
+
+
+@pytest.mark.model
+def test_a_folder_is_written_once_for_each_identity(backbone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = backbone.resolve()
+    local = dataclasses.replace(backbone, path=str(weights.source), package=None, file=None)
+    monkeypatch.setenv("FMTBENCH_CACHE", str(tmp_path))
+    folder = saved_folder(Encoder(backbone=local))
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    assert saved_folder(Encoder(backbone=local)) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    assert not list(tmp_path.glob("encoders/*.part-*"))
