@@ -3,8 +3,12 @@
 FmtbenchError
 ├── UserError          a mistake in a config, a path or a data file: exit code 2, no traceback
 │   └── LockedError    another process writes to the same run folder
-└── DecoderError       the constraint did not bind, or cannot be compiled by the decoder asked for
+├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
+│   └── RefusedError   a grammar that does not compile within its limits: refuses its cell, the others go on
+└── EngineFault        the engine stopped in the middle of its work: out of memory, dead, stuck
 """
+
+from collections.abc import Sequence
 
 
 class FmtbenchError(Exception):
@@ -21,3 +25,23 @@ class LockedError(UserError):
 
 class DecoderError(FmtbenchError):
     """The decoder cannot do what the condition demands; there is no silent fall-back."""
+
+
+class RefusedError(DecoderError):
+    """A grammar that the decoder asked for cannot compile, or not within the limits of time and memory."""
+
+    def __init__(self, message: str, *, declared: bool = True) -> None:
+        super().__init__(message)
+        self.declared = declared
+        """False where not even a grammar could be made of the schema."""
+
+
+class EngineFault(FmtbenchError):
+    """The engine stopped, and has to be started again; one of the requests in flight may be what stopped it."""
+
+    def __init__(self, cause: str, in_flight: Sequence[str] = (), *, memory: bool = False) -> None:
+        super().__init__(cause)
+        self.in_flight = tuple(in_flight)
+        """Keys of the requests that were inside the engine."""
+        self.memory = memory
+        """It ran out of memory: fewer requests at once may be all that it takes."""

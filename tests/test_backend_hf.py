@@ -32,7 +32,7 @@ def test_decoding_is_that_of_generate(backbone: Any) -> None:
 def test_batches_bound_rows_and_tokens() -> None:
     base = requests()[0]
     prompted = [Prompted(request=replace(base, seed=i), ids=[0] * length) for i, length in enumerate([5, 90, 40, 40, 300])]
-    batches = list(HF(batch_size=3, batch_tokens=200)._batches(prompted))
+    batches = list(HF(batch_size=3, batch_tokens=200)._batches(prompted, 3))
     assert [[len(one.ids) for one in batch] for batch in batches] == [[300], [90], [40, 40, 5]]
 
 

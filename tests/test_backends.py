@@ -1,5 +1,7 @@
 """The contract of a backend, held by every engine that is installed, with the embedded model."""
 
+import re
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +11,10 @@ from typing import Any
 import pytest
 
 from experiments.build import build
+from fmtbench.backends.hf import HF
+from fmtbench.backends.server import Server
+from fmtbench.backends.supervise import supervised
+from fmtbench.backends.vllm import VLLM
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
 from tests.conftest import composed
@@ -28,10 +34,16 @@ SCHEMA = Constraint(
 )
 
 
-@pytest.fixture(scope="module", params=["hf", pytest.param("vllm", marks=NO_VLLM)])
+@pytest.fixture(scope="module", params=["hf", pytest.param("vllm", marks=NO_VLLM), pytest.param("server", marks=NO_VLLM)])
 def model(request: pytest.FixtureRequest, backbone: Any) -> Iterator[Any]:
-    small = ["backend.enforce_eager=true", "backend.max_num_seqs=16"] if request.param == "vllm" else []
-    backend = build(composed(f"backend={request.param}", *small).backend, "backend")
+    options = {
+        "hf": [],
+        "vllm": ["backend.enforce_eager=true", "backend.max_num_seqs=16"],
+        "server": ["backend.model=smol"],
+    }[request.param]
+    if request.param == "server":
+        options.append(f"backend.url={request.getfixturevalue('served')}")
+    backend = build(composed(f"backend={request.param}", *options).backend, "backend")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # vLLM's own, about torch
         backend.open(backbone)
@@ -58,22 +70,22 @@ def test_the_model_is_real(model: Any) -> None:
     assert "Paris" in run(model, requests())[0].text
 
 
-def test_finish_reasons_and_token_counts(model: Any) -> None:
+def test_finish_reasons_and_token_counts(model: Any, tokenizer: Any) -> None:
     short = run(model, [replace(request, max_tokens=3) for request in requests()])
     assert [(generation.finish_reason, len(generation.token_ids)) for generation in short] == [("length", 3)] * 3
     ended = run(model, requests())[0]
     assert ended.finish_reason == "stop"
-    assert ended.token_ids[-1] == model._tokenizer.eos_token_id
+    assert ended.token_ids[-1] == tokenizer.eos_token_id
     assert len(ended.token_ids) < 24
 
 
-def test_token_ends_say_which_token_wrote_what(model: Any) -> None:
+def test_token_ends_say_which_token_wrote_what(model: Any, tokenizer: Any) -> None:
     for generation in run(model, requests()):
         assert len(generation.token_ends) == len(generation.token_ids)
         assert generation.token_ends[-1] == len(generation.text)
-        assert generation.text == model._tokenizer.decode(generation.token_ids, skip_special_tokens=True)
+        assert generation.text == tokenizer.decode(generation.token_ids, skip_special_tokens=True)
         middle = len(generation.token_ids) // 2
-        assert generation.text[: generation.token_ends[middle]] == model._tokenizer.decode(generation.token_ids[: middle + 1])
+        assert generation.text[: generation.token_ends[middle]] == tokenizer.decode(generation.token_ids[: middle + 1])
 
 
 def test_greedy_repeats(model: Any) -> None:
@@ -83,7 +95,7 @@ def test_greedy_repeats(model: Any) -> None:
 
 def test_a_constraint_binds_and_says_what_masked(model: Any) -> None:
     for generation in run(model, [replace(request, constraint=SCHEMA, max_tokens=48) for request in requests()]):
-        assert "outlines_core" in generation.decoder
+        assert re.search(r"outlines_core|server \(structured_outputs.regex\)", generation.decoder)
         if generation.finish_reason == "stop":
             assert allows(SCHEMA, generation.text)
         assert generation.text.lstrip().startswith("{")
@@ -108,7 +120,7 @@ def test_too_long_a_prompt_is_an_error_of_its_own(model: Any) -> None:
     long = Request(messages=(Message(role="user", content="word " * 3000),), max_tokens=8)
     done = run(model, [long, requests()[0]])
     assert (done[0].finish_reason, done[1].finish_reason) == ("error", "stop")
-    assert "exceed the context of 2048" in done[0].error
+    assert re.search("(exceed the context of|maximum context length is) 2048", done[0].error)
 
 
 def test_one_call_mixes_constraints_temperatures_and_limits(model: Any) -> None:
@@ -121,3 +133,77 @@ def test_one_call_mixes_constraints_temperatures_and_limits(model: Any) -> None:
     assert len(short.token_ids) == 2
     assert sampled.token_ids[:4] == run(model, [warm])[0].token_ids[:4]
     assert sham.token_ids == free.token_ids
+
+
+def test_log_probabilities_where_they_are_asked_for(model: Any) -> None:
+    plain, asked = run(model, requests())[0], run(model, [replace(requests()[0], logprobs=True)])[0]
+    assert plain.logprobs == ()
+    assert len(asked.logprobs) == len(asked.token_ids)
+    assert all(value <= 0 for value in asked.logprobs)
+    forced = run(model, [replace(requests()[0], logprobs=True, constraint=Constraint(kind="regex", source="Yes"))])[0]
+    assert forced.text == "Yes"
+    assert forced.logprobs[-1] == pytest.approx(0, abs=1e-3), "only one token was left by the mask"
+
+
+def test_at_most_bounds_what_is_in_flight_and_changes_no_count(model: Any) -> None:
+    assert sorted(one.key for one in model.generate(requests(), at_most=1)) == sorted(request.key for request in requests())
+
+
+def test_a_fault_in_the_engine_is_survived(model: Any, backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine, whose work fails in the middle whenever one prompt is among those in flight."""
+    if isinstance(model, Server):
+        pytest.skip("the engine of a server is the server's own to start again")
+    poison = requests()[1]
+    fail_on(model, poison.key, monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = {one.key: one for one in supervised(model, backbone, requests())}
+    assert done.pop(poison.key).error == "RuntimeError: CUDA error: an illegal memory access was encountered"
+    assert len(done) == 2
+    assert "Paris" in done[requests()[0].key].text
+
+
+def fail_on(model: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine's own work fail, below everything that is ours to test."""
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    if isinstance(model, HF):
+        decode = model._decode
+
+        def failing(batch: Any) -> Any:
+            if key in [one.request.key for one in batch]:
+                raise error
+            return decode(batch)
+
+        monkeypatch.setattr(model, "_decode", failing)
+        return
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    step = LLMEngine.step
+
+    def stepping(engine: Any) -> Any:
+        if key in [state.external_req_id for state in engine.output_processor.request_states.values()]:
+            raise error
+        return step(engine)
+
+    monkeypatch.setattr(LLMEngine, "step", stepping)
+
+
+def test_a_stuck_engine_is_interrupted(model: Any, backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not isinstance(model, VLLM):
+        pytest.skip("transformers runs no scheduler that could get stuck, and a server has its own time limit")
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    step, stuck = LLMEngine.step, []
+
+    def stepping(engine: Any) -> Any:
+        if not stuck:
+            stuck.append(True)
+            time.sleep(300)
+        return step(engine)
+
+    monkeypatch.setattr(LLMEngine, "step", stepping)
+    monkeypatch.setattr(model, "step_seconds", 30.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = list(supervised(model, backbone, requests()))
+    assert [one.finish_reason == "error" for one in done] == [False] * 3

@@ -1,7 +1,7 @@
-"""Choosing the next token of each row: Outlines' mask first, then greedy or seeded sampling on what it left.
+"""Choosing the next token of each row: the decoder's mask first, then greedy or seeded sampling on what it left.
 
-The automata are Outlines' own (`outlines_core.Guide`); only the bit mask is unpacked here, in plain torch, because
-Outlines' kernel is compiled at run time and needs a C++ compiler on the machine. S slots, V vocabulary.
+The automata are the decoder's own; only the bit mask is unpacked here, in plain torch, because the kernels of Outlines
+and llguidance are compiled at run time and need a C++ compiler on the machine. S slots, V vocabulary.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from outlines_core import Guide, Index
 from transformers import TopPLogitsWarper
 
+from fmtbench.decoding.decoders import BITS, Matcher
 from fmtbench.types import Request
-
-BITS = 32
 
 
 class Chooser:
     """The state of a batch: an automaton for each row with a constraint, a generator for each row that samples."""
 
-    def __init__(self, requests: Sequence[Request], indexes: Sequence[Index | None]) -> None:
+    def __init__(self, requests: Sequence[Request], matchers: Sequence[Matcher | None]) -> None:
         self._requests = requests
-        self._guides = [None if index is None else Guide(index) for index in indexes]
+        self._matchers = matchers
         self._generators = [torch.Generator().manual_seed(request.seed or 0) for request in requests]
 
     def __call__(self, rows: Sequence[int], logits_SV: torch.Tensor) -> list[int]:
@@ -37,21 +35,20 @@ class Chooser:
 
     def _mask(self, rows: Sequence[int], logits_SV: torch.Tensor) -> None:
         """Forbid, in place, what the automata do not allow next."""
-        guided = [(slot, guide) for slot, row in enumerate(rows) if (guide := self._guides[row]) is not None]
-        if not guided:
+        held = [(slot, matcher) for slot, row in enumerate(rows) if (matcher := self._matchers[row]) is not None]
+        if not held:
             return
-        words = torch.zeros((len(guided), -(-logits_SV.shape[-1] // BITS)), dtype=torch.int32)
-        for line, (_, guide) in zip(words, guided):
-            guide.write_mask_into(line.data_ptr(), line.numel(), line.element_size())
+        words = torch.zeros((len(held), -(-logits_SV.shape[-1] // BITS)), dtype=torch.int32)
+        for line, (_, matcher) in zip(words, held):
+            matcher.fill(line)
         allowed = (words[:, :, None] >> torch.arange(BITS, dtype=torch.int32)) & 1
         forbidden = (allowed == 0).flatten(1)[:, : logits_SV.shape[-1]].to(logits_SV.device)
-        slots = torch.tensor([slot for slot, _ in guided], device=logits_SV.device)
+        slots = torch.tensor([slot for slot, _ in held], device=logits_SV.device)
         logits_SV[slots] = logits_SV[slots].masked_fill(forbidden, -torch.inf)
 
     def _advance(self, row: int, token: int) -> None:
-        guide = self._guides[row]
-        if guide is not None and not guide.is_finished():
-            guide.advance(token, return_tokens=False)
+        if (matcher := self._matchers[row]) is not None:
+            matcher.advance(token)
 
 
 def sample(logits_V: torch.Tensor, request: Request, generator: torch.Generator) -> int:

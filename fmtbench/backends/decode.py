@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from fmtbench.types import FinishReason
 
 Choose = Callable[[Sequence[int], torch.Tensor], list[int]]
-"""From the rows of S slots and their logits_SV to one token each."""
+"""From the rows of S slots and their logits_SV to one token each; masks logits_SV in place."""
 
 
 class Finished(NamedTuple):
@@ -26,17 +26,29 @@ class Finished(NamedTuple):
     reason: FinishReason
     seconds: float
     """The row's share of the wall time: every step is shared out over the rows that were running."""
+    logprobs: list[float]
+    """Of each token, after the mask and before temperature; empty where nobody asked for them."""
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def decode(
-    model: Any, ids_RL: torch.Tensor, mask_RL: torch.Tensor, limits: Sequence[int], ends: frozenset[int], choose: Choose
+    model: Any,
+    ids_RL: torch.Tensor,
+    mask_RL: torch.Tensor,
+    limits: Sequence[int],
+    ends: frozenset[int],
+    choose: Choose,
+    *,
+    with_logprobs: bool = False,
 ) -> Iterator[Finished]:
-    """Yield each row as it ends, by one of the `ends` tokens or at its limit of new tokens. Prompts are padded on the left."""
+    """Yield each row as it ends, by one of the `ends` tokens, at its limit of new tokens, or by an error where its logits are
+    not numbers. Prompts are padded on the left.
+    """
     cache = DynamicCache(config=model.config)
     rows = list(range(len(ids_RL)))
     written: list[list[int]] = [[] for _ in rows]
     seconds = [0.0 for _ in rows]
+    logprobs: list[list[float]] = [[] for _ in rows]
     done: set[int] = set()
     step_SL, mask_SL, positions_SL = ids_RL, mask_RL, (mask_RL.cumsum(-1) - 1).clamp(min=0)
     while len(done) < len(ids_RL):
@@ -49,16 +61,19 @@ def decode(
             use_cache=True,
             logits_to_keep=1,
         )
-        tokens = choose(rows, output.logits[:, -1].float())
-        running = [row for row in rows if row not in done]
-        for row, token in zip(rows, tokens):
-            if row not in done:
-                written[row].append(token)
-                seconds[row] += (time.perf_counter() - started) / len(running)
-        for row in running:
-            if written[row][-1] in ends or len(written[row]) == limits[row]:
+        logits_SV = output.logits[:, -1].float()
+        broken = logits_SV.isnan().any(-1).tolist()
+        tokens = choose(rows, logits_SV)
+        chosen = log_probabilities(logits_SV, tokens) if with_logprobs else []
+        running = [(slot, row) for slot, row in enumerate(rows) if row not in done]
+        share = (time.perf_counter() - started) / len(running)
+        for slot, row in running:
+            written[row].append(tokens[slot])
+            logprobs[row] += chosen[slot : slot + 1]
+            seconds[row] += share
+            if reason := _reason(written[row], limits[row], ends, broken[slot]):
                 done.add(row)
-                yield Finished(row, written[row], "stop" if written[row][-1] in ends else "length", seconds[row])
+                yield Finished(row, written[row], reason, seconds[row], logprobs[row])
         step_SL = torch.tensor(tokens, device=ids_RL.device)[:, None]
         mask_SL = torch.cat([mask_SL, mask_SL.new_ones((len(rows), 1))], dim=-1)
         positions_SL = positions_SL[:, -1:] + 1
@@ -69,3 +84,18 @@ def decode(
             cache.batch_select_indices(kept_S)
             step_SL, mask_SL, positions_SL = step_SL[kept_S], mask_SL[kept_S], positions_SL[kept_S]
             rows = [rows[slot] for slot in keep]
+
+
+def log_probabilities(logits_SV: torch.Tensor, tokens: Sequence[int]) -> list[float]:
+    """Of one token for each slot."""
+    picked_S1 = torch.tensor(tokens, device=logits_SV.device)[:, None]
+    return logits_SV.log_softmax(-1).gather(-1, picked_S1)[:, 0].tolist()
+
+
+def _reason(written: Sequence[int], limit: int, ends: frozenset[int], broken: bool) -> FinishReason | None:
+    """Why a row is done; None where it is not."""
+    if broken:
+        return "error"
+    if written[-1] in ends:
+        return "stop"
+    return "length" if len(written) == limit else None

@@ -1,4 +1,4 @@
-"""transformers, with constraints masked by Outlines: works anywhere torch does.
+"""transformers, with constraints masked by Outlines, xgrammar or guidance: works anywhere torch does.
 
 Requests are sorted by length and padded on the left; one batch may mix constraints, temperatures and limits. A row is
 yielded as it finishes. Each request has its own seed, so a sampled text does not depend on which other requests share
@@ -12,23 +12,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
-from fmtbench.backends.base import Backend
-from fmtbench.backends.tokens import Prompted, finished, prompt_all, prove_binding
-from fmtbench.decoding.grammar import decoder_version, regex
+from fmtbench.backends.admission import MaskingBackend, sandbox
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
+from fmtbench.decoding.decoders import DECODERS, MASKS
+from fmtbench.decoding.grammar import decoder_version
+from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
+
+if TYPE_CHECKING:
+    from fmtbench.backends.decode import Finished
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
-class HF(Backend):
+class HF(MaskingBackend):
     """Options of the transformers engine."""
 
-    decoder: Literal["outlines"] = "outlines"
     device: str = "auto"
     """`auto` takes a GPU where there is one."""
     batch_size: int = Field(default=64, gt=0)
@@ -44,13 +48,11 @@ class HF(Backend):
             "dtype": backbone.dtype,
         }
         if constraint is not None:
-            identity["decoder"] = decoder_version(self.decoder)
+            identity |= {"decoder": decoder_version(self.decoder), "masks": MASKS}
         return json.dumps(identity)
 
     def open(self, backbone: Backbone) -> None:
-        import outlines
         import torch
-        from outlines.backends.outlines_core import OutlinesCoreBackend
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
@@ -64,8 +66,9 @@ class HF(Backend):
         )
         self._model = model.to(device).eval()
         self._ends = self._end_tokens()
-        self._vocabulary = OutlinesCoreBackend(outlines.from_transformers(self._model, self._tokenizer)).vocabulary
-        self._index = lru_cache(maxsize=256)(self._compile)
+        self._decoder = DECODERS[self.decoder](self._tokenizer)
+        self._sandbox = sandbox(backbone, self.decoder, self.limits)
+        self._grammar = lru_cache(maxsize=256)(self._load)
         prove_binding(self)
 
     def _end_tokens(self) -> frozenset[int]:
@@ -73,39 +76,64 @@ class HF(Backend):
         shipped = self._model.generation_config.eos_token_id
         return frozenset({self._tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
 
-    def _compile(self, constraint: Constraint) -> Any:
-        """Outlines' automaton of a constraint over this tokenizer's vocabulary; compiled once."""
-        from outlines_core import Index
+    def _load(self, constraint: Constraint) -> Any:
+        """What the sandbox compiled of a constraint over this tokenizer's vocabulary."""
+        return self._decoder.load(self._sandbox.payload(constraint))
 
-        return Index(regex(constraint), self._vocabulary)
-
-    def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         prompted, too_long = prompt_all(self._tokenizer, requests, self._context)
         yield from too_long
-        for batch in self._batches(prompted):
+        for batch in self._batches(prompted, min(self.batch_size, at_most or self.batch_size)):
             yield from self._run(batch)
 
-    def _batches(self, prompted: Sequence[Prompted]) -> Iterator[list[Prompted]]:
+    def _batches(self, prompted: Sequence[Prompted], most: int) -> Iterator[list[Prompted]]:
         """Longest prompts first, so that too large a batch shows at once; ties by key, so that the order is stable."""
         ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
         while ordered:
-            longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[: self.batch_size])
-            rows = max(1, min(self.batch_tokens // longest, self.batch_size))
+            longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[:most])
+            rows = max(1, min(self.batch_tokens // longest, most))
             yield ordered[:rows]
             ordered = ordered[rows:]
 
     def _run(self, batch: list[Prompted]) -> Iterator[Generation]:
+        """Decode one batch. Raises `EngineFault` with the rows that were still running."""
+        import torch
+
+        running = dict(enumerate(batch))
+        try:
+            for done in self._decode(batch):
+                one = running.pop(done.row)
+                if done.reason == "error":
+                    yield failed(one, "the model's logits are not numbers")
+                else:
+                    yield finished(
+                        self._tokenizer,
+                        one,
+                        done.ids,
+                        done.reason,
+                        seconds=done.seconds,
+                        decoder=self.decoder,
+                        logprobs=done.logprobs if one.request.logprobs else (),
+                    )
+        except (RuntimeError, MemoryError) as error:
+            # On a CPU torch has no error of its own for memory.
+            memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+            keys = [one.request.key for one in running.values()]
+            raise EngineFault(f"{type(error).__name__}: {error}", keys, memory=memory) from error
+
+    def _decode(self, batch: list[Prompted]) -> Iterator[Finished]:
         from fmtbench.backends.choose import Chooser
         from fmtbench.backends.decode import decode
 
         requests = [one.request for one in batch]
         padded = self._tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self._model.device)
-        chooser = Chooser(requests, [self._index(request.constraint) if request.constraint else None for request in requests])
+        grammars = [self._grammar(request.constraint) if request.constraint else None for request in requests]
+        chooser = Chooser(requests, [None if grammar is None else self._decoder.matcher(grammar) for grammar in grammars])
         limits = [request.max_tokens for request in requests]
-        for row, ids, reason, seconds in decode(
-            self._model, padded["input_ids"], padded["attention_mask"], limits, self._ends, chooser
-        ):
-            yield finished(self._tokenizer, batch[row], ids, reason, seconds=seconds, decoder=self.decoder)
+        asked = any(request.logprobs for request in requests)
+        return decode(
+            self._model, padded["input_ids"], padded["attention_mask"], limits, self._ends, chooser, with_logprobs=asked
+        )
 
     def facts(self) -> dict[str, Any]:
         import torch
@@ -129,7 +157,9 @@ class HF(Backend):
 
         import torch
 
-        del self._model, self._vocabulary, self._index
+        self._sandbox.close()
+        for name in ("_model", "_grammar"):
+            self.__dict__.pop(name, None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

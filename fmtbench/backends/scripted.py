@@ -41,7 +41,7 @@ class Scripted(Backend):
     def open(self, backbone: Backbone) -> None:
         pass
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         for request in requests:
             text = self.reply(request)
             words = [match.end() for match in re.finditer(r"\S+", text)]

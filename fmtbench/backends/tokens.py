@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.backends.base import Backend
+from fmtbench.backends.special import neutral, special_tokens
 from fmtbench.decoding.grammar import allows, decoder_version
 from fmtbench.errors import DecoderError
 from fmtbench.types import Constraint, FinishReason, Generation, Message, Request
 
-PROBE_GRAMMAR = Constraint(kind="regex", source='\\{"a": ?"(qx|zj)"\\}')
+PROBE_GRAMMAR = Constraint(
+    kind="json_schema",
+    source='{"type": "object", "properties": {"a": {"enum": ["qx", "zj"]}}, "required": ["a"], "additionalProperties": false}',
+)
 PROBE = Request(messages=(Message(role="user", content="Say hello."),), constraint=PROBE_GRAMMAR, max_tokens=16)
 
 
@@ -21,6 +26,8 @@ class Prompted:
 
     request: Request
     ids: list[int]
+    neutralised: int = 0
+    """Special tokens that the messages spelled out, and that were broken up."""
 
     def excess(self, context: int) -> str:
         """Why the request does not fit into the context; empty where it does."""
@@ -32,10 +39,10 @@ class Prompted:
 
 def prompt(tokenizer: Any, request: Request) -> Prompted:
     """The chat template applied to the request's messages; its special tokens are added here and nowhere else."""
-    messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    return Prompted(
-        request=request, ids=tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
-    )
+    messages, neutralised = neutral(request.messages, special_tokens(tokenizer))
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"]
+    return Prompted(request=request, ids=ids, neutralised=neutralised)
 
 
 def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tuple[list[Prompted], Iterator[Generation]]:
@@ -48,26 +55,44 @@ def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tup
 
 def failed(prompted: Prompted, error: str) -> Generation:
     """The engine's own failure on a request; it is recorded, and the others go on."""
-    return Generation(key=prompted.request.key, text="", finish_reason="error", prompt_tokens=len(prompted.ids), error=error)
+    return Generation(
+        key=prompted.request.key,
+        text="",
+        finish_reason="error",
+        prompt_tokens=len(prompted.ids),
+        error=error,
+        neutralised=prompted.neutralised,
+    )
 
 
 def finished(
-    tokenizer: Any, prompted: Prompted, ids: Sequence[int], reason: FinishReason, *, seconds: float, decoder: str
+    tokenizer: Any,
+    prompted: Prompted,
+    ids: Sequence[int],
+    reason: FinishReason,
+    *,
+    seconds: float,
+    decoder: str,
+    logprobs: Sequence[float] = (),
 ) -> Generation:
     """The reply with its text, checked against the grammar it was held to."""
     text, token_ends = decode_with_ends(tokenizer, ids)
     constraint = prompted.request.constraint
     broken = constraint is not None and reason == "stop" and not allows(constraint, text)
+    if any(map(math.isnan, logprobs)):
+        return failed(prompted, "a log-probability is not a number")
     return Generation(
         key=prompted.request.key,
         text=text,
         token_ids=tuple(ids),
         token_ends=token_ends,
+        logprobs=tuple(logprobs),
         finish_reason="error" if broken else reason,
         prompt_tokens=len(prompted.ids),
         seconds=seconds,
         decoder="none" if constraint is None else decoder_version(decoder),
         error="the finished text does not keep to its grammar" if broken else "",
+        neutralised=prompted.neutralised,
     )
 
 

@@ -16,16 +16,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
-from fmtbench.backends.base import Backend
+from fmtbench.backends.admission import MaskingBackend
+from fmtbench.backends.time_limit import time_limit
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
 from fmtbench.decoding.grammar import decoder_version, regex
-from fmtbench.errors import UserError
+from fmtbench.errors import EngineFault, UserError
 from fmtbench.types import Constraint, Generation, Request
 
 COMPILE_SECONDS = "120"
@@ -33,11 +34,12 @@ COMPILE_SECONDS = "120"
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
-class VLLM(Backend):
+class VLLM(MaskingBackend):
     """Options of the vLLM engine; the names are vLLM's own."""
 
-    decoder: Literal["outlines", "xgrammar", "guidance"] = "outlines"
     tensor_parallel_size: int = Field(default=1, gt=0)
+    data_parallel_size: int = Field(default=1, gt=0)
+    """Copies of the model, each on GPUs of its own, that share the requests."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
     max_num_seqs: int = Field(default=64, gt=0)
     """Most requests that the engine runs together."""
@@ -48,6 +50,18 @@ class VLLM(Backend):
     """Results that do not depend on the batch, on hardware where vLLM offers it."""
     window: int = Field(default=4, gt=0)
     """Requests in flight, as a multiple of `max_num_seqs`."""
+    own_process: bool = False
+    """Run the engine in a process of its own: a slower start, but a broken GPU context, a crash or a hang inside compiled code
+    is survived too. Always so with `data_parallel_size` above 1.
+    """
+    check_nan: bool = True
+    """A NaN among the logits is a fault, not a text."""
+    step_seconds: float = Field(default=600.0, gt=0)
+    """Longest time for one step of the engine; past it the engine counts as stuck."""
+
+    @property
+    def _apart(self) -> bool:
+        return self.own_process or self.data_parallel_size > 1
 
     def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
@@ -63,46 +77,64 @@ class VLLM(Backend):
         return json.dumps(identity)
 
     def open(self, backbone: Backbone) -> None:
-        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in process: faster start, and deterministic scheduling
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(self._apart))
         os.environ["VLLM_REGEX_COMPILATION_TIMEOUT_S"] = COMPILE_SECONDS
         os.environ["VLLM_BATCH_INVARIANT"] = str(int(self.batch_invariant))
+        os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(self.check_nan))
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-        from vllm import LLM
-
         self._weights = backbone.resolve()
         self._context = backbone.context
         self._tokenizer = load_tokenizer(self._weights)
-        self._llm = LLM(
-            str(prepare(self._weights)),
-            revision=self._weights.revision,
-            dtype=backbone.dtype,
-            max_model_len=backbone.context,
-            structured_outputs_config={"backend": self.decoder},
-            generation_config="vllm",  # the sampling defaults a model ships with stay out: only the request decides
-            tensor_parallel_size=self.tensor_parallel_size,
-            gpu_memory_utilization=self.gpu_memory_utilization,
-            max_num_seqs=self.max_num_seqs,
-            enforce_eager=self.enforce_eager,
-            quantization=self.quantization,
-        )
+        self._start(self._arguments(backbone))
         prove_binding(self)
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
+    def _arguments(self, backbone: Backbone) -> dict[str, Any]:
+        from vllm.config import StructuredOutputsConfig
+
+        return {
+            "model": str(prepare(self._weights)),
+            "revision": self._weights.revision,
+            "dtype": backbone.dtype,
+            "max_model_len": backbone.context,
+            "structured_outputs_config": StructuredOutputsConfig(backend=self.decoder),
+            "generation_config": "vllm",  # the sampling defaults a model ships with stay out: only the request decides
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "max_num_seqs": self.max_num_seqs,
+            "enforce_eager": self.enforce_eager,
+            "quantization": self.quantization,
+        }
+
+    def _start(self, arguments: dict[str, Any]) -> None:
+        if self._apart:
+            from fmtbench.backends.vllm_apart import EngineApart
+
+            self._engine = EngineApart(**arguments, data_parallel_size=self.data_parallel_size)
+        else:
+            from vllm import LLM
+
+            self.llm = LLM(**arguments)
+            self._engine = self.llm.llm_engine
+
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         prompted, too_long = prompt_all(self._tokenizer, requests, self._context)
         yield from too_long
-        engine = self._llm.llm_engine
         # Sorted by prompt, so that requests with a common beginning meet in the prefix cache.
         waiting = deque(sorted(prompted, key=lambda one: one.ids))
         flying: dict[str, tuple[Prompted, float]] = {}
         clock = 0.0
         while waiting or flying:
-            while waiting and len(flying) < self.window * self.max_num_seqs:
+            while waiting and len(flying) < min(self._window, at_most or self._window):
                 one = waiting.popleft()
-                flying[one.request.key] = one, clock
-                engine.add_request(one.request.key, {"prompt_token_ids": one.ids}, self._parameters(one.request))
+                if refusal := self._add(one):
+                    yield failed(one, refusal)
+                else:
+                    flying[one.request.key] = one, clock
+            if not flying:
+                continue
             started = time.perf_counter()
-            outputs = engine.step()
+            outputs = self._step(list(flying))
             # Time shared out over what is in flight: each request's seconds are its share, and they sum to the wall time.
             clock += (time.perf_counter() - started) / len(flying)
             for output in outputs:
@@ -110,7 +142,34 @@ class VLLM(Backend):
                     one, entered = flying.pop(output.request_id)
                     yield self._generation(one, output.outputs[0], clock - entered)
 
-    def _parameters(self, request: Request) -> Any:
+    @property
+    def _window(self) -> int:
+        return self.window * self.max_num_seqs * self.data_parallel_size
+
+    def _add(self, one: Prompted) -> str:
+        """Hand a request to the engine; why it will not have it, or nothing."""
+        try:
+            self._engine.add_request(one.request.key, {"prompt_token_ids": one.ids}, self.parameters(one.request))
+        except ValueError as error:  # vLLM's own word for a request that it cannot serve
+            return f"vLLM refuses the request: {error}"
+        return ""
+
+    def _step(self, in_flight: Sequence[str]) -> list[Any]:
+        """One step of the engine. Raises `EngineFault` where it fails or does not come back."""
+        import torch
+        from vllm.exceptions import VLLMServerError
+
+        try:
+            with time_limit(self.step_seconds):
+                return self._engine.step()
+        except TimeoutError as error:
+            raise EngineFault(f"no step within {self.step_seconds:g} s", in_flight) from error
+        except (RuntimeError, MemoryError, VLLMServerError) as error:
+            memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+            raise EngineFault(f"{type(error).__name__}: {error}", in_flight, memory=memory) from error
+
+    def parameters(self, request: Request) -> Any:
+        """vLLM's own sampling parameters for a request."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -120,6 +179,7 @@ class VLLM(Backend):
             top_p=request.top_p,
             max_tokens=request.max_tokens,
             seed=request.seed,
+            logprobs=0 if request.logprobs else None,  # 0: of the chosen token alone
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=None if constraint is None else StructuredOutputsParams(regex=regex(constraint)),
         )
@@ -127,8 +187,10 @@ class VLLM(Backend):
     def _generation(self, prompted: Prompted, output: Any, seconds: float) -> Generation:
         if output.finish_reason not in ("stop", "length"):
             return failed(prompted, f"vLLM ended the request with finish reason {output.finish_reason!r}")
+        ids = list(output.token_ids)
+        logprobs = [step[token].logprob for token, step in zip(ids, output.logprobs or ())]
         return finished(
-            self._tokenizer, prompted, list(output.token_ids), output.finish_reason, seconds=seconds, decoder=self.decoder
+            self._tokenizer, prompted, ids, output.finish_reason, seconds=seconds, decoder=self.decoder, logprobs=logprobs
         )
 
     def facts(self) -> dict[str, Any]:
@@ -138,7 +200,7 @@ class VLLM(Backend):
             "engine": "vllm",
             "version": vllm_version(),
             "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
-            "dtype": str(self._llm.model_config.dtype).removeprefix("torch."),
+            "dtype": str(self._engine.model_config.dtype).removeprefix("torch."),
             "template_sha256": template_hash(self._tokenizer),
             "decoder": decoder_version(self.decoder),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -146,14 +208,19 @@ class VLLM(Backend):
             "max_num_seqs": self.max_num_seqs,
             "enforce_eager": self.enforce_eager,
             "tensor_parallel_size": self.tensor_parallel_size,
+            "data_parallel_size": self.data_parallel_size,
+            "own_process": self._apart,
             "batch_invariant": self.batch_invariant,
         }
 
     def close(self) -> None:
         import gc
 
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
+        engine = self.__dict__.pop("_engine", None)
+        self.__dict__.pop("llm", None)
+        if engine is not None:
+            (engine if self._apart else engine.engine_core).shutdown()
+        del engine
         gc.collect()
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from outlines_core.json_schema import build_regex_from_schema
 
-from fmtbench.errors import DecoderError
+from fmtbench.errors import DecoderError, UserError
 from fmtbench.types import Constraint
 
 WHITESPACE = r"[ ]?"
@@ -23,8 +23,11 @@ ANYTHING = Constraint(kind="regex", source=r"[\s\S]*")
 
 
 def decoder_version(decoder: str) -> str:
-    """Name and version of the library that does the masking, for keys and manifests."""
-    return " ".join(f"{package} {version(package)}" for package in MASKS_WITH[decoder])
+    """Name and version of the library that does the masking, for keys and manifests. `UserError` where it is absent."""
+    try:
+        return " ".join(f"{package} {version(package)}" for package in MASKS_WITH[decoder])
+    except PackageNotFoundError as error:
+        raise UserError(f"decoder={decoder} needs {error.name}: pip install 'fmtbench[decoders]'") from error
 
 
 @lru_cache(maxsize=1024)

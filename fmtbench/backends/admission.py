@@ -1,0 +1,62 @@
+"""Compiling every grammar of a cell before an engine sees it: the sandbox's verdict, as data for the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.backbone import Backbone, cache_folder, load_tokenizer
+from fmtbench.backends.base import Backend
+from fmtbench.decoding.decoders import DECODERS, DecoderName
+from fmtbench.decoding.grammar import decoder_version
+from fmtbench.decoding.sandbox import Limits, Sandbox, describe
+from fmtbench.errors import RefusedError
+from fmtbench.types import Constraint
+
+
+@dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
+class MaskingBackend(Backend):
+    """An engine on this machine whose tokens a library masks."""
+
+    decoder: DecoderName = "outlines"
+    limits: Limits = Field(default_factory=Limits)
+    """What one grammar may cost to compile."""
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        compiled = sandbox(backbone, self.decoder, self.limits).compile(constraint)
+        return {
+            "constraint": describe(constraint),
+            "decoder": decoder_version(self.decoder),
+            "states": compiled.states,
+            "cpu_seconds": compiled.cpu_seconds,
+            "cached": compiled.cached,
+        }
+
+
+@lru_cache(maxsize=8)
+def sandbox(backbone: Backbone, decoder: DecoderName, limits: Limits) -> Sandbox:
+    """The sandbox of a backbone's tokenizer; one a process. Loads the tokenizer, no weights."""
+    return Sandbox(DECODERS[decoder](load_tokenizer(backbone.resolve())), limits, cache_folder())
+
+
+class Admission(NamedTuple):
+    """What became of the grammars of one cell."""
+
+    grammars: list[dict[str, Any]]
+    refused: str
+    """Why the cell cannot run; empty where it can."""
+
+
+def admit(backend: Backend, backbone: Backbone, constraints: Iterable[Constraint | None]) -> Admission:
+    """Compile each grammar; one that is refused refuses them all."""
+    grammars: list[dict[str, Any]] = []
+    for constraint in sorted(filter(None, constraints), key=lambda one: (one.kind, one.source)):
+        try:
+            grammars.append(backend.admit(backbone, constraint))
+        except RefusedError as error:
+            return Admission(grammars, str(error))
+    return Admission(grammars, "")

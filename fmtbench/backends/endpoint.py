@@ -1,0 +1,153 @@
+"""One OpenAI-compatible endpoint on the wire: what is tried again, and what each failure means in one line.
+
+Only a failure of transport is tried again: no connection, no answer in time, and the status codes of a server that is
+busy or starting. What the server refuses for its content (400) would be refused again: that is the request's own failure
+(`Refused`). What would fail every request alike (no server, no key, a web page) stops the run (`UserError`), so that
+nothing is journalled that only says that the server was down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+
+from fmtbench.errors import FmtbenchError, UserError
+
+logger = logging.getLogger(__name__)
+
+AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+BUSY = frozenset({429, 502, 503, 504})
+"""Says nothing of the request: after the last attempt the run stops, to be repeated when the server is free."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
+
+
+class Refused(FmtbenchError):
+    """The server cannot do this one request; the others go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An address, and how patient to be with it. The key is read from the environment and kept nowhere."""
+
+    url: str
+    """Up to and with `/v1`."""
+    key_variable: str
+    timeout_s: float
+    retries: int
+
+    def client(self, connections: int) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            headers=self._headers(),
+            timeout=httpx2.Timeout(self.timeout_s, connect=min(30.0, self.timeout_s), pool=None),
+            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+    def get(self, url: str) -> Any:
+        """JSON of a page, asked for once. Raises `UserError` where there is none."""
+        try:
+            return self._read(httpx2.get(url, headers=self._headers(), timeout=min(30.0, self.timeout_s)))
+        except httpx2.TransportError as error:
+            raise UserError(f"no server answers at {self.url} ({self._said(error)}): start it, or set backend.url") from error
+        except Refused as error:
+            raise UserError(f"{url}: {error}") from error
+
+    async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float) -> Any:
+        """JSON of the reply. `spread`, between 0 and 1, keeps requests that failed together from coming back together."""
+        for attempt in range(self.retries + 1):
+            fault, status, wait = "", 0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * (0.5 + spread)
+            try:
+                response = await client.post(f"{self.url}/chat/completions", json=body)
+            except NETWORK as error:
+                fault = self._said(error)
+            except httpx2.TransportError as error:
+                raise UserError(f"cannot speak to {self.url} ({self._said(error)}): check backend.url and the proxy") from error
+            else:
+                status = response.status_code
+                if status not in AGAIN:
+                    return self._read(response)
+                fault, wait = self._complaint(response), max(wait, retry_after(response.headers.get("retry-after", "")))
+            if attempt < self.retries:
+                logger.info("%s: %s; asked again in %.0f s", self.url, fault, wait)
+                await asyncio.sleep(min(wait, self.timeout_s))
+        raise await self._given_up(client, status, f"{fault}, {self.retries + 1} times")
+
+    async def _given_up(self, client: httpx2.AsyncClient, status: int, fault: str) -> FmtbenchError:
+        """Whose failure it was: the request's own where the server still lists its models."""
+        if status not in BUSY:
+            try:
+                self._read(await client.get(f"{self.url}/models", timeout=min(30.0, self.timeout_s)))
+                return Refused(fault)
+            except (*NETWORK, FmtbenchError) as error:
+                logger.info("%s/models: %s", self.url, self._said(error))
+        return UserError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
+
+    def _read(self, response: httpx2.Response) -> Any:
+        status, complaint = response.status_code, self._complaint(response)
+        if status in (401, 403):
+            raise UserError(f"{self.url} refuses the key ({complaint}): {self._key_advice()}")
+        if status == 404:
+            raise UserError(f"{response.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
+        if 400 <= status < 500:
+            raise Refused(complaint)
+        if status != 200:
+            raise UserError(f"{self.url} fails ({complaint})")
+        try:
+            return response.json()
+        except ValueError as error:
+            kind = response.headers.get("content-type", "no content type").partition(";")[0]
+            raise UserError(
+                f"{response.url} answers {kind}, not JSON: backend.url must be an OpenAI-compatible API, usually ending in /v1"
+            ) from error
+
+    def _headers(self) -> dict[str, str]:
+        key = self._key()
+        if not re.fullmatch(r"[\x21-\x7e]*", key):
+            raise UserError(f"the key in ${self.key_variable} holds blanks or characters that no key has: set it again")
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _key(self) -> str:
+        return os.environ.get(self.key_variable, "").strip()
+
+    def _key_advice(self) -> str:
+        return f"{'check' if self._key() else 'put your key into'} the environment variable {self.key_variable}"
+
+    def _complaint(self, response: httpx2.Response) -> str:
+        """Status and the server's own words, in one line."""
+        return f"{response.status_code} {self._said(_words(response) or response.reason_phrase)}".strip()
+
+    def _said(self, words: object) -> str:
+        """In one line, without the key, which some servers echo."""
+        text = " ".join(str(words).split()) or type(words).__name__
+        return (text.replace(self._key(), "***") if self._key() else text)[:300]
+
+
+def _words(response: httpx2.Response) -> str:
+    """The message in an error's JSON; a web page has none."""
+    try:
+        node: Any = response.json()
+    except ValueError:
+        return "a web page" if "html" in response.headers.get("content-type", "") else response.text
+    for name in ("error", "message", "detail"):
+        node = node.get(name, node) if isinstance(node, dict) else node
+    return node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)
+
+
+def retry_after(header: str) -> float:
+    """Seconds that a `Retry-After` header asks to wait (a number or a date); 0 where it says nothing."""
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,275 @@
+"""Any OpenAI-compatible chat endpoint: `vllm serve`, SGLang, llama.cpp, Ollama, or a hosted API.
+
+Requests are sent as messages, at most `concurrency` at a time, and each generation is yielded as it finishes. What a
+server does with a constraint cannot be seen from outside, so `open` sends one whose effect shows, and every constrained
+reply is checked against its grammar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic.dataclasses import dataclass
+
+from fmtbench.backbone import Backbone
+from fmtbench.backends.base import Backend
+from fmtbench.backends.endpoint import Endpoint, Refused
+from fmtbench.backends.reply import Reply
+from fmtbench.backends.special import USUAL, neutral
+from fmtbench.backends.streaming import Put, SharedClock, streamed
+from fmtbench.backends.tokens import prove_binding
+from fmtbench.decoding.grammar import allows, regex
+from fmtbench.errors import DecoderError, UserError
+from fmtbench.types import Constraint, FinishReason, Generation, Request
+
+NO_DEFAULTS = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+"""Sampling settings that a model may be shipped with; only the request decides. OpenAI's API has no such fields."""
+
+
+class Dialect(NamedTuple):
+    """What a kind of server takes beyond OpenAI's own fields."""
+
+    field: str
+    """Where it takes a constraint."""
+    constrain: Callable[[Constraint], dict[str, Any]]
+    extra: dict[str, Any]
+
+
+DIALECTS = {
+    "vllm": Dialect(
+        "structured_outputs.regex",
+        lambda constraint: {"structured_outputs": {"regex": regex(constraint)}},
+        NO_DEFAULTS | {"return_token_ids": True},
+    ),
+    "sglang": Dialect("regex", lambda constraint: {"regex": regex(constraint)}, NO_DEFAULTS),
+    "openai": Dialect(
+        "response_format",
+        lambda constraint: {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "contract", "strict": True, "schema": json.loads(constraint.source)},
+            }
+        },
+        {},
+    ),
+}
+
+
+@dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
+class Server(Backend):
+    """Options of a served model."""
+
+    url: str
+    """Up to and with `/v1`."""
+    model: str | None = None
+    """Its name on the server; None takes the backbone's hub id, or the only model there is."""
+    dialect: Literal["vllm", "sglang", "openai"] = "vllm"
+    """How constraints are sent: the regular expression that every engine gets, or the JSON schema alone."""
+    key_variable: str = "FMTBENCH_API_KEY"
+    """Name of the environment variable that holds the key; the key itself is never a setting."""
+    decoder: Literal["server"] = "server"
+    """What masks is a setting of the server, which does not tell."""
+    token_ends: bool = True
+    """Ask for logprobs, which say which token wrote what; without, `reasoning_tokens` are unknown."""
+    concurrency: int = Field(default=64, gt=0)
+    """Most requests in flight."""
+    timeout_s: float = Field(default=600, gt=0)
+    """Longest wait for one reply."""
+    retries: int = Field(default=5, ge=0)
+    """Further attempts after a failure of transport."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of each request, such as `chat_template_kwargs`."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_secret_in_the_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give the address of an OpenAI-compatible API, such as http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("an address must hold no key or password: put it into the environment variable of key_variable")
+        return url.rstrip("/")
+
+    @field_validator("key_variable")
+    @classmethod
+    def _a_name_and_no_key(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            raise ValueError("give the NAME of an environment variable in capitals, never the key itself")
+        return name
+
+    # -- what is served
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(url=self.url, key_variable=self.key_variable, timeout_s=self.timeout_s, retries=self.retries)
+
+    @cached_property
+    def _served(self) -> dict[str, dict[str, Any]]:
+        """What the server tells of each model it offers, by name: what does not change from start to start."""
+        listed = self._endpoint.get(f"{self.url}/models")
+        entries = (listed.get("data") if isinstance(listed, Mapping) else None) or []
+        cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
+        if not cards:
+            raise UserError(f"{self.url}/models lists no model: backend.url must be that of an OpenAI-compatible API")
+        return {str(card["id"]): {name: card.get(name) for name in ("root", "owned_by")} for card in cards}
+
+    @cached_property
+    def _version(self) -> str | None:
+        """vLLM's version; other servers have no page for it."""
+        if self.dialect != "vllm":
+            return None
+        try:
+            return str(self._endpoint.get(f"{self.url.removesuffix('/v1')}/version")["version"])
+        except (UserError, KeyError, TypeError):
+            return None
+
+    def _name(self, backbone: Backbone) -> str:
+        name = self.model or backbone.hub_id or (next(iter(self._served)) if len(self._served) == 1 else None)
+        if name in self._served:
+            return str(name)
+        asked = f"model {name} is not served" if name else "several models are served"
+        raise UserError(f"{asked} at {self.url}: set backend.model to one of {', '.join(sorted(self._served))}")
+
+    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+        if constraint is not None and constraint.kind == "regex" and self.dialect == "openai":
+            raise UserError(
+                "backend.dialect=openai sends JSON schemas, and a condition has another grammar (such as sham): "
+                "leave that condition out, or use a server that takes regular expressions (vllm, sglang)"
+            )
+        return json.dumps(self._identity(backbone) | ({} if constraint is None else {"decoder": self._decoder}))
+
+    def _identity(self, backbone: Backbone) -> dict[str, Any]:
+        name = self._name(backbone)
+        return {
+            "engine": "server",
+            "url": self.url,
+            "model": name,
+            **self._served[name],
+            "version": self._version,
+            "dialect": self.dialect,
+            "extra_body": self.extra_body,
+        }
+
+    @property
+    def _decoder(self) -> str:
+        return f"server ({DIALECTS[self.dialect].field})"
+
+    # -- requests
+
+    def open(self, backbone: Backbone) -> None:
+        self._facts = self._identity(backbone)
+        try:
+            prove_binding(self)
+        except DecoderError as error:
+            raise DecoderError(
+                f"schema not enforced by {self.url}: {error}; is backend.dialect={self.dialect} right for this server?"
+            ) from error
+
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        workers = min(at_most or self.concurrency, self.concurrency, len(requests))
+        yield from streamed(partial(self._answer_all, requests, workers))
+
+    async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
+        """As many workers as requests may be in flight, on one list, in which common beginnings are neighbours."""
+        waiting = iter(sorted(requests, key=lambda request: [message.content for message in request.messages]))
+        clock = SharedClock()
+        async with self._endpoint.client(workers) as client:
+
+            async def work() -> None:
+                for request in waiting:
+                    put(await self._answer(client, request, clock))
+
+            crew = [asyncio.create_task(work()) for _ in range(workers)]
+            try:
+                await asyncio.gather(*crew)
+            finally:
+                for worker in crew:
+                    worker.cancel()
+                await asyncio.gather(*crew, return_exceptions=True)
+
+    async def _answer(self, client: Any, request: Request, clock: SharedClock) -> Generation:
+        body, neutralised = self._body(request)
+        entered = clock.enter()
+        try:
+            reply = Reply.model_validate(await self._endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
+        except Refused as error:
+            seconds = clock.leave(entered)
+            return Generation(
+                key=request.key, text="", finish_reason="error", error=str(error), seconds=seconds, neutralised=neutralised
+            )
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise UserError(f"{self.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})") from error
+        return self._generation(request, reply, clock.leave(entered), neutralised)
+
+    def _body(self, request: Request) -> tuple[dict[str, Any], int]:
+        messages, neutralised = neutral(request.messages, USUAL)
+        body: dict[str, Any] = {
+            "model": self._facts["model"],
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_tokens,
+            **DIALECTS[self.dialect].extra,
+        }
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if self.token_ends or request.logprobs:
+            body["logprobs"] = True
+        if request.constraint is not None:
+            body |= DIALECTS[self.dialect].constrain(request.constraint)
+        return body | self.extra_body, neutralised
+
+    def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
+        reason, error = judge(request.constraint, reply)
+        if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
+            reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
+        return Generation(
+            key=request.key,
+            text=reply.text,
+            token_ids=reply.token_ids,
+            token_ends=reply.token_ends,
+            logprobs=reply.logprobs if request.logprobs else (),
+            finish_reason=reason,
+            prompt_tokens=reply.usage.prompt_tokens,
+            seconds=seconds,
+            decoder="none" if request.constraint is None else self._decoder,
+            error=error,
+            neutralised=neutralised,
+            counted_tokens=0 if reply.token_ids else reply.usage.completion_tokens,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts | {"decoder": self._decoder, "concurrency": self.concurrency, "token_ends": self.token_ends}
+
+    def close(self) -> None:
+        """Nothing is held: each call to `generate` closes its own connections."""
+
+
+def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
+    """How the reply ended; an error where the server ended it otherwise, or where its grammar was not kept."""
+    reason = reply.choices[0].finish_reason
+    if reason == "length":
+        return "length", ""
+    if reason != "stop":
+        return "error", f"the server ended the request with finish reason {reason!r}"
+    if constraint is None or allows(constraint, reply.text):
+        return "stop", ""
+    return "error", f"the finished text does not keep to its grammar{_only_whitespace(constraint, reply.text)}"
+
+
+def _only_whitespace(constraint: Constraint, text: str) -> str:
+    try:
+        compact = json.dumps(json.loads(text), ensure_ascii=False)
+    except ValueError:
+        return ""
+    return ", only because its whitespace is not at most one space" if allows(constraint, compact) else ""

@@ -1,0 +1,107 @@
+"""An engine that stops is started again, the request that stops it is found and recorded, and the others finish.
+
+After a fault, what was in flight is asked again a quarter at a time; each further fault narrows the window to a quarter of
+what was in flight then, until a request that stops the engine alone is known by name. It becomes an `engine_error` with its
+cause. Where the engine ran out of memory, the window stays at half of what was too much.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+
+from fmtbench.backbone import Backbone
+from fmtbench.backends.base import Backend
+from fmtbench.errors import EngineFault
+from fmtbench.types import Generation, Request
+
+logger = logging.getLogger(__name__)
+
+GIVE_UP = 5
+"""So many requests in a row that each stop the engine alone mean that the engine is broken, not they."""
+
+
+def supervised(backend: Backend, backbone: Backbone, requests: Sequence[Request]) -> Iterator[Generation]:
+    """`backend.generate(requests)` of an open backend, faults and all.
+
+    Raises `EngineFault` where the engine keeps stopping without any request succeeding in between.
+    """
+    queue = _Queue(requests)
+    while queue.left:
+        cause = yield from _until_fault(backend, queue)
+        if cause and queue.left:
+            # Outside the handler: the fault's traceback would keep the old engine's memory while the new one starts.
+            logger.warning("the engine stopped (%s): starting it again", cause)
+            _restart(backend, backbone, cause)
+
+
+def _restart(backend: Backend, backbone: Backbone, cause: str) -> None:
+    """Raises `EngineFault` where this process cannot start the engine a second time, as after some faults of a GPU."""
+    try:
+        backend.close()
+        backend.open(backbone)
+    except (RuntimeError, MemoryError) as error:
+        raise EngineFault(
+            f"the engine stopped ({cause}) and cannot be started again in this process ({type(error).__name__}: {error}): "
+            "what was generated is kept, run the same command to go on; with vLLM, backend.own_process=true survives this"
+        ) from error
+
+
+def _until_fault(backend: Backend, queue: _Queue) -> Generator[Generation, None, str]:
+    """Pass on what the engine answers; the cause where it stopped, empty where it answered everything."""
+    try:
+        for generation in backend.generate(*queue.next()):
+            if queue.answered(generation):
+                yield generation
+        queue.check_all_answered()
+    except EngineFault as fault:
+        if poison := queue.narrowed(fault):
+            logger.warning("request %s stops the engine: %s", poison.key[:12], fault)
+            yield poison
+        return str(fault)
+    return ""
+
+
+class _Queue:
+    """What is still to be asked: the suspects of the last fault first and few at a time, then the rest."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self.left = {request.key: request for request in requests}
+        self._suspects: list[str] = []
+        self._narrow: int | None = None
+        self._window: int | None = None
+        self._in_a_row = 0
+        self._asked: list[Request] = []
+
+    def next(self) -> tuple[list[Request], int | None]:
+        """The requests to ask next, and how many at once."""
+        self._suspects = [key for key in self._suspects if key in self.left]
+        self._asked = [self.left[key] for key in self._suspects] or list(self.left.values())
+        return self._asked, self._narrow if self._suspects else self._window
+
+    def answered(self, generation: Generation) -> bool:
+        """Whether the generation answers something that is still to be answered."""
+        if self.left.pop(generation.key, None) is None:
+            logger.warning("the engine gave an answer that nobody waits for (%s): not used", generation.key[:12])
+            return False
+        self._in_a_row = 0
+        return True
+
+    def check_all_answered(self) -> None:
+        unanswered = [request.key for request in self._asked if request.key in self.left]
+        if unanswered:
+            raise EngineFault(f"the engine answered {len(self._asked) - len(unanswered)} of {len(self._asked)}", unanswered)
+
+    def narrowed(self, fault: EngineFault) -> Generation | None:
+        """Narrow the search for what stops the engine; the record of the request where it is found."""
+        flying = [key for key in fault.in_flight if key in self.left] or [one.key for one in self._asked if one.key in self.left]
+        if len(flying) > 1:
+            self._window = len(flying) // 2 if fault.memory else self._window
+            self._suspects = [*flying, *(key for key in self._suspects if key not in flying)]
+            self._narrow = max(1, len(flying) // 4)
+            return None
+        self._in_a_row += 1
+        if self._in_a_row > GIVE_UP:
+            raise EngineFault(f"{self._in_a_row} requests in a row stop the engine, the last with: {fault}") from fault
+        poison = self.left.pop(flying[0])
+        return Generation(key=poison.key, text="", finish_reason="error", error=str(fault))

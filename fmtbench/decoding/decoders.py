@@ -1,0 +1,226 @@
+"""The libraries that mask, behind one small interface: which tokens may come next, and what came.
+
+All of them are given the same regular expression, so that the language is the same. V is the size of the vocabulary; a
+mask is V bits in words of 32, lowest bit first, as all three libraries write it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+BITS = 32
+BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+DecoderName = Literal["outlines", "xgrammar", "guidance"]
+
+
+class Matcher(ABC):
+    """Where one reply stands in its grammar."""
+
+    @abstractmethod
+    def fill(self, words: Any) -> None:
+        """Write the mask of the next token into `words`, zeros of int32 on the CPU. After the end everything is allowed."""
+
+    @abstractmethod
+    def advance(self, token: int) -> None:
+        """Take a token. After the end token nothing more is checked."""
+
+
+class Decoder(ABC):
+    """A masking library with one tokenizer. Building one is cheap."""
+
+    name: ClassVar[DecoderName]
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of all that the library is told of the tokenizer."""
+        return hashlib.sha256(self.material()).hexdigest()
+
+    @abstractmethod
+    def material(self) -> bytes:
+        """What the sandbox needs of the tokenizer."""
+
+    @abstractmethod
+    def load(self, compiled: bytes) -> Any:
+        """The grammar that the sandbox compiled."""
+
+    @abstractmethod
+    def matcher(self, grammar: Any) -> Matcher:
+        """A new reply under a loaded grammar."""
+
+
+class Outlines(Decoder):
+    """Outlines' own automaton (outlines_core)."""
+
+    name = "outlines"
+
+    def material(self) -> bytes:
+        from outlines_core import Vocabulary
+
+        end = self.tokenizer.eos_token_id
+        return Vocabulary(end, {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}).__reduce__()[
+            1
+        ][0]
+
+    def load(self, compiled: bytes) -> Any:
+        from outlines_core import Index
+
+        return Index.from_binary(compiled)
+
+    def matcher(self, grammar: Any) -> Matcher:
+        return OutlinesMatcher(grammar)
+
+
+def token_bytes(tokenizer: Any) -> dict[bytes, list[int]]:
+    """The bytes that each token writes, in the order of ids.
+
+    Outlines itself turns every token into text, where a piece of a character becomes U+FFFD: then no grammar can spell
+    a label such as `사실` whose characters are several tokens. So byte-level tokenizers are read by their own alphabet,
+    and byte tokens of the others (`<0xEC>`) as the byte they are.
+    """
+    from outlines.models.transformers import TransformerTokenizer
+
+    by_text = TransformerTokenizer(tokenizer).convert_token_to_string
+    added, letters = set(tokenizer.get_added_vocab()), byte_alphabet() if is_byte_level(tokenizer) else {}
+    found: dict[bytes, list[int]] = {}
+    for token, number in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1]):
+        if token not in added and letters and set(token) <= letters.keys():
+            written = bytes(letters[letter] for letter in token)
+        elif byte := BYTE_TOKEN.fullmatch(token):
+            written = bytes([int(byte[1], 16)])
+        else:
+            written = by_text(token).encode()
+        found.setdefault(written, []).append(number)
+    return found
+
+
+def is_byte_level(tokenizer: Any) -> bool:
+    decoder = json.loads(tokenizer.backend_tokenizer.to_str())["decoder"] or {}
+    return "ByteLevel" in {decoder.get("type"), *(part["type"] for part in decoder.get("decoders", ()))}
+
+
+def byte_alphabet() -> dict[str, int]:
+    """The letter that stands for each byte in byte-level BPE (Radford et al. 2019): printable ones stand for themselves."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
+
+
+class OutlinesMatcher(Matcher):
+    def __init__(self, index: Any) -> None:
+        from outlines_core import Guide
+
+        self._guide = Guide(index)
+
+    def fill(self, words: Any) -> None:
+        self._guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
+
+    def advance(self, token: int) -> None:
+        # A final state need not be the last one: after `1` the number may end or go on.
+        if not self._guide.is_finished() or self._guide.accepts_tokens([token]):
+            self._guide.advance(token, return_tokens=False)
+
+
+class XGrammar(Decoder):
+    name = "xgrammar"
+
+    @cached_property
+    def info(self) -> Any:
+        from xgrammar import TokenizerInfo
+
+        end = self.tokenizer.eos_token_id
+        return TokenizerInfo.from_huggingface(self.tokenizer, vocab_size=len(self.tokenizer), stop_token_ids=[end])
+
+    def material(self) -> bytes:
+        return self.info.serialize_json().encode()
+
+    def load(self, compiled: bytes) -> Any:
+        from xgrammar import CompiledGrammar
+
+        return CompiledGrammar.deserialize_json(compiled.decode(), self.info)
+
+    def matcher(self, grammar: Any) -> Matcher:
+        return XGrammarMatcher(grammar)
+
+
+class XGrammarMatcher(Matcher):
+    def __init__(self, grammar: Any) -> None:
+        from xgrammar import GrammarMatcher
+
+        self._matcher = GrammarMatcher(grammar)
+        self._words = -(-grammar.tokenizer_info.vocab_size // BITS)
+
+    def fill(self, words: Any) -> None:
+        if self._matcher.is_terminated():
+            words.fill_(-1)
+        else:
+            self._matcher.fill_next_token_bitmask(words[None, : self._words])
+
+    def advance(self, token: int) -> None:
+        if not self._matcher.is_terminated():
+            self._matcher.accept_token(token)
+
+
+class Guidance(Decoder):
+    name = "guidance"
+
+    def material(self) -> bytes:
+        from copy import copy
+
+        backend = copy(self.tokenizer.backend_tokenizer)
+        backend.no_padding()
+        backend.no_truncation()
+        settings = {"tokenizer": backend.to_str(), "n_vocab": len(self.tokenizer), "eos": self.tokenizer.eos_token_id}
+        return json.dumps(settings).encode()
+
+    @cached_property
+    def words(self) -> Any:
+        from llguidance import LLTokenizer
+
+        settings = json.loads(self.material())
+        return LLTokenizer(settings["tokenizer"], n_vocab=settings["n_vocab"], eos_token=settings["eos"])
+
+    def load(self, compiled: bytes) -> Any:
+        return compiled.decode()
+
+    def matcher(self, grammar: Any) -> Matcher:
+        return GuidanceMatcher(self.words, grammar)
+
+
+class GuidanceMatcher(Matcher):
+    def __init__(self, words: Any, grammar: str) -> None:
+        from llguidance import LLMatcher
+
+        self._matcher = LLMatcher(words, grammar, log_level=0)
+        self._words = -(-words.vocab_size // BITS)
+        self._end = words.eos_token
+        self._ended = False
+
+    def fill(self, words: Any) -> None:
+        if self._ended:
+            words.fill_(-1)
+        elif self._matcher.is_stopped():
+            # The text is whole, or a limit of the library was met on the way: then the reply ends, and fails its check.
+            bit = self._end % BITS
+            words[self._end // BITS] = 1 << bit if bit < BITS - 1 else -(1 << bit)
+        else:
+            self._matcher.unsafe_compute_mask_ptr(words.data_ptr(), self._words * words.element_size())
+
+    def advance(self, token: int) -> None:
+        self._ended = self._ended or token == self._end
+        if not self._matcher.is_stopped():
+            self._matcher.consume_token(token)
+
+
+MASKS = "2: tokens as bytes, masked until the end token"
+"""What our own use of the libraries makes of a grammar. Part of each request's key, so that texts made under other masks are
+never mistaken for these: changes with them.
+"""
+DECODERS: dict[str, type[Decoder]] = {decoder.name: decoder for decoder in (Outlines, XGrammar, Guidance)}

@@ -1,0 +1,105 @@
+"""The masking libraries, with the real tokenizer and the embedded model. Those that are absent are skipped (CI has them)."""
+
+import json
+import random
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+
+from experiments.build import build
+from experiments.decoders import PACKAGES, complaint
+from fmtbench.backbone import load_tokenizer
+from fmtbench.backends.hf import HF
+from fmtbench.decoding.compare import Comparison
+from fmtbench.decoding.decoders import DECODERS
+from fmtbench.decoding.sandbox import Limits, Sandbox
+from fmtbench.decoding.schema import json_schema
+from fmtbench.errors import RefusedError, UserError
+from fmtbench.types import Constraint
+from tests.conftest import composed
+from tests.test_backends import SCHEMA, requests
+
+HERE = [name for name, package in PACKAGES.items() if find_spec(package)]
+EACH = [pytest.param(name, marks=() if name in HERE else pytest.mark.skip(f"{name} is not installed")) for name in PACKAGES]
+SCHEMAS = [
+    Constraint(kind="json_schema", source=json_schema({"reasoning": str, "answer": float})),
+    Constraint(kind="json_schema", source='{"type": "object", "properties": {"label": {"enum": ["사실", "거짓", "B & C"]}}, '
+               '"required": ["label"], "additionalProperties": false}'),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer(backbone: Any) -> Any:
+    return load_tokenizer(backbone.resolve())
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Masks are small: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("driver", EACH)
+def test_walks(driver: str, tokenizer: Any, tmp_path: Path) -> None:
+    """Whatever a mask allows validates, keeps its keys in order and the one whitespace rule; all here follow it."""
+    decoders = {name: DECODERS[name](tokenizer) for name in HERE}
+    boxes = {name: Sandbox(decoder, Limits(seconds=120), tmp_path) for name, decoder in decoders.items()}
+    comparison = Comparison(decoders, len(tokenizer))
+    ended = 0
+    for schema in SCHEMAS:
+        grammars = {name: decoders[name].load(box.payload(schema)) for name, box in boxes.items()}
+        for seed in range(40):
+            ids = comparison.walk(grammars, driver, random.Random(seed))
+            if ids is not None:
+                ended += 1
+                assert complaint(schema, tokenizer.decode(ids, skip_special_tokens=True), driver) == []
+    for box in boxes.values():
+        box.close()
+    assert ended >= 76
+    assert all(found.steps > 50 for found in comparison.differences.values())
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", EACH)
+def test_hf_masks_with_the_decoder_asked_for(name: str, backbone: Any) -> None:
+    model = HF(decoder=name, limits=Limits(seconds=120))  # type: ignore[arg-type]
+    model.open(backbone)
+    for generation in model.generate(requests(constraint=SCHEMA)):
+        assert name.replace("guidance", "llguidance") in generation.decoder
+        assert generation.finish_reason != "error"
+        if generation.finish_reason == "stop":
+            jsonschema.validate(json.loads(generation.text), json.loads(SCHEMA.source))
+    model.close()
+
+
+def test_what_a_decoder_cannot_do_is_a_typed_refusal(backbone: Any) -> None:
+    backend = build(composed("compile.seconds=3").backend, "backend")
+    with pytest.raises(RefusedError, match="is refused: outlines cannot compile it"):
+        backend.admit(backbone, Constraint(kind="regex", source=r"(?=a)b"))
+    with pytest.raises(RefusedError, match="is refused: Outlines cannot turn it into a grammar") as caught:
+        backend.admit(backbone, Constraint(kind="json_schema", source='{"$ref": "https://example.com/schema.json"}'))
+    assert not caught.value.declared
+
+
+@pytest.mark.skipif(bool(find_spec("xgrammar")), reason="xgrammar is installed")
+def test_a_decoder_that_is_not_installed_is_named() -> None:
+    backend = build(composed("decoder=xgrammar").backend, "backend")
+    with pytest.raises(UserError, match=r"decoder=xgrammar needs xgrammar: pip install 'fmtbench\[decoders\]'"):
+        backend.engine(build(composed().backbone, "backbone"), SCHEMA)
+
+
+def test_complaints_are_made() -> None:
+    schema = SCHEMAS[0]
+    good = '{"reasoning": "a  b\\n", "answer": 3}'
+    assert complaint(schema, good, "x") == []
+    for bad in ('{"reasoning": "a", "answer": "3"}', '{"answer": 3, "reasoning": "a"}', '{"reasoning":  "a", "answer": 3}', "{"):
+        assert len(complaint(schema, bad, "x")) == 1
