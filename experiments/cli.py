@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.schema import ROOTS, SamplingConfig
-from fmtbench.errors import FmtbenchError, UserError
+from fmtbench.errors import DecoderError, FmtbenchError, UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -27,15 +30,34 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
     """Run `job` on the config composed from `conf/<config_name>.yaml` and the command line."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own report
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
+    _log_lines()
     store = ConfigStore.instance()
     for name, schema in ROOTS.items():
         store.store(name=f"{name}_schema", node=schema)
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_guarded(job))()
-    except (HydraException, OmegaConfBaseException) as error:
+        with _one_line_errors():
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_guarded(job))()
+    except HydraException as error:
         _fail(explain(error), 2)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
+    except _launcher_errors() as error:
+        _fail(f"a job of the sweep ended without a result: {_one_line(str(error))}", 1)
+    except RuntimeError as error:  # Hydra has no type of its own for a launcher that is not installed
+        if "Unknown plugin class" not in str(error):
+            raise
+        _fail(explain(error), 2)
+
+
+def _launcher_errors() -> tuple[type[Exception], ...]:
+    """How the launchers that are in use, if any, say that a job died."""
+    names = (
+        ("submitit.core.utils", "UncompletedJobError"),
+        ("submitit.core.utils", "FailedJobError"),
+        ("ray.exceptions", "RayError"),
+    )
+    return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)
 
 
 def start_plain(main: Callable[[list[str]], None], page: str | None) -> None:
@@ -49,16 +71,32 @@ def start_plain(main: Callable[[list[str]], None], page: str | None) -> None:
 
 
 def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
-    """Inside Hydra, which would otherwise print a line of its own before ours."""
+    """Inside Hydra, which would otherwise print a line of its own before ours.
+
+    A job of a sweep may run in another process: its error is said there, and handed on to end the sweep when the other
+    jobs are done.
+    """
 
     def guarded(config: DictConfig) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-        for chatty in ("httpx", "transformers", "outlines", "datasets", "filelock"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        with _one_line_errors():
+        _log_lines()
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            with _one_line_errors():
+                job(config)
+            return
+        try:
             job(config)
+        except (FmtbenchError, OmegaConfBaseException) as error:
+            message = explain(error) if isinstance(error, OmegaConfBaseException) else _one_line(str(error))
+            print(f"error: {message}", file=sys.stderr, flush=True)
+            raise (DecoderError if isinstance(error, DecoderError) else UserError)(message) from None
 
     return guarded
+
+
+def _log_lines() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    for chatty in ("httpx", "httpx2", "transformers", "outlines", "datasets", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @contextmanager
@@ -85,6 +123,9 @@ def _fail(message: str, code: int) -> None:
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in one line: what was got, what is allowed, what to do."""
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
+    if launcher := re.search(r"hydra_plugins\.hydra_(submitit|ray)_launcher", text):
+        extra = {"submitit": "slurm", "ray": "ray"}[launcher[1]]
+        return f"this launcher needs a package that is not installed: pip install 'fmtbench[{extra}]'"
     if missing := re.search(r"Could not (?:find|load) '([\w/]+?)/([^'/]+)'", text):
         group, option = missing.groups()
         options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))

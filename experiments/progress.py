@@ -49,5 +49,5 @@ def _counted(stream: Iterable[Generation]) -> Iterator[tuple[int, int, float, Ge
     """Each generation with the items, tokens and seconds so far."""
     started, tokens = time.monotonic(), 0
     for count, generation in enumerate(stream, start=1):
-        tokens += len(generation.token_ids)
+        tokens += generation.completion_tokens
         yield count, tokens, max(time.monotonic() - started, 1e-6), generation

@@ -1,6 +1,6 @@
 """Score somebody else's transcripts with the same readers and answer kinds as our own.
 
-    python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|text format=text|json output=DIR
+    python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|label|text|math|set output=DIR
 
 FILE holds JSON lines with `text` and `gold`, optionally `id`, `choices` and `finish_reason`; DIR gets `rows.parquet`.
 """
@@ -20,7 +20,9 @@ def main(config: DictConfig) -> None:
     from fmtbench.store import writable, write_rows
 
     path = Path(config.transcripts)
-    rows = rescore(load_transcripts(path, config.answer), config.answer, config.format, experiment=path.stem)
+    labels = tuple(config.labels)
+    transcripts = load_transcripts(path, config.answer, labels)
+    rows = rescore(transcripts, config.answer, config.format, experiment=path.stem, labels=labels)
     output = writable(Path(config.output))
     write_rows(output / "rows.parquet", rows)
     strict, latent = sum(row.correct for row in rows), sum(row.latent_correct for row in rows)

@@ -10,6 +10,7 @@ The same command lands in the same folder, so to resume is to run it again.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from pathlib import Path
@@ -30,14 +31,17 @@ def main(config: DictConfig) -> None:
     from experiments.report import report  # here, so that --cfg and --help import no pandas
     from fmtbench.pipeline import run
 
-    rows = run(make_job(config), watch=progress)
-    log_cells(rows)
+    job = make_job(config)
+    if not job.cells:
+        logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
+        return
+    log_cells(run(job, watch=progress))
     report(Path(config.results) / config.name)
 
 
 def make_job(config: DictConfig) -> Any:
     """The job that a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
-    from fmtbench.pipeline import Job
+    from fmtbench.job import Job
 
     check(config)
     cells = [
@@ -47,7 +51,7 @@ def make_job(config: DictConfig) -> Any:
         for prompt in config.prompt
     ]
     return Job(
-        cells=cells,
+        cells=in_shard(cells, config.shard, config.shards),
         tasks=build_group(config.task),
         conditions=build_group(config.condition),
         prompts=build_group(config.prompt),
@@ -56,12 +60,20 @@ def make_job(config: DictConfig) -> Any:
         sampling=Sampling(**config.sampling),
         results=Path(config.results),
         limit=config.limit,
+        retry_errors=config.retry_errors,
     )
+
+
+def in_shard(cells: list[Any], shard: int, shards: int) -> list[Any]:
+    """Every `shards`-th cell, in an order by hash, so that no shard gets all cells of one expensive condition."""
+    shuffled = sorted(cells, key=lambda cell: hashlib.sha256(str(cell.folder(Path()).path).encode()).digest())
+    mine = set(shuffled[shard::shards])
+    return [cell for cell in cells if cell in mine]
 
 
 def make_cell(config: DictConfig, task: str, condition: str, prompt: str, text: str) -> Any:
     """The cell of these names; `text` is its own resolved config."""
-    from fmtbench.pipeline import Cell
+    from fmtbench.job import Cell
 
     return Cell(
         experiment=config.name,
@@ -78,6 +90,8 @@ def check(config: DictConfig) -> None:
     """What Hydra's types cannot say."""
     if config.limit is not None and config.limit < 1:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
+    if not 0 <= config.shard < config.shards:
+        raise UserError(f"shard={config.shard} of shards={config.shards}: give a shard from 0 to {config.shards - 1}")
     sampling = config.sampling
     for name, bad in (
         ("samples", sampling.samples < 1),

@@ -17,15 +17,25 @@ class SamplingConfig:
 
 
 @dataclass
+class CompileConfig:
+    seconds: float = 10
+    memory_gb: float = 2
+
+
+@dataclass
 class RunConfig:
     """`conf/run.yaml`."""
 
     name: str = MISSING
     seed: int = 0
     limit: int | None = None
+    retry_errors: bool = False
+    shard: int = 0
+    shards: int = 1
     results: str = "results"
     data_root: str | None = None
     decoder: str = "outlines"
+    compile: CompileConfig = field(default_factory=CompileConfig)
     backbone: Any = MISSING
     backend: Any = MISSING
     sampling: SamplingConfig = MISSING
@@ -35,6 +45,19 @@ class RunConfig:
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 
+    pilot: str | None = None
+    """For experiments.plan: the results folder of an earlier run, to learn speed and disagreement from."""
+
+
+@dataclass
+class BenchConfig(RunConfig):
+    """`conf/bench.yaml`."""
+
+    rows: list[str] = field(default_factory=list)
+    pairs: int = 3
+    output: str | None = None
+    probe: str | None = None
+
 
 @dataclass
 class RescoreConfig:
@@ -42,8 +65,52 @@ class RescoreConfig:
 
     transcripts: str = MISSING
     answer: str = MISSING
-    format: str = MISSING
+    format: str = "auto"
+    labels: list[str] = field(default_factory=list)
     output: str = MISSING
 
 
-ROOTS: dict[str, Any] = {"run": RunConfig, "rescore": RescoreConfig}
+@dataclass
+class CoverageConfig:
+    """`conf/coverage.yaml`."""
+
+    limit: int | None = None
+    generate: bool = True
+    max_tokens: int = 256
+    results: str = "results"
+    data_root: str | None = None
+    decoder: str = "outlines"
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    backbone: Any = MISSING
+    backend: Any = MISSING
+    schemas: Any = MISSING
+
+
+@dataclass
+class EmbedConfig:
+    """`conf/embed.yaml`."""
+
+    texts: str | None = None
+    role: str = "query"
+    instruction: str = ""
+    name: str | None = None
+    limit: int | None = None
+    data_root: str | None = None
+    study: str | None = None
+    results: str | None = None
+    free: str = "free_cot"
+    view: str = "rationale"
+    output: str = MISSING
+    backbone: Any = MISSING
+    engine: Any = MISSING
+    embedder: dict[str, Any] = field(default_factory=dict)
+    embed_task: dict[str, Any] = field(default_factory=dict)
+
+
+ROOTS: dict[str, Any] = {
+    "run": RunConfig,
+    "bench": BenchConfig,
+    "coverage": CoverageConfig,
+    "embed": EmbedConfig,
+    "rescore": RescoreConfig,
+}

@@ -14,7 +14,7 @@ from experiments.cli import start_plain
 from experiments.report import report
 from experiments.run import make_cell
 from fmtbench.errors import UserError
-from fmtbench.pipeline import score
+from fmtbench.scoring import score
 from fmtbench.store import RunFolder, find_folders
 
 

@@ -11,8 +11,11 @@ import pandas as pd
 import yaml
 
 from experiments.cli import CONF
-from fmtbench.analysis.frame import Source, duplicates, join, load_sources
+from fmtbench.analysis.frame import DuplicateError, Source, compact, duplicates, join, load_sources
 from fmtbench.errors import UserError
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast in C, for studies of a thousand cells."""
 
 Settings = dict[str, dict[str, Any]]
 
@@ -31,13 +34,19 @@ class Study(NamedTuple):
 
 def load_study(roots: list[Path], *, mixed: bool = False) -> Study:
     """Everything readable under the folders. Raises `UserError` where nothing is, or where runs must not be compared."""
-    sources, complaints = load_sources(roots)
-    if sources and (twice := duplicates(sources)):
-        complaints = [*complaints, *twice.values()]
-        sources = [source for source in sources if source.path not in twice]
+    sources, complaints = load_sources(roots, slim=True)
     if not sources:
         raise UserError("; ".join(complaints))
-    rows = join(sources, mixed=mixed)
+    try:
+        rows = join(sources, mixed=mixed)
+    except DuplicateError:
+        twice = duplicates(sources)
+        complaints = [*complaints, *twice.values()]
+        sources = [source for source in sources if source.path not in twice]
+        if not sources:
+            raise UserError("; ".join(complaints)) from None
+        rows = join(sources, mixed=mixed)
+    rows = compact(rows)
     configs = [read_config(source.path.with_name("config.yaml")) for source in sources]
     presets = condition_presets()
     return Study(rows, _axes(configs, presets), presets, _planned(configs), _origin(roots, sources), complaints)
@@ -53,7 +62,7 @@ def condition_presets() -> Settings:
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        config = yaml.load(path.read_text(encoding="utf-8"), LOADER) if path.is_file() else {}
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML ({str(error).splitlines()[0]}): mend it, or delete it") from error
     return config if isinstance(config, dict) else {}

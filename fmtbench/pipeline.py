@@ -1,93 +1,98 @@
-"""Plan, generate what is missing, read, score: the only module where task, condition and backend meet.
+"""Plan, generate what is missing, read, score: where task, condition and backend meet.
 
     job = Job(cells=[...], backbone=..., backend=..., sampling=Sampling(), results=Path("results"))
     rows = run(job)
 
 A job is one backbone on one backend; its cells are a grid inside it. The missing requests of all cells are one stream
-through one engine, and each generation finds its way back to the journal of its cell.
+through one engine, and each generation finds its way back to the journal of its cell. What is about second passes is in
+`passes.py`, and what needs no model in `scoring.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from fmtbench.answers import AnswerKind
-from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend
-from fmtbench.conditions.condition import Condition
-from fmtbench.conditions.latent import read_latent
-from fmtbench.conditions.prompt import Prompt
-from fmtbench.errors import DecoderError, UserError
+from fmtbench.backends.admission import Admission, admit
+from fmtbench.backends.determinism import remembered
+from fmtbench.backends.supervise import supervised
+from fmtbench.errors import LockedError, RefusedError, UserError
+from fmtbench.job import Cell, Job
+from fmtbench.passes import second_passes
 from fmtbench.provenance import provenance
-from fmtbench.store import Planned, RunFolder, cell_path
-from fmtbench.tasks.base import Task, check_items
-from fmtbench.types import Extraction, Generation, Item, Request, Row, Sampling
+from fmtbench.scoring import score
+from fmtbench.store import Planned, RunFolder
+from fmtbench.tasks.base import Task, check_items, worked_examples
+from fmtbench.types import Constraint, Generation, Item, Request, Row
 
 logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 2.0
+"""How often cells that another process is writing are tried again."""
 
 Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]
 """Sees how many generations are to come, and passes each through as it finishes: a progress bar."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One task under one condition, one prompt and one seed."""
-
-    experiment: str
-    backbone: str
-    task: str
-    condition: str
-    prompt: str
-    seed: int
-    config: str = field(default="", repr=False)
-    """The resolved configuration as YAML text, kept beside the results."""
-
-    def folder(self, results: Path) -> RunFolder:
-        variant = f"{self.prompt}-seed{self.seed}"
-        return RunFolder(cell_path(results, self.experiment, self.backbone, self.task, self.condition, variant))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One backbone on one backend, and the cells it serves. The dictionaries are by the names the cells use."""
-
-    cells: Sequence[Cell]
-    tasks: dict[str, Task]
-    conditions: dict[str, Condition]
-    prompts: dict[str, Prompt]
-    backbone: Backbone
-    backend: Backend
-    sampling: Sampling
-    results: Path
-    limit: int | None = None
-    """Use the first `limit` items of each task; None uses all."""
-
-
 def run(job: Job, watch: Watch = lambda total, stream: stream) -> list[Row]:
     """Bring every cell of the job up to its plan, and return the scored rows of all cells.
 
-    What a cell's journal holds already is not generated again. Raises `UserError` before any weights are loaded, for
-    everything that can be known before.
+    What a cell's journal holds already is not generated again. Cells that another process is writing are left until the
+    others are done, and then waited for, so that two workers never do the same cell and no cell is forgotten. Raises
+    `UserError` before any weights are loaded, for everything that can be known before.
     """
     plans = plan(job)
-    with ExitStack() as stack:
-        folders = {cell: stack.enter_context(cell.folder(job.results)) for cell in job.cells}
-        missing = {cell: _missing(folders[cell], plans[cell]) for cell in job.cells}
-        for cell in job.cells:
-            _begin(folders[cell], cell, plans[cell], missing[cell], job)
-        count = sum(map(len, missing.values()))
-        logger.info("%d cells, %d requests, %d to generate", len(plans), sum(map(len, plans.values())), count)
-        if count:
-            _generate(job, folders, missing, watch)
-        scored = (score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition]) for cell in job.cells)
-        return [row for rows in scored for row in rows]
+    rows: dict[Cell, list[Row]] = {}
+    said = 0
+    while waiting := [cell for cell in job.cells if cell not in rows]:
+        with ExitStack() as stack:
+            folders = _claim(waiting, job.results, stack)
+            busy = [cell.folder(job.results).path for cell in waiting if cell not in folders]
+            if busy and len(busy) != said:
+                logger.info("%d cells are being written by another process, such as %s: waiting for it", len(busy), busy[0])
+                said = len(busy)
+            if folders:
+                rows |= _run_cells(job, {cell: plans[cell] for cell in folders}, folders, watch)
+        if not folders:
+            time.sleep(LOOK_AGAIN_SECONDS)
+    found = [row for cell in job.cells for row in rows[cell]]
+    refusals = [] if found else [why for cell in job.cells if (why := cell.folder(job.results).manifest().get("refused"))]
+    if refusals:
+        raise RefusedError(f"every cell is refused, the first because {refusals[0]}")
+    return found
+
+
+def _claim(cells: Sequence[Cell], results: Path, stack: ExitStack) -> dict[Cell, RunFolder]:
+    """The folders that no other process writes to, locked for us."""
+    folders = {}
+    for cell in cells:
+        with suppress(LockedError):
+            folders[cell] = stack.enter_context(cell.folder(results))
+    return folders
+
+
+def _run_cells(job: Job, plans: dict[Cell, list[Planned]], folders: dict[Cell, RunFolder], watch: Watch) -> dict[Cell, list[Row]]:
+    """Generate what is missing in cells that are locked for us, and score them."""
+    done = _share(folders, plans, job.retry_errors)
+    plans = {cell: follow(job, cell, planned) for cell, planned in plans.items()}
+    missing = {cell: _missing(planned, done[cell]) for cell, planned in plans.items()}
+    admissions = {cell: admit(job.backend, job.backbone, _grammars(job, cell, plans[cell], missing[cell])) for cell in plans}
+    for cell in plans:
+        _begin(folders[cell], cell, plans[cell], missing[cell], job, admissions[cell])
+    # A refused cell stays out of all that follows: its first passes may be there, shared by another cell.
+    missing = {cell: requests for cell, requests in missing.items() if not admissions[cell].refused}
+    count = sum(map(len, missing.values()))
+    logger.info("%d cells, %d requests, %d to generate", len(plans), sum(map(len, plans.values())), count)
+    if count:
+        _generate(job, {cell: folders[cell] for cell in missing}, missing, watch)
+    return {cell: score(folders[cell], cell, job.tasks[cell.task], job.conditions[cell.condition]) for cell in plans}
 
 
 # -- plan
@@ -98,7 +103,8 @@ def plan(job: Job) -> dict[Cell, list[Planned]]:
     if job.sampling.samples > 1 and job.sampling.temperature == 0:
         twice = f"sampling.samples={job.sampling.samples} at temperature 0 gives the same text each time"
         raise UserError(f"{twice}: set sampling.temperature above 0")
-    items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items()}
+    asked = {cell.task for cell in job.cells}
+    items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
     return {cell: _plan_cell(cell, job, items[cell.task]) for cell in job.cells}
 
 
@@ -116,7 +122,8 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
     planned = []
     for item in items:
         kind = task.kind(item)
-        messages, constraint = condition.render(item, kind, prompt), condition.constraint(kind)
+        shots = worked_examples(task, cell.task, item, condition.shots)
+        messages, constraint = condition.render(item, kind, prompt, shots), condition.opening.constraint(kind)
         for sample in range(job.sampling.samples):
             request = Request(
                 messages=messages,
@@ -131,21 +138,59 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
     return planned
 
 
+def _passes(job: Job, cell: Cell) -> int:
+    return job.conditions[cell.condition].passes
+
+
+def follow(job: Job, cell: Cell, planned: Sequence[Planned]) -> list[Planned]:
+    """The first passes of a plan, and the second passes of those that the cell's journal has replies for."""
+    condition = job.conditions[cell.condition]
+    if _passes(job, cell) == 1:
+        return list(planned)
+    first = [one for one in planned if not one.after]
+    done = {generation.key: generation for generation in cell.folder(job.results).generations()}
+    prompt = job.prompts[cell.prompt]
+    return first + second_passes(first, done, job.tasks[cell.task], condition, prompt, partial(job.backend.engine, job.backbone))
+
+
 def request_seed(seed: int, item_id: str, sample: int) -> int:
     """The seed of one request alone: independent of the order and number of the others, and of the condition."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{item_id}/{sample}".encode()).digest()[:7], "big")
 
 
-def _missing(folder: RunFolder, planned: Sequence[Planned]) -> list[Request]:
-    done = {generation.key for generation in folder.generations()}
+def _missing(planned: Sequence[Planned], done: set[str]) -> list[Request]:
     wanted = {one.request.key: one.request for one in planned}
     return [request for key, request in wanted.items() if key not in done]
+
+
+def _share(folders: dict[Cell, RunFolder], plans: dict[Cell, list[Planned]], retry: bool) -> dict[Cell, set[str]]:
+    """Copy into each journal what another cell of the job has generated for the same request; what each then holds."""
+    done = {cell: folder.done(errors=not retry) for cell, folder in folders.items()}
+    lacks = {cell: {one.request.key for one in plans[cell]} - keys for cell, keys in done.items()}
+    wanted = set[str]().union(*lacks.values())
+    shared = [folder.generations() for cell, folder in folders.items() if wanted & done[cell]]
+    known = {one.key: one for generations in shared for one in generations if one.key in wanted}
+    for cell, keys in lacks.items():
+        for key in sorted(keys & known.keys()):
+            folders[cell].append(known[key])
+            done[cell].add(key)
+    return done
+
+
+def _grammars(job: Job, cell: Cell, planned: Sequence[Planned], missing: Sequence[Request]) -> set[Constraint | None]:
+    """The constraints of what is missing, those of second passes that are still to be made among them."""
+    grammars = {request.constraint for request in missing}
+    if missing and _passes(job, cell) > 1:
+        grammars |= {job.conditions[cell.condition].constraint(job.tasks[cell.task].kind(one.item)) for one in planned}
+    return grammars
 
 
 # -- generate
 
 
-def _begin(folder: RunFolder, cell: Cell, planned: Sequence[Planned], missing: Sequence[Request], job: Job) -> None:
+def _begin(
+    folder: RunFolder, cell: Cell, planned: Sequence[Planned], missing: Sequence[Request], job: Job, admission: Admission
+) -> None:
     """Write down what is about to run, so that a killed run explains itself too."""
     folder.write_config(cell.config)
     folder.write_requests(planned)
@@ -158,100 +203,39 @@ def _begin(folder: RunFolder, cell: Cell, planned: Sequence[Planned], missing: S
         "seed": cell.seed,
         "planned": len(planned),
         "missing_at_start": len(missing),
+        "grammars": admission.grammars,
     }
+    if admission.refused:
+        facts |= {"refused": admission.refused}
+        logger.warning("%s/%s does not run: %s", cell.task, cell.condition, admission.refused)
     folder.write_manifest(facts)
-    folder.log(f"planned {len(planned)}, to generate {len(missing)}")
+    folder.log(admission.refused or f"planned {len(planned)}, to generate {len(missing)}")
 
 
-def _generate(
-    job: Job,
-    folders: dict[Cell, RunFolder],
-    missing: dict[Cell, list[Request]],
-    watch: Watch,
-) -> None:
+def _generate(job: Job, folders: dict[Cell, RunFolder], missing: dict[Cell, list[Request]], watch: Watch) -> None:
+    """Answer what is missing, and then the second passes that these answers make possible, with one engine."""
+    job.backend.open(job.backbone)
+    try:
+        _answer(job, folders, missing, watch)
+        second = {cell: follow(job, cell, folder.requests()) for cell, folder in folders.items() if _passes(job, cell) > 1}
+        for cell, planned in second.items():
+            folders[cell].write_requests(planned)
+        _answer(job, folders, {cell: _missing(planned, folders[cell].done()) for cell, planned in second.items()}, watch)
+        facts = job.backend.facts()
+        for folder in folders.values():
+            folder.write_manifest(folder.manifest() | {"engine": facts, "determinism": remembered(facts)})
+    finally:
+        job.backend.close()
+
+
+def _answer(job: Job, folders: dict[Cell, RunFolder], missing: dict[Cell, list[Request]], watch: Watch) -> None:
     """One stream through one engine; a request that two cells share is generated once and journalled in both."""
     owners: dict[str, list[RunFolder]] = defaultdict(list)
     for cell, requests in missing.items():
         for request in requests:
             owners[request.key].append(folders[cell])
     stream = list({request.key: request for requests in missing.values() for request in requests}.values())
-    job.backend.open(job.backbone)
-    try:
-        for generation in watch(len(stream), job.backend.generate(stream)):
+    if stream:
+        for generation in watch(len(stream), supervised(job.backend, job.backbone, stream)):
             for folder in owners[generation.key]:
                 folder.append(generation)
-        for folder in folders.values():
-            folder.write_manifest(folder.manifest() | {"engine": job.backend.facts()})
-    finally:
-        job.backend.close()
-
-
-# -- read and score
-
-
-def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> list[Row]:
-    """Read and score what is journalled for the plan; needs no model, and gives the same rows every time."""
-    planned = folder.requests()
-    wanted = {one.request.key for one in planned}
-    done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
-    _check_masked(folder, planned, done)
-    rows = [_row(cell, one, done[one.request.key], task.kind(one.item), condition) for one in planned if one.request.key in done]
-    folder.write_rows(rows)
-    _finish(folder, len(planned), rows, sorted({generation.decoder for generation in done.values()}))
-    return rows
-
-
-def _row(cell: Cell, one: Planned, generation: Generation, kind: AnswerKind, condition: Condition) -> Row:
-    found = condition.read(generation, kind)
-    latent = read_latent(generation.text, kind)
-    return Row(
-        experiment=cell.experiment,
-        backbone=cell.backbone,
-        task=cell.task,
-        condition=cell.condition,
-        prompt=cell.prompt,
-        seed=cell.seed,
-        sample=one.sample,
-        item_id=one.item.id,
-        question=one.item.question,
-        gold=one.item.gold,
-        answer=found.answer,
-        status=found.status,
-        correct=found.status == "ok" and kind.same(found.answer, one.item.gold),
-        latent_answer=latent.answer,
-        latent_correct=kind.same(latent.answer, one.item.gold),
-        finish_reason=generation.finish_reason,
-        prompt_tokens=generation.prompt_tokens,
-        completion_tokens=len(generation.token_ids),
-        reasoning_tokens=count_tokens(generation, found),
-        reasoning_words=sum(len(generation.text[start:end].split()) for start, end in found.reasoning),
-        text=generation.text,
-        request_key=one.request.key,
-        seconds=generation.seconds,
-    )
-
-
-def count_tokens(generation: Generation, found: Extraction) -> int:
-    """Tokens that wrote at least one character of the rationale."""
-    starts = (0, *generation.token_ends[:-1])
-    tokens = list(zip(starts, generation.token_ends))
-    return sum(any(start < b and end > a for a, b in found.reasoning) for start, end in tokens if end > start)
-
-
-def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
-    """No silent fall-back: what was asked for under a constraint must have been masked."""
-    for one in planned:
-        generation = done.get(one.request.key)
-        if one.request.constraint and generation and generation.decoder == "none" and generation.finish_reason != "error":
-            raise DecoderError(f"{folder.path}: item {one.item.id} has a constraint, but no decoder masked its generation")
-
-
-def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], decoders: list[str]) -> None:
-    """Say in the manifest and the log how the cell stands, where that is news."""
-    statuses = dict(Counter(row.status for row in rows))
-    outcome = {"status": "complete" if len(rows) == planned else "incomplete", "decoder": decoders, "statuses": statuses}
-    manifest = folder.manifest()
-    if manifest | outcome != manifest:
-        folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
-        folder.log(f"{outcome['status']}: {len(rows)} of {planned} scored; {counts}")

@@ -23,6 +23,9 @@ PACKAGES = (
     "pydantic",
     "hydra-core",
     "datasets",
+    "sentence-transformers",
+    "peft",
+    "mteb",
 )
 
 

@@ -11,14 +11,16 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fmtbench.answers import AnswerKind, Choice, Number, Text, YesNo
+from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.conditions.latent import read_latent
-from fmtbench.conditions.transcript import Format, read_transcript
+from fmtbench.conditions.transcript import Format, guess_format, read_transcript
 from fmtbench.errors import UserError
 from fmtbench.tasks.readers import read_jsonl
 from fmtbench.types import Generation, Row
 
-Answer = Literal["number", "choice", "yes_no", "text"]
+KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
+ANSWERS = (*KINDS, "choice", "label")
+FORMATS = (*get_args(Format), "auto")
 
 
 class Transcript(BaseModel):
@@ -33,10 +35,12 @@ class Transcript(BaseModel):
     finish_reason: Literal["stop", "length"] = "stop"
 
 
-def load_transcripts(path: Path, answer: str) -> list[Transcript]:
-    """Every transcript of a file. Raises `UserError` naming file, line and field."""
-    if answer not in get_args(Answer):
-        raise UserError(f"answer={answer}: allowed are {', '.join(get_args(Answer))}")
+def load_transcripts(path: Path, answer: str, labels: Sequence[str] = ()) -> list[Transcript]:
+    """Every transcript of a file. Raises `UserError` naming file, row and field."""
+    if answer not in ANSWERS:
+        raise UserError(f"answer={answer}: allowed are {', '.join(ANSWERS)}")
+    if (answer == "label") != bool(labels):
+        raise UserError(f"answer={answer} with labels={list(labels)}: answer=label needs labels=[...], the others take none")
     records = read_jsonl(path)
     if not records:
         raise UserError(f"{path} holds no transcripts")
@@ -46,7 +50,7 @@ def load_transcripts(path: Path, answer: str) -> list[Transcript]:
         twice = next(name for name in ids if ids.count(name) > 1)
         raise UserError(f"{path}: id {twice!r} occurs twice; ids must be unique")
     for number, transcript in enumerate(transcripts, start=1):
-        _check_gold(path, number, transcript, answer)
+        _check_gold(path, number, transcript, answer, labels)
     return transcripts
 
 
@@ -60,39 +64,49 @@ def _transcript(path: Path, number: int, record: dict[str, Any]) -> Transcript:
         raise UserError(f"{path}, row {number}, field '{field}': {problem['msg']}; a row has {fields}") from error
 
 
-def _check_gold(path: Path, number: int, transcript: Transcript, answer: str) -> None:
-    if answer == "choice" and not transcript.choices:
-        raise UserError(f"{path}, row {number}, field 'choices': answer=choice needs the options, letter to text")
-    if answer == "choice" and list(transcript.choices or {}) != [chr(ord("A") + i) for i in range(len(transcript.choices or {}))]:
+def _check_gold(path: Path, number: int, transcript: Transcript, answer: str, labels: Sequence[str]) -> None:
+    letters = [chr(ord("A") + i) for i in range(len(transcript.choices or {}))]
+    if answer == "choice" and len(letters) < 2:
+        raise UserError(f"{path}, row {number}, field 'choices': answer=choice needs at least two options, letter to text")
+    if answer == "choice" and list(transcript.choices or {}) != letters:
         raise UserError(
             f"{path}, row {number}, field 'choices': letters must be A, B, C, ... in order, got {list(transcript.choices or {})}"
         )
-    if kind_of(transcript, answer).canon(str(transcript.gold)) is None:
-        raise UserError(f"{path}, row {number}, field 'gold': {transcript.gold!r} is no {answer} that can be read")
+    if kind_of(transcript, answer, labels).canon(str(transcript.gold)) is None:
+        allowed = {"choice": f": the options are {transcript.choices}", "label": f": the labels are {', '.join(labels)}"}
+        raise UserError(
+            f"{path}, row {number}, field 'gold': {transcript.gold!r} is no {answer} that can be read{allowed.get(answer, '')}"
+        )
 
 
-def kind_of(transcript: Transcript, answer: str) -> AnswerKind:
+def kind_of(transcript: Transcript, answer: str, labels: Sequence[str] = ()) -> AnswerKind:
     if answer == "choice":
         return Choice(options=tuple((transcript.choices or {}).values()))
-    return {"number": Number(), "yes_no": YesNo(), "text": Text()}[answer]
+    return Label(labels=tuple(labels)) if answer == "label" else KINDS[answer]
 
 
-def rescore(transcripts: Sequence[Transcript], answer: str, written: Format, *, experiment: str) -> list[Row]:
+def rescore(
+    transcripts: Sequence[Transcript], answer: str, written: str, *, experiment: str, labels: Sequence[str] = ()
+) -> list[Row]:
     """One scored row a transcript; `condition` is the format it was read as."""
-    if written not in get_args(Format):
-        raise UserError(f"format={written}: allowed are {', '.join(get_args(Format))}")
-    return [_row(index, transcript, answer, written, experiment) for index, transcript in enumerate(transcripts)]
+    if written not in FORMATS:
+        raise UserError(f"format={written}: allowed are {', '.join(FORMATS)}")
+    return [
+        _row(index, transcript, kind_of(transcript, answer, labels), answer, written, experiment)
+        for index, transcript in enumerate(transcripts)
+    ]
 
 
-def _row(index: int, transcript: Transcript, answer: str, written: Format, experiment: str) -> Row:
-    kind, gold = kind_of(transcript, answer), str(transcript.gold)
+def _row(index: int, transcript: Transcript, kind: AnswerKind, answer: str, written: str, experiment: str) -> Row:
+    shown: Any = guess_format(transcript.text) if written == "auto" else written
+    gold = str(transcript.gold)
     generation = Generation(key="", text=transcript.text, finish_reason=transcript.finish_reason)
-    found, latent = read_transcript(generation, kind, written), read_latent(transcript.text, kind)
+    found, latent = read_transcript(generation, shown), read_latent(transcript.text, kind)
     return Row(
         experiment=experiment,
         backbone="transcripts",
         task=answer,
-        condition=written,
+        condition=shown,
         prompt="unknown",
         seed=0,
         sample=0,

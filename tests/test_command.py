@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, options
+from tests.conftest import ROOT
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,9 +19,13 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+SOME = ("free_cot", "sham", "direct", "json_prompt", "json_schema", "json_schema_answer_first", "nl_to_json")
+"""test_real_outputs asks them all."""
+
+
 @pytest.mark.model
 def test_run_resume_and_score(tmp_path: Path) -> None:
-    every = f"condition=[{','.join(options('condition'))}]"
+    every = f"condition=[{','.join(SOME)}]"
     command = (
         "experiments.run",
         f"results={tmp_path}",
@@ -36,7 +40,7 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
     assert "Δ strict" in first.stdout
     assert "items" in first.stderr
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
-    assert len(rows) == 2 * 3 * len(options("condition"))
+    assert len(rows) == 2 * 3 * len(SOME)
     assert not (rows.status == "engine_error").any()
     assert (
         rows[rows.condition.str.startswith("json_schema") & (rows.finish_reason == "stop")].status.isin(["ok", "no_answer"]).all()
@@ -85,25 +89,49 @@ CASES = {
     ],
     "yes_no": [("json", {"text": '{"reasoning": "r", "answer": true}', "gold": "yes"}, "ok", True, True)],
     "text": [("text", {"text": "The answer is e-S-S-E.", "gold": "esse", "id": "x"}, "ok", True, True)],
+    "math": [
+        ("text", {"text": "So $\\boxed{\\frac{1}{2}}$.", "gold": "0.5"}, "ok", True, True),
+        ("yaml", {"text": "reasoning: |\n  a: b\nanswer: 1/2", "gold": "0.5"}, "ok", True, True),
+    ],
+    "set": [("json", {"text": '{"answer": "pear, apple"}', "gold": "apple, pear"}, "ok", True, True)],
+    "label": [
+        ("xml", {"text": "<a>x < y</a><label>Good</label>", "gold": "good"}, "ok", True, True),
+        ("xml", {"text": "<r><a>x</a><label>bad</label></r>", "gold": "good"}, "ok", False, False),
+        ("xml", {"text": "It is <label>good</label>", "gold": "good"}, "invalid_format", False, True),
+        ("markdown", {"text": "## Reasoning\nx\n\n## Label\n**good**", "gold": "good"}, "ok", True, True),
+    ],
 }
+MIXED = [
+    ({"text": '{"answer": 18}', "gold": "18"}, "json", "ok"),
+    ({"text": "```yaml\nanswer: 18\n```", "gold": "18"}, "yaml", "ok"),
+    ({"text": "<answer>18</answer>", "gold": "18"}, "xml", "ok"),
+    ({"text": "# Answer\n18", "gold": "18"}, "markdown", "ok"),
+    ({"text": "The answer is 18.", "gold": "18"}, "text", "ok"),
+    ({"text": 'Sure! {"answer": 18}', "gold": "18"}, "text", "invalid_format"),
+]
+
+
+def rescored(folder: Path, records: list[dict[str, str]], *arguments: str) -> pd.DataFrame:
+    (folder / "t.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    done = run("experiments.rescore", f"transcripts={folder / 't.jsonl'}", f"output={folder / 'out'}", *arguments)
+    assert done.returncode == 0, done.stderr
+    return pd.read_parquet(folder / "out" / "rows.parquet")
+
+
+def test_rescore_takes_each_reply_as_the_format_it_keeps(tmp_path: Path) -> None:
+    rows = rescored(tmp_path, [record for record, *_ in MIXED], "answer=number")
+    assert list(zip(rows.condition, rows.status)) == [case[1:] for case in MIXED]
+    assert rows.latent_correct.all()
 
 
 @pytest.mark.parametrize("answer", list(CASES))
-@pytest.mark.parametrize("written", ["text", "json"])
+@pytest.mark.parametrize("written", ["text", "json", "yaml", "xml", "markdown"])
 def test_rescore(tmp_path: Path, answer: str, written: str) -> None:
     cases = [case[1:] for case in CASES[answer] if case[0] == written]
     if not cases:
         pytest.skip("no case of this format")
-    (tmp_path / "t.jsonl").write_text("".join(json.dumps(record) + "\n" for record, *_ in cases))
-    done = run(
-        "experiments.rescore",
-        f"transcripts={tmp_path / 't.jsonl'}",
-        f"answer={answer}",
-        f"format={written}",
-        f"output={tmp_path / 'out'}",
-    )
-    assert done.returncode == 0, done.stderr
-    rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
+    labels = ["labels=[good,bad]"] if answer == "label" else []
+    rows = rescored(tmp_path, [record for record, *_ in cases], f"answer={answer}", f"format={written}", *labels)
     assert [tuple(row) for row in rows[["status", "correct", "latent_correct"]].itertuples(index=False)] == [
         case[1:] for case in cases
     ]

@@ -15,17 +15,30 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.report import refusals
+from experiments.run import make_job
+from fmtbench.analysis.frame import load_rows
 from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
-from fmtbench.errors import UserError
-from fmtbench.pipeline import Cell, Job, plan, request_seed, run, score
+from fmtbench.errors import RefusedError, UserError
+from fmtbench.job import Cell, Job
+from fmtbench.pipeline import plan, request_seed, run
+from fmtbench.scoring import score
 from fmtbench.tasks.arithmetic import Addition
-from fmtbench.types import Request, Sampling
+from fmtbench.types import Constraint, Request, Sampling
+from tests.conftest import composed
 
 PROMPT = Prompt(
-    role="You help.", task="Answer.", none="Be brief.", free="Think.", budget="Think in {words} words.", staged="Parts: {stages}."
+    role="You help.",
+    task="Answer.",
+    none="Be brief.",
+    free="Think.",
+    budget="Think in {words} words.",
+    staged="Parts: {stages}.",
+    draft="Note.",
+    convert="Convert.",
 )
 CONDITIONS = {
     "free_cot": Condition(),
@@ -120,7 +133,7 @@ def test_a_run_that_broke_off_goes_on(tmp_path: Path, broken_at: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompts": {"p": Prompt(role="You  help.", task="Answer.", none="", free="Think.", budget="", staged="")}},
+        {"prompts": {"p": replace(PROMPT, role="You  help.")}},
         {"sampling": Sampling(max_tokens=51)},
         {"sampling": Sampling(max_tokens=50, temperature=0.5)},
         {
@@ -181,13 +194,15 @@ def test_an_engine_error_is_a_row_and_not_a_crash(tmp_path: Path) -> None:
     from fmtbench.types import Generation
 
     class Failing(Scripted):
-        def generate(self, requests: Any) -> Any:
+        def generate(self, requests: Any, at_most: Any = None) -> Any:
             for request in requests:
                 yield Generation(key=request.key, text="", finish_reason="error", error="out of memory", decoder="scripted")
 
     rows = run(job(tmp_path, backend=Failing()))
     assert {row.status for row in rows} == {"engine_error"}
     assert len(rows) == 24
+    assert {row.status for row in run(job(tmp_path))} == {"engine_error"}, "a second run leaves them alone"
+    assert "engine_error" not in {row.status for row in run(replace(job(tmp_path), retry_errors=True))}, "unless it is told"
 
 
 SLOW = """
@@ -231,3 +246,34 @@ def test_kill_and_resume(tmp_path: Path) -> None:
     assert len(asked) == 24
     assert sum(asked.values()) - 24 <= kills
     assert all(row.correct for row in run(job(tmp_path)))
+
+
+class Refusing(Scripted):
+    """Refuses every schema, as a sandbox does where one exceeds its limits."""
+
+    def admit(self, backbone: Any, constraint: Constraint) -> dict[str, Any]:
+        raise RefusedError("schema 0a1b2c3d {...} is refused: it needs more than 10 s")
+
+
+def test_a_refused_grammar_refuses_its_cells_and_the_others_go_on(tmp_path: Path) -> None:
+    config = composed("task=[capitals]", "condition=[free_cot,json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
+    job = replace(make_job(config), backend=Refusing())
+    rows = run(job)
+    assert {row.condition for row in rows} == {"free_cot"}
+    manifests = {path.parts[-3]: json.loads(path.read_text()) for path in tmp_path.rglob("manifest.json")}
+    assert manifests["free_cot"]["status"] == "complete"
+    assert manifests["json_schema"]["status"] == "refused"
+    assert "needs more than 10 s" in manifests["json_schema"]["refused"]
+    assert len(load_rows(tmp_path)) == 3, "the tables can be made"
+    (line,) = refusals(tmp_path / config.name)
+    assert line.startswith("smollm2_135m/capitals/json_schema/plain-seed0 is refused: schema 0a1b2c3d")
+    assert len(run(replace(job, backend=Scripted()))) == 6, "run again with other limits, it is made up for"
+    manifest = json.loads(next(tmp_path.rglob("json_schema/*/manifest.json")).read_text())
+    assert (manifest["status"], "refused" in manifest) == ("complete", False)
+    assert refusals(tmp_path / config.name) == []
+
+
+def test_a_run_of_nothing_but_refused_cells_is_an_error(tmp_path: Path) -> None:
+    config = composed("task=[capitals]", "condition=[json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
+    with pytest.raises(RefusedError, match="every cell is refused, the first because schema 0a1b2c3d"):
+        run(replace(make_job(config), backend=Refusing()))

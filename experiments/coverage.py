@@ -1,0 +1,59 @@
+"""How many JSON schemas a decoder can declare, compile within the limits, and keep: a table by subset.
+
+    python -m experiments.coverage data_root=FOLDER limit=10
+    python -m experiments.coverage data_root=FOLDER schemas.subsets=[JME] decoder=xgrammar
+    python -m experiments.coverage generate=false               no model: declared and compiled only
+
+Writes results/coverage/<backbone>/<decoder>/: coverage.csv, coverage.md, and schemas.jsonl with one line a schema.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments.build import build
+from experiments.cli import start
+from experiments.progress import progress
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.coverage import admit, generate, table
+    from fmtbench.store import cell_path, writable
+
+    if config.limit is not None and config.limit < 1:
+        raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all schemas")
+    folder = writable(cell_path(Path(config.results), "coverage", config.backbone.name, config.decoder))
+    schemas, backend, backbone = (build(config[name], name) for name in ("schemas", "backend", "backbone"))
+    verdicts = []
+    for subset in schemas.subsets:
+        try:
+            found = schemas.schemas(subset)[: config.limit]
+        except UserError as error:
+            logger.warning("%s is left out: %s", subset, error)
+            continue
+        verdicts += [admit(backend, backbone, subset, name, schema) for name, schema in found]
+        logger.info("%s: %d schemas compiled or refused", subset, len(found))
+    if not verdicts:
+        raise UserError("no subset could be read: set data_root to a folder that holds jsonschemabench/, or go online")
+    if config.generate:
+        generate(backend, backbone, verdicts, config.max_tokens, progress)
+    lines = table(verdicts)
+    lines.to_csv(folder / "coverage.csv", index=False)
+    text = to_markdown(lines if config.generate else lines[["subset", "schemas", "declared", "compiled"]])
+    (folder / "coverage.md").write_text(text, encoding="utf-8")
+    records = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in verdicts)
+    (folder / "schemas.jsonl").write_text("".join(records), encoding="utf-8")
+    print(f"{text}\nIn {folder}: coverage.md, coverage.csv, schemas.jsonl")
+
+
+if __name__ == "__main__":
+    start("coverage", main)
