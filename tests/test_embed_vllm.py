@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not i
 def test_vllm_agrees_with_st(
     backbone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pooling: Any, attention: Any, template: str
 ) -> None:
+    importlib.import_module("llvmlite.binding.ffi")  # as bm25s does, by way of numba: vLLM has to start after it too
     exact = dataclasses.replace(backbone, dtype="float32", context=48)
     encoder = Encoder(backbone=exact, pooling=pooling, attention=attention, template=Template(query=template))
     with open_embedder(STEngine(), encoder) as embedder:

