@@ -60,6 +60,7 @@ def make_job(config: DictConfig) -> Any:
         sampling=Sampling(**config.sampling),
         results=Path(config.results),
         limit=config.limit,
+        samples_of={str(name): count for name, count in config.samples_of.items()},
         retry_errors=config.retry_errors,
     )
 
@@ -103,6 +104,10 @@ def check(config: DictConfig) -> None:
             raise UserError(
                 f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1"
             )
+    for name, count in config.samples_of.items():
+        if name not in config.condition or count < 1:
+            chosen = ", ".join(config.condition)
+            raise UserError(f"samples_of.{name}={count}: give one of the conditions ({chosen}) a number above 0")
     for group in ("task", "condition", "prompt"):
         if not config[group]:
             raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")

@@ -29,6 +29,7 @@ class RunConfig:
     name: str = MISSING
     seed: int = 0
     limit: int | None = None
+    samples_of: dict[str, int] = field(default_factory=dict)
     retry_errors: bool = False
     shard: int = 0
     shards: int = 1

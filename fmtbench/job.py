@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,5 +47,11 @@ class Job:
     results: Path
     limit: int | None = None
     """Use the first `limit` items of each task; None uses all."""
+    samples_of: Mapping[str, int] = field(default_factory=dict)
+    """Samples of an item under some conditions, by name; the others take `sampling.samples`."""
     retry_errors: bool = False
     """Generate again what ended in an `engine_error`."""
+
+    def samples(self, condition: str) -> int:
+        """How many samples of an item a condition takes."""
+        return self.samples_of.get(condition, self.sampling.samples)

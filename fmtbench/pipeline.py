@@ -100,9 +100,9 @@ def _run_cells(job: Job, plans: dict[Cell, list[Planned]], folders: dict[Cell, R
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:
     """Every request of every cell, in the order of the items."""
-    if job.sampling.samples > 1 and job.sampling.temperature == 0:
-        twice = f"sampling.samples={job.sampling.samples} at temperature 0 gives the same text each time"
-        raise UserError(f"{twice}: set sampling.temperature above 0")
+    most = max(job.samples(cell.condition) for cell in job.cells)
+    if most > 1 and job.sampling.temperature == 0:
+        raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
     asked = {cell.task for cell in job.cells}
     items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
     return {cell: _plan_cell(cell, job, items[cell.task]) for cell in job.cells}
@@ -124,7 +124,7 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
         kind = task.kind(item)
         shots = worked_examples(task, cell.task, item, condition.shots)
         messages, constraint = condition.render(item, kind, prompt, shots), condition.opening.constraint(kind)
-        for sample in range(job.sampling.samples):
+        for sample in range(job.samples(cell.condition)):
             request = Request(
                 messages=messages,
                 constraint=constraint,

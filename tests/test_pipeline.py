@@ -180,6 +180,11 @@ def test_samples_have_seeds_of_their_own_and_greedy_has_none(tmp_path: Path) -> 
         plan(job(tmp_path, sampling=Sampling(samples=2)))
 
 
+def test_a_condition_can_have_samples_of_its_own(tmp_path: Path) -> None:
+    this = job(tmp_path, sampling=Sampling(temperature=1.0), samples_of={"free_cot": 3})
+    assert {cell.condition: len(planned) for cell, planned in plan(this).items()} == {"free_cot": 24, "json_schema": 8, "sham": 8}
+
+
 def test_scoring_again_needs_no_engine_and_sees_a_changed_verdict(tmp_path: Path) -> None:
     this = job(tmp_path)
     rows = run(this)

@@ -120,7 +120,7 @@ def test_more_shards_than_cells(tmp_path: Path) -> None:
 def test_a_bad_job_does_not_end_the_others(tmp_path: Path) -> None:
     done = finished(start("-m", *SMALL, f"results={tmp_path}", "condition=[direct]", "sampling.samples=2,1"))
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: sampling.samples=2 at temperature 0")
+    assert done.stderr.splitlines()[-1].startswith("error: 2 samples at temperature 0")
     assert "Traceback" not in done.stderr
     assert len(rows_under(tmp_path)) == 3
 
@@ -140,7 +140,7 @@ def check_sweep(tmp_path: Path, *launcher: str) -> None:
     sweep = ("-m", *SMALL, f"results={tmp_path}", *launcher, "shards=2", "shard=0,1")
     broken = finished(start(*sweep, "sampling.samples=1,2"))
     assert broken.returncode == 2, broken.stderr
-    assert broken.stderr.splitlines()[-1].startswith("error: sampling.samples=2 at temperature 0"), broken.stderr
+    assert broken.stderr.splitlines()[-1].startswith("error: 2 samples at temperature 0"), broken.stderr
     assert "Traceback" not in broken.stderr
     rows = rows_under(tmp_path)
     assert Counter(rows.condition) == dict.fromkeys(composed().condition, 3)
@@ -155,7 +155,7 @@ def test_submitit_on_this_machine(tmp_path: Path) -> None:
     check_sweep(tmp_path, "hydra/launcher=submitit_local")
     logs = "".join(path.read_text() for path in (tmp_path / ".submitit").rglob("*_log.err"))
     assert "requests, 0 to generate" in logs
-    assert "error: sampling.samples=2 at temperature 0" in logs
+    assert "error: 2 samples at temperature 0" in logs
 
 
 @NO_SUBMITIT

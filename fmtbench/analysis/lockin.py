@@ -26,7 +26,7 @@ from fmtbench.errors import UserError
 
 FEW_GOLDS = 10
 AT_CHANCE = "retention undefined: the reference is not above chance"
-ONE_SAMPLE = "floor and excess need two free samples of an item (sampling.samples=2, temperature above 0)"
+ONE_SAMPLE = "floor and excess need two free samples of an item (+samples_of.free_cot=2, temperature above 0)"
 
 
 def lockin_table(
