@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "error"]
@@ -81,7 +82,7 @@ class Sampling:
     """Independent generations an item."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What goes into a backend. A backend never learns which condition it serves."""
 
@@ -97,7 +98,7 @@ class Request:
     engine: str = ""
     """What else determines the output: weights, chat template, dtype, engine, decoder. Opaque here."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """sha256 over everything that determines the output: two requests are equal iff their keys are."""
         document = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from fmtbench.errors import UserError
 
 
+@cache  # asked for every request
 def vllm_version(option: str) -> str:
     """The installed version.
 

@@ -7,7 +7,7 @@ tokens: with unbounded whitespace small models loop, and a rule that differs by 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from outlines_core.json_schema import build_regex_from_schema
@@ -22,6 +22,7 @@ ANYTHING = Constraint(kind="regex", source=r"[\s\S]*")
 """The sham: a grammar that allows everything, through the same machinery. It must show no effect."""
 
 
+@cache  # asked for every request
 def decoder_version(decoder: str) -> str:
     """Name and version of the library that does the masking, for keys and manifests. `UserError` where it is absent."""
     try:
