@@ -97,7 +97,7 @@ class Commands:
         return self._run("-m", "lm_eval", *words, "--apply_chat_template", "--batch_size", "auto", "--device", "cpu")
 
     def inspect(self) -> float:
-        words = ("eval", str(self.place / "bench.py"), "--model", f"vllm/{self.model}", "--display", "plain")
+        words = ("eval", "bench.py", "--model", f"vllm/{self.model}", "--display", "plain")
         engine = ("-M", "dtype=bfloat16", "-M", f"max_model_len={self.context}", "-M", "enforce_eager=true")
         limits = ("-M", f"max_num_seqs={SEQUENCES}", "--max-connections", str(SEQUENCES), "--max-tokens", str(TOKENS))
         return self._run("-m", "inspect_ai", *words, *engine, *limits, "--temperature", "0")
