@@ -5,6 +5,7 @@ Rows alone are enough; the prompts are then the bare questions, and dates and se
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from fmtbench.analysis.missing import CELL
 from fmtbench.errors import UserError
 
 UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
+LONGEST_NAME = 120
 ROW_ORDER = ["item_id", "sample"]
 
 Messages = list[dict[str, str]]
@@ -106,8 +108,9 @@ def _check_twice(cells: Sequence[Cell]) -> None:
 
 
 def safe(name: str) -> str:
-    """A name as part of a file name: rows may come from anybody, and no name leads out of the folder."""
-    return re.sub(r"[^\w.+-]+|^\.+", "_", name)
+    """A name as part of a file name: rows may come from anybody, no name leads out of the folder, and none is too long."""
+    plain = re.sub(r"[^\w.+-]+|^\.+", "_", name)
+    return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _config(path: Path) -> dict[str, Any]:

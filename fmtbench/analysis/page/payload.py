@@ -45,7 +45,12 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
     return {
         **{"runs": origin["runs"], "commit": origin["commit"], "reference": reference, "notes": list(notes)},
         "names": {name: values[name].tolist() for name, (_, values) in coded.items()} | {"task": tasks["task"].tolist()},
-        "items": {"task": task, "id": cells(items["item_id"]), "question": cells(items["question"]), "gold": cells(items["gold"])},
+        "items": {
+            "task": task,
+            "id": cells(items["item_id"]),
+            "question": cells(items["question"]),
+            "gold": cells(items["gold"]),
+        },
         "rows": {"item": item}
         | {name: codes for name, (codes, _) in coded.items()}
         | {name: rows[name].astype(int).tolist() for name in VERDICTS}
@@ -58,7 +63,9 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
 def empty_payload(origin: Mapping[str, str]) -> Payload:
     """Of a study that has no rows yet."""
     columns = [*ITEM, *NAMES, *PLAIN, *VERDICTS, "seconds"]
-    return payload(pd.DataFrame({name: pd.Series(dtype="int64" if name in VERDICTS else "object") for name in columns}), origin, "")
+    return payload(
+        pd.DataFrame({name: pd.Series(dtype="int64" if name in VERDICTS else "object") for name in columns}), origin, ""
+    )
 
 
 def numbered(rows: pd.DataFrame, names: list[str]) -> tuple[list[int], pd.DataFrame]:
@@ -94,6 +101,8 @@ def accuracy_lines(table: pd.DataFrame, rows: pd.DataFrame, absent: pd.DataFrame
     shares = pd.DataFrame({"strict_replies": right, "wrong_replies": wrong}).reset_index()
     lines = records(table.merge(shares, on=keys, how="left"), [*ACCURACY, "strict_replies", "wrong_replies"])
     gone = absent[keys].drop_duplicates().merge(table[keys], how="left", on=keys, indicator=True)
-    lines += [{key: one[key] for key in keys} | {"absent": True} for one in gone[gone["_merge"] == "left_only"].to_dict("records")]
+    lines += [
+        {key: one[key] for key in keys} | {"absent": True} for one in gone[gone["_merge"] == "left_only"].to_dict("records")
+    ]
     groups = list(dict.fromkeys((line["backbone"], line["task"]) for line in lines))
     return sorted(lines, key=lambda line: groups.index((line["backbone"], line["task"])))
