@@ -12,7 +12,7 @@ import yaml
 
 from experiments.cli import CONF
 from fmtbench.analysis.frame import DuplicateError, Source, compact, duplicates, join, load_sources
-from fmtbench.analysis.missing import missing_cells, missing_note
+from fmtbench.analysis.missing import missing_cells
 from fmtbench.errors import UserError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -52,8 +52,7 @@ def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> 
     rows = compact(rows)
     configs = [read_config(source.path.with_name("config.yaml")) for source in sources]
     presets = condition_presets()
-    missing = missing_cells(rows)
-    origin = _origin(roots, sources, missing_note(missing))
+    origin, missing = _origin(roots, sources), missing_cells(rows)
     return Study(rows, _axes(configs, presets), presets, _planned(configs), origin, complaints, missing)
 
 
@@ -87,15 +86,14 @@ def _planned(configs: list[dict[str, Any]]) -> list[Any]:
     return planned
 
 
-def _origin(roots: list[Path], sources: list[Source], missing: str) -> dict[str, str]:
-    """Names of the folders, the number of cells, a hash of the rows' bytes, what is missing, and the commits that made them."""
+def _origin(roots: list[Path], sources: list[Source]) -> dict[str, str]:
+    """Names of the folders, the number of cells, a hash of the rows' bytes, and the commits that made them."""
     digest = hashlib.sha256()
     for source in sources:
         digest.update(hashlib.sha256(source.path.read_bytes()).digest())
     names = "+".join(root.resolve().name for root in roots)
     codes = sorted({_commit(source.manifest) for source in sources})
-    facts = [f"{len(sources)} files", f"rows sha256 {digest.hexdigest()[:12]}", *([missing] if missing else [])]
-    return {"runs": f"{names} ({', '.join(facts)})", "commit": ", ".join(codes)}
+    return {"runs": f"{names} ({len(sources)} files, rows sha256 {digest.hexdigest()[:12]})", "commit": ", ".join(codes)}
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:

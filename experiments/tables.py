@@ -60,6 +60,7 @@ def main(words: list[str]) -> None:
         say(f"left out: {complaint}")
     if note := missing_note(study.missing):
         say(note)
+        study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})  # so every table says it
     output = writable(arguments.output)
     offered = offers(study, arguments)
     tables, missing = {}, {}

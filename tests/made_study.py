@@ -10,7 +10,7 @@ import pandas as pd
 
 from tests.made_rows import made_rows
 
-WORDS = "so the answer is of a we have then two sum first number is now left apples give in all and three that makes".split()
+WORDS = ["so", "the", "answer", "is", "of", "we", "have", "two", "sum", "first", "number", "left", "apples", "give", "three"]
 HOSTILE = (
     """</script><script>window.hit = 1</script><img src=x onerror="window.hit = 2"><b>bold</b> {{7*7}} ${7*7} &lt; \u2028 😀"""
 )

@@ -93,17 +93,11 @@ def test_inspect_logs_hold_every_reply(results: Path, tmp_path: Path) -> None:
     rows = load_rows(results)
     logs = [json.loads(path.read_text("utf-8")) for path in exported(results, "inspect", tmp_path).glob("*.json")]
     assert len(logs) == CELLS
-    found = [
-        (
-            log["eval"]["task_args"]["task"],
-            log["eval"]["task_args"]["condition"],
-            one["id"],
-            one["epoch"] - 1,
-            one["output"]["completion"],
-        )
-        for log in logs
-        for one in log["samples"]
-    ]
+    found = []
+    for log in logs:
+        cell = log["eval"]["task_args"]
+        for one in log["samples"]:
+            found.append((cell["task"], cell["condition"], one["id"], one["epoch"] - 1, one["output"]["completion"]))
     assert sorted(found) == sorted(rows[[*KEYS, "text"]].itertuples(index=False, name=None))
 
 

@@ -119,7 +119,8 @@ from experiments.build import build
 from fmtbench.trackers.live import live
 from tests.conftest import composed
 from tests.test_trackers import generation, row
-with live(build(composed(*sys.argv[1:]).tracker, "tracker"), "study", "backbone", {"seed": 7}, lambda total, stream: stream) as watch:
+tracker = build(composed(*sys.argv[1:]).tracker, "tracker")
+with live(tracker, "study", "backbone", {"seed": 7}, lambda total, stream: stream) as watch:
     list(watch(2, map(generation, (1, 2))))
     watch.scores([row(True)])
 """
@@ -177,7 +178,7 @@ ASK_WANDB = """
 import json, sys
 from pathlib import Path
 from wandb.proto.wandb_internal_pb2 import Record
-data, values, run = Path(sys.argv[1]).read_bytes()[7:], {}, None  # a log of LevelDB behind 7 bytes; one block: checksum, length, type
+data, values, run = Path(sys.argv[1]).read_bytes()[7:], {}, None  # one block of a LevelDB log: checksum, length, type
 while data:
     length = int.from_bytes(data[4:6], "little")
     record, data = Record.FromString(data[7 : 7 + length]), data[7 + length :]

@@ -88,10 +88,9 @@ def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
     for source in sources:
         config, prompts = _config(source.path.with_name("config.yaml")), _prompts(source.path.with_name("requests.jsonl"))
         for key, rows in source.rows.groupby(CELL, observed=True, sort=True):
-            backbone, task, condition, prompt, seed = key
+            backbone, task, condition, prompt, seed = map(str, key)
             ordered = rows.sort_values(ROW_ORDER, kind="stable", ignore_index=True)
-            names = map(str, (backbone, task, condition, prompt))
-            cells.append(Cell(*names, int(seed), ordered, source.manifest, config, prompts))
+            cells.append(Cell(backbone, task, condition, prompt, int(seed), ordered, source.manifest, config, prompts))
     if not cells:
         raise EmptyError("; ".join(complaints) or "there are no rows: the run has not finished a single item yet")
     _check_twice(cells)

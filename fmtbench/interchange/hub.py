@@ -64,9 +64,7 @@ def write(cells: Sequence[Cell], output: Path) -> list[Path]:
     for backbone, own in by_backbone(cells).items():
         path = output / "data" / f"{safe(backbone)}.parquet"
         with replacing(path) as part:
-            pq.write_table(
-                pa.Table.from_pandas(_frame(own), schema=schema, preserve_index=False).replace_schema_metadata(None), part
-            )
+            pq.write_table(pa.Table.from_pandas(_frame(own), schema=schema, preserve_index=False).replace_schema_metadata(), part)
         written.append(path)
     (output / "README.md").write_text(card(cells, output.resolve().name), encoding="utf-8")
     return [*written, output / "README.md"]

@@ -3,8 +3,8 @@
     with live(tracker, "quickstart", "smollm2_135m", settings, progress) as watch:
         watch.scores(run(job, watch=watch))
 
-While it runs: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for each cell, `<task>/<condition>/<prompt>-seed<k>/` and
-`strict`, `latent`, `ok` (shares) and `tokens` (a mean).
+While it runs: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for each cell, under the name
+`<task>/<condition>/<prompt>-seed<k>/`: `strict`, `latent`, `ok` (shares) and `tokens` (a mean).
 """
 
 from __future__ import annotations

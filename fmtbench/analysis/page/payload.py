@@ -45,12 +45,7 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
     return {
         **{"runs": origin["runs"], "commit": origin["commit"], "reference": reference, "notes": list(notes)},
         "names": {name: values[name].tolist() for name, (_, values) in coded.items()} | {"task": tasks["task"].tolist()},
-        "items": {
-            "task": task,
-            "id": cells(items["item_id"]),
-            "question": cells(items["question"]),
-            "gold": cells(items["gold"]),
-        },
+        "items": {"task": task, "id": cells(items["item_id"])} | {name: cells(items[name]) for name in ("question", "gold")},
         "rows": {"item": item}
         | {name: codes for name, (codes, _) in coded.items()}
         | {name: rows[name].astype(int).tolist() for name in VERDICTS}
@@ -100,9 +95,8 @@ def accuracy_lines(table: pd.DataFrame, rows: pd.DataFrame, absent: pd.DataFrame
     wrong = ((rows["status"] == "ok") & ~rows["correct"].astype(bool)).groupby([rows[key] for key in keys], observed=True).mean()
     shares = pd.DataFrame({"strict_replies": right, "wrong_replies": wrong}).reset_index()
     lines = records(table.merge(shares, on=keys, how="left"), [*ACCURACY, "strict_replies", "wrong_replies"])
-    gone = absent[keys].drop_duplicates().merge(table[keys], how="left", on=keys, indicator=True)
-    lines += [
-        {key: one[key] for key in keys} | {"absent": True} for one in gone[gone["_merge"] == "left_only"].to_dict("records")
-    ]
+    there = {tuple(line[key] for key in keys) for line in lines}
+    gone = [one for one in absent[keys].drop_duplicates().itertuples(index=False, name=None) if one not in there]
+    lines += [dict(zip(keys, one)) | {"absent": True} for one in gone]
     groups = list(dict.fromkeys((line["backbone"], line["task"]) for line in lines))
     return sorted(lines, key=lambda line: groups.index((line["backbone"], line["task"])))
