@@ -50,10 +50,18 @@ def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> 
             raise UserError("; ".join(complaints)) from None
         rows = join(sources, mixed=mixed)
     rows = compact(rows)
+    complaints = [*complaints, *(_empty(source) for source in sources if not len(source.rows))]
     configs = [read_config(source.path.with_name("config.yaml")) for source in sources]
     presets = condition_presets()
     origin, missing = _origin(roots, sources), missing_cells(rows)
     return Study(rows, _axes(configs, presets), presets, _planned(configs), origin, complaints, missing)
+
+
+def _empty(source: Source) -> str:
+    """A cell that was refused, or has not come to its first item."""
+    return (
+        f"{source.path} holds no rows: {source.manifest.get('refused') or source.manifest.get('status') or 'it has no manifest'}"
+    )
 
 
 def condition_presets() -> Settings:

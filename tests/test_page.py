@@ -108,6 +108,17 @@ def test_what_is_missing_is_noted_and_marked(tmp_path: Path, capsys: pytest.Capt
         assert note in (tmp_path / "out" / f"main.{ending}").read_text()
 
 
+def test_a_refused_cell_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_rows({"free_cot": coins(0, 4)}).to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "refused").mkdir()
+    made_rows({"json_schema": coins(0, 4)}).head(0).to_parquet(tmp_path / "refused" / "rows.parquet")
+    (tmp_path / "refused" / "manifest.json").write_text(json.dumps({"refused": "schema 0a1b needs more than 10 s"}))
+    (note,) = held(made_page(tmp_path, tmp_path / "out"))["notes"]
+    assert note.endswith("refused/rows.parquet holds no rows: schema 0a1b needs more than 10 s")
+    main([str(tmp_path), "table=main", "figure=[]", f"output={tmp_path / 'out'}"])
+    assert "holds no rows: schema 0a1b needs more than 10 s" in capsys.readouterr().err
+
+
 def test_items_of_another_seed_are_not_missing(tmp_path: Path) -> None:
     rows = pd.concat([made_rows({"free_cot": coins(0, 4), "direct": coins(1, 4)}, seed=seed) for seed in (0, 1)])
     rows["item_id"] = rows.seed.astype(str) + "/" + rows.item_id

@@ -74,7 +74,7 @@ class Cell(NamedTuple):
         return self.manifest.get("finished") or self.started
 
     def messages(self, row: Any) -> Messages:
-        return self.prompts.get(row.request_key) or [{"role": "user", "content": row.question or ""}]
+        return self.prompts.get(row.request_key) or [{"role": "user", "content": text_or_none(row.question) or ""}]
 
 
 def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:

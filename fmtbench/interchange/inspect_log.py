@@ -78,7 +78,8 @@ def _generation(cell: Cell) -> dict[str, Any]:
 
 
 def _sample(cell: Cell, model: str, row: Any) -> dict[str, Any]:
-    reply = {"role": "assistant", "content": row.text or "", "source": "generate", "model": model}
+    text = text_or_none(row.text) or ""
+    reply = {"role": "assistant", "content": text, "source": "generate", "model": model}
     shown = [message | ({"source": "input"} if message["role"] == "user" else {}) for message in cell.messages(row)]
     usage = _usage(row.prompt_tokens, row.completion_tokens)
     stop = STOP.get(str(row.finish_reason), "unknown")
@@ -89,12 +90,12 @@ def _sample(cell: Cell, model: str, row: Any) -> dict[str, Any]:
         "target": row.gold,
         "messages": [*shown, reply],
         "output": {
-            **{"model": model, "choices": [{"message": reply, "stop_reason": stop}], "completion": row.text or ""},
+            **{"model": model, "choices": [{"message": reply, "stop_reason": stop}], "completion": text},
             **{"usage": usage, "time": float(row.seconds)},
         },
         "scores": {name: _score(row, *columns) for name, columns in SCORERS.items()},
         "metadata": {
-            **{"question": row.question, "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
+            **{"question": text_or_none(row.question), "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
             **{"reasoning_words": int(row.reasoning_words), "request_key": text_or_none(row.request_key)},
         },
         "model_usage": {model: usage},

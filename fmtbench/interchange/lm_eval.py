@@ -55,14 +55,14 @@ def samples(cell: Cell) -> Iterator[dict[str, Any]]:
 
 
 def _reply(cell: Cell, row: Any, number: int) -> dict[str, Any]:
-    doc = {"id": row.item_id, "question": row.question, "answer": row.gold}
+    doc = {"id": row.item_id, "question": text_or_none(row.question), "answer": row.gold}
     prompt = json.dumps(cell.messages(row), ensure_ascii=False)
     return {
         "doc_id": number,
         "doc": doc,
         "target": row.gold,
         "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": _generation(cell)}},
-        "resps": [[row.text or ""]],
+        "resps": [[text_or_none(row.text) or ""]],
         "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
         "prompt_hash": _hash(prompt),
         "target_hash": _hash(row.gold),
