@@ -59,9 +59,8 @@ def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> 
 
 def _empty(source: Source) -> str:
     """A cell that was refused, or has not come to its first item."""
-    return (
-        f"{source.path} holds no rows: {source.manifest.get('refused') or source.manifest.get('status') or 'it has no manifest'}"
-    )
+    why = source.manifest.get("refused") or source.manifest.get("status") or "it has no manifest"
+    return f"{source.path} holds no rows: {why}"
 
 
 def condition_presets() -> Settings:

@@ -56,11 +56,9 @@ def main(words: list[str]) -> None:
         write_report(arguments)
         return
     study = load_study(arguments.roots, mixed=arguments.mixed)
-    for complaint in study.complaints:
-        say(f"left out: {complaint}")
-    if note := missing_note(study.missing):
-        say(note)
-        study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})  # so every table says it
+    warn(study)
+    if note := missing_note(study.missing):  # so that every table and figure says it
+        study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})
     output = writable(arguments.output)
     offered = offers(study, arguments)
     tables, missing = {}, {}
@@ -73,6 +71,14 @@ def main(words: list[str]) -> None:
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
     for name in arguments.figure:
         write_figure(name, tables, study, output)
+
+
+def warn(study: Study) -> None:
+    """What was left out, and what is not there."""
+    for complaint in study.complaints:
+        say(f"left out: {complaint}")
+    if note := missing_note(study.missing):
+        say(note)
 
 
 def parse(words: list[str]) -> Arguments:
@@ -165,6 +171,7 @@ def write_report(arguments: Arguments) -> None:
         say(str(error))
         page.write_empty(target, arguments.roots)
     else:
+        warn(study)
         offered = offers(study, arguments)
         tables, reasons = {"main": make_table("main", study, offered)[0]}, {}
         try:
