@@ -4,6 +4,7 @@
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
     python -m experiments.run backend=scripted                           try a config without a model
+    python -m experiments.run tracker=mlflow                             told live to MLflow (or wandb, trackio)
 
 The same command lands in the same folder, so to resume is to run it again.
 """
@@ -30,12 +31,16 @@ logger = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     from experiments.report import report  # here, so that --cfg and --help import no pandas
     from fmtbench.pipeline import run
+    from fmtbench.trackers.live import live
 
     job = make_job(config)
     if not job.cells:
         logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
         return
-    log_cells(run(job, watch=progress))
+    with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
+        rows = run(job, watch=watch)
+        watch.scores(rows)
+    log_cells(rows)
     report(Path(config.results) / config.name)
 
 
@@ -118,6 +123,13 @@ def cell_config(config: DictConfig, task: str, condition: str, prompt: str) -> s
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     resolved |= {"task": {task: resolved["task"][task]}, "condition": {condition: resolved["condition"][condition]}}
     return OmegaConf.to_yaml(OmegaConf.create(resolved | {"prompt": {prompt: resolved["prompt"][prompt]}}))
+
+
+def settings(config: DictConfig) -> dict[str, Any]:
+    """What tells this run from others, flat, for a tracker."""
+    chosen: dict[str, Any] = {group: ", ".join(config[group]) for group in ("task", "condition", "prompt")}
+    chosen |= {name: config[name] for name in ("seed", "limit", "shard", "shards", "decoder")}
+    return chosen | {f"sampling.{name}": value for name, value in config.sampling.items()}
 
 
 def log_cells(rows: list[Any]) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from experiments.cli import CONF
 from fmtbench.analysis.frame import DuplicateError, Source, compact, duplicates, join, load_sources
+from fmtbench.analysis.missing import missing_cells
 from fmtbench.errors import UserError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,11 +31,13 @@ class Study(NamedTuple):
     """`runs` and `commit`: what every table names as its source."""
     complaints: list[str]
     """One line for each file that was left out."""
+    missing: pd.DataFrame
+    """The cells that are not whole; see `missing_cells`."""
 
 
-def load_study(roots: list[Path], *, mixed: bool = False) -> Study:
+def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> Study:
     """Everything readable under the folders. Raises `UserError` where nothing is, or where runs must not be compared."""
-    sources, complaints = load_sources(roots, slim=True)
+    sources, complaints = load_sources(roots, slim=slim)
     if not sources:
         raise UserError("; ".join(complaints))
     try:
@@ -47,9 +50,17 @@ def load_study(roots: list[Path], *, mixed: bool = False) -> Study:
             raise UserError("; ".join(complaints)) from None
         rows = join(sources, mixed=mixed)
     rows = compact(rows)
+    complaints = [*complaints, *(_empty(source) for source in sources if not len(source.rows))]
     configs = [read_config(source.path.with_name("config.yaml")) for source in sources]
     presets = condition_presets()
-    return Study(rows, _axes(configs, presets), presets, _planned(configs), _origin(roots, sources), complaints)
+    origin, missing = _origin(roots, sources), missing_cells(rows)
+    return Study(rows, _axes(configs, presets), presets, _planned(configs), origin, complaints, missing)
+
+
+def _empty(source: Source) -> str:
+    """A cell that was refused, or has not come to its first item."""
+    why = source.manifest.get("refused") or source.manifest.get("status") or "it has no manifest"
+    return f"{source.path} holds no rows: {why}"
 
 
 def condition_presets() -> Settings:

@@ -6,6 +6,7 @@
     python -m experiments.tables results/x table=mixed      a mixed logistic model of every planned contrast, however large
     python -m experiments.tables results/x reference=direct                        compare with another condition
     python -m experiments.tables results/x mixed=true       compare runs whose sampling, items or decoder differ
+    python -m experiments.tables results/x format=html      one page to open in a browser: differences, and every reply
 
 `ls conf/table conf/figure` is the list of them. Tables go into the first folder's `tables` as .csv, .md and .tex, figures
 as .pdf and .png; each names the runs and the commit it came from. What cannot be made says in one line what is missing.
@@ -25,12 +26,14 @@ from omegaconf import OmegaConf
 from experiments.build import build
 from experiments.cli import CONF, start_plain
 from experiments.study import Study, load_study
+from fmtbench.analysis.frame import EmptyError
+from fmtbench.analysis.missing import missing_note
 from fmtbench.errors import UserError
 from fmtbench.store import writable
 
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
-OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws")
+OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws", "format")
 
 
 class Arguments(NamedTuple):
@@ -43,13 +46,19 @@ class Arguments(NamedTuple):
     reference: str | None
     mixed: bool
     draws: int | None
+    page: bool
+    """Whether to write the page instead."""
 
 
 def main(words: list[str]) -> None:
     arguments = parse(words)
+    if arguments.page:
+        write_report(arguments)
+        return
     study = load_study(arguments.roots, mixed=arguments.mixed)
-    for complaint in study.complaints:
-        say(f"left out: {complaint}")
+    warn(study)
+    if note := missing_note(study.missing):  # so that every table and figure says it
+        study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})
     output = writable(arguments.output)
     offered = offers(study, arguments)
     tables, missing = {}, {}
@@ -62,6 +71,14 @@ def main(words: list[str]) -> None:
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
     for name in arguments.figure:
         write_figure(name, tables, study, output)
+
+
+def warn(study: Study) -> None:
+    """What was left out, and what is not there."""
+    for complaint in study.complaints:
+        say(f"left out: {complaint}")
+    if note := missing_note(study.missing):
+        say(note)
 
 
 def parse(words: list[str]) -> Arguments:
@@ -77,6 +94,10 @@ def parse(words: list[str]) -> Arguments:
         raise UserError(f"draws={draws}: give a whole number of at least 100, or leave it out for 10000")
     if options.get("mixed", "false") not in ("true", "false"):
         raise UserError(f"mixed={options['mixed']}: give true or false")
+    if options.get("format", "paper") not in ("paper", "html"):
+        raise UserError(f"format={options['format']}: give html for one page, or leave it out for .csv .md .tex and .pdf")
+    if options.get("format") == "html" and {"table", "figure"} & set(options):
+        raise UserError("format=html writes one page with all replies: leave out table= and figure=")
     return Arguments(
         roots=roots,
         output=Path(options.get("output", roots[0] / "tables" if roots[0].is_dir() else roots[0].parent / "tables")),
@@ -86,6 +107,7 @@ def parse(words: list[str]) -> Arguments:
         reference=options.get("reference"),
         mixed=options.get("mixed") == "true",
         draws=int(draws) if draws else None,
+        page=options.get("format") == "html",
     )
 
 
@@ -115,9 +137,7 @@ def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
 def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
     from fmtbench.analysis.showing import latex, markdown, narrow
 
-    make, show = load("table", name, *SHOWN)
-    wanted = inspect.signature(make).parameters
-    table = make(study.rows, **{key: value for key, value in offered.items() if key in wanted})
+    table, show = make_table(name, study, offered)
     table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False)
     notes = common_notes(table)
     caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
@@ -130,6 +150,36 @@ def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) 
     for note in notes:
         say(f"table {name}: {note}")
     return table
+
+
+def make_table(name: str, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table of `conf/table`, and what its YAML says on how to show it."""
+    make, show = load("table", name, *SHOWN)
+    wanted = inspect.signature(make).parameters
+    return make(study.rows, **{key: value for key, value in offered.items() if key in wanted}), show
+
+
+def write_report(arguments: Arguments) -> None:
+    """The page; one that says so where the folders hold files and not a single row."""
+    from experiments import page
+    from fmtbench.analysis.tables import BASELINE
+
+    target = writable(arguments.output) / "report.html"
+    try:
+        study = load_study(arguments.roots, mixed=arguments.mixed, slim=False)
+    except EmptyError as error:
+        say(str(error))
+        page.write_empty(target, arguments.roots)
+    else:
+        warn(study)
+        offered = offers(study, arguments)
+        tables, reasons = {"main": make_table("main", study, offered)[0]}, {}
+        try:
+            tables["contrasts"], _ = make_table("contrasts", study, offered)
+        except UserError as error:
+            reasons["contrasts"] = str(error)
+        page.write(target, study, arguments.reference or BASELINE, tables, reasons)
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 def as_text(table: pd.DataFrame, show: dict[str, Any]) -> pd.DataFrame:

@@ -30,13 +30,15 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from fmtbench.errors import LockedError, UserError
-from fmtbench.types import Constraint, Generation, Item, Message, Request, Row
+from fmtbench.types import ROWS_VERSION, Constraint, Generation, Item, Message, Request, Row
 
 SYNC_SECONDS = 1.0
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 ERROR = b'"finish_reason":"error"'
 """Cannot stand inside a text of the journal: JSON escapes the quotes there."""
+VERSION_KEY = b"fmtbench.rows"
+"""Where the metadata of a rows.parquet says which version of rows it holds."""
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 
@@ -212,7 +214,8 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         "bool": pa.bool_(),
         "float": pa.float64(),
     }
-    schema = pa.schema([(name, types[annotation]) for name, annotation in Row.__annotations__.items()])
+    columns = [(name, types[annotation]) for name, annotation in Row.__annotations__.items()]
+    schema = pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})
     with replacing(path) as part:
         pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=schema), part)
 

@@ -150,6 +150,10 @@ class Extraction:
     """Spans of the text that are rationale."""
 
 
+ROWS_VERSION = 1
+"""Counts up when a column of `Row` changes its meaning; stands in every rows.parquet, so that no other version is misread."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One scored generation; a results table is rows."""

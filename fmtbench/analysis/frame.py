@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 
 from fmtbench.analysis.schema import UNREAD, check_columns
 from fmtbench.errors import UserError
+from fmtbench.store import VERSION_KEY
+from fmtbench.types import ROWS_VERSION
 
 KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
 """What makes one measurement: two rows of the same key are the same measurement twice."""
@@ -29,6 +31,10 @@ KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
 
 class DuplicateError(UserError):
     """A measurement occurs twice: no table can be made until one of its files is left out."""
+
+
+class EmptyError(UserError):
+    """There are files, and not a single row in them."""
 
 
 class Source(NamedTuple):
@@ -90,6 +96,7 @@ def find_rows(roots: Iterable[Path | str]) -> list[Path]:
 def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
     try:
         with pq.ParquetFile(file) as parquet:
+            _check_version(file, (parquet.schema_arrow.metadata or {}).get(VERSION_KEY))
             there = parquet.schema_arrow.names
             rows = parquet.read([name for name in there if not (slim and name in UNREAD)]).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -97,6 +104,16 @@ def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
         raise UserError(f"{file} cannot be read as parquet ({reason}): score its folder again, or delete the file") from error
     check_columns(rows, str(file), without=tuple(name for name in UNREAD if slim and name in there))
     return rows
+
+
+def _check_version(file: Path, version: bytes | None) -> None:
+    """Rows that say no version are judged by their columns alone."""
+    if version is not None and version != str(ROWS_VERSION).encode():
+        got = version.decode("utf-8", "replace")
+        raise UserError(
+            f"{file} holds rows of version {got}, this fmtbench reads version {ROWS_VERSION}: score its folder again "
+            "(python -m experiments.score), or read it with the fmtbench that wrote it"
+        )
 
 
 def check_rows(rows: pd.DataFrame, name: str = "these rows") -> pd.DataFrame:
@@ -118,7 +135,7 @@ def join(sources: list[Source], *, mixed: bool = False) -> pd.DataFrame:
     """One frame of all rows. Raises `UserError` where `duplicates` or `comparable` finds something."""
     filled = [source.rows for source in sources if len(source.rows)]
     if not filled:
-        raise UserError("there are no rows: the run has not finished a single item yet")
+        raise EmptyError("there are no rows: the run has not finished a single item yet")
     if not mixed:
         comparable(sources)
     rows = pd.concat(filled, ignore_index=True)

@@ -1,0 +1,90 @@
+// What Python packed, unpacked: rows as columns, with names as numbers. No network, no HTML out of data.
+
+async function unpack() {
+  const packed = document.getElementById("data").textContent;
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).json();
+}
+
+// An element; strings become text nodes, so that no reply of a model can be read as HTML.
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name in node && name !== "role") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+const MARKS = {
+  right: "✓", wrong: "✗", no_answer: "?", invalid_format: "F", schema_violation: "S", missing_trigger: "M",
+  premature_trigger: "P", truncated: "T", loop: "L", refused: "R", engine_error: "E", missing: "·",
+};
+
+function markOf(verdict) {
+  return MARKS[verdict] ?? verdict.slice(0, 1).toUpperCase();
+}
+
+function tile(verdict, extra = "") {
+  return el("span", { className: `tile ${verdict} ${extra}`, ariaHidden: "true" }, markOf(verdict));
+}
+
+// How a reply ended: right, wrong, or the status that kept it from being judged.
+function verdictOf(study, row, reading) {
+  const { rows, names } = study;
+  const right = reading === "latent" ? rows.latent_correct[row] : rows.correct[row];
+  if (right) return "right";
+  const status = names.status[rows.status[row]];
+  return status === "ok" ? "wrong" : status;
+}
+
+// The lines of the grid: for each backbone and item, the replies of each condition by variant (prompt, seed, sample).
+function arrange(study) {
+  const { rows, items } = study;
+  const lines = new Map();
+  const variants = study.names.condition.map(() => new Map());
+  for (let row = 0; row < rows.item.length; row++) {
+    const key = `${rows.backbone[row]} ${rows.item[row]}`;
+    if (!lines.has(key)) {
+      lines.set(key, { backbone: rows.backbone[row], item: rows.item[row], task: items.task[rows.item[row]], seeds: new Set(), cells: new Map() });
+    }
+    const line = lines.get(key);
+    const variant = variantOf(study, row);
+    line.seeds.add(rows.seed[row]);
+    line.cells.set(`${rows.condition[row]} ${variant}`, row);
+    variants[rows.condition[row]].set(variant, rows.seed[row]);
+  }
+  const order = new Intl.Collator("en", { numeric: true }).compare;
+  study.lines = [...lines.values()].sort((a, b) => a.backbone - b.backbone || a.task - b.task || order(items.id[a.item], items.id[b.item]));
+  study.variants = variants.map((found) => [...found].sort(([a], [b]) => order(a, b)));
+}
+
+function lineName(study, line) {
+  const id = study.items.id[line.item], task = study.names.task[line.task];
+  const parts = study.names.backbone.length > 1 ? [study.names.backbone[line.backbone]] : [];
+  if (study.names.task.length > 1 && !id.startsWith(task)) parts.push(task);
+  return [...parts, id].join(" · ");
+}
+
+function variantOf(study, row) {
+  const { rows, names } = study;
+  return `${names.prompt[rows.prompt[row]]} seed ${rows.seed[row]} sample ${rows.sample[row]}`;
+}
+
+// One entry a tile: a row, "missing" where a reply should be, or null where this item was never drawn (another seed).
+function repliesOf(study, line, condition) {
+  return study.variants[condition].map(([variant, seed]) => {
+    const row = line.cells.get(`${condition} ${variant}`);
+    return row ?? (line.seeds.has(seed) ? "missing" : null);
+  });
+}
+
+// The reply of the reference that a reply is compared with: of the same variant, else of its first sample.
+function partnerOf(study, line, row) {
+  const reference = study.names.condition.indexOf(study.reference);
+  const variant = variantOf(study, row);
+  return line.cells.get(`${reference} ${variant}`) ?? line.cells.get(`${reference} ${variant.replace(/\d+$/, "0")}`);
+}

@@ -1,0 +1,109 @@
+// One item opened: its question, and two replies side by side with the words that differ marked.
+
+function openItem(study, state, grid, index, row) {
+  const dialog = document.getElementById("detail");
+  const line = grid.lines[index];
+  const sides = { left: partnerOf(study, line, row) ?? row, right: row, marked: true };
+  const render = () => keepFocus(dialog, () => dialog.replaceChildren(...detailParts(study, state, line, sides, render, step, dialog)));
+  const step = (by) => {
+    const next = grid.lines[index + by];
+    if (!next) return;
+    const wanted = study.rows.condition[sides.right];
+    const replies = [wanted, ...grid.shown].flatMap((condition) => repliesOf(study, next, condition)).filter((one) => typeof one === "number");
+    if (replies.length) openItem(study, state, grid, index + by, replies[0]);
+  };
+  dialog.onkeydown = (event) => {
+    if (event.target.matches("select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "n") step(1);
+    if (event.key === "p") step(-1);
+  };
+  render();
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+// What had the focus has it again after its element was made anew; else the dialog itself, so that its keys go on working.
+function keepFocus(dialog, render) {
+  const key = document.activeElement?.dataset?.key;
+  render();
+  if (dialog.open) ([...dialog.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key) ?? dialog).focus();
+}
+
+function keyed(key, node) {
+  node.dataset.key = key;
+  return node;
+}
+
+function detailParts(study, state, line, sides, render, step, dialog) {
+  const { items, names } = study;
+  const close = el("button", { type: "button", onclick: () => dialog.close() }, "Close (Esc)");
+  const mark = keyed("mark", el("input", { type: "checkbox", checked: sides.marked, onchange: () => { sides.marked = mark.checked; render(); } }));
+  const [left, right] = compare(study.rows.text[sides.left] ?? "", study.rows.text[sides.right] ?? "");
+  return [
+    el("div", { className: "bar" },
+      el("h2", { id: "detail-title" }, `${names.task[line.task]}: ${items.id[line.item]}`),
+      el("label", {}, mark, " mark differences"),
+      keyed("previous", el("button", { type: "button", onclick: () => step(-1) }, "Previous (p)")),
+      keyed("next", el("button", { type: "button", onclick: () => step(1) }, "Next (n)")),
+      close),
+    el("div", { className: "body" },
+      el("p", {}, el("strong", {}, "Gold: "), items.gold[line.item], study.names.backbone.length > 1 ? ` · ${names.backbone[line.backbone]}` : ""),
+      el("p", { className: "text question", tabIndex: 0 }, items.question[line.item] ?? ""),
+      allReplies(study, state, line, sides, render),
+      el("div", { className: "sides" },
+        side(study, state, line, sides, "left", left, render),
+        side(study, state, line, sides, "right", right, render))),
+  ];
+}
+
+// Every reply to this item as a button that puts it on the right.
+function allReplies(study, state, line, sides, render) {
+  const rows = study.order.flatMap((condition) => repliesOf(study, line, condition)).filter((row) => typeof row === "number");
+  return el("div", { className: "all", role: "group", ariaLabel: "Replies to this item; choose one to compare" }, ...rows.map((row, i) => keyed(`reply-${i}`,
+    el("button", { type: "button", ariaPressed: String(row === sides.right), title: variantOf(study, row), onclick: () => { sides.right = row; render(); } },
+      tile(verdictOf(study, row, state.reading)), el("span", {}, nameOf(study, row))))));
+}
+
+function nameOf(study, row) {
+  const condition = study.rows.condition[row];
+  const name = study.names.condition[condition];
+  return study.variants[condition].length > 1 ? `${name}, ${variantOf(study, row)}` : name;
+}
+
+function side(study, state, line, sides, which, pieces, render) {
+  const { rows } = study;
+  const row = sides[which];
+  const verdict = verdictOf(study, row, "strict");
+  const picker = keyed(which, el("select", { ariaLabel: `Reply on the ${which}`, onchange: () => { sides[which] = Number(picker.value); render(); } }));
+  for (const one of [...line.cells.values()].sort((a, b) => study.order.indexOf(rows.condition[a]) - study.order.indexOf(rows.condition[b]) || a - b)) {
+    picker.append(el("option", { value: String(one), selected: one === row }, nameOf(study, one)));
+  }
+  const text = el("p", { className: "text" });
+  for (const [piece, differs] of pieces) text.append(differs && sides.marked ? el("mark", {}, piece) : piece);
+  if (!pieces.length) text.append(el("em", {}, "(an empty reply)"));
+  return el("div", { className: `side side-${which}` },
+    picker,
+    el("div", { className: "facts" },
+      tile(verdict), el("span", {}, verdict.replaceAll("_", " ")),
+      el("span", {}, `answer: ${rows.answer[row] ?? "none"}`),
+      el("span", {}, `latent: ${rows.latent_answer[row] ?? "none"} (${rows.latent_correct[row] ? "right" : "wrong"})`),
+      el("span", { className: "quiet" }, `${rows.completion_tokens[row]} tokens, ${rows.seconds[row].toFixed(2)} s, ended by ${rows.finish_reason[row] ?? "?"}`)),
+    heat(rows.mass?.[row], rows.token_ends?.[row], rows.text[row]),
+    text);
+}
+
+// One bar a token: the probability that the constraint took away, 1 - Z. Nothing where no probe ran.
+function heat(mass, ends, text) {
+  if (!mass?.length) return null;
+  const tax = mass.reduce((sum, z) => sum - Math.log(Math.max(z, 1e-12)), 0);
+  const label = `Probability removed by the constraint, token by token; tax ${tax.toFixed(2)} nats in all`;
+  const strip = el("div", { className: "heat", role: "img", ariaLabel: label });
+  const letters = [...(text ?? "")]; // Python counts characters, not UTF-16 units
+  mass.forEach((z, i) => {
+    const token = ends ? letters.slice(ends[i - 1] ?? 0, ends[i]).join("") : `token ${i + 1}`;
+    const bar = el("i", { title: `${token}: ${(100 * (1 - z)).toFixed(1)}% removed` });
+    bar.style.height = `${Math.max(2, 100 * (1 - z))}%`;
+    strip.append(bar);
+  });
+  return el("div", {}, strip, el("div", { className: "quiet" }, label));
+}

@@ -1,0 +1,102 @@
+"""What the page holds: rows as columns of plain lists, names as numbers, and the two tables on top of it.
+
+    {"runs": "quickstart (15 files, ...)", "commit": "9ea446c2b1f0", "reference": "free_cot", "notes": [],
+     "names": {"backbone": ["smollm2"], "task": [...], "condition": [...], "prompt": [...], "status": [...]},
+     "items": {"task": [0, ...], "id": ["capitals/peru", ...], "question": [...], "gold": [...]},
+     "rows": {"item": [0, ...], "condition": [3, ...], "text": [...], ...}, "contrasts": [{...}], "accuracy": [{...}]}
+
+A probe's `mass` (for each token the probability that the constraint left) and `token_ends` go along where the rows have them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Payload = dict[str, Any]
+
+ITEM = ["task", "item_id", "question", "gold"]
+NAMES = ["backbone", "condition", "prompt", "status"]
+PLAIN = ["seed", "sample", "answer", "latent_answer", "text", "finish_reason", "completion_tokens"]
+VERDICTS = ["correct", "latent_correct"]
+PROBED = ["mass", "token_ends"]
+ACCURACY = [
+    *("backbone", "task", "condition", "n", "strict", "strict_low", "strict_high", "latent", "latent_low", "latent_high"),
+    *("tokens", "macro_f1"),
+]
+CONTRASTS = [
+    *("backbone", "task", "condition", "reference", "n", "difference", "low", "high", "p_adjusted", "planned", "mde"),
+    *("equivalent", "latent_difference", "latent_low", "latent_high", "mark"),
+]
+
+
+def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes: Sequence[str] = ()) -> Payload:
+    """The rows of a study, in the order of backbones, tasks, items and conditions; the tables are still empty."""
+    order = [*("backbone", "task", "item_id", "question", "gold", "condition", "prompt", "seed", "sample")]
+    plain = {name: rows[name].astype(str) for name in order if rows[name].dtype == "category"}
+    rows = rows.assign(**plain).sort_values(order, kind="stable", ignore_index=True)
+    item, items = numbered(rows, ITEM)
+    coded = {name: numbered(rows, [name]) for name in NAMES}
+    task, tasks = numbered(items, ["task"])
+    return {
+        **{"runs": origin["runs"], "commit": origin["commit"], "reference": reference, "notes": list(notes)},
+        "names": {name: values[name].tolist() for name, (_, values) in coded.items()} | {"task": tasks["task"].tolist()},
+        "items": {"task": task, "id": cells(items["item_id"])} | {name: cells(items[name]) for name in ("question", "gold")},
+        "rows": {"item": item}
+        | {name: codes for name, (codes, _) in coded.items()}
+        | {name: rows[name].astype(int).tolist() for name in VERDICTS}
+        | {"seconds": rows["seconds"].round(3).tolist()}
+        | {name: cells(rows[name]) for name in [*PLAIN, *PROBED] if name in rows.columns},
+        **{"accuracy": [], "contrasts": [], "without_contrasts": ""},
+    }
+
+
+def empty_payload(origin: Mapping[str, str]) -> Payload:
+    """Of a study that has no rows yet."""
+    columns = [*ITEM, *NAMES, *PLAIN, *VERDICTS, "seconds"]
+    return payload(
+        pd.DataFrame({name: pd.Series(dtype="int64" if name in VERDICTS else "object") for name in columns}), origin, ""
+    )
+
+
+def numbered(rows: pd.DataFrame, names: list[str]) -> tuple[list[int], pd.DataFrame]:
+    """For each row the number of its entry, and the entries, in the order in which they come."""
+    entries = rows[names].drop_duplicates(ignore_index=True)
+    codes = rows.groupby(names, sort=False, observed=True, dropna=False).ngroup()
+    return codes.tolist(), entries
+
+
+def cells(column: pd.Series) -> list[Any]:
+    """JSON has no NaN, and knows nothing of numpy."""
+    return [_cell(value) for value in column.tolist()]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_cell(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    kept = table[[name for name in table.columns if name in columns or str(name).startswith("share_")]]
+    return [{str(name): _cell(value) for name, value in line.items()} for line in kept.to_dict("records")]
+
+
+def accuracy_lines(table: pd.DataFrame, rows: pd.DataFrame, absent: pd.DataFrame) -> list[dict[str, Any]]:
+    """The accuracy table, with the share of replies that are right and wrong, and a line for each cell that has no rows."""
+    keys = ["backbone", "task", "condition"]
+    right = rows.groupby(keys, observed=True)["correct"].mean()
+    wrong = ((rows["status"] == "ok") & ~rows["correct"].astype(bool)).groupby([rows[key] for key in keys], observed=True).mean()
+    shares = pd.DataFrame({"strict_replies": right, "wrong_replies": wrong}).reset_index()
+    lines = records(table.merge(shares, on=keys, how="left"), [*ACCURACY, "strict_replies", "wrong_replies"])
+    there = {tuple(line[key] for key in keys) for line in lines}
+    gone = [one for one in absent[keys].drop_duplicates().itertuples(index=False, name=None) if one not in there]
+    lines += [dict(zip(keys, one)) | {"absent": True} for one in gone]
+    groups = list(dict.fromkeys((line["backbone"], line["task"]) for line in lines))
+    return sorted(lines, key=lambda line: groups.index((line["backbone"], line["task"])))

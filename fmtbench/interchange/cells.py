@@ -1,0 +1,146 @@
+"""A results folder as cells: rows, and with them what the run folder tells of how they were made.
+
+Rows alone are enough; the prompts are then the bare questions, and dates and settings are unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from fmtbench.analysis.frame import EmptyError, load_sources
+from fmtbench.analysis.missing import CELL
+from fmtbench.errors import UserError
+
+UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
+LONGEST_NAME = 120
+ROW_ORDER = ["item_id", "sample"]
+
+Messages = list[dict[str, str]]
+
+
+class Cell(NamedTuple):
+    """One backbone on one task under one condition, prompt and seed."""
+
+    backbone: str
+    task: str
+    condition: str
+    prompt: str
+    seed: int
+    rows: pd.DataFrame
+    """Items in the order of their names, samples in theirs."""
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+    prompts: dict[str, Messages]
+    """What the model was shown, by request key."""
+
+    @property
+    def name(self) -> str:
+        """Of the cell among those of its backbone, fit for a file name: `gsm8k__json_schema__plain-seed0`."""
+        return f"{self.task}__{self.condition}__{self.prompt}-seed{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The condition's axes, less the class that they build."""
+        return {key: value for key, value in _named(self.config, "condition", self.condition).items() if key != "_target_"}
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Where the task's items come from; empty where they are generated, or not known."""
+        return _named(self.config, "task", self.task).get("source") or {}
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        return self.manifest.get("sampling") or {}
+
+    @property
+    def commit(self) -> str:
+        return (self.manifest.get("code") or {}).get("commit", "")
+
+    @property
+    def started(self) -> str:
+        return self.manifest.get("started") or UNKNOWN_TIME
+
+    @property
+    def finished(self) -> str:
+        return self.manifest.get("finished") or self.started
+
+    def messages(self, row: Any) -> Messages:
+        return self.prompts.get(row.request_key) or [{"role": "user", "content": text_or_none(row.question) or ""}]
+
+
+def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
+    return (config.get(group) or {}).get(name) or {}
+
+
+def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
+    """Every cell under the folders, and one line for each file that cannot be read. Raises `UserError` where there is no row."""
+    sources, complaints = load_sources(roots)
+    cells = []
+    for source in sources:
+        config, prompts = _config(source.path.with_name("config.yaml")), _prompts(source.path.with_name("requests.jsonl"))
+        for key, rows in source.rows.groupby(CELL, observed=True, sort=True):
+            backbone, task, condition, prompt, seed = map(str, key)
+            ordered = rows.sort_values(ROW_ORDER, kind="stable", ignore_index=True)
+            cells.append(Cell(backbone, task, condition, prompt, int(seed), ordered, source.manifest, config, prompts))
+    if not cells:
+        raise EmptyError("; ".join(complaints) or "there are no rows: the run has not finished a single item yet")
+    _check_twice(cells)
+    return sorted(cells, key=lambda cell: cell[:5]), complaints
+
+
+def _check_twice(cells: Sequence[Cell]) -> None:
+    seen = set()
+    for cell in cells:
+        name = f"{safe(cell.backbone)}/{safe(cell.name)}"
+        if name in seen:
+            raise UserError(f"{name} occurs twice: export one run of a cell only")
+        seen.add(name)
+
+
+def safe(name: str) -> str:
+    """A name as part of a file name: rows may come from anybody, no name leads out of the folder, and none is too long."""
+    plain = re.sub(r"[^\w.+-]+|^\.+", "_", name)
+    return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _config(path: Path) -> dict[str, Any]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found if isinstance(found, dict) else {}
+
+
+def _prompts(path: Path) -> dict[str, Messages]:
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8") as lines:
+        return {one["key"]: one["request"]["messages"] for one in map(json.loads, lines)}
+
+
+def by_backbone(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.backbone, []).append(cell)
+    return found
+
+
+def file_time(time: str) -> str:
+    """A time as it stands in names of log files: no colons, no zone."""
+    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H-%M-%S")
+
+
+def text_or_none(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
+def mean_and_error(verdicts: pd.Series) -> tuple[float, float]:
+    """Accuracy over replies and its standard error as both frameworks count it: independent replies, n - 1."""
+    n, mean = len(verdicts), float(verdicts.mean())
+    return mean, (mean * (1 - mean) / (n - 1)) ** 0.5 if n > 1 else 0.0

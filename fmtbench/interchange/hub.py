@@ -1,0 +1,111 @@
+"""A folder for the Hugging Face Hub: the rows as parquet, and a card that says what they are.
+
+    DIR/README.md                      the card; its front matter tells `datasets` where the rows are
+    DIR/data/<backbone>.parquet        one split a backbone
+
+`datasets.load_dataset("DIR")` opens it; `hf upload NAME DIR --repo-type dataset` puts it on the Hub, which is never done here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+from fmtbench.interchange.cells import Cell, by_backbone, safe
+from fmtbench.store import replacing
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+DRAWS = 2000
+CARD = """\
+---
+{front}---
+
+# {name}
+
+Replies of language models to the same items under different formats, read and scored by fmtbench: what does forcing a model
+into a format do to what it knows?
+
+{count:,} replies; backbones: {backbones}; tasks: {tasks}; conditions: {conditions}. One line is one reply:
+`question` and `gold` are the item, `condition` is how it was asked and what the decoder allowed, `text` is the reply,
+`answer` and `correct` what the condition's own contract finds (strict), `latent_answer` and `latent_correct` what a lenient
+reader finds that is the same for every condition, `status` how the reply ended.
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("THIS FOLDER, OR ITS NAME ON THE HUB", split="{split}")
+```
+
+## Accuracy
+
+In per cent of all items, with 95% intervals; Δ: difference to free_cot on the same items.
+
+{table}
+## Where the items come from
+
+{sources}
+
+Made by fmtbench at {commits}.
+"""
+
+
+def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+    """One parquet file a backbone, and the card. Returns the files."""
+    (output / "data").mkdir(parents=True, exist_ok=True)
+    schema = pa.Schema.from_pandas(_frame(cells), preserve_index=False).remove_metadata()
+    written = []
+    for backbone, own in by_backbone(cells).items():
+        path = output / "data" / f"{safe(backbone)}.parquet"
+        with replacing(path) as part:
+            pq.write_table(pa.Table.from_pandas(_frame(own), schema=schema, preserve_index=False).replace_schema_metadata(), part)
+        written.append(path)
+    (output / "README.md").write_text(card(cells, output.resolve().name), encoding="utf-8")
+    return [*written, output / "README.md"]
+
+
+def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
+    return pd.concat([cell.rows for cell in cells], ignore_index=True)
+
+
+def split_name(backbone: str) -> str:
+    """Splits are named by letters, digits and underscores."""
+    return re.sub(r"\W", "_", backbone)
+
+
+def card(cells: Sequence[Cell], name: str) -> str:
+    rows = _frame(cells)
+    backbones = list(by_backbone(cells))
+    return CARD.format(
+        front=yaml.safe_dump(_front(name, backbones, len(rows)), sort_keys=False, allow_unicode=True),
+        **{"name": name, "count": len(rows), "backbones": ", ".join(backbones), "split": split_name(backbones[0])},
+        **{f"{kind}s": ", ".join(dict.fromkeys(getattr(cell, kind) for cell in cells)) for kind in ("task", "condition")},
+        table=to_markdown(readable(accuracy_table(rows, draws=DRAWS))),
+        sources=_sources(cells),
+        commits=", ".join(sorted({cell.commit[:12] or "an unknown commit" for cell in cells})),
+    )
+
+
+def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]:
+    files = [{"split": split_name(backbone), "path": f"data/{safe(backbone)}.parquet"} for backbone in backbones]
+    size = next((label for most, label in SIZES if count < most), "n>10M")
+    return {
+        **{"pretty_name": name, "tags": ["evaluation", "structured-output", "constrained-decoding", "fmtbench"]},
+        **{"size_categories": [size], "configs": [{"config_name": "default", "data_files": files}]},
+    }
+
+
+def _sources(cells: Sequence[Cell]) -> str:
+    """A line a task. The questions are their makers': the licence of each goes with them."""
+    lines = {}
+    for cell in cells:
+        source = cell.source
+        facts = [str(source[key]) for key in ("hub_id", "licence", "citation") if source.get(key)]
+        lines[cell.task] = f"- `{cell.task}`: {', '.join(facts) or ('generated' if cell.config else 'source not known')}"
+    return "\n".join(lines.values())

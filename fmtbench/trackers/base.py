@@ -1,0 +1,45 @@
+"""What a tracker can be told. The libraries keep the run that is open themselves, and so do we not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+from fmtbench.errors import UserError
+
+Values = Mapping[str, float]
+
+
+class Tracker(Protocol):
+    def start(self, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
+        """Open a run. Raises `UserError` where the library is not installed: before any weights are loaded."""
+
+    def log(self, values: Values, step: int) -> None:
+        """Numbers by name, at a step that never falls."""
+
+    def finish(self, *, ok: bool) -> None:
+        """Close the run."""
+
+
+class NoTracker:
+    """The default: tells nobody."""
+
+    def start(self, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
+        pass
+
+    def log(self, values: Values, step: int) -> None:
+        pass
+
+    def finish(self, *, ok: bool) -> None:
+        pass
+
+
+def library(name: str) -> Any:
+    """The library of a tracker; each is an extra of that name."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise UserError(f"tracker={name} needs a package that is not installed: pip install 'fmtbench[{name}]'") from error
