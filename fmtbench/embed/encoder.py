@@ -123,6 +123,8 @@ class SavedEncoder:
 
 
 def _saved_folder(path: Path) -> Path:
+    """The folder itself, or the one that experiments.train wrote inside."""
+    path = path if (path / "modules.json").is_file() else path / "encoder" if (path / "encoder").is_dir() else path
     if not (path / "modules.json").is_file():
         raise UserError(f"saved encoder {path} holds no modules.json: give a folder that sentence-transformers can load")
     return path

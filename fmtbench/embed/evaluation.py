@@ -137,3 +137,14 @@ def table(scores: list[Score]) -> list[dict[str, str]]:
         column = f"{score.task} ({METRICS.get(score.metric, score.metric)})"
         lines.setdefault(score.embedder, {"embedder": score.embedder})[column] = shown
     return list(lines.values())
+
+
+def gains(scores: list[Score], reference: str) -> list[str]:
+    """For each task, by how much each other embedder is above the reference: the mean, and the least and most."""
+    base = {score.task: score.score for score in scores if score.embedder == reference}
+    lines = []
+    for task, before in base.items():
+        others = [100 * (one.score - before) for one in scores if one.task == task and one.embedder != reference]
+        spread = f" ({min(others):+.1f} to {max(others):+.1f})" if len(others) > 1 else ""
+        lines.append(f"{task}: {sum(others) / len(others):+.1f}{spread} over {reference}, {len(others)} seeds")
+    return lines

@@ -1,0 +1,66 @@
+"""Train an encoder on a backbone that also generates: a recipe of stages, resumed by running it again.
+
+python -m experiments.train recipe=e5_mistral train_data=stsb data_root=DATA output=DIR
+python -m experiments.train recipe=llm2vec train_data=[stsb,korsts] data_root=DATA output=DIR seeds=[0,1,2] embed_task=[stsb]
+python -m experiments.train recipe=gte train_data=jsonl train_data.jsonl.source.file=triples.jsonl output=DIR
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.build import build, build_group
+from experiments.cli import start
+from experiments.embed import build_engine, write_table
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise UserError(f"seeds={list(config.seeds)}: give at least one seed, and each once")
+    recipe = build(config.recipe, "recipe")
+    data = load_data(config)
+    recipe.check(data)
+    engine = build_engine(config)
+    output = Path(config.output)
+    made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
+    for folder in made.values():
+        print(f"{folder}: trained on {len(data.examples)} examples")
+    if config.embed_task:
+        judge(config, recipe, made, engine)
+
+
+def load_data(config: DictConfig) -> Any:
+    from fmtbench.embed.training.data import joined
+
+    return joined(data.load() for data in build_group(config.train_data).values())
+
+
+def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
+    """One seed fills the output itself."""
+    return output if len(seeds) == 1 else output / f"seed{seed}"
+
+
+def judge(config: DictConfig, recipe: Any, made: dict[str, Path], engine: Any) -> None:
+    """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
+    from fmtbench.embed.encoder import SavedEncoder
+    from fmtbench.embed.evaluation import evaluate, gains
+
+    tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
+    backbone = recipe.exact().backbone
+    trained = {name: SavedEncoder(path=str(folder), backbone=backbone) for name, folder in made.items()}
+    output = Path(config.output)
+    scores = evaluate({"untrained": recipe.exact(), **trained}, tasks, engine, output / "scores.jsonl")
+    write_table(scores, output)
+    for line in gains(scores, "untrained"):
+        print(line)
+
+
+if __name__ == "__main__":
+    start("train", main)
