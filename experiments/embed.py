@@ -40,7 +40,9 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
     if config.role not in ("query", "document"):
         raise UserError(f"role={config.role}: allowed are query, document")
     if config.trained and not config.embed_task:
-        raise UserError("trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER")
+        raise UserError(
+            "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
+        )
     if not config.embedder and not config.trained:
         raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
@@ -119,7 +121,10 @@ def trained(config: DictConfig) -> dict[str, Any]:
     backbone, found = build(config.backbone, "backbone"), {}
     for folder in map(Path, config.trained):
         places = sorted(path.parent for path in folder.glob("seed*/encoder")) or [folder]
-        found |= {"/".join(place.parts[-(1 + (place != folder)) :]): SavedEncoder(path=str(place), backbone=backbone) for place in places}
+        found |= {
+            "/".join(place.parts[-(1 + (place != folder)) :]): SavedEncoder(path=str(place), backbone=backbone)
+            for place in places
+        }
     return found
 
 

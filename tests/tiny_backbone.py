@@ -1,4 +1,4 @@
-"""A backbone of random weights in a folder: two layers, a byte-level tokenizer of 600 tokens, a chat template, no EOS appended."""
+"""A backbone of random weights in a folder: two layers, a byte-level tokenizer, a chat template, no EOS appended."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def write_backbone(folder: Path, layers: int = 2) -> dict[str, Any]:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([text for row in sentences() for text in row], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>", model_max_length=128)
     fast.chat_template = "{% for m in messages %}<|im|>{{ m.content }}{% endfor %}"

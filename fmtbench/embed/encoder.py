@@ -100,6 +100,8 @@ class SavedEncoder:
     pooling: Pooling | None = None
     """Null takes the folder's; another one is refused."""
     max_tokens: int | None = Field(default=None, gt=1)
+    dimensions: int | None = Field(default=None, gt=0)
+    """Only the first so many of each vector, for encoders trained with `matryoshka`; null takes the folder's, or all."""
 
     def folder(self) -> Path:
         if self.path is not None:
@@ -114,7 +116,8 @@ class SavedEncoder:
         )
 
     def identity(self) -> str:
-        return _sha256([sorted(_file_hashes(self.folder())), asdict(self.template) if self.template else None, self.max_tokens])
+        asked = [asdict(self.template) if self.template else None, self.max_tokens, self.dimensions]
+        return _sha256([sorted(_file_hashes(self.folder())), *asked])
 
     def load(self) -> Loaded:
         from fmtbench.embed.saved import load_saved

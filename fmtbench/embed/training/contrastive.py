@@ -38,6 +38,7 @@ class Contrastive(Fit):
         from fmtbench.embed.training.fitting import Columns, EncoderTrainer, as_rows, run_trainer, trainable
         from fmtbench.embed.training.objectives import ranking_loss
 
+        self.enough(len(work.data.examples), "examples", work.folder.name)
         prepare_weights(work, self.lora)
         recipe = work.loaded.recipe
         model = trainable(work.loaded.model, recipe)

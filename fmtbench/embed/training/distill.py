@@ -30,7 +30,9 @@ class Distill(Fit):
         if not supply.negatives:
             raise UserError(f"{name}: one document an example has no distribution: give negatives, or put a mine stage before it")
         if not (self.teacher or supply.teacher or supply.scores):
-            raise UserError(f"{name}: no teacher: set teacher=FOLDER, put a cross_encoder stage before it, or give scores in the data")
+            raise UserError(
+                f"{name}: no teacher: set teacher=FOLDER, put a cross_encoder stage before it, or give scores in the data"
+            )
         if self.teacher and not (Path(self.teacher) / "config.json").is_file():
             raise UserError(f"{name}: teacher={self.teacher} holds no config.json: give the folder of a cross-encoder")
         self.enough(supply.examples, "examples", name)
@@ -42,6 +44,7 @@ class Distill(Fit):
         from fmtbench.embed.training.objectives import DistilAndRank
 
         self._score(work)
+        self.enough(len(work.data.examples), "examples", work.folder.name)
         prepare_weights(work, self.lora)
         model = trainable(work.loaded.model, work.loaded.recipe)
         facts = run_trainer(

@@ -27,6 +27,7 @@ from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
 from fmtbench.embed.training.data import Example
 from fmtbench.embed.training.stage import Fit
+from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,8 @@ def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, **parts: Any) -> 
         logger.info("%s: going on from step %s", folder.name, last.name.rpartition("-")[2])
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    if not losses:
+        raise UserError(f"{folder.name}: no {fit.batch_size} examples are without a text that is there twice: lower batch_size")
     return {"steps": trainer.state.global_step, "first_loss": losses[0], "last_loss": losses[-1]}
 
 
@@ -200,11 +203,9 @@ def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:
 class Columns:
     """The trainer's collator: each column through the same tokens as in encoding."""
 
-    valid_label_columns = list(ASIDE)
-    """What the trainer must not take for texts when it keeps duplicates out of a batch."""
-
     def __init__(self, tokenizer: Any, recipe: Recipe) -> None:
         self.tokenizer, self.recipe = tokenizer, recipe
+        self.valid_label_columns = list(ASIDE)  # what the trainer must not take for texts when it keeps duplicates apart
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}

@@ -68,7 +68,9 @@ class Finder:
 
     def _vectors(self, texts: Sequence[str], role: Role) -> Any:
         sought = [self.instructions[text] for text in texts]
-        return self.embedder.vectors(tokenise_each(self.embedder.tokenizer, texts, self.embedder.recipe, [role] * len(texts), sought))
+        return self.embedder.vectors(
+            tokenise_each(self.embedder.tokenizer, texts, self.embedder.recipe, [role] * len(texts), sought)
+        )
 
     def similarity(self, one: Any, other: Any) -> Any:
         from sentence_transformers.util import dot_score

@@ -97,9 +97,7 @@ class DistilAndRank(nn.Module):
     def __init__(self, model: Any, temperature: float, teacher_temperature: float, contrastive: float) -> None:
         super().__init__()
         self.model, self.contrastive = model, contrastive
-        self.distil = losses.DistillKLDivLoss(
-            model, student_temperature=temperature, teacher_temperature=teacher_temperature
-        )
+        self.distil = losses.DistillKLDivLoss(model, student_temperature=temperature, teacher_temperature=teacher_temperature)
         self.rank = losses.MultipleNegativesRankingLoss(model, scale=1 / temperature)
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> dict[str, Tensor]:

@@ -62,7 +62,9 @@ class TrainingRecipe:
         words = [role for role in (self.encoder.template.query, self.encoder.template.document) if role]
         without = sum(not one.instruction for one in data.examples)
         if without and any("{instruction}" in role for role in words):
-            raise UserError(f"the recipe's template needs an instruction, {without} examples have none: set instruction in train_data")
+            raise UserError(
+                f"the recipe's template needs an instruction, {without} examples have none: set instruction in train_data"
+            )
 
     def keys(self, data: TrainSet, seed: int) -> dict[str, str]:
         """What each stage's result depends on, as a hash: everything before it, too."""
@@ -103,7 +105,7 @@ class TrainingRecipe:
         merge(work)
         sizes = sorted({size for stage in self.stages.values() for size in getattr(stage, "matryoshka", ())})
         if sizes:  # vLLM refuses `dimensions` without
-            work.weights.config.is_matryoshka, work.weights.config.matryoshka_dimensions = True, sizes
+            work.weights.config.matryoshka_dimensions = sizes
 
     def _described(self) -> dict[str, Any]:
         encoder = asdict(self.encoder) | {"backbone": self.encoder.backbone.name}
