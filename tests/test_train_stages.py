@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fmtbench.backbone import Backbone
+from fmtbench.embed.attention import attending, set_attention
 from fmtbench.embed.encoder import Encoder, SavedEncoder
 from fmtbench.embed.engines import open_embedder
 from fmtbench.embed.st import STEmbedder, STEngine
@@ -20,7 +21,7 @@ from fmtbench.embed.training.adapters import attach, attention_dropout, merge, p
 from fmtbench.embed.training.contrastive import Contrastive
 from fmtbench.embed.training.data import Example, TrainSet
 from fmtbench.embed.training.distill import Distill
-from fmtbench.embed.training.fitting import Columns, EncoderTrainer, arguments, as_rows, trainable
+from fmtbench.embed.training.fitting import Columns, EncoderTrainer, arguments, as_rows, rounded, trainable
 from fmtbench.embed.training.merge import Merge
 from fmtbench.embed.training.mine import Finder, Mine, mine
 from fmtbench.embed.training.mntp import MNTP, masking, with_head
@@ -132,6 +133,12 @@ def test_an_adapter_off_is_the_base_and_merged_is_the_adapter(work: Work, tiny: 
     with work.adapter.disable_adapter():
         assert generated() == base
         assert torch.equal(states(), base_states)
+        set_attention(work.weights, "bidirectional")  # as LLM2Vec trains
+        assert not torch.equal(states(), base_states)
+        with attending(work.weights, "causal"):
+            assert generated() == base
+        assert work.weights.config.is_causal is False
+        set_attention(work.weights, "causal")
     merge(work)
     assert work.adapter is None
     assert torch.allclose(states(), adapted, atol=1e-4)
@@ -194,6 +201,21 @@ def test_masks_are_what_the_collator_puts_and_the_tokenizer_of_the_encoder_stays
     assert (batch["input_ids"][masked] == tokenizer.mask_token_id).float().mean() > 0.5
     with pytest.raises(UserError, match="is no token of this backbone"):
         masking(work.loaded.model.tokenizer, "<mask>")
+
+
+def test_rounding_stays_inside_the_model(work: Work) -> None:
+    batch = work.loaded.model.tokenizer(["the dog runs by the river"], return_tensors="pt")
+    exact = work.weights(**batch).last_hidden_state.detach()
+    with rounded(work.weights, "bfloat16"):
+        rough = work.weights(**batch).last_hidden_state.detach()
+        assert (exact @ exact.mT).dtype == torch.float32
+    assert 0 < float((exact - rough).abs().max()) < 0.1
+    assert torch.equal(work.weights(**batch).last_hidden_state, exact)
+
+
+def test_targets_that_are_not_there_are_refused(work: Work) -> None:
+    with pytest.raises(UserError, match=r"lora\.targets=\['up'\] are no layers of this backbone"):
+        attach(work.weights, Lora(targets=("up",)))
 
 
 # -- whole recipes

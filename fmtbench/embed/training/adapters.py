@@ -12,6 +12,7 @@ from typing import Any
 
 from fmtbench.embed.encoder import write_description
 from fmtbench.embed.training.stage import Lora, Work
+from fmtbench.errors import UserError
 
 WEIGHTS = "weights.safetensors"
 ADAPTER = "adapter"
@@ -32,7 +33,10 @@ def attach(model: Any, lora: Lora) -> Any:
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets)
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise UserError(f"lora.targets={targets} are no layers of this backbone: name some, or give all-linear") from error
 
 
 def save_weights(work: Work) -> None:

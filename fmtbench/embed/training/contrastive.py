@@ -48,6 +48,7 @@ class Contrastive(Fit):
             work.folder,
             work.seed,
             self,
+            inside=work.weights,
             model=model,
             loss=self._nested(model, loss),
             train_dataset=as_rows(work.data.examples),

@@ -52,6 +52,7 @@ class Distill(Fit):
             work.folder,
             work.seed,
             self,
+            inside=work.weights,
             model=model,
             loss=DistilAndRank(model, self.temperature, self.teacher_temperature, self.contrastive),
             train_dataset=as_rows(work.data.examples, scored=True),

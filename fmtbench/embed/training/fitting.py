@@ -10,7 +10,8 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,11 @@ def _line(log: dict[str, Any]) -> str:
     return json.dumps({name: log[name] for name in ("step", "epoch", "loss", "learning_rate") if name in log}) + "\n"
 
 
-def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, **parts: Any) -> dict[str, Any]:
-    """Train by the settings of a stage, from the last whole checkpoint on where there is one. Returns steps and losses."""
+def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, inside: Any, **parts: Any) -> dict[str, Any]:
+    """Train by the settings of a stage, from the last whole checkpoint on where there is one. Returns steps and losses.
+
+    `inside` are the weights whose arithmetic `fit.precision` sets.
+    """
     trainer = kind(args=arguments(kind, folder, seed, fit), callbacks=[Curve(folder / "loss.jsonl", folder.name)], **parts)
     for printing in ("PrinterCallback", "ProgressCallback"):
         for callback in [one for one in trainer.callback_handler.callbacks if type(one).__name__ == printing]:
@@ -118,11 +122,28 @@ def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, **parts: Any) -> 
     last = last_checkpoint(folder / "checkpoints")
     if last is not None:
         logger.info("%s: going on from step %s", folder.name, last.name.rpartition("-")[2])
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with rounded(inside, fit.precision):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     if not losses:
         raise UserError(f"{folder.name}: no {fit.batch_size} examples are without a text that is there twice: lower batch_size")
     return {"steps": trainer.state.global_step, "first_loss": losses[0], "last_loss": losses[-1]}
+
+
+@contextmanager
+def rounded(model: Any, precision: str) -> Iterator[None]:
+    """Inside the block, the model computes in this precision, and nothing else does.
+
+    The trainer's own `bf16` would round the cosines too, by more than a temperature of 0.01 can bear.
+    """
+    if precision == "float32":
+        yield
+        return
+    model.forward = torch.autocast(model.device.type, getattr(torch, precision))(model.forward)
+    try:
+        yield
+    finally:
+        del model.forward
 
 
 def arguments(kind: type, folder: Path, seed: int, fit: Fit) -> Any:
@@ -135,7 +156,6 @@ def arguments(kind: type, folder: Path, seed: int, fit: Fit) -> Any:
         learning_rate=fit.learning_rate,
         warmup_steps=fit.warmup if fit.warmup < 1 else int(fit.warmup),
         weight_decay=fit.weight_decay,
-        bf16=fit.precision == "bfloat16",
         logging_steps=1,  # a coarser mean would not survive a resume in the middle of it
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -145,7 +165,7 @@ def arguments(kind: type, folder: Path, seed: int, fit: Fit) -> Any:
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_drop_last=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=torch.accelerator.is_available(),
         **({"batch_sampler": "no_duplicates"} if kind is EncoderTrainer else {}),
     )
 

@@ -40,12 +40,14 @@ class MNTP(Fit):
         prepare_weights(work, self.lora)
         tokenizer = masking(work.loaded.model.tokenizer, self.mask_token)
         ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.recipe.max_tokens).input_ids
+        model = with_head(work.weights, work.backbone)
         facts = run_trainer(
             TokenTrainer,
             work.folder,
             work.seed,
             self,
-            model=with_head(work.weights, work.backbone),
+            inside=model,
+            model=model,
             train_dataset=[{"input_ids": one} for one in ids if len(one) > 1],
             data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=self.masked),
         )

@@ -30,18 +30,20 @@ def info_nce(
     anchors, columns = normalize(anchors_BD, dim=1), [normalize(other, dim=1) for other in others]
     positives, documents, own = columns[0], torch.cat(columns), torch.eye(len(anchors), device=anchors_BD.device).bool()
     positive_B = (anchors * positives).sum(1)
-    cosines = {  # each with what is no negative in it: the positive once, a text beside itself, documents of the same example
-        "query_to_doc": (anchors @ documents.T, None),
-        "query_to_query": (anchors @ anchors.T, own),
-        "doc_to_query": (positives @ anchors.T, None),
-        "doc_to_doc": (positives @ documents.T, own.repeat(1, len(columns))),
+    no = torch.zeros_like(own)
+    first = torch.cat([own, *[no] * (len(columns) - 1)], 1)
+    cosines = {  # each with where its positives are, and with what is no negative: a text or an example beside itself
+        "query_to_doc": (anchors @ documents.T, first, torch.zeros_like(first)),
+        "query_to_query": (anchors @ anchors.T, no, own),
+        "doc_to_query": (positives @ anchors.T, own, no),
+        "doc_to_doc": (positives @ documents.T, torch.zeros_like(first), own.repeat(1, len(columns))),
     }
     kept = []
     for direction in directions:
-        cosine, out = cosines[direction]
-        if out is not None:
-            cosine = cosine.masked_fill(out, -torch.inf)
-        kept.append(cosine if margin is None else cosine.masked_fill(too_near(cosine, positive_B, margin), -torch.inf))
+        cosine, positive, out = cosines[direction]
+        if margin is not None:
+            out = out | (too_near(cosine, positive_B, margin) & ~positive)
+        kept.append(cosine.masked_fill(out, -torch.inf))
     return -(positive_B / temperature - torch.logsumexp(torch.cat(kept, 1) / temperature, 1)).mean()
 
 
@@ -96,13 +98,14 @@ class DistilAndRank(nn.Module):
 
     def __init__(self, model: Any, temperature: float, teacher_temperature: float, contrastive: float) -> None:
         super().__init__()
-        self.model, self.contrastive = model, contrastive
+        self.model, self.temperature, self.contrastive = model, temperature, contrastive
         self.distil = losses.DistillKLDivLoss(model, student_temperature=temperature, teacher_temperature=teacher_temperature)
         self.rank = losses.MultipleNegativesRankingLoss(model, scale=1 / temperature)
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> dict[str, Tensor]:
         embeddings = embed_columns(self.model, sentence_features)
-        found = {"distil": self.distil.compute_loss_from_embeddings(embeddings, labels)}
+        divergence = self.distil.compute_loss_from_embeddings(embeddings, labels)
+        found = {"distil": divergence / self.temperature**2}  # the library multiplies by it, which would leave nothing
         if self.contrastive:
             found["rank"] = self.contrastive * self.rank.compute_loss_from_embeddings(embeddings, labels)
         return found

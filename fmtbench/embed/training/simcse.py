@@ -42,6 +42,7 @@ class SimCSE(Fit):
                 work.folder,
                 work.seed,
                 self,
+                inside=work.weights,
                 model=model,
                 loss=ranking_loss(model, self.temperature, ("query_to_doc",), None, None),
                 train_dataset=as_rows(twice),

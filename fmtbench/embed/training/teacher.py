@@ -46,6 +46,7 @@ class CrossEncoder(Fit):
             work.folder,
             work.seed,
             self,
+            inside=model[0].model,
             model=model,
             loss=BinaryCrossEntropyLoss(model),
             train_dataset=Dataset.from_list(pairs(work.data.examples)),
