@@ -118,7 +118,7 @@ def trained(config: DictConfig) -> dict[str, Any]:
     """The encoders under the folders of trained=, each by the name of its folder, with its seed where there are several."""
     from fmtbench.embed.encoder import SavedEncoder
 
-    backbone, found = build(config.backbone, "backbone"), {}
+    backbone, found = build(config.backbone, "backbone"), dict[str, Any]()
     for folder in map(Path, config.trained):
         places = sorted(path.parent for path in folder.glob("seed*/encoder")) or [folder]
         found |= {

@@ -114,6 +114,7 @@ class TrainConfig:
 
     seeds: list[int] = field(default_factory=lambda: [0])
     max_tokens: int = 64
+    judge_dtype: str | None = "bfloat16"
     name: str | None = None
     limit: int | None = None
     data_root: str | None = None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig
 
 from experiments.build import build, build_group
 from experiments.cli import start
 from experiments.embed import build_engine, write_table
+from fmtbench.backbone import Dtype
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise UserError(f"seeds={list(config.seeds)}: give at least one seed, and each once")
+    if config.judge_dtype not in (None, *get_args(Dtype)):
+        raise UserError(f"judge_dtype={config.judge_dtype}: allowed are null, {', '.join(get_args(Dtype))}")
     recipe = build(config.recipe, "recipe")
     data = load_data(config)
     recipe.check(data)
@@ -53,10 +56,10 @@ def judge(config: DictConfig, recipe: Any, made: dict[str, Path], engine: Any) -
     from fmtbench.embed.evaluation import evaluate, gains
 
     tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    backbone = recipe.exact().backbone
-    trained = {name: SavedEncoder(path=str(folder), backbone=backbone) for name, folder in made.items()}
+    untrained = recipe.rounded(config.judge_dtype or "auto")
+    trained = {name: SavedEncoder(path=str(folder), backbone=untrained.backbone) for name, folder in made.items()}
     output = Path(config.output)
-    scores = evaluate({"untrained": recipe.exact(), **trained}, tasks, engine, output / "scores.jsonl")
+    scores = evaluate({"untrained": untrained, **trained}, tasks, engine, output / "scores.jsonl")
     write_table(scores, output)
     for line in gains(scores, "untrained"):
         print(line)

@@ -38,8 +38,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(place: Path, *more: str) -> list[str]:
+    """The tiny backbone, and our triples where no other data are named."""
     backbone = ["backbone=local", "backbone.name=tiny", f"backbone.path={place / 'tiny'}", "backbone.context=128"]
-    return [*backbone, "train_data=jsonl", f"train_data.jsonl.source.file={place / 't.jsonl'}", "max_tokens=24", *more]
+    data = ["train_data=jsonl", f"train_data.jsonl.source.file={place / 't.jsonl'}"]
+    return [*backbone, *([] if any(word.startswith("train_data=") for word in more) else data), "max_tokens=24", *more]
 
 
 def command(module: str, *words: str) -> tuple[list[str], dict[str, Any]]:
@@ -145,6 +147,7 @@ def test_seeds_are_judged_before_and_after_and_stand_in_the_table_of_embed(place
 MISTAKES = [
     (["train_data=[]"], r"no training data"),
     (["seeds=[]"], r"seeds=\[\]: give at least one seed"),
+    (["judge_dtype=int8"], r"judge_dtype=int8: allowed are null, auto, bfloat16"),
     (["seeds=[1,1]"], r"seeds=\[1, 1\]: .* each once"),
     (["recipe.stages.contrastive.batch_size=500"], r"contrastive: batch_size=500 is larger than the data \(84 examples\)"),
     (["recipe.stages.contrastive.temperature=0"], r"contrastive\.temperature|temperature: Input should be greater than 0"),

@@ -89,6 +89,13 @@ def test_training_sees_the_vectors_that_encoding_gives(tiny: Backbone, pooling: 
     assert lowest(seen, documents) < 0.999
 
 
+class AsTheyAre(Columns):
+    """The rows of a batch instead of their tokens."""
+
+    def __call__(self, rows: list[dict[str, Any]]) -> Any:
+        return rows
+
+
 def test_no_text_is_twice_in_a_batch(work: Work, tmp_path: Path) -> None:
     """Else it would be its own negative; the instruction, the same in every row, is no text."""
     examples = [Example(anchor=f"a{i % 5}", positive=f"p{i}", instruction="Find it.", symmetric=True) for i in range(40)]
@@ -99,7 +106,7 @@ def test_no_text_is_twice_in_a_batch(work: Work, tmp_path: Path) -> None:
         args=arguments(EncoderTrainer, tmp_path, 0, fit),
         train_dataset=as_rows(examples),
         loss=torch.nn.Identity(),
-        data_collator=list,
+        data_collator=AsTheyAre(model.tokenizer, work.loaded.recipe),
     )
     batches = [[(row["anchor"], row["positive"]) for row in batch] for batch in trainer.get_train_dataloader()]
     assert len(batches) >= 8
@@ -298,14 +305,17 @@ def test_mined_negatives_keep_the_margin_and_are_never_the_positive(work: Work) 
 
 
 def test_a_teacher_on_the_same_backbone_and_its_scores(tiny: Backbone, data: TrainSet, tmp_path: Path) -> None:
+    """What does not belong ends in another word here, so that a tiny model can learn it."""
+    told = [replace(one, negatives=(one.negatives[0].replace("now", "never"),)) for one in data.examples]
+    data = replace(data, examples=tuple(told))
     fit: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "lora": LORA}
     stages = {"cross_encoder": CrossEncoder(steps=60, **fit), "distill": Distill(steps=20, **fit)}
     recipe(tiny, stages).train(data, tmp_path / "out", 0)
     facts = json.loads((tmp_path / "out" / "manifest.json").read_text())["stages"]
-    assert facts["cross_encoder"]["last_loss"] < facts["cross_encoder"]["first_loss"]
+    assert facts["cross_encoder"]["last_loss"] < 0.5 * facts["cross_encoder"]["first_loss"]
     teacher = next((tmp_path / "out" / "stages").glob("1-cross_encoder-*")) / "teacher"
     judged = scored(teacher, data.examples[:30], 8)
-    assert np.mean([one.scores[0] > one.scores[1] for one in judged]) > 0.7
+    assert np.mean([one.scores[0] > one.scores[1] for one in judged]) > 0.9
     alone = recipe(tiny, {"distill": Distill(steps=20, teacher=str(teacher), **fit)})
     alone.train(data, tmp_path / "alone", 0)
     found = [vectors(SavedEncoder(path=str(tmp_path / name))) for name in ("out", "alone")]

@@ -116,7 +116,8 @@ class SavedEncoder:
         )
 
     def identity(self) -> str:
-        asked = [asdict(self.template) if self.template else None, self.max_tokens, self.dimensions]
+        asked: list[Any] = [asdict(self.template) if self.template else None, self.max_tokens, self.dimensions]
+        asked.append(self.backbone.dtype if self.backbone else "auto")
         return _sha256([sorted(_file_hashes(self.folder())), *asked])
 
     def load(self) -> Loaded:

@@ -141,10 +141,10 @@ def table(scores: list[Score]) -> list[dict[str, str]]:
 
 def gains(scores: list[Score], reference: str) -> list[str]:
     """For each task, by how much each other embedder is above the reference: the mean, and the least and most."""
-    base = {score.task: score.score for score in scores if score.embedder == reference}
+    known = [(one.embedder, one.task, 100 * one.score) for one in scores if one.score is not None]
     lines = []
-    for task, before in base.items():
-        others = [100 * (one.score - before) for one in scores if one.task == task and one.embedder != reference]
+    for task, before in [(task, score) for embedder, task, score in known if embedder == reference]:
+        others = [score - before for embedder, other, score in known if other == task and embedder != reference]
         spread = f" ({min(others):+.1f} to {max(others):+.1f})" if len(others) > 1 else ""
         lines.append(f"{task}: {sum(others) / len(others):+.1f}{spread} over {reference}, {len(others)} seeds")
     return lines

@@ -83,8 +83,8 @@ class ScoredPairs(TrainData):
     def _score(self, row: Any) -> float:
         try:
             return float(row.value("score"))
-        except (TypeError, ValueError):
-            row.refuse("score", f"must be a number, got {row.value('score')!r}")
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{row.where}: score must be a number, got {row.value('score')!r}") from error
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))

@@ -70,7 +70,7 @@ class TokenTrainer(TrainedOnly, Trainer):
     """For language models."""
 
 
-ARGUMENTS = {
+ARGUMENTS: dict[type, Any] = {
     EncoderTrainer: SentenceTransformerTrainingArguments,
     PairTrainer: CrossEncoderTrainingArguments,
     TokenTrainer: TrainingArguments,

@@ -24,6 +24,7 @@ from typing import Any
 from pydantic import ConfigDict, SkipValidation
 from pydantic.dataclasses import dataclass
 
+from fmtbench.backbone import Dtype
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.training.data import TrainSet
 from fmtbench.embed.training.stage import Stage, Supply, Work
@@ -45,9 +46,13 @@ class TrainingRecipe:
     stages: SkipValidation[Mapping[str, Stage]]
     """By name, in order; none leaves the encoder as it is."""
 
+    def rounded(self, dtype: Dtype) -> Encoder:
+        """The untrained encoder with its weights in this dtype."""
+        return replace(self.encoder, backbone=replace(self.encoder.backbone, dtype=dtype))
+
     def exact(self) -> Encoder:
-        """The encoder in float32, as it is trained and saved: small steps would be lost in less."""
-        return replace(self.encoder, backbone=replace(self.encoder.backbone, dtype="float32"))
+        """As it is trained and saved: in less than float32 small steps would be lost."""
+        return self.rounded("float32")
 
     def check(self, data: TrainSet) -> None:
         """Whatever can be known before weights are loaded. Raises `UserError`."""
