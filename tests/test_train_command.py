@@ -41,7 +41,7 @@ def arguments(place: Path, *more: str) -> list[str]:
     """The tiny backbone, and our triples where no other data are named."""
     backbone = ["backbone=local", "backbone.name=tiny", f"backbone.path={place / 'tiny'}", "backbone.context=128"]
     data = ["train_data=jsonl", f"train_data.jsonl.source.file={place / 't.jsonl'}"]
-    return [*backbone, *([] if any(word.startswith("train_data=") for word in more) else data), "max_tokens=24", *more]
+    return [*backbone, *([] if any(word.startswith("train_data=") for word in more) else data), "max_tokens=100", *more]
 
 
 def command(module: str, *words: str) -> tuple[list[str], dict[str, Any]]:

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], engine: Eng
                 score = _judge(keys[task], name, task, data, model_for(data))
                 _append(journal, score)
                 done[score.key] = score
-        found += [done[keys[task]] for task in tasks]
+        found += [replace(done[keys[task]], embedder=name) for task in tasks]  # measured before, maybe under another name
     return found
 
 
