@@ -121,10 +121,9 @@ def trained(config: DictConfig) -> dict[str, Any]:
     backbone, found = build(config.backbone, "backbone"), dict[str, Any]()
     for folder in map(Path, config.trained):
         places = sorted(path.parent for path in folder.glob("seed*/encoder")) or [folder]
-        found |= {
-            "/".join(place.parts[-(1 + (place != folder)) :]): SavedEncoder(path=str(place), backbone=backbone)
-            for place in places
-        }
+        for place in places:
+            name = "/".join(place.parts[-1 if place == folder else -2 :])
+            found[str(place) if name in found else name] = SavedEncoder(path=str(place), backbone=backbone)
     return found
 
 

@@ -31,12 +31,14 @@ def main(config: DictConfig) -> None:
     data = load_data(config)
     recipe.check(data)
     engine = build_engine(config)
+    tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
     output = Path(config.output)
     made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
     for folder in made.values():
         print(f"{folder}: trained on {len(data.examples)} examples")
-    if config.embed_task:
-        judge(config, recipe, made, engine)
+    if tasks:
+        untrained = recipe.rounded(config.judge_dtype or "auto")
+        judge(untrained, made, tasks, engine, output)
 
 
 def load_data(config: DictConfig) -> Any:
@@ -50,15 +52,12 @@ def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
     return output if len(seeds) == 1 else output / f"seed{seed}"
 
 
-def judge(config: DictConfig, recipe: Any, made: dict[str, Path], engine: Any) -> None:
+def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], engine: Any, output: Path) -> None:
     """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
     from fmtbench.embed.encoder import SavedEncoder
     from fmtbench.embed.evaluation import evaluate, gains
 
-    tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    untrained = recipe.rounded(config.judge_dtype or "auto")
     trained = {name: SavedEncoder(path=str(folder), backbone=untrained.backbone) for name, folder in made.items()}
-    output = Path(config.output)
     scores = evaluate({"untrained": untrained, **trained}, tasks, engine, output / "scores.jsonl")
     write_table(scores, output)
     for line in gains(scores, "untrained"):

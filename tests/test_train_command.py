@@ -146,6 +146,7 @@ def test_seeds_are_judged_before_and_after_and_stand_in_the_table_of_embed(place
 
 MISTAKES = [
     (["train_data=[]"], r"no training data"),
+    (["embed_task=[stsb]", "data_root=/no/such"], r"stsb-en-dev\.csv does not exist"),
     (["seeds=[]"], r"seeds=\[\]: give at least one seed"),
     (["judge_dtype=int8"], r"judge_dtype=int8: allowed are null, auto, bfloat16"),
     (["seeds=[1,1]"], r"seeds=\[1, 1\]: .* each once"),

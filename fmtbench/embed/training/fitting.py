@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.sentence_transformer import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from fmtbench.embed.pooling import pool
 from fmtbench.embed.recipe import Recipe
@@ -116,9 +116,7 @@ def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, inside: Any, **pa
     `inside` are the weights whose arithmetic `fit.precision` sets.
     """
     trainer = kind(args=arguments(kind, folder, seed, fit), callbacks=[Curve(folder / "loss.jsonl", folder.name)], **parts)
-    for printing in ("PrinterCallback", "ProgressCallback"):
-        for callback in [one for one in trainer.callback_handler.callbacks if type(one).__name__ == printing]:
-            trainer.remove_callback(callback)
+    trainer.remove_callback(PrinterCallback)  # the curve says more
     last = last_checkpoint(folder / "checkpoints")
     if last is not None:
         logger.info("%s: going on from step %s", folder.name, last.name.rpartition("-")[2])
