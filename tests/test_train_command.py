@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from experiments.build import build
+from experiments.embed import main as embed_main
 from experiments.train import load_data, main
 from fmtbench.errors import UserError
 from tests.conftest import ROOT, composed, options
@@ -108,39 +109,33 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, t
     one, other = map(load_file, weights)
     assert all(np.allclose(one[name], other[name], atol=1e-5) for name in one)
 
-    again = run("experiments.train", *words, f"output={tmp_path / 'whole'}")
-    assert (again.returncode, again.stderr.strip()) == (0, f"{tmp_path / 'whole'}: trained before")
-    refused = run("experiments.train", *words, f"output={tmp_path / 'whole'}", "recipe.stages.simcse.dropout=0.1")
-    assert refused.returncode == 2
-    assert re.fullmatch(
-        r"error: \S+ holds an encoder that was trained otherwise \(.*\): give another output, or delete it\n", refused.stderr
-    )
+    stamp = weights[1].stat().st_mtime_ns
+    main(composed(*words, f"output={tmp_path / 'whole'}", root="train"))
+    assert weights[1].stat().st_mtime_ns == stamp, "trained before"
+    with pytest.raises(UserError, match=r"holds an encoder that was trained otherwise \(.*\): give another output, or delete it"):
+        main(composed(*words, f"output={tmp_path / 'whole'}", "recipe.stages.simcse.dropout=0.1", root="train"))
 
 
 def _steps(output: Path) -> int:
     return sum(path.read_text().count("\n") for path in output.glob("stages/3-simcse-*/loss.jsonl"))
 
 
-def test_seeds_are_judged_before_and_after_and_stand_in_the_table_of_embed(place: Path, tmp_path: Path) -> None:
+def test_seeds_are_judged_before_and_after_and_stand_in_the_table_of_embed(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fit = [f"recipe.stages.contrastive.{setting}" for setting in ("steps=3", "batch_size=8")]
     judged = ["embed_task=[stsb]", f"data_root={place}"]
-    done = run(
-        "experiments.train", *arguments(place, "recipe=prompteol", "seeds=[3,4]", *fit, *judged, f"output={tmp_path / 'out'}")
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for line in (
-        r"\| untrained ",
-        r"\| seed 3 ",
-        r"\| seed 4 ",
-        r"stsb: [+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\) over untrained, 2 seeds",
-    ):
-        assert re.search(line, done.stdout), done.stdout
-    backbone = arguments(place)[:4]
-    words = [*backbone, "embedder=[tfidf]", f"trained=[{tmp_path / 'out'},{tmp_path / 'out' / 'seed4'}]"]
-    done = run("experiments.embed", *words, *judged, f"output={tmp_path / 'table'}")
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert [line.split("|")[1].strip() for line in done.stdout.splitlines()[2:]] == ["tfidf", "out/seed3", "out/seed4", "seed4"]
-    shown = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in done.stdout.splitlines()[2:]}
+    words = arguments(place, "recipe=prompteol", "seeds=[3,4]", *fit, *judged, f"output={tmp_path / 'out'}")
+    main(composed(*words, root="train"))
+    said = capsys.readouterr().out
+    gain = r"stsb: [+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\) over untrained, 2 seeds"
+    for line in (r"\| untrained ", r"\| seed 3 ", r"\| seed 4 ", gain):
+        assert re.search(line, said), said
+    asked = ["embedder=[tfidf]", f"trained=[{tmp_path / 'out'},{tmp_path / 'out' / 'seed4'}]"]
+    embed_main(composed(*arguments(place)[:4], *asked, *judged, f"output={tmp_path / 'table'}", root="embed"))
+    lines = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines()[2:]]
+    shown = {line[1]: line[2] for line in lines}
+    assert list(shown) == ["tfidf", "out/seed3", "out/seed4", "seed4"]
     assert shown["out/seed4"] == shown["seed4"]
 
 
