@@ -21,7 +21,7 @@ def load(*overrides: str) -> Any:
 
 @pytest.mark.parametrize("name", options("train_data"))
 def test_every_training_set_builds_under_its_own_name(name: str) -> None:
-    overrides = ["train_data.jsonl.source.file=x"] if name == "jsonl" else []
+    overrides = [f"train_data.{name}.source.file=x"] if name in ("jsonl", "synthetic") else []
     assert list(build_group(composed(f"train_data={name}", "output=x", *overrides, root="train").train_data)) == [name]
 
 
@@ -63,6 +63,13 @@ def test_json_lines_of_triples(tmp_path: Path) -> None:
     assert found.other_role == "document"
     (found,) = triples(tmp_path, {"query": "a", "positive": "b", "negative": "c"}).examples
     assert (found.negatives, found.instruction) == (("c",), "Retrieve text that answers the query.")
+
+
+def test_synthetic_triples_take_their_task_as_instruction(tmp_path: Path) -> None:
+    row = {"id": "triple/1", "query": "a", "positive": "b", "negative": "c", "task": "Find it.", "attributes": {}, "key": "4"}
+    (tmp_path / "triples.jsonl").write_text(json.dumps(row))
+    (found,) = load("train_data=synthetic", f"train_data.synthetic.source.file={tmp_path / 'triples.jsonl'}").examples
+    assert found == Example(anchor="a", positive="b", negatives=("c",), instruction="Find it.")
 
 
 @pytest.mark.parametrize(
