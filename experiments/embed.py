@@ -3,6 +3,7 @@
 python -m experiments.embed texts=file.jsonl output=DIR
 python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol engine=vllm
 python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
+python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
 python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
 """
 
@@ -38,7 +39,11 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(f"view={config.view}: allowed are rationale, reply")
     if config.role not in ("query", "document"):
         raise UserError(f"role={config.role}: allowed are query, document")
-    if not config.embedder:
+    if config.trained and not config.embed_task:
+        raise UserError(
+            "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
+        )
+    if not config.embedder and not config.trained:
         raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
     if sum(asked.values()) != 1:
@@ -100,16 +105,34 @@ def one_encoder(config: DictConfig) -> tuple[str, Any]:
 
 def evaluate(config: DictConfig) -> None:
     """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
+    from fmtbench.embed.evaluation import evaluate
+    from fmtbench.store import writable
+
+    embedders, engine = {**build_group(config.embedder), **trained(config)}, build_engine(config)
+    made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
+    output = writable(Path(config.output))
+    write_table(evaluate(embedders, made, engine, output / "scores.jsonl"), output)
+
+
+def trained(config: DictConfig) -> dict[str, Any]:
+    """The encoders under the folders of trained=, each by the name of its folder, with its seed where there are several."""
+    from fmtbench.embed.encoder import SavedEncoder
+
+    backbone, found = build(config.backbone, "backbone"), dict[str, Any]()
+    for folder in map(Path, config.trained):
+        places = sorted(path.parent for path in folder.glob("seed*/encoder")) or [folder]
+        for place in places:
+            name = "/".join(place.parts[-1 if place == folder else -2 :])
+            found[str(place) if name in found else name] = SavedEncoder(path=str(place), backbone=backbone)
+    return found
+
+
+def write_table(scores: list[Any], output: Path) -> None:
     import pandas as pd
 
     from fmtbench.analysis.tables import to_markdown
-    from fmtbench.embed.evaluation import evaluate, table
-    from fmtbench.store import writable
+    from fmtbench.embed.evaluation import table
 
-    embedders, engine = build_group(config.embedder), build_engine(config)
-    made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    output = writable(Path(config.output))
-    scores = evaluate(embedders, made, engine, output / "scores.jsonl")
     pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(output / "table.csv", index=False)
     text = to_markdown(pd.DataFrame(table(scores)))
     (output / "table.md").write_text(text, encoding="utf-8")

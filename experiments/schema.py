@@ -100,6 +100,7 @@ class EmbedConfig:
     data_root: str | None = None
     study: str | None = None
     results: str | None = None
+    trained: list[str] = field(default_factory=list)
     free: str = "free_cot"
     view: str = "rationale"
     output: str = MISSING
@@ -109,10 +110,29 @@ class EmbedConfig:
     embed_task: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class TrainConfig:
+    """`conf/train.yaml`."""
+
+    seeds: list[int] = field(default_factory=lambda: [0])
+    max_tokens: int = 64
+    judge_dtype: str | None = "bfloat16"
+    name: str | None = None
+    limit: int | None = None
+    data_root: str | None = None
+    output: str = MISSING
+    backbone: Any = MISSING
+    engine: Any = MISSING
+    recipe: Any = MISSING
+    train_data: dict[str, Any] = field(default_factory=dict)
+    embed_task: dict[str, Any] = field(default_factory=dict)
+
+
 ROOTS: dict[str, Any] = {
     "run": RunConfig,
     "bench": BenchConfig,
     "coverage": CoverageConfig,
     "embed": EmbedConfig,
     "rescore": RescoreConfig,
+    "train": TrainConfig,
 }

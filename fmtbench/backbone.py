@@ -28,6 +28,8 @@ from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+
 WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
 TEXT_FILES = (
     "config.json",
@@ -68,7 +70,7 @@ class Backbone:
     hub_id: str | None = None
     revision: str | None = None
     """Commit of the hub repository; null takes what the hub (or its local cache) calls `main`, and records it."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    dtype: Dtype = "auto"
     """`auto`: the dtype the weights are stored in."""
     context: int = Field(default=2048, gt=0)
     """Longest prompt and reply together, in tokens."""

@@ -100,6 +100,8 @@ class SavedEncoder:
     pooling: Pooling | None = None
     """Null takes the folder's; another one is refused."""
     max_tokens: int | None = Field(default=None, gt=1)
+    dimensions: int | None = Field(default=None, gt=0)
+    """Only the first so many of each vector, for encoders trained with `matryoshka`; null takes the folder's, or all."""
 
     def folder(self) -> Path:
         if self.path is not None:
@@ -114,7 +116,9 @@ class SavedEncoder:
         )
 
     def identity(self) -> str:
-        return _sha256([sorted(_file_hashes(self.folder())), asdict(self.template) if self.template else None, self.max_tokens])
+        asked: list[Any] = [asdict(self.template) if self.template else None, self.max_tokens, self.dimensions]
+        asked.append(self.backbone.dtype if self.backbone else "auto")
+        return _sha256([sorted(_file_hashes(self.folder())), *asked])
 
     def load(self) -> Loaded:
         from fmtbench.embed.saved import load_saved
@@ -123,6 +127,8 @@ class SavedEncoder:
 
 
 def _saved_folder(path: Path) -> Path:
+    """The folder itself, or the one that experiments.train wrote inside."""
+    path = path if (path / "modules.json").is_file() else path / "encoder" if (path / "encoder").is_dir() else path
     if not (path / "modules.json").is_file():
         raise UserError(f"saved encoder {path} holds no modules.json: give a folder that sentence-transformers can load")
     return path

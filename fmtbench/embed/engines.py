@@ -19,6 +19,7 @@ from fmtbench.embed.encoder import Loadable
 from fmtbench.embed.recipe import Recipe
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import Tokens, tokenise
+from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Embedder(ABC):
     def encode(self, texts: Sequence[str], role: Role = "query", instruction: str = "") -> Encoded:
         """Unit vectors. In a symmetric task every text is a query. Raises `UserError` for an empty text."""
         tokens = tokenise(self.tokenizer, texts, self.recipe, role, instruction)
-        vectors = self.vectors(tokens)
+        vectors = _first(self.vectors(tokens), self.recipe.dimensions)
         return Encoded(vectors, sum(len(one.ids) for one in tokens), sum(one.cut for one in tokens))
 
     @abstractmethod
@@ -67,6 +68,16 @@ class Embedder(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free the weights."""
+
+
+def _first(vectors: Vectors, dimensions: int | None) -> Vectors:
+    """The first dimensions, at unit length (Matryoshka, Kusupati et al. 2022, arXiv 2205.13147)."""
+    if dimensions is None:
+        return vectors
+    if dimensions > vectors.shape[1]:
+        raise UserError(f"dimensions={dimensions}: the vectors have {vectors.shape[1]}")
+    cut = vectors[:, :dimensions]
+    return cut / np.linalg.norm(cut, axis=1, keepdims=True)
 
 
 @contextmanager

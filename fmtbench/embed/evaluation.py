@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], engine: Eng
                 score = _judge(keys[task], name, task, data, model_for(data))
                 _append(journal, score)
                 done[score.key] = score
-        found += [done[keys[task]] for task in tasks]
+        found += [replace(done[keys[task]], embedder=name) for task in tasks]  # measured before, maybe under another name
     return found
 
 
@@ -137,3 +137,14 @@ def table(scores: list[Score]) -> list[dict[str, str]]:
         column = f"{score.task} ({METRICS.get(score.metric, score.metric)})"
         lines.setdefault(score.embedder, {"embedder": score.embedder})[column] = shown
     return list(lines.values())
+
+
+def gains(scores: list[Score], reference: str) -> list[str]:
+    """For each task, by how much each other embedder is above the reference: the mean, and the least and most."""
+    known = [(one.embedder, one.task, 100 * one.score) for one in scores if one.score is not None]
+    lines = []
+    for task, before in [(task, score) for embedder, task, score in known if embedder == reference]:
+        others = [score - before for embedder, other, score in known if other == task and embedder != reference]
+        spread = f" ({min(others):+.1f} to {max(others):+.1f})" if len(others) > 1 else ""
+        lines.append(f"{task}: {sum(others) / len(others):+.1f}{spread} over {reference}, {len(others)} seeds")
+    return lines

@@ -22,3 +22,5 @@ class Recipe:
     append_eos: bool = True
     include_prompt: bool = True
     max_tokens: int = 512
+    dimensions: int | None = None
+    """Only the first so many, at unit length again; None takes all."""

@@ -46,6 +46,7 @@ def saved_recipe(encoder: SavedEncoder) -> Recipe:
         append_eos=said.get("append_eos", False),
         include_prompt=include_prompt,
         max_tokens=min(filter(None, (encoder.max_tokens, *_limits(folder)))),
+        dimensions=encoder.dimensions or said.get("dimensions"),
     )
 
 

@@ -37,6 +37,14 @@ def tokenise(tokenizer: Any, texts: Sequence[str], recipe: Recipe, role: Role, i
     return [_fit(one, ids, offsets, recipe.max_tokens) for one, ids, offsets in columns]
 
 
+def tokenise_each(
+    tokenizer: Any, texts: Sequence[str], recipe: Recipe, roles: Sequence[Role], instructions: Sequence[str]
+) -> list[Tokens]:
+    """The same where each text has a role and an instruction of its own, as in training."""
+    each = zip(texts, roles, instructions)
+    return [tokenise(tokenizer, [text], recipe, role, instruction)[0] for text, role, instruction in each]
+
+
 def _fit(rendered: Rendered, ids: list[int], offsets: list[tuple[int, int]], limit: int) -> Tokens:
     """Cut as many tokens off the end of each copy of the text as are too many, shared out evenly."""
     spans = [_tokens_of(span, offsets) for span in rendered.spans]

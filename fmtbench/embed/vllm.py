@@ -55,7 +55,7 @@ def saved_folder(encoder: Loadable) -> Path:
     """The encoder as a folder: its own, or one in the cache, written once for each identity."""
     from filelock import FileLock
 
-    if isinstance(encoder, SavedEncoder) and encoder.template is None and encoder.max_tokens is None:
+    if isinstance(encoder, SavedEncoder) and (encoder.template, encoder.max_tokens, encoder.dimensions) == (None,) * 3:
         return encoder.folder()
     folder = cache_folder() / "encoders" / encoder.identity()[:24]
     folder.parent.mkdir(parents=True, exist_ok=True)

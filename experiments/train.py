@@ -1,0 +1,68 @@
+"""Train an encoder on a backbone that also generates: a recipe of stages, resumed by running it again.
+
+python -m experiments.train recipe=e5_mistral train_data=stsb data_root=DATA output=DIR
+python -m experiments.train recipe=llm2vec train_data=[stsb,korsts] data_root=DATA output=DIR seeds=[0,1,2] embed_task=[stsb]
+python -m experiments.train recipe=gte train_data=jsonl train_data.jsonl.source.file=triples.jsonl output=DIR
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, get_args
+
+from omegaconf import DictConfig
+
+from experiments.build import build, build_group
+from experiments.cli import start
+from experiments.embed import build_engine, write_table
+from fmtbench.backbone import Dtype
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise UserError(f"seeds={list(config.seeds)}: give at least one seed, and each once")
+    if config.judge_dtype not in (None, *get_args(Dtype)):
+        raise UserError(f"judge_dtype={config.judge_dtype}: allowed are null, {', '.join(get_args(Dtype))}")
+    recipe = build(config.recipe, "recipe")
+    data = load_data(config)
+    recipe.check(data)
+    engine = build_engine(config)
+    tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
+    output = Path(config.output)
+    made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
+    for folder in made.values():
+        print(f"{folder}: trained on {len(data.examples)} examples")
+    if tasks:
+        untrained = recipe.rounded(config.judge_dtype or "auto")
+        judge(untrained, made, tasks, engine, output)
+
+
+def load_data(config: DictConfig) -> Any:
+    from fmtbench.embed.training.data import joined
+
+    return joined(data.load() for data in build_group(config.train_data).values())
+
+
+def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
+    """One seed fills the output itself."""
+    return output if len(seeds) == 1 else output / f"seed{seed}"
+
+
+def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], engine: Any, output: Path) -> None:
+    """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
+    from fmtbench.embed.encoder import SavedEncoder
+    from fmtbench.embed.evaluation import evaluate, gains
+
+    trained = {name: SavedEncoder(path=str(folder), backbone=untrained.backbone) for name, folder in made.items()}
+    scores = evaluate({"untrained": untrained, **trained}, tasks, engine, output / "scores.jsonl")
+    write_table(scores, output)
+    for line in gains(scores, "untrained"):
+        print(line)
+
+
+if __name__ == "__main__":
+    start("train", main)

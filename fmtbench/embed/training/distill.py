@@ -1,0 +1,76 @@
+"""Distillation: the encoder's similarities follow a teacher's scores of an example's own documents (E5, arXiv 2212.03533)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.embed.training.mine import EXAMPLES
+from fmtbench.embed.training.stage import Fit, Supply, Work, read_examples, write_examples
+from fmtbench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Distill(Fit):
+    """The teacher: `teacher`, else the cross_encoder stage before this one, else the `scores` of the data."""
+
+    teacher: str | None = None
+    """A folder that sentence-transformers' CrossEncoder loads."""
+    temperature: float = Field(default=0.02, gt=0)
+    """Of the encoder's cosines."""
+    teacher_temperature: float = Field(default=1.0, gt=0)
+    contrastive: float = Field(default=0.2, ge=0)
+    """Weight of InfoNCE beside it."""
+
+    def check(self, supply: Supply, name: str) -> Supply:
+        if not supply.negatives:
+            raise UserError(f"{name}: one document an example has no distribution: give negatives, or put a mine stage before it")
+        if not (self.teacher or supply.teacher or supply.scores):
+            raise UserError(
+                f"{name}: no teacher: set teacher=FOLDER, put a cross_encoder stage before it, or give scores in the data"
+            )
+        if self.teacher and not (Path(self.teacher) / "config.json").is_file():
+            raise UserError(f"{name}: teacher={self.teacher} holds no config.json: give the folder of a cross-encoder")
+        self.enough(supply.examples, "examples", name)
+        return replace(supply, adapter=self.lora is not None)
+
+    def run(self, work: Work) -> dict[str, Any]:
+        from fmtbench.embed.training.adapters import prepare_weights, save_weights
+        from fmtbench.embed.training.fitting import Columns, EncoderTrainer, as_rows, run_trainer, trainable
+        from fmtbench.embed.training.objectives import DistilAndRank
+
+        self._score(work)
+        self.enough(len(work.data.examples), "examples", work.folder.name)
+        prepare_weights(work, self.lora)
+        model = trainable(work.loaded.model, work.loaded.recipe)
+        facts = run_trainer(
+            EncoderTrainer,
+            work.folder,
+            work.seed,
+            self,
+            inside=work.weights,
+            model=model,
+            loss=DistilAndRank(model, self.temperature, self.teacher_temperature, self.contrastive),
+            train_dataset=as_rows(work.data.examples, scored=True),
+            data_collator=Columns(model.tokenizer, work.loaded.recipe),
+        )
+        save_weights(work)
+        return facts
+
+    def _score(self, work: Work) -> None:
+        """Once: the teacher's scores are kept, so that a killed stage does not ask it again."""
+        from fmtbench.embed.training.teacher import scored
+
+        teacher, kept = Path(self.teacher) if self.teacher else work.teacher, work.folder / EXAMPLES
+        if teacher is not None and not kept.is_file():
+            write_examples(kept, scored(teacher, work.data.examples, self.batch_size))
+        if kept.is_file():
+            work.take(read_examples(kept))
+
+    def restore(self, work: Work) -> None:
+        super().restore(work)
+        self._score(work)

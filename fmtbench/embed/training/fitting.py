@@ -1,0 +1,242 @@
+"""What every stage that trains shares: the libraries' trainers with checkpoints, a loss curve, and resuming.
+
+A checkpoint holds the trained tensors, the optimiser and the random states, so that a killed stage goes on with the same
+numbers that it would have had. One that was half written has no `complete` beside it, and is not used.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.sentence_transformer import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from torch import nn
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from fmtbench.embed.pooling import pool
+from fmtbench.embed.recipe import Recipe
+from fmtbench.embed.templates import Role
+from fmtbench.embed.tokens import tokenise_each
+from fmtbench.embed.training.data import Example
+from fmtbench.embed.training.stage import Fit
+from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 20.0
+TRAINED = "trained.safetensors"
+COMPLETE = "complete"
+ASIDE = ("label", "instruction", "role")
+"""Columns of a training set that are no texts."""
+
+
+class TrainedOnly:
+    """A trainer whose checkpoints hold only what is trained: with LoRA a few megabytes."""
+
+    model: nn.Module
+    args: Any
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: one.detach().contiguous() for name, one in self.model.named_parameters() if one.requires_grad}
+        save_file(trained, folder / TRAINED)
+
+    def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
+        self.model.load_state_dict(load_file(Path(checkpoint) / TRAINED), strict=False)
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """No model card: the manifest says more."""
+
+
+class EncoderTrainer(TrainedOnly, SentenceTransformerTrainer):
+    """For encoders."""
+
+
+class PairTrainer(TrainedOnly, CrossEncoderTrainer):
+    """For cross-encoders."""
+
+
+class TokenTrainer(TrainedOnly, Trainer):
+    """For language models."""
+
+
+ARGUMENTS: dict[type, Any] = {
+    EncoderTrainer: SentenceTransformerTrainingArguments,
+    PairTrainer: CrossEncoderTrainingArguments,
+    TokenTrainer: TrainingArguments,
+}
+
+
+class Curve(TrainerCallback):
+    """`loss.jsonl`, a line a step; what a kill cut off is taken from the checkpoint. And a line on stderr now and then."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.said = self.started = time.monotonic()
+        self.first = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
+        self.first = state.global_step
+        lines = [_line(log) for log in state.log_history if "loss" in log]
+        self.path.write_text("".join(lines), encoding="utf-8")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **unused: Any) -> None:
+        if "loss" not in (logs or {}):
+            return
+        with open(self.path, "a", encoding="utf-8") as curve:
+            curve.write(_line({**logs, "step": state.global_step}))
+        now, done = time.monotonic(), state.global_step - self.first
+        if now - self.said > QUIET_SECONDS or state.global_step == state.max_steps:
+            self.said, pace = now, (now - self.started) / done
+            left = pace * (state.max_steps - state.global_step)
+            shown = f"step {state.global_step}/{state.max_steps}, loss {logs['loss']:.4f}, {pace:.2f} s a step, {left:.0f} s left"
+            logger.info("%s: %s", self.name, shown)
+
+    def on_save(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+
+def _line(log: dict[str, Any]) -> str:
+    return json.dumps({name: log[name] for name in ("step", "epoch", "loss", "learning_rate") if name in log}) + "\n"
+
+
+def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, inside: Any, **parts: Any) -> dict[str, Any]:
+    """Train by the settings of a stage, from the last whole checkpoint on where there is one. Returns steps and losses.
+
+    `inside` are the weights whose arithmetic `fit.precision` sets.
+    """
+    trainer = kind(args=arguments(kind, folder, seed, fit), callbacks=[Curve(folder / "loss.jsonl", folder.name)], **parts)
+    trainer.remove_callback(PrinterCallback)  # the curve says more
+    last = last_checkpoint(folder / "checkpoints")
+    if last is not None:
+        logger.info("%s: going on from step %s", folder.name, last.name.rpartition("-")[2])
+    with rounded(inside, fit.precision):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    if not losses:
+        raise UserError(f"{folder.name}: no {fit.batch_size} examples are without a text that is there twice: lower batch_size")
+    return {"steps": trainer.state.global_step, "first_loss": losses[0], "last_loss": losses[-1]}
+
+
+@contextmanager
+def rounded(model: Any, precision: str) -> Iterator[None]:
+    """Inside the block, the model computes in this precision, and nothing else does.
+
+    The trainer's own `bf16` would round the cosines too, by more than a temperature of 0.01 can bear.
+    """
+    if precision == "float32":
+        yield
+        return
+    model.forward = torch.autocast(model.device.type, getattr(torch, precision))(model.forward)
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+def arguments(kind: type, folder: Path, seed: int, fit: Fit) -> Any:
+    return ARGUMENTS[kind](
+        output_dir=str(folder / "checkpoints"),
+        seed=seed,
+        max_steps=fit.steps or -1,
+        num_train_epochs=fit.epochs,
+        per_device_train_batch_size=fit.batch_size,
+        learning_rate=fit.learning_rate,
+        warmup_steps=fit.warmup if fit.warmup < 1 else int(fit.warmup),
+        weight_decay=fit.weight_decay,
+        logging_steps=1,  # a coarser mean would not survive a resume in the middle of it
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=fit.save_every,
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_drop_last=True,
+        dataloader_pin_memory=torch.accelerator.is_available(),
+        **({"batch_sampler": "no_duplicates"} if kind is EncoderTrainer else {}),
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+# -- encoders in the trainer
+
+
+class RowPooling(nn.Module):
+    """Our own pooling behind the transformer, so that training sees the vectors that encoding will give."""
+
+    def __init__(self, recipe: Recipe, dimension: int) -> None:
+        super().__init__()
+        self.recipe, self.dimension = recipe, dimension
+
+    def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+        mask_BL = features["attention_mask"]
+        if not self.recipe.include_prompt:
+            mask_BL = mask_BL * (mask_BL.cumsum(1) > features["start"].unsqueeze(1))
+        features["sentence_embedding"] = pool(features["token_embeddings"], mask_BL, self.recipe.pooling)
+        return features
+
+    def get_embedding_dimension(self) -> int:
+        return self.dimension
+
+
+def trainable(model: Any, recipe: Recipe) -> Any:
+    """The encoder's transformer under our pooling, as the trainer wants it."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(modules=[model[0], RowPooling(recipe, model[0].get_embedding_dimension())])
+
+
+def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:
+    """The examples as columns: anchor, positive, negative_1, ..."""
+    from datasets import Dataset
+
+    rows = []
+    for one in examples:
+        negatives = {f"negative_{number}": text for number, text in enumerate(one.negatives, start=1)}
+        row = {"anchor": one.anchor, "positive": one.positive, **negatives}
+        aside = {"instruction": one.instruction, "role": one.other_role, **({"label": list(one.scores)} if scored else {})}
+        rows.append({**row, **aside})
+    return Dataset.from_list(rows)
+
+
+class Columns:
+    """The trainer's collator: each column through the same tokens as in encoding."""
+
+    def __init__(self, tokenizer: Any, recipe: Recipe) -> None:
+        self.tokenizer, self.recipe = tokenizer, recipe
+        self.valid_label_columns = list(ASIDE)  # what the trainer must not take for texts when it keeps duplicates apart
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = {}
+        for column in rows[0]:
+            if column not in ASIDE:
+                batch |= {f"{column}_{name}": value for name, value in self._column(rows, column).items()}
+        if "label" in rows[0]:
+            batch["label"] = torch.tensor([row["label"] for row in rows])
+        return batch
+
+    def _column(self, rows: list[dict[str, Any]], column: str) -> dict[str, Any]:
+        roles: list[Role] = ["query" if column == "anchor" else row["role"] for row in rows]
+        instructions = [row["instruction"] for row in rows]
+        tokens = tokenise_each(self.tokenizer, [row[column] for row in rows], self.recipe, roles, instructions)
+        padded = self.tokenizer.pad({"input_ids": [one.ids for one in tokens]}, return_tensors="pt")
+        return {**padded, "start": torch.tensor([one.start for one in tokens])}

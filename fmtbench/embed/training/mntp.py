@@ -1,0 +1,75 @@
+"""Masked next-token prediction (LLM2Vec, BehnamGhader et al. 2024, arXiv 2404.05961): getting used to seeing what follows.
+
+Tokens are masked as for BERT; the masked token i is predicted from position i - 1. The loss of a causal language model
+already shifts its labels by one, so that masked labels are all it takes.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.backbone import Backbone, prepare
+from fmtbench.embed.training.stage import Fit, Supply, Work
+from fmtbench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class MNTP(Fit):
+    """Texts alone, without a template."""
+
+    masked: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the tokens."""
+    mask_token: str = "_"
+    """Decoder-only vocabularies have none of their own."""
+
+    def check(self, supply: Supply, name: str) -> Supply:
+        self.enough(supply.texts, "texts", name)
+        return replace(supply, adapter=self.lora is not None)
+
+    def run(self, work: Work) -> dict[str, Any]:
+        from transformers import DataCollatorForLanguageModeling
+
+        from fmtbench.embed.training.adapters import prepare_weights, save_weights
+        from fmtbench.embed.training.fitting import TokenTrainer, run_trainer
+
+        prepare_weights(work, self.lora)
+        tokenizer = masking(work.loaded.model.tokenizer, self.mask_token)
+        ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.recipe.max_tokens).input_ids
+        model = with_head(work.weights, work.backbone)
+        facts = run_trainer(
+            TokenTrainer,
+            work.folder,
+            work.seed,
+            self,
+            inside=model,
+            model=model,
+            train_dataset=[{"input_ids": one} for one in ids if len(one) > 1],
+            data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=self.masked),
+        )
+        save_weights(work)
+        return facts
+
+
+def masking(tokenizer: Any, mask_token: str) -> Any:
+    """A copy of the tokenizer that knows a mask."""
+    masks = copy.deepcopy(tokenizer)
+    if masks.convert_tokens_to_ids(mask_token) in (None, masks.unk_token_id):
+        raise UserError(f"mask_token={mask_token!r} is no token of this backbone: choose one of its vocabulary")
+    masks.mask_token = mask_token
+    return masks
+
+
+def with_head(weights: Any, backbone: Backbone) -> Any:
+    """The causal language model around the encoder's weights, which it shares; its head is the backbone's, and not trained."""
+    from transformers import AutoModelForCausalLM
+
+    found = backbone.resolve()
+    model = AutoModelForCausalLM.from_pretrained(prepare(found), revision=found.revision, dtype=weights.dtype)
+    setattr(model, model.base_model_prefix, weights)
+    model.get_output_embeddings().requires_grad_(False)
+    return model

@@ -1,0 +1,183 @@
+"""A training recipe: an encoder, and the stages that make it better. Each YAML of `conf/recipe/` is one.
+
+    DIR/encoder/           what came out: a sentence-transformers folder, with fmtbench.json beside its weights
+    DIR/manifest.json      what ran: recipe, seed, data hash, commit, versions, a line of facts for each stage
+    DIR/loss.csv           stage, step, loss, learning rate
+    DIR/stages/1-mntp-<key>/   what each stage left; the key is a hash of all that determines it
+
+A finished stage is not run again, and a killed one goes on at its last checkpoint. Another recipe, seed, data set or
+backbone has other keys; a folder whose encoder is finished takes no other recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, SkipValidation
+from pydantic.dataclasses import dataclass
+
+from fmtbench.backbone import Dtype
+from fmtbench.embed.encoder import Encoder
+from fmtbench.embed.training.data import TrainSet
+from fmtbench.embed.training.stage import Stage, Supply, Work
+from fmtbench.errors import LockedError, UserError
+from fmtbench.provenance import provenance
+from fmtbench.store import replacing, writable
+
+logger = logging.getLogger(__name__)
+
+DONE = "stage.json"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class TrainingRecipe:
+    """Building one is cheap; `train` does the work."""
+
+    encoder: Encoder
+    """What is trained, and what it is compared with."""
+    stages: SkipValidation[Mapping[str, Stage]]
+    """By name, in order; none leaves the encoder as it is."""
+
+    def rounded(self, dtype: Dtype) -> Encoder:
+        """The untrained encoder with its weights in this dtype."""
+        return replace(self.encoder, backbone=replace(self.encoder.backbone, dtype=dtype))
+
+    def exact(self) -> Encoder:
+        """As it is trained and saved: in less than float32 small steps would be lost."""
+        return self.rounded("float32")
+
+    def check(self, data: TrainSet) -> None:
+        """Whatever can be known before weights are loaded. Raises `UserError`."""
+        self._check_instruction(data)
+        scores = all(one.scores for one in data.examples)
+        negatives = len(data.examples[0].negatives)
+        supply = Supply(examples=len(data.examples), negatives=negatives, texts=len(data.texts), scores=scores)
+        for name, stage in self.stages.items():
+            supply = stage.check(supply, name)
+
+    def _check_instruction(self, data: TrainSet) -> None:
+        words = [role for role in (self.encoder.template.query, self.encoder.template.document) if role]
+        without = sum(not one.instruction for one in data.examples)
+        if without and any("{instruction}" in role for role in words):
+            raise UserError(
+                f"the recipe's template needs an instruction, {without} examples have none: set instruction in train_data"
+            )
+
+    def keys(self, data: TrainSet, seed: int) -> dict[str, str]:
+        """What each stage's result depends on, as a hash: everything before it, too."""
+        key, keys = _hash([self.exact().identity(), data.content(), seed]), {}
+        for name, stage in self.stages.items():
+            keys[name] = key = _hash([key, name, stage.settings()])
+        return keys
+
+    def train(self, data: TrainSet, folder: Path, seed: int) -> Path:
+        """Run what is missing and return the folder of the encoder. Raises `UserError`; resumes by itself."""
+        self.check(data)
+        writable(folder)
+        with _alone(folder):
+            keys = self.keys(data, seed)
+            identity = _hash([self.exact().identity(), data.content(), seed, *keys.values()])
+            if not _finished(folder, identity):
+                self._train(data, folder, seed, keys, identity)
+        return folder / "encoder"
+
+    def _train(self, data: TrainSet, folder: Path, seed: int, keys: Mapping[str, str], identity: str) -> None:
+        from fmtbench.embed.loading import save
+
+        facts = provenance(data.content()) | {"identity": identity, "seed": seed, "recipe": self._described()}
+        facts |= {"examples": len(data.examples), "texts": len(data.texts), "data_sha256": facts.pop("items_sha256")}
+        loaded = self.exact().load()
+        work = Work(backbone=self.encoder.backbone, loaded=loaded, data=data, seed=seed, folder=folder)
+        places = {name: folder / "stages" / f"{n}-{name}-{keys[name][:12]}" for n, name in enumerate(keys, start=1)}
+        stages = {name: _run(stage, work, places[name]) for name, stage in self.stages.items()}
+        self._finish(work)
+        save(work.loaded, folder / "encoder")
+        _write_curve(folder / "loss.csv", places)
+        with replacing(folder / "manifest.json") as part:
+            part.write_text(json.dumps(facts | {"stages": stages}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _finish(self, work: Work) -> None:
+        from fmtbench.embed.training.adapters import merge
+
+        merge(work)
+        sizes = sorted({size for stage in self.stages.values() for size in getattr(stage, "matryoshka", ())})
+        if sizes:  # vLLM refuses `dimensions` without
+            work.weights.config.matryoshka_dimensions = sizes
+
+    def _described(self) -> dict[str, Any]:
+        encoder = asdict(self.encoder) | {"backbone": self.encoder.backbone.name}
+        return {"encoder": encoder, "stages": {name: stage.settings() for name, stage in self.stages.items()}}
+
+
+def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
+    """The stage's facts, from its folder where it is finished."""
+    from transformers import set_seed
+
+    from fmtbench.embed.training.fitting import drop_checkpoints
+
+    work.folder = place
+    if (place / DONE).is_file():
+        logger.info("%s: done before", place.name)
+        stage.restore(work)
+        return json.loads((place / DONE).read_text(encoding="utf-8"))
+    place.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    set_seed(work.seed)
+    facts = stage.run(work) | {"seconds": round(time.monotonic() - started, 1)}
+    facts = {"folder": place.name, **facts, "settings": stage.settings()}
+    with replacing(place / DONE) as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    drop_checkpoints(place)
+    return facts
+
+
+def _finished(folder: Path, identity: str) -> bool:
+    """Raises `UserError` where the folder holds the encoder of another recipe."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found.get("identity") != identity:
+        raise UserError(
+            f"{folder} holds an encoder that was trained otherwise ({_difference(found)}): give another output, or delete it"
+        )
+    logger.info("%s: trained before", folder)
+    return True
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    return f"stages {', '.join(found.get('stages', {})) or 'none'}, seed {found.get('seed')}, {found.get('examples')} examples"
+
+
+def _write_curve(path: Path, places: Mapping[str, Path]) -> None:
+    lines = ["stage,step,loss,learning_rate\n"]
+    for name, place in places.items():
+        curve = place / "loss.jsonl"
+        for line in curve.read_text(encoding="utf-8").splitlines() if curve.is_file() else ():
+            log = json.loads(line)
+            lines.append(f"{name},{log['step']},{log['loss']},{log.get('learning_rate', '')}\n")
+    with replacing(path) as part:
+        part.write_text("".join(lines), encoding="utf-8")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise LockedError(f"{folder} is locked by another running process: wait for it, or give another output") from error
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

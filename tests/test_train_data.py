@@ -1,0 +1,95 @@
+"""Training sets: what is a positive, what is a negative, and every mistake in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.build import build_group
+from fmtbench.embed.training.data import Example, joined
+from fmtbench.errors import UserError
+from tests.conftest import composed, options
+
+
+def load(*overrides: str) -> Any:
+    config = composed("output=x", *overrides, root="train")
+    return joined(data.load() for data in build_group(config.train_data).values())
+
+
+@pytest.mark.parametrize("name", options("train_data"))
+def test_every_training_set_builds_under_its_own_name(name: str) -> None:
+    overrides = [f"train_data.{name}.source.file=x"] if name in ("jsonl", "synthetic") else []
+    assert list(build_group(composed(f"train_data={name}", "output=x", *overrides, root="train").train_data)) == [name]
+
+
+def test_scored_pairs_are_positives_from_a_score_on(tmp_path: Path) -> None:
+    path = tmp_path / "korsts" / "sts-train.tsv.gz"
+    path.parent.mkdir()
+    import gzip
+
+    lines = ["sentence1\tsentence2\tscore", "a b\tb a\t4.0", "c\td\t3.9", "e\te\t5.0"]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    found = load("train_data=korsts", f"data_root={tmp_path}")
+    assert [(one.anchor, one.positive, one.symmetric) for one in found.examples] == [("a b", "b a", True)], "a text is no pair"
+    assert found.texts == ("a b", "b a", "c", "d", "e")
+    with pytest.raises(UserError, match=r"no pair has a score of at least 6\.0: lower least"):
+        load("train_data=korsts", f"data_root={tmp_path}", "train_data.korsts.least=6")
+
+
+def test_inference_gives_triples(tmp_path: Path) -> None:
+    path = tmp_path / "kornli" / "xnli.dev.ko.tsv"
+    path.parent.mkdir()
+    rows = [("p", "so", "entailment"), ("p", "not", "contradiction"), ("q", "so", "entailment"), ("p", "may", "neutral")]
+    path.write_text("\n".join(map("\t".join, [("sentence1", "sentence2", "gold_label"), *rows])))
+    (found,) = load("train_data=kornli", f"data_root={tmp_path}").examples
+    assert (found.anchor, found.positive, found.negatives) == ("p", "so", ("not",))
+    with pytest.raises(UserError, match=r"no premise has both 'yes' and 'contradiction'; labels there: \['contradiction', 'ent"):
+        load("train_data=kornli", f"data_root={tmp_path}", "train_data.kornli.entailment=yes")
+
+
+def triples(tmp_path: Path, *rows: Any) -> Any:
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return load("train_data=jsonl", f"train_data.jsonl.source.file={path}")
+
+
+def test_json_lines_of_triples(tmp_path: Path) -> None:
+    whole = {"anchor": "a", "positive": "b", "negative": ["c", "d"], "scores": [3, 1.5, -1], "instruction": "Find.", "id": 7}
+    (found,) = triples(tmp_path, whole).examples
+    assert found == Example(anchor="a", positive="b", negatives=("c", "d"), scores=(3, 1.5, -1), instruction="Find.")
+    assert found.other_role == "document"
+    (found,) = triples(tmp_path, {"query": "a", "positive": "b", "negative": "c"}).examples
+    assert (found.negatives, found.instruction) == (("c",), "Retrieve text that answers the query.")
+
+
+def test_synthetic_triples_take_their_task_as_instruction(tmp_path: Path) -> None:
+    row = {"id": "triple/1", "query": "a", "positive": "b", "negative": "c", "task": "Find it.", "attributes": {}, "key": "4"}
+    (tmp_path / "triples.jsonl").write_text(json.dumps(row))
+    (found,) = load("train_data=synthetic", f"train_data.synthetic.source.file={tmp_path / 'triples.jsonl'}").examples
+    assert found == Example(anchor="a", positive="b", negatives=("c",), instruction="Find it.")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], r"holds no rows"),
+        ([{"query": "a"}], r"row 0: needs query \(or anchor\) and positive, has no positive: got \['query'\]"),
+        ([{"positive": "a"}], r"has no anchor"),
+        ([{"q": "a", "p": "b"}], r"row 0: unknown columns p, q: allowed are .*leave others out by ignore=\[p,q\]"),
+        ([{"query": "a", "positive": "b", "negative": "c"}, {"query": "d", "positive": "e"}], r"rows have 0 to 1 negatives"),
+        ([{"query": "a", "positive": " "}], r"field 'positive' must be a text"),
+        ([{"query": "a", "positive": "b", "negative": [3]}], r"must be a text or a list of texts"),
+        ([{"query": "a", "positive": "b", "negative": "c", "scores": [1]}], r"must be 2 numbers"),
+    ],
+)
+def test_mistakes_in_triples(tmp_path: Path, rows: list[Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        triples(tmp_path, *rows)
+
+
+def test_no_data_is_said_so() -> None:
+    with pytest.raises(UserError, match="no training data: choose train_data=NAME"):
+        load()
