@@ -107,10 +107,29 @@ class EmbedConfig:
     embed_task: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class SynthesizeConfig:
+    """`conf/synthesize.yaml`."""
+
+    tasks: int = MISSING
+    triples: int = MISSING
+    attempts: int = MISSING
+    seed: int = 0
+    languages: list[str] = field(default_factory=list)
+    results: str = "results"
+    output: str = MISSING
+    decoder: str = "outlines"
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    backbone: Any = MISSING
+    backend: Any = MISSING
+    synthesis: Any = MISSING
+
+
 ROOTS: dict[str, Any] = {
     "run": RunConfig,
     "bench": BenchConfig,
     "coverage": CoverageConfig,
     "embed": EmbedConfig,
     "rescore": RescoreConfig,
+    "synthesize": SynthesizeConfig,
 }

@@ -26,6 +26,8 @@ def example_reply(request: Request) -> str:
 def _smallest(field: dict[str, Any]) -> Any:
     if "const" in field:
         return field["const"]
+    if field.get("type") == "array":
+        return [_smallest(field["items"])] * field.get("minItems", 0)
     return field["enum"][0] if "enum" in field else {"string": "...", "number": 0}[field["type"]]
 
 
