@@ -28,7 +28,7 @@ def _smallest(field: dict[str, Any]) -> Any:
         return field["const"]
     if field.get("type") == "array":
         return [_smallest(field["items"])] * field.get("minItems", 0)
-    return field["enum"][0] if "enum" in field else {"string": "...", "number": 0}[field["type"]]
+    return field["enum"][0] if "enum" in field else {"string": "...".ljust(field.get("minLength", 0), "."), "number": 0}[field["type"]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
 
 from fmtbench.conditions.failure import in_loop
 from fmtbench.conditions.json_object import parse_object
-from fmtbench.synthesis.recipe import Bounds
+from fmtbench.synthesis.recipe import Bounds, Language
 from fmtbench.synthesis.similarity import normal
 from fmtbench.types import Constraint, Generation
 
@@ -31,6 +31,7 @@ REASONS = (
     "query_is_positive",
     "positive_is_negative",
     "query_is_negative",
+    "copies_prompt",
     "language",
     "duplicate",
     "near_duplicate",
@@ -38,6 +39,8 @@ REASONS = (
 """In the order in which they are looked for; a text has the first that is found."""
 OWN_SCRIPT = 0.5
 """Least share of a text's letters that must be of its language's script: names and terms may be of another."""
+LONG, TWO = 20, 2
+"""A text of so many words needs so many different common words of its language."""
 
 
 def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[str, Any]]:
@@ -75,11 +78,11 @@ def bad_triple(triple: Mapping[str, str]) -> str:
     return "query_is_negative" if query == negative else ""
 
 
-def written_in(text: str, scripts: Sequence[str]) -> bool:
-    """Whether at least half of the letters are of the scripts, by their Unicode names; true where no script is given.
-
-    A script is all that is looked at: German and English are one here, Korean and English are not.
-    """
+def written_in(text: str, language: Language) -> bool:
+    """Whether at least half of the letters are of the language's scripts, and a longer text holds two of its common words."""
     letters = [char for char in unicodedata.normalize("NFKC", text) if char.isalpha()]
-    own = sum(unicodedata.name(char, "").partition(" ")[0] in scripts for char in letters)
-    return not scripts or own >= OWN_SCRIPT * len(letters) > 0
+    own = sum(unicodedata.name(char, "").partition(" ")[0] in language.scripts for char in letters)
+    if language.scripts and not own >= OWN_SCRIPT * len(letters) > 0:
+        return False
+    words = normal(text).split()
+    return not language.common or len(words) < LONG or len(set(words) & set(language.common)) >= TWO

@@ -22,21 +22,38 @@ from fmtbench.types import Constraint
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 FIELDS = ("query", "positive", "negative")
 Values = Annotated[list[str], Field(min_length=1)]
-Filled = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Bounds:
-    """Least and most characters of a text; characters, since not every language puts spaces between words."""
+    """Least and most characters of a text; characters, since not every language puts spaces between words.
+
+    The schema holds the least, so the decoder enforces it. It leaves the most out: a `maxLength` costs states that no
+    compiler has, and would cut a text in mid-word.
+    """
 
     least: int = Field(gt=0)
     most: int = Field(gt=0)
+
+    @property
+    def annotation(self) -> Any:
+        return Annotated[str, Field(min_length=self.least)]
 
     @model_validator(mode="after")
     def _in_order(self) -> Bounds:
         if self.least > self.most:
             raise ValueError(f"least={self.least} is above most={self.most}")
         return self
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Language:
+    """By what a text of this language is known; what is empty is not looked at."""
+
+    scripts: list[str] = Field(default_factory=list)
+    """First words of its letters' Unicode names."""
+    common: list[str] = Field(default_factory=list)
+    """Words that longer texts cannot do without, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -68,14 +85,15 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Brainstorm(Asked):
-    """The first step: a list of tasks a reply. `{count}` in the prompt is how many."""
+    """The first step: a list of tasks a reply. In the prompt `{count}` is how many, `{examples}` a line for each example."""
 
     count: int = Field(gt=0)
+    examples: Values
     chars: Bounds
 
     @cached_property
     def constraint(self) -> Constraint:
-        tasks: Any = Annotated[list[Filled], Field(min_length=self.count, max_length=self.count)]
+        tasks = Annotated[list[self.chars.annotation], Field(min_length=self.count, max_length=self.count)]  # type: ignore[name-defined]
         return Constraint(kind="json_schema", source=json_schema({"tasks": tasks}))
 
 
@@ -95,7 +113,7 @@ class Triples(Asked):
 
     @cached_property
     def constraint(self) -> Constraint:
-        return Constraint(kind="json_schema", source=json_schema(dict.fromkeys(FIELDS, Filled)))
+        return Constraint(kind="json_schema", source=json_schema({name: self.chars[name].annotation for name in FIELDS}))
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -106,22 +124,21 @@ class Recipe:
     brainstorm: Brainstorm
     triple: Triples
     languages: Values
-    """Those to write in, drawn like an attribute; each a key of `scripts`."""
-    scripts: dict[str, list[str]]
-    """The Unicode scripts of each language that is known; for one with no script, none is checked."""
+    """Those to write in, drawn like an attribute; each a key of `known`."""
+    known: dict[str, Language]
     similarity: float = Field(gt=0, le=1)
-    """Jaccard similarity from which on two texts count as near duplicates."""
+    """Jaccard similarity from which on two texts count as near duplicates; likewise the share of a text that is its prompt's."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        self.brainstorm.check("count")
+        self.brainstorm.check("count", "examples")
         self.triple.check("task", "language")
         for language in self.languages:
-            if language not in self.scripts:
-                known = ", ".join(self.scripts)
-                raise ValueError(f"language {language!r} is not known: allowed are {known}; add others to synthesis.scripts")
+            if language not in self.known:
+                known = ", ".join(self.known)
+                raise ValueError(f"language {language!r} is not known: allowed are {known}; add others to synthesis.known")
         return self
 
 

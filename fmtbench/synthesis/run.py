@@ -71,9 +71,9 @@ def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> 
     first = BrainstormStep(wanted=this.tasks, **common)
     second = TripleStep(wanted=this.triples, tasks=first.kept, **common)
     largest = [step.largest() for step in (first, second)]
+    _check_fits(this, largest)
     with RunFolder(this.output) as folder:
         _check_same(folder, this, largest)
-        _check_fits(this, largest)
         with Asker(this, folder, watch) as asker:
             asker.begin(largest)
             _collect(first, this.attempts, asker)

@@ -38,6 +38,12 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
+def contained(text: str, whole: str) -> float:
+    """The share of a text's shingles that stand in another one: Broder's containment."""
+    part = shingles(normal(text))
+    return len(part & shingles(normal(whole))) / len(part)
+
+
 class Seen:
     """The texts so far, and what a new one repeats."""
 

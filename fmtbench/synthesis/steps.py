@@ -19,7 +19,7 @@ from fmtbench.backends.base import Backend
 from fmtbench.store import Planned
 from fmtbench.synthesis.checks import REASONS, bad_text, bad_triple, parsed, written_in
 from fmtbench.synthesis.recipe import FIELDS, Asked, Recipe, fill
-from fmtbench.synthesis.similarity import Seen
+from fmtbench.synthesis.similarity import Seen, contained
 from fmtbench.tasks.base import item_rng
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 
@@ -128,10 +128,12 @@ class Step(ABC):
 
 @dataclass(kw_only=True)
 class BrainstormStep(Step):
-    """A list of tasks a reply."""
+    """A list of tasks a reply. Those that the prompt gives as examples count as seen."""
 
     def __post_init__(self) -> None:
         self._seen = Seen(self.recipe.similarity)
+        for example in self.recipe.brainstorm.examples:
+            self._seen.add(example)
 
     @property
     def part(self) -> Asked:
@@ -154,7 +156,8 @@ class BrainstormStep(Step):
         return self._planned("brainstorm/largest", self.part.longest()).request
 
     def _planned(self, item_id: str, attributes: dict[str, str]) -> Planned:
-        prompt = fill(self.part.prompt, attributes | {"count": str(self.per_reply)})
+        examples = "\n".join(f"- {example}" for example in self.recipe.brainstorm.examples)
+        prompt = fill(self.part.prompt, attributes | {"count": str(self.per_reply), "examples": examples})
         item = Item(id=item_id, question=prompt, gold="")
         return Planned(item=item, sample=0, request=self.request(item_id, prompt))
 
@@ -217,19 +220,24 @@ class TripleStep(Step):
 
     def judge(self, planned: Planned, generation: Generation) -> None:
         reason, value = parsed(generation, self.constraint)
-        attributes = self._attributes(planned.item.id)
         texts = {name: value[name].strip() for name in FIELDS} if not reason else {}
-        if reason := reason or self._bad(texts, attributes["language"]):
+        if reason := reason or self._bad(texts, planned):
             self.rejected.append(Rejected(id=planned.item.id, reason=reason, text=generation.text, key=generation.key))
             return
         for name, seen in self._seen.items():
             seen.add(texts[name])
+        attributes = self._attributes(planned.item.id)
         self.keep(Triple(id=planned.item.id, **texts, task=planned.item.question, attributes=attributes, key=generation.key))
 
-    def _bad(self, texts: dict[str, str], language: str) -> str:
+    def _bad(self, texts: dict[str, str], planned: Planned) -> str:
         """The first reason, in the order of `REASONS`."""
+        language = self.recipe.known[self._attributes(planned.item.id)["language"]]
+        prompt = planned.request.messages[0].content
         found = {bad_text(texts[name], bounds) for name, bounds in self.recipe.triple.chars.items()}
         found.add(bad_triple(texts))
-        found |= {"" if written_in(text, self.recipe.scripts[language]) else "language" for text in texts.values()}
+        if any(contained(texts[name], prompt) >= self.recipe.similarity for name in ("positive", "negative")):
+            found.add("copies_prompt")
+        if not all(written_in(text, language) for text in texts.values()):
+            found.add("language")
         found |= {seen.repeats(texts[name]) for name, seen in self._seen.items()}
         return min(found - {""}, key=REASONS.index, default="")
