@@ -26,9 +26,11 @@ def example_reply(request: Request) -> str:
 def _smallest(field: dict[str, Any]) -> Any:
     if "const" in field:
         return field["const"]
-    if field.get("type") == "array":
+    if "enum" in field:
+        return field["enum"][0]
+    if field["type"] == "array":
         return [_smallest(field["items"])] * field.get("minItems", 0)
-    return field["enum"][0] if "enum" in field else {"string": "...".ljust(field.get("minLength", 0), "."), "number": 0}[field["type"]]
+    return {"string": "...".ljust(field.get("minLength", 0), "."), "number": 0}[field["type"]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
@@ -60,6 +60,8 @@ class Language:
 class Asked:
     """One step's prompt. Each `{name}` in it stands for a value drawn from the list of that name."""
 
+    GIVEN: ClassVar[tuple[str, ...]] = ()
+    """Names that the step itself gives."""
     prompt: str
     attributes: dict[str, Values] = Field(default_factory=dict)
     """A value that stands in its list twice is drawn twice as often."""
@@ -74,19 +76,21 @@ class Asked:
         """The longest value of each attribute, for the context's sake."""
         return {name: max(values, key=len) for name, values in self.attributes.items()}
 
-    def check(self, *given: str) -> None:
-        """Raises `ValueError` unless the prompt holds every attribute and every name of `given`, and nothing else."""
-        found, known = set(PLACEHOLDER.findall(self.prompt)), {*self.attributes, *given}
+    @model_validator(mode="after")
+    def _every_placeholder(self) -> Self:
+        found, known = set(PLACEHOLDER.findall(self.prompt)), {*self.attributes, *self.GIVEN}
         for name in sorted(found - known):
             raise ValueError(f"the prompt holds {{{name}}}, which stands for nothing: it may hold {', '.join(sorted(known))}")
         for name in sorted(known - found):
             raise ValueError(f"the prompt does not hold {{{name}}}")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Brainstorm(Asked):
     """The first step: a list of tasks a reply. In the prompt `{count}` is how many, `{examples}` a line for each example."""
 
+    GIVEN = ("count", "examples")
     count: int = Field(gt=0)
     examples: Values
     chars: Bounds
@@ -101,6 +105,7 @@ class Brainstorm(Asked):
 class Triples(Asked):
     """The second step. `{task}` in the prompt is the task, `{language}` a language."""
 
+    GIVEN = ("task", "language")
     chars: dict[str, Bounds]
     """Bounds of `query`, `positive` and `negative`."""
 
@@ -133,8 +138,6 @@ class Recipe:
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        self.brainstorm.check("count", "examples")
-        self.triple.check("task", "language")
         for language in self.languages:
             if language not in self.known:
                 known = ", ".join(self.known)

@@ -19,7 +19,7 @@ from fmtbench.backends.base import Backend
 from fmtbench.store import Planned
 from fmtbench.synthesis.checks import REASONS, bad_text, bad_triple, parsed, written_in
 from fmtbench.synthesis.recipe import FIELDS, Asked, Recipe, fill
-from fmtbench.synthesis.similarity import Seen, contained
+from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, shingles
 from fmtbench.tasks.base import item_rng
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 
@@ -232,12 +232,17 @@ class TripleStep(Step):
     def _bad(self, texts: dict[str, str], planned: Planned) -> str:
         """The first reason, in the order of `REASONS`."""
         language = self.recipe.known[self._attributes(planned.item.id)["language"]]
-        prompt = planned.request.messages[0].content
         found = {bad_text(texts[name], bounds) for name, bounds in self.recipe.triple.chars.items()}
         found.add(bad_triple(texts))
-        if any(contained(texts[name], prompt) >= self.recipe.similarity for name in ("positive", "negative")):
+        if self._copies(texts, planned):
             found.add("copies_prompt")
         if not all(written_in(text, language) for text in texts.values()):
             found.add("language")
         found |= {seen.repeats(texts[name]) for name, seen in self._seen.items()}
         return min(found - {""}, key=REASONS.index, default="")
+
+    def _copies(self, texts: dict[str, str], planned: Planned) -> bool:
+        """Whether a passage is words of the prompt, or the query is the task over again."""
+        prompt, most = planned.request.messages[0].content, self.recipe.similarity
+        same = jaccard(shingles(normal(texts["query"])), shingles(normal(planned.item.question))) >= most
+        return same or any(contained(texts[name], prompt) >= most for name in ("positive", "negative"))
