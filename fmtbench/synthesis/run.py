@@ -71,11 +71,9 @@ def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> 
     first = BrainstormStep(wanted=this.tasks, **common)
     second = TripleStep(wanted=this.triples, tasks=first.kept, **common)
     largest = [step.largest() for step in (first, second)]
-    _check_fits(this, largest)
     with RunFolder(this.output) as folder:
         _check_same(folder, this, largest)
-        with Asker(this, folder, watch) as asker:
-            asker.begin(largest)
+        with Asker(this, largest, folder, watch) as asker:
             _collect(first, this.attempts, asker)
             if first.kept:
                 _collect(second, this.attempts, asker)
@@ -98,10 +96,10 @@ def _collect(step: Step, attempts: int, asker: Asker) -> None:
 
 
 class Asker:
-    """One journal and one engine, which opens at the first request that the journal lacks."""
+    """One journal and one engine, which starts at the first request that the journal lacks."""
 
-    def __init__(self, this: Synthesis, folder: RunFolder, watch: Watch) -> None:
-        self._this, self._folder, self._watch = this, folder, watch
+    def __init__(self, this: Synthesis, largest: Sequence[Request], folder: RunFolder, watch: Watch) -> None:
+        self._this, self._largest, self._folder, self._watch = this, largest, folder, watch
         self._planned: list[Planned] = []
         self._open = False
 
@@ -112,36 +110,33 @@ class Asker:
         if self._open:
             self._this.backend.close()
 
-    def begin(self, largest: Sequence[Request]) -> None:
-        """Compile both grammars, and write down what is about to run, so that a killed run explains itself too."""
-        this = self._this
-        admission = admit(this.backend, this.backbone, {request.constraint for request in largest})
-        if admission.refused:
-            raise RefusedError(admission.refused)
-        facts = provenance([]) | {"status": "running", "grammars": admission.grammars, "recipe": _identity(this, largest)}
-        self._folder.write_config(this.config)
-        self._folder.write_manifest(self._folder.manifest() | facts)
-
     def replies(self, planned: Sequence[Planned]) -> dict[str, Generation]:
         """The generations of some requests by key, from the journal where it has them; without token ids, for their size."""
-        self._planned += planned
-        self._folder.write_requests(self._planned)
         todo = unanswered(planned, self._folder.done())
         logger.info("%d requests, %d to generate", len(planned), len(todo))
-        if todo:
-            self._generate(todo)
+        if todo and not self._open:
+            self._start()
+        self._planned += planned
+        self._folder.write_requests(self._planned)
+        answer(self._this.backend, self._this.backbone, [(self._folder, todo)], self._watch)
         keys = {one.request.key for one in planned}
         found = (one for one in self._folder.generations() if one.key in keys)
         return {one.key: _masked(replace(one, token_ids=(), token_ends=())) for one in found}
 
-    def _generate(self, todo: Sequence[Request]) -> None:
-        backend = self._this.backend
-        if not self._open:
-            backend.open(self._this.backbone)
-            self._open = True
-            facts = backend.facts()
-            self._folder.write_manifest(self._folder.manifest() | {"engine": facts, "determinism": remembered(facts)})
-        answer(backend, self._this.backbone, [(self._folder, todo)], self._watch)
+    def _start(self) -> None:
+        """Check, compile, write down what is about to run, so that a killed run explains itself too, and open the engine."""
+        this = self._this
+        _check_fits(this, self._largest)
+        admission = admit(this.backend, this.backbone, {request.constraint for request in self._largest})
+        if admission.refused:
+            raise RefusedError(admission.refused)
+        facts = provenance([asdict(this.recipe)]) | {"status": "running", "grammars": admission.grammars}
+        self._folder.write_config(this.config)
+        self._folder.write_manifest(facts | {"recipe": _identity(this, self._largest)})
+        this.backend.open(this.backbone)
+        self._open = True
+        engine = this.backend.facts()
+        self._folder.write_manifest(self._folder.manifest() | {"engine": engine, "determinism": remembered(engine)})
 
 
 def _masked(generation: Generation) -> Generation:
@@ -211,6 +206,8 @@ def _finish(folder: RunFolder, this: Synthesis, made: Made) -> None:
             logger.warning("%d of %d %s were kept after %d requests: raise attempts=", len(kept), wanted, name, asked)
     whole = len(made.tasks) == this.tasks and len(made.triples) == this.triples
     outcome = {"status": "complete" if whole else "incomplete", "tasks": this.tasks, "triples": this.triples}
-    manifest = folder.manifest() | outcome | {"attempts": this.attempts, "counts": made.counts}
-    folder.write_manifest(manifest | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
-    folder.log(f"{outcome['status']}: {len(made.tasks)} tasks, {len(made.triples)} triples")
+    outcome |= {"attempts": this.attempts, "counts": made.counts}
+    manifest = folder.manifest()
+    if manifest | outcome != manifest:
+        folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
+        folder.log(f"{outcome['status']}: {len(made.tasks)} tasks, {len(made.triples)} triples")
