@@ -113,9 +113,9 @@ class Asker:
     def replies(self, planned: Sequence[Planned]) -> dict[str, Generation]:
         """The generations of some requests by key, from the journal where it has them; without token ids, for their size."""
         todo = unanswered(planned, self._folder.done())
-        logger.info("%d requests, %d to generate", len(planned), len(todo))
         if todo and not self._open:
             self._start()
+        logger.info("%d requests, %d to generate", len(planned), len(todo))
         self._planned += planned
         self._folder.write_requests(self._planned)
         answer(self._this.backend, self._this.backbone, [(self._folder, todo)], self._watch)
@@ -205,7 +205,7 @@ def _finish(folder: RunFolder, this: Synthesis, made: Made) -> None:
             asked = made.counts[name]["requests"]
             logger.warning("%d of %d %s were kept after %d requests: raise attempts=", len(kept), wanted, name, asked)
     whole = len(made.tasks) == this.tasks and len(made.triples) == this.triples
-    outcome = {"status": "complete" if whole else "incomplete", "tasks": this.tasks, "triples": this.triples}
+    outcome: dict[str, Any] = {"status": "complete" if whole else "incomplete", "tasks": this.tasks, "triples": this.triples}
     outcome |= {"attempts": this.attempts, "counts": made.counts}
     manifest = folder.manifest()
     if manifest | outcome != manifest:
