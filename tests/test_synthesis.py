@@ -139,6 +139,7 @@ BAD: list[tuple[str, dict[str, str] | str]] = [
     ("too_long", {**GOOD, "query": "who " * 200}),
     ("loop", {**GOOD, "positive": "The gate and the tower " + "la la " * 30}),
     ("query_is_positive", {**GOOD, "query": GOOD["positive"].upper() + "!"}),
+    ("query_is_positive", {**GOOD, "query": "Yes: " + GOOD["positive"]}),
     ("positive_is_negative", {**GOOD, "negative": GOOD["positive"]}),
     ("query_is_negative", {**GOOD, "query": GOOD["negative"]}),
     (
@@ -171,6 +172,12 @@ def test_the_good_one_is_kept(tmp_path: Path) -> None:
         synthesis(tmp_path, lambda r: writes(r) if '"tasks"' in r.messages[0].content else json.dumps(GOOD), triples=1)
     )
     assert [(one.query, one.positive) for one in made.triples] == [(GOOD["query"], GOOD["positive"])]
+
+
+def test_a_hard_negative_may_be_a_word_away(tmp_path: Path) -> None:
+    hard = GOOD | {"negative": GOOD["positive"].replace("north", "south")}
+    this = synthesis(tmp_path, lambda request: writes(request) if brainstorms(request) else json.dumps(hard), triples=1)
+    assert len(synthesize(this).triples) == 1
 
 
 def test_truncated_failed_and_unmasked_replies(tmp_path: Path) -> None:

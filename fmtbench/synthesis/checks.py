@@ -16,7 +16,7 @@ import jsonschema
 from fmtbench.conditions.failure import in_loop
 from fmtbench.conditions.json_object import parse_object
 from fmtbench.synthesis.recipe import Bounds, Language
-from fmtbench.synthesis.similarity import normal
+from fmtbench.synthesis.similarity import jaccard, normal, shingles
 from fmtbench.types import Constraint, Generation
 
 REASONS = (
@@ -68,14 +68,14 @@ def bad_text(text: str, bounds: Bounds) -> str:
     return "loop" if in_loop(text) else ""
 
 
-def bad_triple(triple: Mapping[str, str]) -> str:
-    """Whether two of its texts are the same."""
+def bad_triple(triple: Mapping[str, str], most: float) -> str:
+    """Whether its query is as good as one of its passages, or the passages are one; a hard negative may be a word away."""
     query, positive, negative = (normal(triple[name]) for name in ("query", "positive", "negative"))
-    if query == positive:
+    if jaccard(shingles(query), shingles(positive)) >= most:
         return "query_is_positive"
     if positive == negative:
         return "positive_is_negative"
-    return "query_is_negative" if query == negative else ""
+    return "query_is_negative" if jaccard(shingles(query), shingles(negative)) >= most else ""
 
 
 def written_in(text: str, language: Language) -> bool:

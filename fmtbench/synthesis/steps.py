@@ -233,7 +233,7 @@ class TripleStep(Step):
         """The first reason, in the order of `REASONS`."""
         language = self.recipe.known[self._attributes(planned.item.id)["language"]]
         found = {bad_text(texts[name], bounds) for name, bounds in self.recipe.triple.chars.items()}
-        found.add(bad_triple(texts))
+        found.add(bad_triple(texts, self.recipe.similarity))
         if self._copies(texts, planned):
             found.add("copies_prompt")
         if not all(written_in(text, language) for text in texts.values()):
