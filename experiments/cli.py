@@ -48,6 +48,10 @@ def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
         if "Unknown plugin class" not in str(error):
             raise
         _fail(explain(error), 2)
+    except ValueError as error:  # nor for a group that is given a number, as in task=3
+        if "Config group override" not in str(error):
+            raise
+        _fail("a group of conf/ is chosen by name, and was given something else: see the groups and keys with --help", 2)
 
 
 def _launcher_errors() -> tuple[type[Exception], ...]:

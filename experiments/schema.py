@@ -128,6 +128,24 @@ class TrainConfig:
     embed_task: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class SynthesizeConfig:
+    """`conf/synthesize.yaml`."""
+
+    tasks: int = MISSING
+    triples: int = MISSING
+    attempts: int = MISSING
+    seed: int = 0
+    languages: list[str] = field(default_factory=list)
+    results: str = "results"
+    output: str = MISSING
+    decoder: str = "outlines"
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    backbone: Any = MISSING
+    backend: Any = MISSING
+    synthesis: Any = MISSING
+
+
 ROOTS: dict[str, Any] = {
     "run": RunConfig,
     "bench": BenchConfig,
@@ -135,4 +153,5 @@ ROOTS: dict[str, Any] = {
     "embed": EmbedConfig,
     "rescore": RescoreConfig,
     "train": TrainConfig,
+    "synthesize": SynthesizeConfig,
 }

@@ -10,19 +10,17 @@ through one engine, and each generation finds its way back to the journal of its
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from fmtbench.answering import Watch, answer, request_seed, unanswered
 from fmtbench.backends.admission import Admission, admit
 from fmtbench.backends.determinism import remembered
-from fmtbench.backends.supervise import supervised
 from fmtbench.errors import LockedError, RefusedError, UserError
 from fmtbench.job import Cell, Job
 from fmtbench.passes import second_passes
@@ -30,15 +28,12 @@ from fmtbench.provenance import provenance
 from fmtbench.scoring import score
 from fmtbench.store import Planned, RunFolder
 from fmtbench.tasks.base import Task, check_items, worked_examples
-from fmtbench.types import Constraint, Generation, Item, Request, Row
+from fmtbench.types import Constraint, Item, Request, Row
 
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 2.0
 """How often cells that another process is writing are tried again."""
-
-Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]
-"""Sees how many generations are to come, and passes each through as it finishes: a progress bar."""
 
 
 def run(job: Job, watch: Watch = lambda total, stream: stream) -> list[Row]:
@@ -82,7 +77,7 @@ def _run_cells(job: Job, plans: dict[Cell, list[Planned]], folders: dict[Cell, R
     """Generate what is missing in cells that are locked for us, and score them."""
     done = _share(folders, plans, job.retry_errors)
     plans = {cell: follow(job, cell, planned) for cell, planned in plans.items()}
-    missing = {cell: _missing(planned, done[cell]) for cell, planned in plans.items()}
+    missing = {cell: unanswered(planned, done[cell]) for cell, planned in plans.items()}
     admissions = {cell: admit(job.backend, job.backbone, _grammars(job, cell, plans[cell], missing[cell])) for cell in plans}
     for cell in plans:
         _begin(folders[cell], cell, plans[cell], missing[cell], job, admissions[cell])
@@ -153,16 +148,6 @@ def follow(job: Job, cell: Cell, planned: Sequence[Planned]) -> list[Planned]:
     return first + second_passes(first, done, job.tasks[cell.task], condition, prompt, partial(job.backend.engine, job.backbone))
 
 
-def request_seed(seed: int, item_id: str, sample: int) -> int:
-    """The seed of one request alone: independent of the order and number of the others, and of the condition."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{item_id}/{sample}".encode()).digest()[:7], "big")
-
-
-def _missing(planned: Sequence[Planned], done: set[str]) -> list[Request]:
-    wanted = {one.request.key: one.request for one in planned}
-    return [request for key, request in wanted.items() if key not in done]
-
-
 def _share(folders: dict[Cell, RunFolder], plans: dict[Cell, list[Planned]], retry: bool) -> dict[Cell, set[str]]:
     """Copy into each journal what another cell of the job has generated for the same request; what each then holds."""
     done = {cell: folder.done(errors=not retry) for cell, folder in folders.items()}
@@ -220,7 +205,7 @@ def _generate(job: Job, folders: dict[Cell, RunFolder], missing: dict[Cell, list
         second = {cell: follow(job, cell, folder.requests()) for cell, folder in folders.items() if _passes(job, cell) > 1}
         for cell, planned in second.items():
             folders[cell].write_requests(planned)
-        _answer(job, folders, {cell: _missing(planned, folders[cell].done()) for cell, planned in second.items()}, watch)
+        _answer(job, folders, {cell: unanswered(planned, folders[cell].done()) for cell, planned in second.items()}, watch)
         facts = job.backend.facts()
         for folder in folders.values():
             folder.write_manifest(folder.manifest() | {"engine": facts, "determinism": remembered(facts)})
@@ -229,13 +214,4 @@ def _generate(job: Job, folders: dict[Cell, RunFolder], missing: dict[Cell, list
 
 
 def _answer(job: Job, folders: dict[Cell, RunFolder], missing: dict[Cell, list[Request]], watch: Watch) -> None:
-    """One stream through one engine; a request that two cells share is generated once and journalled in both."""
-    owners: dict[str, list[RunFolder]] = defaultdict(list)
-    for cell, requests in missing.items():
-        for request in requests:
-            owners[request.key].append(folders[cell])
-    stream = list({request.key: request for requests in missing.values() for request in requests}.values())
-    if stream:
-        for generation in watch(len(stream), supervised(job.backend, job.backbone, stream)):
-            for folder in owners[generation.key]:
-                folder.append(generation)
+    answer(job.backend, job.backbone, [(folders[cell], requests) for cell, requests in missing.items()], watch)

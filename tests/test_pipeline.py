@@ -18,13 +18,14 @@ import pytest
 from experiments.report import refusals
 from experiments.run import make_job
 from fmtbench.analysis.frame import load_rows
+from fmtbench.answering import request_seed
 from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.errors import RefusedError, UserError
 from fmtbench.job import Cell, Job
-from fmtbench.pipeline import plan, request_seed, run
+from fmtbench.pipeline import plan, run
 from fmtbench.scoring import score
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Constraint, Request, Sampling

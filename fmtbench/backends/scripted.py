@@ -26,7 +26,11 @@ def example_reply(request: Request) -> str:
 def _smallest(field: dict[str, Any]) -> Any:
     if "const" in field:
         return field["const"]
-    return field["enum"][0] if "enum" in field else {"string": "...", "number": 0}[field["type"]]
+    if "enum" in field:
+        return field["enum"][0]
+    if field["type"] == "array":
+        return [_smallest(field["items"])] * field.get("minItems", 0)
+    return {"string": "...".ljust(field.get("minLength", 0), "."), "number": 0}[field["type"]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,66 @@
+"""Let a backbone write training triples for embedders: brainstorm tasks, then a JSON triple for each task and attributes.
+
+    python -m experiments.synthesize tasks=20 triples=100 seed=1 output=DIR
+    python -m experiments.synthesize backbone=qwen2_5_7b backend=vllm tasks=2000 triples=50000 output=DIR
+    python -m experiments.synthesize languages=[English,Korean,German] output=DIR
+
+Writes triples.jsonl (query, positive, negative and where they come from), tasks.jsonl, rejected.jsonl and manifest.json.
+The same command lands in the same place, so to resume is to run it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.build import build
+from experiments.cli import start
+from experiments.progress import progress
+from fmtbench.errors import FmtbenchError, UserError
+
+
+def main(config: DictConfig) -> None:
+    import pandas as pd
+
+    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.synthesis.run import synthesize
+
+    this = make_synthesis(config)
+    made = synthesize(this, progress)
+    text = to_markdown(pd.DataFrame(table(made.counts)))
+    (this.output / "table.md").write_text(text, encoding="utf-8")
+    print(f"{text}\n{this.output / 'triples.jsonl'}: {len(made.triples)} triples for {len(made.tasks)} tasks")
+    if not made.triples:
+        raise FmtbenchError(f"nothing was kept: {this.output / 'rejected.jsonl'} has every text with the reason")
+
+
+def make_synthesis(config: DictConfig) -> Any:
+    """What a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
+    for name in ("tasks", "triples", "attempts"):
+        if config[name] < 1:
+            raise UserError(f"{name}={config[name]}: give a number above 0")
+    from fmtbench.synthesis.run import Synthesis
+
+    return Synthesis(
+        recipe=build(config.synthesis, "synthesis"),
+        backbone=build(config.backbone, "backbone"),
+        backend=build(config.backend, "backend"),
+        tasks=config.tasks,
+        triples=config.triples,
+        attempts=config.attempts,
+        seed=config.seed,
+        output=Path(config.output),
+        config=OmegaConf.to_yaml(config, resolve=True),
+    )
+
+
+def table(counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
+    """One line for each outcome that occurred, with its count in each step."""
+    names = [name for name in counts["tasks"] if any(count[name] for count in counts.values())]
+    return [{"": name, **{step: count[name] for step, count in counts.items()}} for name in names]
+
+
+if __name__ == "__main__":
+    start("synthesize", main)

@@ -1,0 +1,88 @@
+"""Why a text is not kept. Every check gives the reason as one word, or nothing.
+
+A schema that the decoder enforces says nothing of what stands inside its strings: a small model writes empty ones, repeats
+the query as its own answer, or answers in another language.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+
+from fmtbench.conditions.failure import in_loop
+from fmtbench.conditions.json_object import parse_object
+from fmtbench.synthesis.recipe import Bounds, Language
+from fmtbench.synthesis.similarity import jaccard, normal, shingles
+from fmtbench.types import Constraint, Generation
+
+REASONS = (
+    "engine_error",
+    "truncated",
+    "schema_violation",
+    "broken_characters",
+    "empty",
+    "too_short",
+    "too_long",
+    "loop",
+    "query_is_positive",
+    "positive_is_negative",
+    "query_is_negative",
+    "copies_prompt",
+    "language",
+    "duplicate",
+    "near_duplicate",
+)
+"""In the order in which they are looked for; a text has the first that is found."""
+OWN_SCRIPT = 0.5
+"""Least share of a text's letters that must be of its language's script: names and terms may be of another."""
+LONG, TWO = 20, 2
+"""A text of so many words needs so many different common words of its language."""
+
+
+def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[str, Any]]:
+    """The reason why there is no object, or the object."""
+    if generation.finish_reason != "stop":
+        return {"error": "engine_error", "length": "truncated"}[generation.finish_reason], {}
+    members = parse_object(generation.text)
+    value = {member.key: member.value for member in members or ()}
+    schema = json.loads(constraint.source)
+    if members is None or len(value) != len(members) or not jsonschema.Draft202012Validator(schema).is_valid(value):
+        return "schema_violation", {}
+    return "", value
+
+
+def bad_text(text: str, bounds: Bounds) -> str:
+    """What is wrong with one text by itself, white space at its ends aside."""
+    if any(char == "\ufffd" or (unicodedata.category(char) in ("Cs", "Cc") and not char.isspace()) for char in text):
+        return "broken_characters"
+    if not normal(text):
+        return "empty"
+    if len(text) < bounds.least:
+        return "too_short"
+    if len(text) > bounds.most:
+        return "too_long"
+    return "loop" if in_loop(text) else ""
+
+
+def bad_triple(triple: Mapping[str, str], most: float) -> str:
+    """Whether its query is as good as one of its passages, or the passages are one; a hard negative may be a word away."""
+    query, positive, negative = (normal(triple[name]) for name in ("query", "positive", "negative"))
+    if jaccard(shingles(query), shingles(positive)) >= most:
+        return "query_is_positive"
+    if positive == negative:
+        return "positive_is_negative"
+    return "query_is_negative" if jaccard(shingles(query), shingles(negative)) >= most else ""
+
+
+def written_in(text: str, language: Language) -> bool:
+    """Whether at least half of the letters are of the language's scripts, and a longer text holds two of its common words."""
+    letters = [char for char in unicodedata.normalize("NFKC", text) if char.isalpha()]
+    own = sum(unicodedata.name(char, "").partition(" ")[0] in language.scripts for char in letters)
+    if language.scripts and not own >= OWN_SCRIPT * len(letters) > 0:
+        return False
+    words = normal(text).split()
+    return not language.common or len(words) < LONG or len(set(words) & set(language.common)) >= TWO
