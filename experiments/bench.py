@@ -23,6 +23,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.build import build
 from experiments.cli import start
 from experiments.run import make_job
 from fmtbench.errors import UserError
@@ -32,8 +33,8 @@ logger = logging.getLogger(__name__)
 IN_PROCESS = ("engine", "cells_as_one_stream", "journal")
 DECODERS = ("outlines", "xgrammar", "guidance")
 COMMANDS = ("whole_command_vs_bare", "vs_lm_eval", "vs_inspect", "one_process_vs_many")
-NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS)
-ROWS = (*NEED_VLLM, "hf", "resume_scan")
+NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS, "embed_vllm")
+ROWS = (*NEED_VLLM, "hf", "embed_st", "resume_scan")
 MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
 
 
@@ -68,6 +69,7 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
             yield throughput.decoder(name, job(config, ("free_cot", "json_schema"), 64, 96), config.pairs)
     if "hf" in wanted:
         yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
+    yield from _embedding(config, [name for name in wanted if name.startswith("embed_")])
 
 
 def _commands(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
@@ -112,6 +114,16 @@ def _in_process(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
     for name in wanted:
         yield rows[name]()
     backend.close()
+
+
+def _embedding(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
+    if not wanted:
+        return
+    from experiments.benchmarks import embedding
+
+    rows = {"embed_st": embedding.against_plain, "embed_vllm": embedding.against_st}
+    for name in wanted:
+        yield rows[name](build(config.backbone, "backbone"), min(config.pairs, 2))
 
 
 def job(config: DictConfig, conditions: tuple[str, ...], limit: int, tokens: int) -> Any:

@@ -1,0 +1,72 @@
+"""Texts per second of the embedding engines: ours against plain sentence-transformers, and vLLM's pooling runner against ours.
+
+The plain last-token encoder over texts of mixed lengths. Loading is left out on both sides, tokenizing is not.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+
+from experiments.benchmarks.measure import Row, Target, paired, spread
+from fmtbench.backbone import Backbone
+from fmtbench.embed.encoder import Encoder
+from fmtbench.embed.engines import Embedder, open_embedder
+from fmtbench.embed.st import STEmbedder, STEngine
+from fmtbench.embed.vllm import VLLMEngine
+
+TEXTS = 10_000
+WARM_UP = 128
+WORDS = ["river", "window", "quiet", "seven", "under", "paper", "morning", "green", "follow", "answer", "stone", "letter"]
+
+
+def mixed_texts(count: int, seed: int = 0) -> list[str]:
+    """Texts of 2 to 128 words, most of them short: lengths are even on a logarithmic scale."""
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=round(2 ** draw.uniform(1, 7)))) for _ in range(count)]
+
+
+def against_plain(backbone: Backbone, pairs: int) -> Row:
+    """Our `st` over `SentenceTransformer.encode` of the same model, batch size and truncation."""
+    texts = mixed_texts(TEXTS)
+    with open_embedder(STEngine(), Encoder(backbone=backbone)) as embedder:
+        assert isinstance(embedder, STEmbedder)
+        model, size = embedder.loaded.model, embedder.engine.batch_size
+
+        def plain() -> float:
+            started = time.perf_counter()
+            model.encode(texts, batch_size=size, normalize_embeddings=True, show_progress_bar=False)
+            return len(texts) / (time.perf_counter() - started)
+
+        embedder.encode(texts[:WARM_UP])
+        speeds: list[float] = []
+        ratios = paired(lambda: _speed(embedder, texts, speeds), plain, pairs)
+    what = "texts/s of engine=st over SentenceTransformer.encode, same model and batch size"
+    return Row(name="embed_st", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds))
+
+
+def against_st(backbone: Backbone, pairs: int) -> Row:
+    """vLLM's pooling runner over our `st`; both are open side by side."""
+    texts, encoder = mixed_texts(TEXTS), Encoder(backbone=backbone)
+    with open_embedder(STEngine(), encoder) as st, open_embedder(VLLMEngine(), encoder) as vllm:
+        for one in (st, vllm):
+            one.encode(texts[:WARM_UP])
+        speeds: list[float] = []
+        ratios = paired(lambda: _speed(vllm, texts, speeds), lambda: _speed(st, texts, []), pairs)
+    what = "texts/s of engine=vllm over engine=st, same encoder"
+    return Row(
+        name="embed_vllm", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds)
+    )
+
+
+def _speed(embedder: Embedder, texts: Sequence[str], speeds: list[float]) -> float:
+    """Texts per second, also noted in `speeds`."""
+    started = time.perf_counter()
+    embedder.encode(texts)
+    speeds.append(len(texts) / (time.perf_counter() - started))
+    return speeds[-1]
+
+
+def _notes(texts: Sequence[str], speeds: Sequence[float]) -> str:
+    return f"{len(texts)} texts of 2 to 128 words, {spread(speeds)} texts/s"
