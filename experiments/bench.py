@@ -66,7 +66,7 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
     yield from _in_process(config, [name for name in wanted if name in IN_PROCESS])
     for name in DECODERS:
         if name in wanted:
-            yield throughput.decoder(name, job(config, ("free_cot", "json_schema"), 64, 96), config.pairs)
+            yield throughput.decoder(name, job(config, ("free_cot", "sham"), 64, 96), config.pairs)
     if "hf" in wanted:
         yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
     yield from _embedding(config, [name for name in wanted if name.startswith("embed_")])
