@@ -147,7 +147,12 @@ def decoder(name: str, job: Job, pairs: int) -> Row:
     first, second = (_first_token(backend, length) for length in (40, 40))
     backend.close()
     notes = f"first token of a new schema {first:.2f} s, of a known one {second:.2f} s"
-    return Row(name=name, what="tokens/s under a grammar that allows everything over none: the same tokens, masked", ratios=ratios, notes=notes)
+    return Row(
+        name=name,
+        what="tokens/s under a grammar that allows everything over none: the same tokens, masked",
+        ratios=ratios,
+        notes=notes,
+    )
 
 
 def _first_token(backend: Backend, length: int) -> float:

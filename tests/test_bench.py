@@ -1,0 +1,65 @@
+"""The bench: what its ratios mean, and that every engine's job can be made. Speeds themselves are no tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments import bench
+from experiments.benchmarks.embedding import mixed_texts
+from experiments.benchmarks.measure import Row, Target, paired
+from fmtbench.errors import UserError
+from fmtbench.pipeline import plan
+from tests.conftest import composed
+
+
+@pytest.mark.parametrize("backend", ["vllm", "hf", "scripted"])
+def test_every_engine_can_be_measured(backend: str) -> None:
+    job = bench.job(composed(f"backend={backend}", root="bench"), bench.MIXED, 3, 16)
+    assert {cell.condition for cell in job.cells} == set(bench.MIXED)
+    assert job.sampling.max_tokens == 16
+    if backend == "scripted":
+        assert [len(planned) for planned in plan(job).values()] == [3] * len(bench.MIXED)
+
+
+def test_pairs_take_turns_in_going_first() -> None:
+    order: list[str] = []
+
+    def measured(name: str, value: float) -> float:
+        order.append(name)
+        return value
+
+    assert paired(lambda: measured("ours", 6.0), lambda: measured("other", 3.0), 3) == (2.0, 2.0, 2.0)
+    assert order == ["ours", "other", "other", "ours", "ours", "other"]
+
+
+@pytest.mark.parametrize(
+    ("target", "also", "holds"),
+    [
+        (Target(sense="at least", value=1.0), True, True),
+        (Target(sense="at least", value=1.2), True, False),
+        (Target(sense="at most", value=1.2), True, True),
+        (Target(sense="at most", value=1.0), True, False),
+        (Target(sense="at most", value=1.2), False, False),
+        (None, True, True),
+    ],
+)
+def test_a_row_holds_by_its_median(target: Target | None, also: bool, holds: bool) -> None:
+    record = Row(name="x", what="y", ratios=(0.5, 1.1, 9.0), target=target, also=also).record()
+    assert (record["ratio"], record["min"], record["max"], record["holds"]) == (1.1, 0.5, 9.0, holds)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [("rows=[speed]", r"allowed are engine, .*"), ("probe=speed", "allowed is determinism")]
+)
+def test_what_cannot_be_measured_is_said(words: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        bench.main(composed(words, root="bench"))
+
+
+def test_texts_have_mixed_lengths_and_repeat() -> None:
+    texts = mixed_texts(500)
+    lengths = sorted(len(text.split()) for text in texts)
+    assert texts == mixed_texts(500)
+    assert lengths[0] == 2
+    assert lengths[-1] > 100
+    assert 8 < lengths[250] < 24
