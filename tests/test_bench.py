@@ -61,5 +61,5 @@ def test_texts_have_mixed_lengths_and_repeat() -> None:
     lengths = sorted(len(text.split()) for text in texts)
     assert texts == mixed_texts(500)
     assert lengths[0] == 2
-    assert lengths[-1] > 100
-    assert 8 < lengths[250] < 24
+    assert lengths[-1] > 28
+    assert 5 < lengths[250] < 11

@@ -22,9 +22,9 @@ WORDS = ["river", "window", "quiet", "seven", "under", "paper", "morning", "gree
 
 
 def mixed_texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of 2 to 128 words, most of them short: lengths are even on a logarithmic scale."""
+    """Texts of 2 to 32 words, most of them short: lengths are even on a logarithmic scale."""
     draw = random.Random(seed)
-    return [" ".join(draw.choices(WORDS, k=round(2 ** draw.uniform(1, 7)))) for _ in range(count)]
+    return [" ".join(draw.choices(WORDS, k=round(2 ** draw.uniform(1, 5)))) for _ in range(count)]
 
 
 def against_plain(backbone: Backbone, pairs: int) -> Row:
@@ -69,4 +69,4 @@ def _speed(embedder: Embedder, texts: Sequence[str], speeds: list[float]) -> flo
 
 
 def _notes(texts: Sequence[str], speeds: Sequence[float]) -> str:
-    return f"{len(texts)} texts of 2 to 128 words, {spread(speeds)} texts/s"
+    return f"{len(texts)} texts of 2 to 32 words, {spread(speeds)} texts/s"
