@@ -33,6 +33,8 @@ from fmtbench.store import writable
 
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
+DIGITS = "%.9g"
+"""Of a number in a .csv: beyond them, processors and the order of a sum differ."""
 OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws", "format")
 
 
@@ -138,7 +140,7 @@ def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) 
     from fmtbench.analysis.showing import latex, markdown, narrow
 
     table, show = make_table(name, study, offered)
-    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False)
+    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
     notes = common_notes(table)
     caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
