@@ -46,7 +46,8 @@ def mixed_table(
     """One line for each backbone, task and contrast: the planned ones, or all against the reference where none is.
 
     `odds_ratio`, `odds_ratio_low`, `odds_ratio_high`; `item_sd`, `prompt_sd` on the scale of log odds; `converged` as the
-    optimiser says, and NaN where all verdicts are the same. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises `UserError` where none is left.
+    optimiser says; NaN where all verdicts are the same. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises
+    `UserError` where none is left.
     """
     wanted = planned_pairs(planned, reference)
     contrasts = [(one, pair) for one in cubes(rows) for pair in _pairs(one, reference, wanted)]

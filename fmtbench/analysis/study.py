@@ -1,7 +1,7 @@
 """A results folder as tables need it: its rows, and as plain data what its conditions and tasks are and what was planned.
 
-    study = load_study(["results/quickstart"])      # or a packed study, such as paper/data
-    contrast_table(study.rows, planned=study.planned)
+study = load_study(["results/quickstart"])      # or a packed study, such as paper/data
+contrast_table(study.rows, planned=study.planned)
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class Study(NamedTuple):
     """The cells that are not whole; see `missing_cells`."""
 
 
-def load_study(
-    roots: Sequence[Path | str], *, presets: Settings | None = None, mixed: bool = False, slim: bool = False
-) -> Study:
+def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, mixed: bool = False, slim: bool = False) -> Study:
     """Everything readable under the folders. Raises `UserError` where nothing is, or where runs must not be compared.
 
     `presets`: settings of conditions by name, for rows that come without their config. `slim`: without texts and questions.
