@@ -49,7 +49,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "table lockin: floor and excess need two free samples of an item (+samples_of.free_cot=2, temperature above 0)",
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
-        "gsm8k, last_letter, shuffled_objects; made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed",
+        "ddxplus, gsm8k, last_letter, shuffled_objects; "
+        "made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed",
     ]
     contrasts = pd.read_csv(tmp_path / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED

@@ -76,7 +76,7 @@ def _bare(name: str) -> list[tuple[str, str]]:
 
 
 def _text(value: Any, name: str, percent: bool) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if pd.isna(value):
         return ""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
