@@ -98,6 +98,12 @@ def test_words_lost() -> None:
     assert np.isnan(lost[2]), "prose never gets there"
 
 
+def test_nothing_is_retained_where_nothing_is_known() -> None:
+    table = lockin_table(made_rows({"free_cot": np.zeros(24), "direct": np.zeros(24)}), AXES, draws=200)
+    assert table.retention.isna().all()
+    assert "retention undefined" in table.note[0]
+
+
 def test_dose_curve() -> None:
     rows = made_rows({name: coins(i, 40) for i, name in enumerate(AXES)})
     table = dose_table(rows, AXES)
