@@ -71,8 +71,8 @@ plt.show()
 
 # %% [markdown]
 # In figures. `locked`: share of items whose solve rate fell by more than half with 95% probability, which takes several
-# samples an item to show. `retention`: what is kept of the accuracy above guessing; empty where the free answers are not above
-# it. The rest of `paper/lockin.md` is explained there.
+# samples an item to show. `retention`: what is kept of the accuracy above guessing; empty where the free answers are not
+# above it.
 
 # %%
 columns = ["backbone", "task", "condition", "n", "lockin", "unlock", "floor", "excess", "locked", "retention"]

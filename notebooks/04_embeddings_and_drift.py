@@ -14,9 +14,9 @@
 # # 4. Drift: does a format move the reasoning?
 #
 # A format may leave the accuracy alone and still change what the model reasons, or the reverse. **Drift** measures it: the
-# rationales of an item, free and in the format, are stripped of their syntax and embedded by the same backbone; drift is the
-# distance between them on a scale with two anchors. **0** is the distance of two free samples of one item: asking again.
-# **1** is the distance to another item's free rationale: something else altogether.
+# rationales of an item, free and in the format, are stripped of their syntax and embedded; drift is the distance between
+# them on a scale with two anchors. **0** is the distance of two free samples of one item: asking again. **1** is the
+# distance to another item's free rationale: something else altogether.
 #
 # An embedding that sees the format and not the content would make this worthless, so an encoder first has to pass a
 # **gate**: of the free rationales, two samples of one item must find each other, nine times in ten. Where it does not, its

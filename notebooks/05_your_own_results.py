@@ -27,6 +27,7 @@ import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
@@ -87,7 +88,7 @@ for name in (reference, condition):
     third = pd.qcut(replies["reasoning_words"].rank(method="first"), 3, labels=False)
     words = replies.groupby(third)["reasoning_words"].mean()
     share, low, high = zip(*(accuracy(group.to_numpy(dtype=float)) for _, group in replies.groupby(third)["correct"]))
-    ends = [[s - a for s, a in zip(share, low)], [b - s for s, b in zip(share, high)]]
+    ends = np.abs([low, high] - np.array(share))
     panel.errorbar(words, share, yerr=ends, fmt="o-", capsize=2, label=name)
 panel.set(xlabel="words of rationale, mean of a third of the replies", ylabel="share right", ylim=(-0.04, 1.04))
 panel.spines[["top", "right"]].set_visible(False)
