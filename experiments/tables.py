@@ -128,8 +128,8 @@ def parse(words: list[str]) -> Arguments:
             raise UserError(f"{name}={options[name]}: give true or false")
     if options.get("format", "paper") not in ("paper", "html"):
         raise UserError(f"format={options['format']}: give html for one page, or leave it out for .csv .md .tex and .pdf")
-    if options.get("format") == "html" and {"table", "figure"} & set(options):
-        raise UserError("format=html writes one page with all replies: leave out table= and figure=")
+    if options.get("format") == "html" and (extra := sorted({"table", "figure", "check"} & set(options))):
+        raise UserError(f"format=html writes one page with all replies: leave out {', '.join(f'{name}=' for name in extra)}")
     return Arguments(
         roots=roots,
         output=Path(options.get("output", roots[0] / "tables" if roots[0].is_dir() else roots[0].parent / "tables")),
@@ -162,13 +162,7 @@ def load(group: str, name: str, *keys: str) -> tuple[Callable[..., Any], dict[st
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     """What a table's function may ask for by name, beside the rows."""
-    offered = {
-        "axes": study.axes,
-        "tasks": study.tasks,
-        "presets": study.presets,
-        "planned": study.planned,
-        "asked": arguments.asked,
-    }
+    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned")}
     given = {"draws": arguments.draws, "reference": arguments.reference}
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 

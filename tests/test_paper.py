@@ -18,6 +18,7 @@ from fmtbench.analysis.study import load_study
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.interchange.packed import without_folders
 from tests.conftest import ROOT
+from tests.made_rows import made_rows
 from tests.packed_study import Studies, small_study
 
 FEW = ("draws=200", "table=main,contrasts,lockin,replication", "figure=forest")
@@ -73,6 +74,14 @@ def test_a_pack_holds_every_row_and_no_question_of_a_data_set(studies: Studies) 
         assert not [
             text for column in pq.read_table(path).to_pylist() for text in column.values() if text in set(ours.question[owned])
         ]
+
+
+def test_questions_of_unknown_origin_are_left_out(tmp_path: Path) -> None:
+    made_rows({"free_cot": [1, 0]}, mass=0.5).to_parquet(tmp_path / "rows.parquet")
+    export([str(tmp_path / "rows.parquet"), "format=packed", f"output={tmp_path / 'data'}"])
+    rows = load_rows(tmp_path / "data")
+    assert set(rows.question) == {""}
+    assert set(rows.mass) == {0.5}, "what the rows hold beyond the usual columns stays"
 
 
 def test_a_pack_knows_what_the_run_folders_told(studies: Studies) -> None:

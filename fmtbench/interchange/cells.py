@@ -58,6 +58,11 @@ class Cell(NamedTuple):
         return _named(self.config, "task", self.task).get("source") or {}
 
     @property
+    def generated(self) -> bool:
+        """Whether the items are known to be our own, and no data set's."""
+        return bool(_named(self.config, "task", self.task)) and not self.source
+
+    @property
     def sampling(self) -> dict[str, Any]:
         return self.manifest.get("sampling") or {}
 

@@ -1,7 +1,7 @@
 """A study small enough to commit: one parquet of rows a backbone, and one of its cells' manifests and configs.
 
-Questions of data sets belong to their makers and are left out; generated ones stay. Of paths only the last part is kept, so
-that a pack does not tell whose machine made it. The same cells give the same bytes. `analysis.packed` reads it.
+Questions of data sets belong to their makers and are left out; those known to be generated stay. Of paths only the last part
+is kept, so that a pack does not tell whose machine made it. The same cells give the same bytes. `analysis.packed` reads it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def _write(table: pa.Table, path: Path) -> Path:
 
 def _rows(cells: Sequence[Cell]) -> pa.Table:
     """Columns beyond those of `Row`, such as what a constraint left of the mass, keep the type that they have."""
-    frame = pd.concat([cell.rows.assign(question="") if cell.source else cell.rows for cell in cells], ignore_index=True)
+    own = [cell.rows if cell.generated else cell.rows.assign(question="") for cell in cells]
+    frame = pd.concat(own, ignore_index=True)
     known = rows_schema()
     found = pa.Schema.from_pandas(frame, preserve_index=False)
     types = [known.field(name) if name in known.names else found.field(name) for name in frame.columns]
