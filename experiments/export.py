@@ -3,6 +3,7 @@
     python -m experiments.export results/quickstart format=lm_eval output=DIR      samples_*.jsonl and results_*.json of lm-eval
     python -m experiments.export results/quickstart format=inspect output=DIR      logs for `inspect view --log-dir DIR`
     python -m experiments.export results/quickstart format=datasets output=DIR     a folder for datasets.load_dataset, with a card
+    python -m experiments.export results/paper_small format=packed output=paper/data   small enough to commit; tables read it
 
 `ls conf/export` is the list of formats. None of these tools has to be installed.
 """

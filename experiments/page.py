@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.study import Study
 from fmtbench.analysis.missing import missing_note
 from fmtbench.analysis.page.payload import CONTRASTS, accuracy_lines, empty_payload, payload, records
 from fmtbench.analysis.page.write import write_page
+from fmtbench.analysis.study import Study
 
 
 def write(path: Path, study: Study, reference: str, tables: Mapping[str, pd.DataFrame], reasons: Mapping[str, str]) -> None:

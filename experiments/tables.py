@@ -6,10 +6,12 @@
     python -m experiments.tables results/x table=mixed      a mixed logistic model of every planned contrast, however large
     python -m experiments.tables results/x reference=direct                        compare with another condition
     python -m experiments.tables results/x mixed=true       compare runs whose sampling, items or decoder differ
+    python -m experiments.tables paper/data output=paper check=true                is paper what is made anew? exit code 1 if not
     python -m experiments.tables results/x format=html      one page to open in a browser: differences, and every reply
 
 `ls conf/table conf/figure` is the list of them. Tables go into the first folder's `tables` as .csv, .md and .tex, figures
-as .pdf and .png; each names the runs and the commit it came from. What cannot be made says in one line what is missing.
+as .pdf and .png; document.tex shows all of them; each names the runs and the commit it came from. What cannot be made says
+in one line what is missing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -25,15 +30,19 @@ from omegaconf import OmegaConf
 
 from experiments.build import build
 from experiments.cli import CONF, start_plain
-from experiments.study import Study, load_study
+from experiments.study import load_study
+from fmtbench.analysis.document import document
 from fmtbench.analysis.frame import EmptyError
 from fmtbench.analysis.missing import missing_note
-from fmtbench.errors import UserError
+from fmtbench.analysis.study import Study
+from fmtbench.errors import DifferenceError, UserError
 from fmtbench.store import writable
 
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
-OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws", "format")
+DIGITS = "%.9g"
+"""Of a number in a .csv: beyond them, processors and the order of a sum differ."""
+OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws", "format", "check")
 
 
 class Arguments(NamedTuple):
@@ -48,13 +57,21 @@ class Arguments(NamedTuple):
     draws: int | None
     page: bool
     """Whether to write the page instead."""
+    check: bool
+    """Whether to compare with what is there instead of writing it."""
 
 
 def main(words: list[str]) -> None:
     arguments = parse(words)
     if arguments.page:
         write_report(arguments)
-        return
+    elif arguments.check:
+        check(arguments)
+    else:
+        write_all(arguments)
+
+
+def write_all(arguments: Arguments) -> None:
     study = load_study(arguments.roots, mixed=arguments.mixed)
     warn(study)
     if note := missing_note(study.missing):  # so that every table and figure says it
@@ -69,8 +86,22 @@ def main(words: list[str]) -> None:
             missing[name] = str(error)
     for name, reason in missing.items():
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
-    for name in arguments.figure:
-        write_figure(name, tables, study, output)
+    figures = [name for name in arguments.figure if write_figure(name, tables, study, output)]
+    (output / "document.tex").write_text(document(list(tables), figures, study.origin), encoding="utf-8")
+
+
+def check(arguments: Arguments) -> None:
+    """Raises `DifferenceError` where a file in the output folder is not what these results make now, after naming each."""
+    from fmtbench.analysis.same import compare
+
+    with TemporaryDirectory() as scratch, redirect_stdout(StringIO()):
+        write_all(arguments._replace(output=Path(scratch)))
+        found = compare(Path(scratch), arguments.output, {*arguments.table, *arguments.figure})
+    for line in (*found.skipped, *found.different):
+        say(line)
+    if found.different:
+        raise DifferenceError(f"{len(found.different)} files of {arguments.output} are not what these results make now")
+    print(f"{arguments.output}: {len(found.same)} files are what these results make, to the byte")
 
 
 def warn(study: Study) -> None:
@@ -92,12 +123,13 @@ def parse(words: list[str]) -> Arguments:
     draws = options.get("draws")
     if draws is not None and not (draws.isdigit() and int(draws) >= 100):
         raise UserError(f"draws={draws}: give a whole number of at least 100, or leave it out for 10000")
-    if options.get("mixed", "false") not in ("true", "false"):
-        raise UserError(f"mixed={options['mixed']}: give true or false")
+    for name in ("mixed", "check"):
+        if options.get(name, "false") not in ("true", "false"):
+            raise UserError(f"{name}={options[name]}: give true or false")
     if options.get("format", "paper") not in ("paper", "html"):
         raise UserError(f"format={options['format']}: give html for one page, or leave it out for .csv .md .tex and .pdf")
-    if options.get("format") == "html" and {"table", "figure"} & set(options):
-        raise UserError("format=html writes one page with all replies: leave out table= and figure=")
+    if options.get("format") == "html" and (extra := sorted({"table", "figure", "check"} & set(options))):
+        raise UserError(f"format=html writes one page with all replies: leave out {', '.join(f'{name}=' for name in extra)}")
     return Arguments(
         roots=roots,
         output=Path(options.get("output", roots[0] / "tables" if roots[0].is_dir() else roots[0].parent / "tables")),
@@ -108,6 +140,7 @@ def parse(words: list[str]) -> Arguments:
         mixed=options.get("mixed") == "true",
         draws=int(draws) if draws else None,
         page=options.get("format") == "html",
+        check=options.get("check") == "true",
     )
 
 
@@ -129,16 +162,16 @@ def load(group: str, name: str, *keys: str) -> tuple[Callable[..., Any], dict[st
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     """What a table's function may ask for by name, beside the rows."""
-    offered = {"axes": study.axes, "presets": study.presets, "planned": study.planned, "asked": arguments.asked}
+    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned")}
     given = {"draws": arguments.draws, "reference": arguments.reference}
-    return offered | {name: value for name, value in given.items() if value is not None}
+    return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 
 
 def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
     from fmtbench.analysis.showing import latex, markdown, narrow
 
     table, show = make_table(name, study, offered)
-    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False)
+    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
     notes = common_notes(table)
     caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
@@ -204,20 +237,22 @@ def common_notes(table: pd.DataFrame) -> list[str]:
     return [note for note in dict.fromkeys(notes[0] if notes else []) if note and all(note in one for one in notes)]
 
 
-def write_figure(name: str, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> None:
+def write_figure(name: str, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> bool:
+    """Whether it could be drawn."""
     from fmtbench.analysis.figures import save
 
     draw, show = load("figure", name, "table")
     if show["table"] not in tables:
         say(f"figure {name} is not drawn: it shows the table {show['table']}, which was not made")
-        return
+        return False
     try:
         figure = draw(tables[show["table"]])
     except UserError as error:
         say(f"figure {name} is not drawn: {error}")
-        return
+        return False
     save(figure, output / name, study.origin)
     print(f"{output / name}.pdf .png")
+    return True
 
 
 def say(line: str) -> None:

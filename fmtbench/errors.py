@@ -5,6 +5,7 @@ FmtbenchError
 │   └── LockedError    another process writes to the same run folder
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
 │   └── RefusedError   a grammar that does not compile within its limits: refuses its cell, the others go on
+├── DifferenceError    what is kept is not what is made anew
 └── EngineFault        the engine stopped in the middle of its work: out of memory, dead, stuck
 """
 
@@ -34,6 +35,10 @@ class RefusedError(DecoderError):
         super().__init__(message)
         self.declared = declared
         """False where not even a grammar could be made of the schema."""
+
+
+class DifferenceError(FmtbenchError):
+    """What is kept is not what the same data make now: exit code 1."""
 
 
 class EngineFault(FmtbenchError):

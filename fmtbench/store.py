@@ -25,12 +25,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from fmtbench.errors import LockedError, UserError
 from fmtbench.types import ROWS_VERSION, Constraint, Generation, Item, Message, Request, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SYNC_SECONDS = 1.0
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
@@ -205,6 +208,14 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with replacing(path) as part:
+        pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=rows_schema()), part)
+
+
+def rows_schema() -> pa.Schema:
+    """What a `rows.parquet` is made of, and which version of it."""
+    import pyarrow as pa
+
     types = {
         "str": pa.string(),
         "str | None": pa.string(),
@@ -215,9 +226,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         "float": pa.float64(),
     }
     columns = [(name, types[annotation]) for name, annotation in Row.__annotations__.items()]
-    schema = pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})
-    with replacing(path) as part:
-        pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=schema), part)
+    return pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})
 
 
 def writable(folder: Path) -> Path:

@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.study import condition_presets
 from experiments.tables import main
+from fmtbench.analysis.showing import PAGE, latex
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
-
-DOCUMENT = r"""\documentclass{article}
-\usepackage{booktabs}
-\begin{document}
-%s
-\end{document}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +26,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gold = {name: np.resize(["yes", "no"], 60) for name in names}
     rows: Any = made_rows({name: coins(i, 60, p=0.7) for i, name in enumerate(names)}, task="last_letter", gold=gold)
     rows.to_parquet(root / "rows.parquet")
-    main([str(root), "draws=200", "figure=[]"])
+    main([str(root), "draws=200"])
     return root / "tables"
 
 
@@ -50,16 +45,23 @@ def test_structure(written: Path, name: str) -> None:
     assert not any(re.search(r"(?<!\\)[#%_]", line) for line in body[1:] if not line.startswith("\\label"))
 
 
+def test_a_table_longer_than_a_page_breaks() -> None:
+    short, long = (latex(pd.DataFrame({"task": ["a_b"] * n}), "x", "A caption", "From here.") for n in (PAGE, PAGE + 1))
+    assert "longtable" not in short
+    assert long.count(r"\begin{longtable}{l}") == long.count(r"\end{longtable}") == 1
+    assert r"\begin{table}" not in long
+    assert long.index(r"\caption") < long.index(r"\endhead") < long.index(r"a\_b")
+    assert long.count("{") == long.count("}")
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
-def test_a_document_with_every_table_compiles(written: Path, tmp_path: Path) -> None:
-    tables = "\n\\clearpage\n".join((written / f"{name}.tex").read_text() for name in options("table"))
-    (tmp_path / "all.tex").write_text(DOCUMENT % tables, encoding="latin-1" if tables.isascii() else "utf-8")
+def test_the_document_of_all_tables_and_figures_compiles(written: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
-        cwd=tmp_path,
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={tmp_path}", "document.tex"],
+        cwd=written,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "document.pdf").read_bytes().startswith(b"%PDF")

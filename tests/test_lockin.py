@@ -10,6 +10,7 @@ from fmtbench.analysis.failures import failure_table
 from fmtbench.analysis.lockin import lockin_table, posterior_locked
 from fmtbench.analysis.replication import published, replication_table
 from fmtbench.errors import UserError
+from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
 AXES = {
@@ -97,6 +98,12 @@ def test_words_lost() -> None:
     assert np.isnan(lost[2]), "prose never gets there"
 
 
+def test_nothing_is_retained_where_nothing_is_known() -> None:
+    table = lockin_table(made_rows({"free_cot": np.zeros(24), "direct": np.zeros(24)}), AXES, draws=200)
+    assert table.retention.isna().all()
+    assert "retention undefined" in table.note[0]
+
+
 def test_dose_curve() -> None:
     rows = made_rows({name: coins(i, 40) for i, name in enumerate(AXES)})
     table = dose_table(rows, AXES)
@@ -131,10 +138,21 @@ def test_statuses_sum_to_one() -> None:
 
 
 def test_published_numbers_stand_beside_ours() -> None:
-    table = replication_table(made_rows({"free_cot": coins(1, 30), "json_schema": coins(2, 30)}, task="last_letter"))
+    rows = made_rows({"free_cot": coins(1, 30), "json_schema": coins(2, 30)}, task="last_letter")
+    table = replication_table(rows, {"last_letter": {"words": 2}})
     assert {"Tam 2024", "dottxt 2024", "Castillo 2024"} == set(table.study)
-    assert table.learned.ne("").all()
-    assert table.source.ne("").all()
-    assert published().published.between(0, 1).all()
+    assert set(table.setting + " " + table.our_setting) == {"words=4 words=2"}
+    assert (table.ours_difference == table.ours - rows[rows.condition == "free_cot"].correct.mean()).all()
+    assert set(replication_table(rows).our_setting) == {""}
     with pytest.raises(UserError, match="no published number matches"):
         replication_table(made_rows({"free_cot": coins(1, 30)}))
+
+
+def test_every_published_number_says_where_it_comes_from() -> None:
+    table = published()
+    assert table[["study", "model", "task", "condition", "learned", "source"]].notna().all(axis=None)
+    assert set(table.provenance) == {"P", "S"}, "what is only remembered is not printed"
+    assert table.published.between(0, 1).all()
+    assert not table.duplicated(["study", "model", "task", "condition"]).any()
+    assert set(table.task) <= set(options("task"))
+    assert set(table.condition) <= set(options("condition"))

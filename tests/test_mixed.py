@@ -57,3 +57,9 @@ def test_a_large_study_says_so_instead_of_taking_minutes(monkeypatch: pytest.Mon
 def test_without_the_reference_there_is_nothing_to_fit() -> None:
     with pytest.raises(UserError, match="no condition shares an item with free_cot"):
         mixed_table(made_rows({"direct": coins(1, 9)}))
+
+
+def test_where_all_verdicts_are_the_same_there_is_nothing_to_fit() -> None:
+    (line,) = mixed_table(made_rows({"free_cot": [0] * 20, "json_schema": [0] * 20})).itertuples()
+    assert np.isnan([line.odds_ratio, line.odds_ratio_low, line.odds_ratio_high, line.item_sd]).all()
+    assert (line.pairs, line.converged) == (20, False)

@@ -128,7 +128,7 @@ def test_items_of_another_seed_are_not_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("format=pdf", "format=pdf: give html"), ("table=main", "leave out table= and figure=")],
+    [("format=pdf", "format=pdf: give html"), ("table=main", "leave out table=$")],
 )
 def test_options_that_mean_nothing_are_refused(tmp_path: Path, option: str, said: str) -> None:
     made_rows({"free_cot": coins(0, 3)}).to_parquet(tmp_path / "rows.parquet")

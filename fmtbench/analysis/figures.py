@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import PIL
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -26,16 +28,22 @@ PANEL = ["backbone", "task"]
 
 def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     """`stem`.pdf and .png with the origin, and no date, in their metadata."""
-    source = f"{origin['runs']}; {origin['commit']}"
+    source, creator = f"{origin['runs']}; {origin['commit']}", f"fmtbench ({drawn_by()})"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
         figure.draw_without_rendering()  # lays it out, once for both files
         figure.set_layout_engine("none")
         figure.savefig(
             stem.with_name(f"{stem.name}.pdf"),
-            metadata={"Subject": source, "CreationDate": None, "Creator": "fmtbench", "Producer": None},
+            metadata={"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None},
         )
-        figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=160, metadata={"Description": source, "Software": "fmtbench"})
+        figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=160, metadata={"Description": source, "Software": creator})
+
+
+def drawn_by() -> str:
+    """What the bytes of a figure depend on, beside its table."""
+    libraries = (("matplotlib", mpl.__version__), ("Pillow", PIL.__version__), ("zlib", zlib.ZLIB_RUNTIME_VERSION))
+    return ", ".join(f"{name} {version}" for name, version in libraries)
 
 
 def forest(contrasts: pd.DataFrame) -> Figure:

@@ -5,6 +5,7 @@
 
 A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
 that fmtbench writes, it says how the rows were made, and `comparable` refuses to set rows side by side that differ in that.
+A packed study (`analysis.packed`) is read like the results folder that it was made from.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fmtbench.analysis.packed import CELLS, unpack
 from fmtbench.analysis.schema import UNREAD, check_columns
 from fmtbench.errors import UserError
 from fmtbench.store import VERSION_KEY
@@ -44,6 +46,8 @@ class Source(NamedTuple):
     rows: pd.DataFrame
     manifest: dict[str, Any]
     """Empty where the file came alone."""
+    packed: dict[str, Any] | None = None
+    """The cell's config where it came out of a pack, whose cells share one file; else None, and it may lie beside the file."""
 
 
 class Loaded(NamedTuple):
@@ -74,10 +78,18 @@ def load_sources(roots: Path | str | Iterable[Path | str], *, slim: bool = False
     sources, complaints = [], []
     for file in files:
         try:
-            sources.append(Source(file, read_rows(file, slim=slim), read_manifest(file.with_name("manifest.json"))))
+            sources += read_sources(file, slim=slim)
         except UserError as error:
             complaints.append(str(error))
     return Loaded(sources, complaints)
+
+
+def read_sources(file: Path, *, slim: bool = False) -> list[Source]:
+    """One file of rows, or the many cells of a packed one."""
+    rows, cells = read_rows(file, slim=slim), file.with_name(CELLS)
+    if cells.is_file():
+        return [Source(file, *one) for one in unpack(rows, cells)]
+    return [Source(file, rows, read_manifest(file.with_name("manifest.json")))]
 
 
 def find_rows(roots: Iterable[Path | str]) -> list[Path]:
@@ -153,14 +165,12 @@ def compact(rows: pd.DataFrame) -> pd.DataFrame:
 def duplicates(sources: list[Source]) -> dict[Path, str]:
     """The files that hold a measurement that occurs twice, with one line each."""
     keys = pd.concat([source.rows[KEY] for source in sources], ignore_index=True)
-    files = np.repeat(np.arange(len(sources)), [len(source.rows) for source in sources])
+    files = np.repeat([str(source.path) for source in sources], [len(source.rows) for source in sources])
     again = keys.duplicated(KEY).to_numpy()
-    repeated = keys[again].assign(_file=files[again])
     lines = {}
-    for i, group in repeated.groupby("_file"):
-        path = sources[int(str(i))].path
+    for path, group in keys[again].groupby(files[again]):
         example = ", ".join(f"{name}={group.iloc[0][name]}" for name in KEY)
-        lines[path] = f"{path} holds {len(group)} rows whose keys occur before ({example}): load one run of a cell only"
+        lines[Path(path)] = f"{path} holds {len(group)} rows whose keys occur before ({example}): load one run of a cell only"
     return lines
 
 

@@ -150,10 +150,11 @@ def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: floa
     ours, free = one.at(condition), one.at(reference)
     accuracy, free_accuracy = one.strict_CU[ours, shared].mean(), one.strict_CU[free, shared].mean()
     _, free_low, _ = wilson(item_means(one.strict_CU[free, shared], one.item_U[shared]))
+    above = min(free_low, free_accuracy) > chance  # at 0 of n the bound is a rounding error above 0
     words, free_words = one.words_CU[ours, shared].mean(), one.words_CU[free, shared].mean()
     return {
         "chance": chance,
-        "retention": (accuracy - chance) / (free_accuracy - chance) if free_low > chance else np.nan,
+        "retention": (accuracy - chance) / (free_accuracy - chance) if above else np.nan,
         "contract_loss": float((one.latent_CU[ours, shared] - one.strict_CU[ours, shared]).mean()),
         "reference_contract_loss": float((one.latent_CU[free, shared] - one.strict_CU[free, shared]).mean()),
         "compression": words / free_words if free_words > 0 else np.nan,

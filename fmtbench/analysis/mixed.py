@@ -36,13 +36,18 @@ class Fit(NamedTuple):
     converged: bool
 
 
+NOTHING = Fit(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
+"""All verdicts are the same: there is nothing to fit."""
+
+
 def mixed_table(
     rows: pd.DataFrame, reference: str = REFERENCE, planned: Sequence[Mapping[str, str] | str] = (), asked: bool = False
 ) -> pd.DataFrame:
     """One line for each backbone, task and contrast: the planned ones, or all against the reference where none is.
 
     `odds_ratio`, `odds_ratio_low`, `odds_ratio_high`; `item_sd`, `prompt_sd` on the scale of log odds; `converged` as the
-    optimiser says. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises `UserError` where none is left.
+    optimiser says; NaN where all verdicts are the same. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises
+    `UserError` where none is left.
     """
     wanted = planned_pairs(planned, reference)
     contrasts = [(one, pair) for one in cubes(rows) for pair in _pairs(one, reference, wanted)]
@@ -69,7 +74,7 @@ def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
     shared = _shared(one, pair)
     ours, base = (one.strict_CU[one.at(name), shared] for name in pair)
     item, prompt = (np.unique(codes[shared], return_inverse=True)[1] for codes in (one.item_U, one.prompt_U))
-    found = fit(ours, base, item, prompt)
+    found = fit(ours, base, item, prompt) if len(np.unique([ours, base])) > 1 else NOTHING
     ends = np.exp(stats.norm.ppf([0.025, 0.975], found.effect, found.sd))
     yield {
         **{"backbone": one.backbone, "task": one.task, "condition": pair.condition, "reference": pair.reference},

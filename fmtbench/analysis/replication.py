@@ -1,12 +1,15 @@
 """Published accuracies beside ours, where task and condition correspond; each with its source and how it was learned.
 
-The numbers are in `published.csv`. They are other models, prompts and readers: what compares is the difference to the
-study's own free answers, not the accuracy. JSON mode of closed services has no counterpart here and is left out.
+The numbers are in `published.csv`. They are other models, prompts and readers, and often other settings of the task: what
+compares is the difference to the study's own free answers, not the accuracy. `provenance`: P, read in the primary source;
+S, quoted by another one. Nothing that is only remembered stands there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,14 +21,18 @@ FREE = "free_cot"
 
 
 def published() -> pd.DataFrame:
-    """`study model task condition published n learned source`; `n` is empty where the study does not say it."""
-    return pd.read_csv(PUBLISHED, dtype={"n": "Int64"})
+    """`study model task setting condition published n provenance learned note source`.
+
+    `n` is empty where the study does not say it; `setting` is that of the task, such as `words=4`, where it has one.
+    """
+    return pd.read_csv(PUBLISHED, dtype={"n": "Int64"}).fillna({"setting": "", "note": ""})
 
 
-def replication_table(rows: pd.DataFrame) -> pd.DataFrame:
+def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
     """One line for each published number and each of our backbones that has its task and condition.
 
-    Raises `UserError` where there is no such pair.
+    `tasks`: settings of our tasks by name; `our_setting` shows the one that the study names, where it is known. Raises
+    `UserError` where there is no such pair.
     """
     ours = pd.DataFrame(
         [
@@ -38,7 +45,14 @@ def replication_table(rows: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         known = ", ".join(sorted(theirs["task"].unique()))
         raise UserError(f"no published number matches a task and condition of these rows: published are tasks {known}")
+    table["our_setting"] = [_setting(line.setting, (tasks or {}).get(line.task, {})) for line in table.itertuples()]
     return table.sort_values(["task", "study", "model", "condition", "backbone"], ignore_index=True)
+
+
+def _setting(theirs: str, known: Mapping[str, Any]) -> str:
+    """The value that our task has for what the study's `name=value` names; empty where that is not known."""
+    name = theirs.split("=")[0]
+    return f"{name}={known[name]}" if name in known else ""
 
 
 def _ours(cell: pd.DataFrame) -> dict[str, float]:

@@ -21,6 +21,16 @@ ESCAPES = {
 }
 
 
+SIZES = (
+    (70, r"\small"),
+    (95, r"\scriptsize\setlength{\tabcolsep}{3pt}"),
+    (float("inf"), r"\tiny\setlength{\tabcolsep}{2pt}"),
+)
+"""How a table of so many characters a line is set."""
+PAGE = 40
+"""Lines that a page holds for certain."""
+
+
 def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
     """The chosen columns as text, in order; a column that the table lacks is left out."""
     return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
@@ -66,7 +76,7 @@ def _bare(name: str) -> list[tuple[str, str]]:
 
 
 def _text(value: Any, name: str, percent: bool) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if pd.isna(value):
         return ""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -94,37 +104,24 @@ def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
 
 
 def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
-    """A `table` environment; needs `\\usepackage{booktabs}` and nothing else. Wide tables are set smaller."""
+    """A `table`, or, where it has more than `PAGE` lines, a `longtable`; needs `\\usepackage{booktabs,longtable}`.
+
+    Wide tables are set smaller.
+    """
     wide = sum(max(map(len, [str(column), *text[column]])) + 2 for column in text.columns)
-    size = (
-        r"\small"
-        if wide <= 70
-        else r"\scriptsize\setlength{\tabcolsep}{3pt}"
-        if wide <= 95
-        else r"\tiny\setlength{\tabcolsep}{2pt}"
-    )
+    size = next(size for most, size in SIZES if wide <= most)
     kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
-    lines = [
+    header, *lines = [
         " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
     ]
-    return "\n".join(
-        [
-            *(f"% {line}" for line in origin.splitlines()),
-            r"\begin{table}",
-            rf"\centering{size}",
-            rf"\caption{{{escape(caption)}}}",
-            rf"\label{{tab:{name}}}",
-            rf"\begin{{tabular}}{{{kinds}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    title = [rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
+    rules = [r"\toprule", header, r"\midrule"]
+    if len(lines) > PAGE:
+        start, end = [f"{{{size}", rf"\begin{{longtable}}{{{kinds}}}", *title, r"\\", *rules, r"\endhead"], [r"\end{longtable}}"]
+    else:
+        start = [r"\begin{table}", rf"\centering{size}", *title, rf"\begin{{tabular}}{{{kinds}}}", *rules]
+        end = [r"\end{tabular}", r"\end{table}"]
+    return "\n".join([*(f"% {line}" for line in origin.splitlines()), *start, *lines, r"\bottomrule", *end, ""])
 
 
 def escape(text: str) -> str:

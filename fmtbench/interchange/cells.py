@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from fmtbench.analysis.frame import EmptyError, load_sources
 from fmtbench.analysis.missing import CELL
+from fmtbench.analysis.study import empty_note, read_config
 from fmtbench.errors import UserError
 
 UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
@@ -58,6 +58,11 @@ class Cell(NamedTuple):
         return _named(self.config, "task", self.task).get("source") or {}
 
     @property
+    def generated(self) -> bool:
+        """Whether the items are known to be our own, and no data set's."""
+        return bool(_named(self.config, "task", self.task)) and not self.source
+
+    @property
     def sampling(self) -> dict[str, Any]:
         return self.manifest.get("sampling") or {}
 
@@ -84,9 +89,10 @@ def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
 def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
     """Every cell under the folders, and one line for each file that cannot be read. Raises `UserError` where there is no row."""
     sources, complaints = load_sources(roots)
+    complaints += [empty_note(source) for source in sources if not len(source.rows)]
     cells = []
     for source in sources:
-        config, prompts = _config(source.path.with_name("config.yaml")), _prompts(source.path.with_name("requests.jsonl"))
+        config, prompts = read_config(source), _prompts(source.path.with_name("requests.jsonl"))
         for key, rows in source.rows.groupby(CELL, observed=True, sort=True):
             backbone, task, condition, prompt, seed = map(str, key)
             ordered = rows.sort_values(ROW_ORDER, kind="stable", ignore_index=True)
@@ -110,11 +116,6 @@ def safe(name: str) -> str:
     """A name as part of a file name: rows may come from anybody, no name leads out of the folder, and none is too long."""
     plain = re.sub(r"[^\w.+-]+|^\.+", "_", name)
     return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
-def _config(path: Path) -> dict[str, Any]:
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return found if isinstance(found, dict) else {}
 
 
 def _prompts(path: Path) -> dict[str, Messages]:

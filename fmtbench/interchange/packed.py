@@ -1,0 +1,73 @@
+"""A study small enough to commit: one parquet of rows a backbone, and one of its cells' manifests and configs.
+
+Questions of data sets belong to their makers and are left out; those known to be generated stay. Of paths only the last part
+is kept, so that a pack does not tell whose machine made it. The same cells give the same bytes. `analysis.packed` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fmtbench.analysis.missing import CELL
+from fmtbench.analysis.packed import CELLS
+from fmtbench.interchange.cells import Cell, by_backbone, safe
+from fmtbench.store import replacing, rows_schema
+
+LEVEL = 19
+"""Of zstd: a study is packed once and read often."""
+
+
+def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+    """A folder a backbone with its two files. Returns the files."""
+    written = []
+    for backbone, own in by_backbone(cells).items():
+        folder = output / safe(backbone)
+        folder.mkdir(exist_ok=True)
+        written += [_write(_rows(own), folder / "rows.parquet"), _write(_cells(own), folder / CELLS)]
+    return written
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    with replacing(path) as part:
+        pq.write_table(table, part, compression="zstd", compression_level=LEVEL)
+    return path
+
+
+def _rows(cells: Sequence[Cell]) -> pa.Table:
+    """Columns beyond those of `Row`, such as what a constraint left of the mass, keep the type that they have."""
+    own = [cell.rows if cell.generated else cell.rows.assign(question="") for cell in cells]
+    frame = pd.concat(own, ignore_index=True)
+    known = rows_schema()
+    found = pa.Schema.from_pandas(frame, preserve_index=False)
+    types = [known.field(name) if name in known.names else found.field(name) for name in frame.columns]
+    return pa.Table.from_pandas(frame, schema=pa.schema(types, known.metadata), preserve_index=False).replace_schema_metadata(
+        known.metadata
+    )
+
+
+def _cells(cells: Sequence[Cell]) -> pa.Table:
+    lines = [
+        {**{name: getattr(cell, name) for name in CELL}, "manifest": _json(cell.manifest), "config": _json(cell.config)}
+        for cell in cells
+    ]
+    return pa.Table.from_pylist(lines)
+
+
+def _json(facts: Any) -> str:
+    return json.dumps(without_folders(facts), ensure_ascii=False, separators=(",", ":"))
+
+
+def without_folders(node: Any) -> Any:
+    """The same with only the last part of every absolute path."""
+    if isinstance(node, dict):
+        return {key: without_folders(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [without_folders(value) for value in node]
+    return Path(node).name if isinstance(node, str) and node.startswith("/") else node

@@ -1,0 +1,69 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. What the models said
+#
+# Before any number: read the replies. A study asks the same items under many **conditions** (ways of asking, allowing and
+# reading), and keeps every reply. Here one item stands side by side under all of them, for each model.
+#
+# Set `FMTBENCH_RESULTS` to a results folder or a packed study to read another one than the paper's.
+
+# %%
+# %matplotlib inline
+import os
+
+from IPython.display import HTML, Markdown, display
+
+from fmtbench.analysis.failures import failure_table
+from fmtbench.analysis.figures import statuses
+from fmtbench.analysis.gallery import gallery, most_divided
+from fmtbench.analysis.study import load_study
+
+study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")])
+rows = study.rows
+Markdown(f"**{study.origin['runs']}**: {len(rows):,} replies, made by {study.origin['commit']}.")
+
+# %% [markdown]
+# ## What there is
+#
+# Items of each model and task, and under how many conditions and prompts they were asked.
+
+# %%
+counted = {"item_id": "items", "condition": "conditions", "prompt": "prompts", "sample": "samples"}
+groups = rows.groupby(["backbone", "task"], observed=True)
+groups[list(counted)].nunique().rename(columns=counted).assign(replies=groups.size())
+
+# %% [markdown]
+# ## One item, every condition
+#
+# Of each task, the item that divides the conditions most: some get it right, others wrong. The edge of a card tells the
+# verdict. **Right**: the answer stands where the condition demanded it. **Found by the lenient reader only**: the model
+# knew, and broke the contract. **Wrong**: neither. A word in brackets says how the reply failed its contract.
+
+# %%
+for (backbone, task), group in rows.groupby(["backbone", "task"], observed=True):
+    asked = group[group["prompt"] == group["prompt"].iloc[0]]
+    item = most_divided(asked)
+    display(Markdown(f"### {backbone}, {task}\n\n`{item}`"), HTML(gallery(asked, item)))
+
+# %% [markdown]
+# To see another one: `HTML(gallery(asked, "last_letter/..."))`; the names are in `rows.item_id`.
+#
+# ## How replies end
+#
+# A single item is an anecdote. Over all replies, this is how each condition ends: pale is a kept contract, colours are ways
+# to fail it. Wrong answers in a kept contract are pale, too: this is about form.
+
+# %%
+for _, group in failure_table(rows).groupby("backbone"):
+    display(statuses(group))

@@ -1,0 +1,87 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2. What a format costs, and of what that cost is made
+#
+# Two conditions that differ in one thing, asked on the same items, make a **contrast**. Its difference in accuracy is what
+# that one thing costs. Where a condition differs from the free answer in several things at once, the **decomposition** says
+# how much each of them took.
+
+# %%
+# %matplotlib inline
+import os
+
+from IPython.display import Markdown, display
+
+from fmtbench.analysis.contrasts import contrast_table
+from fmtbench.analysis.decomposition import decomposition_table
+from fmtbench.analysis.figures import decomposition, forest
+from fmtbench.analysis.showing import shown, spread
+from fmtbench.analysis.study import load_study
+from fmtbench.analysis.tables import accuracy_table, readable
+
+study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
+Markdown(f"From **{study.origin['runs']}**.")
+
+# %% [markdown]
+# ## Accuracy
+#
+# In per cent of all items, with 95% intervals. *Strict*: the contract was kept and the answer is right. *Latent*: a lenient
+# reader, the same for every condition, finds it. A wide gap between the two is a loss of reading, not of knowing.
+
+# %%
+readable(accuracy_table(study.rows)).style.hide(axis="index")
+
+# %% [markdown]
+# ## Contrasts
+#
+# Each dot is a difference in accuracy, condition minus reference, with its 95% interval (bootstrap over items, then
+# prompts). **Blue** contrasts were planned before the run; grey ones are exploration. The **grey band** is what a study of
+# this size would miss four times in five or more often: a dot in it, with an interval across zero, does not show that there
+# is no effect. A star marks an interval that is unsure, and the table says why.
+
+# %%
+contrasts = contrast_table(study.rows, planned=study.planned)
+for _, group in contrasts.groupby("backbone"):
+    display(forest(group))
+
+# %% [markdown]
+# The planned ones in figures. `p_adjusted`: exact McNemar, after Holm over the planned contrasts. `equivalent`: the
+# difference is shown to be within two points. Neither significant nor equivalent means: this study cannot tell.
+
+# %%
+columns = ["backbone", "task", "condition", "reference", "n", "difference", "p_adjusted", "mde", "equivalent", "mark"]
+planned = contrasts[contrasts["planned"]] if contrasts["planned"].any() else contrasts
+shown(planned, columns, ["difference", "mde"]).style.hide(axis="index")
+
+# %% [markdown]
+# ## Decomposition
+#
+# The loss against the free answer, taken apart: **wording** (what else the prompt says), **asking** for a format,
+# **masking** its tokens, the **order** of fields, the **length** of reasoning, **truncation**, and **reading** (right, but
+# not where it was promised). Right of zero is lost, left is won; the parts sum to the diamond. `residual` is what the
+# conditions of this study cannot tell apart.
+
+# %%
+parts = decomposition_table(study.rows, study.axes)
+for _, group in parts.groupby("backbone"):
+    display(decomposition(group))
+
+# %%
+sums = parts[parts["component"] != "total"].groupby(["backbone", "task", "condition"], observed=True)["value"].sum()
+totals = parts[parts["component"] == "total"].set_index(["backbone", "task", "condition"])["value"]
+gap = (sums - totals).abs().max()
+Markdown(f"The largest gap between the sum of the parts and the whole is {gap:.0e}: they sum exactly, up to rounding.")
+
+# %%
+spread(parts, "component", "value", ["value"]).style.hide(axis="index")

@@ -1,0 +1,81 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Drift: does a format move the reasoning?
+#
+# A format may leave the accuracy alone and still change what the model reasons, or the reverse. **Drift** measures it: the
+# rationales of an item, free and in the format, are stripped of their syntax and embedded; drift is the distance between
+# them on a scale with two anchors. **0** is the distance of two free samples of one item: asking again. **1** is the
+# distance to another item's free rationale: something else altogether.
+#
+# An embedding that sees the format and not the content would make this worthless, so an encoder first has to pass a
+# **gate**: of the free rationales, two samples of one item must find each other, nine times in ten. Where it does not, its
+# drift is not shown.
+
+# %%
+# %matplotlib inline
+import os
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+from fmtbench.analysis.drift_figure import drift_figure
+from fmtbench.analysis.showing import shown
+from fmtbench.errors import UserError
+
+results = Path(os.environ.get("FMTBENCH_RESULTS", "../paper/data"))
+places = [results / "drift.csv", results.parent / "drift.csv"]
+found = next((place for place in places if place.is_file()), None)
+table = pd.read_csv(found) if found else pd.DataFrame()
+Markdown(
+    f"From **{found.name}**, {len(table)} lines."
+    if found
+    else "**There is no `drift.csv` beside these results**, so this notebook has nothing to show. It takes the model again:\n\n"
+    "```\npython -m experiments.embed study=drift results=RESULTS embedder=prompteol output=RESULTS\n```"
+)
+
+# %% [markdown]
+# ## Who passes the gate
+#
+# `gate`: how often the nearest free rationale is the same item's. A low one is common: two free samples of a small model at
+# a high temperature may have little in common but the question.
+
+# %%
+if len(table):
+    gates = table.groupby(["backbone", "task", "embedder"])[["gate", "passed"]].agg({"gate": "mean", "passed": "all"})
+    display(shown(gates.reset_index(), ["backbone", "task", "embedder", "gate", "passed"], ["gate"]).style.hide(axis="index"))
+
+# %% [markdown]
+# ## Drift
+#
+# Dots with their 95% intervals (bootstrap over items), between asking again and another item.
+
+# %%
+if len(table):
+    try:
+        display(drift_figure(table))
+    except UserError as error:
+        display(Markdown(f"Not drawn: {error}."))
+
+# %% [markdown]
+# ## Does it cost?
+#
+# `link`: Spearman's correlation over items between an item's drift and its loss. Above zero: the items whose reasoning moves
+# most are those that are lost. An interval across zero: these data cannot tell.
+
+# %%
+if len(table):
+    passed = table[table["passed"]]
+    columns = ["backbone", "task", "embedder", "condition", "items", "drift", "link", "share_item", "share_format"]
+    display(shown(passed, columns).style.hide(axis="index"))
