@@ -24,6 +24,7 @@ STYLE = {
     **{"svg.hashsalt": "fmtbench", "pdf.fonttype": 42, "figure.constrained_layout.use": True},
 }
 PANEL = ["backbone", "task"]
+MOST_ABREAST = 3
 
 
 def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
@@ -48,7 +49,12 @@ def drawn_by() -> str:
 
 def forest(contrasts: pd.DataFrame) -> Figure:
     """Differences with intervals; the grey band is what a study of this size would miss four times in five or more often."""
-    figure, panels = _panels(contrasts, height=lambda group: 0.7 + 0.22 * len(group), sharex=True)
+    figure, panels = _panels(
+        contrasts,
+        "points of accuracy (blue: planned; grey: not detectable; *: marked)",
+        height=lambda group: 0.7 + 0.22 * len(group),
+        sharex=True,
+    )
     for axis, (_, group) in zip(panels, contrasts.groupby(PANEL)):
         group = group.iloc[::-1]
         y = np.arange(len(group))
@@ -61,7 +67,6 @@ def forest(contrasts: pd.DataFrame) -> Figure:
             axis.errorbar(value[there], y[there], xerr=ends, fmt="o", markersize=4, color=colour, capsize=2)
         axis.set_yticks(y, [_contrast_name(line) for line in group.itertuples()])
         axis.set_ylim(-0.7, len(group) - 0.3)
-    panels[-1].set_xlabel("points of accuracy (blue: planned; grey: not detectable; *: marked)")
     return figure
 
 
@@ -73,7 +78,12 @@ def decomposition(table: pd.DataFrame) -> Figure:
     """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is won."""
     parts = [name for name in COMPONENTS if name != "total"]
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
-    figure, panels = _panels(table, height=lambda group: 0.7 + 0.28 * group["condition"].nunique(), sharex=True)
+    figure, panels = _panels(
+        table,
+        "points of accuracy lost against the reference",
+        height=lambda group: 0.7 + 0.28 * group["condition"].nunique(),
+        sharex=True,
+    )
     for axis, (_, group) in zip(panels, table.groupby(PANEL)):
         wide = 100 * group.pivot(index="condition", columns="component", values="value").iloc[::-1]
         y = np.arange(len(wide))
@@ -87,7 +97,6 @@ def decomposition(table: pd.DataFrame) -> Figure:
         axis.plot(wide["total"], y, "D", color="white", markeredgecolor="black", markersize=5, label="total")
         axis.axvline(0, color="#222222", linewidth=0.8)
         axis.set_yticks(y, wide.index)
-    panels[-1].set_xlabel("points of accuracy lost against the reference")
     _legend(figure, panels[0])
     return figure
 
@@ -95,7 +104,7 @@ def decomposition(table: pd.DataFrame) -> Figure:
 def statuses(failures: pd.DataFrame) -> Figure:
     """How replies end; an unbroken contract is pale, so that failures stand out."""
     used = [name for name in STATUSES if failures[name].max() > 0]
-    figure, panels = _panels(failures, height=lambda group: 0.6 + 0.24 * len(group))
+    figure, panels = _panels(failures, "replies, per cent", height=lambda group: 0.6 + 0.24 * len(group))
     for axis, (_, group) in zip(panels, failures.groupby(PANEL)):
         group, left = group.iloc[::-1], np.zeros(len(group))
         for name in used:
@@ -103,14 +112,13 @@ def statuses(failures: pd.DataFrame) -> Figure:
             axis.barh(group["condition"], 100 * group[name], left=left, height=0.7, label=name, color=colour)
             left = left + 100 * group[name].to_numpy()
         axis.set_xlim(0, 100)
-    panels[-1].set_xlabel("replies, per cent")
     _legend(figure, panels[0])
     return figure
 
 
 def dose(table: pd.DataFrame) -> Figure:
     """Accuracy over the words really written, a line for each format."""
-    figure, panels = _panels(table, height=lambda group: 2.2)
+    figure, panels = _panels(table, "words of rationale, mean (labels: words allowed)", height=lambda group: 2.2)
     formats = sorted(table["format"].unique(), key=lambda name: (name != "text", name))
     for axis, (_, group) in zip(panels, table.groupby(PANEL)):
         for i, name in enumerate(formats):
@@ -123,14 +131,13 @@ def dose(table: pd.DataFrame) -> Figure:
                 axis.annotate(label, (line.words, 100 * line.accuracy), xytext=(5, 4), textcoords="offset points", fontsize=7)
         axis.set_ylabel("accuracy, %")
         axis.margins(x=0.08, y=0.12)
-    panels[-1].set_xlabel("words of rationale, mean (labels: words allowed)")
     _legend(figure, panels[0])
     return figure
 
 
 def frontier(cost: pd.DataFrame) -> Figure:
     """Accuracy against tokens; the line joins the conditions that nothing cheaper equals."""
-    figure, panels = _panels(cost, height=lambda group: 2.3)
+    figure, panels = _panels(cost, "tokens of a reply, mean (blue: nothing cheaper is as accurate)", height=lambda group: 2.3)
     for axis, (_, group) in zip(panels, cost.groupby(PANEL)):
         group = group.sort_values("tokens")
         best = group[group["frontier"]]
@@ -145,24 +152,40 @@ def frontier(cost: pd.DataFrame) -> Figure:
         axis.margins(x=0.3, y=0.2)
         low, high = axis.get_ylim()
         axis.set_ylim(max(low, -6), min(high, 106))
-    panels[-1].set_xlabel("tokens of a reply, mean (blue: nothing cheaper is as accurate)")
     return figure
 
 
-def _panels(table: pd.DataFrame, height: Any, sharex: bool = False) -> tuple[Figure, list[Any]]:
-    """One panel below the other for each backbone and task, as high as its content needs."""
+def _panels(table: pd.DataFrame, label: str, height: Any, sharex: bool = False) -> tuple[Figure, list[Any]]:
+    """One panel for each backbone and task, in their order and as high as its content needs; tasks below each other, and up to
+    `MOST_ABREAST` backbones side by side. `label`: of the axis below."""
     if table.empty:
         raise UserError("its table has no lines")
-    groups = [(name, group) for name, group in table.groupby(PANEL)]
-    heights = [height(group) for _, group in groups]
+    groups = [(tuple(map(str, name)), group) for name, group in table.groupby(PANEL)]
+    place = _places([name for name, _ in groups])
+    across, down = (1 + max(at[axis] for at in place.values()) for axis in (1, 0))
+    heights = [max(height(group) for name, group in groups if place[name][0] == i) for i in range(down)]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, sum(heights) + 0.5), layout="constrained")
-        axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights, sharex=sharex)[:, 0]
-        for axis, ((backbone, task), _) in zip(axes, groups):
-            axis.set_title(f"{backbone}, {task}", loc="left", fontsize=9)
-            axis.tick_params(labelsize=8)
+        figure = Figure(figsize=(6.4 * across, sum(heights) + 0.5), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False, height_ratios=heights, sharex=sharex)
+        axes = [grid[place[name]] for name, _ in groups]
+        for axis, (name, _) in zip(axes, groups):
+            axis.set_title(", ".join(name), loc="left", fontsize=9)
+            axis.tick_params(labelsize=8, labelbottom=True)
             axis.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+        for axis in set(grid.flat) - set(axes):
+            axis.set_axis_off()
+        for column in range(across):
+            max((at, axis) for at, axis in zip(place.values(), axes) if at[1] == column)[1].set_xlabel(label)
+    return figure, axes
+
+
+def _places(names: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Row and column of the panel of each backbone and task."""
+    backbones, tasks = (list(dict.fromkeys(one)) for one in zip(*names))
+    if len(backbones) > MOST_ABREAST:
+        return {name: (i, 0) for i, name in enumerate(names)}
+    rows = sorted(tasks)
+    return {(backbone, task): (rows.index(task), backbones.index(backbone)) for backbone, task in names}
 
 
 def _legend(figure: Figure, axis: Any) -> None:
