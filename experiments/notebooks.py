@@ -49,12 +49,10 @@ def execute(source: Path, output: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from traitlets.config import Config
 
     notebook = jupytext.read(source)
-    private = Config({"KernelManager": {"transport": "ipc"}})  # no open port of this machine
     try:
-        NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(source.parent)}}, config=private).execute()
+        NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(source.parent)}}).execute()
     except CellExecutionError as error:
         raise FmtbenchError(f"{source.name}: {error.ename}: {error.evalue}") from error
     nbformat.write(notebook, output / f"{source.stem}.ipynb")
