@@ -25,9 +25,9 @@
 import os
 
 import matplotlib.pyplot as plt
-import numpy as np
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
+from fmtbench.analysis.figures import lockin
 from fmtbench.analysis.lockin import lockin_table
 from fmtbench.analysis.showing import shown
 from fmtbench.analysis.study import load_study
@@ -41,33 +41,12 @@ Markdown(f"From **{study.origin['runs']}**.")
 #
 # A dot is the lock-in of a condition with its 95% interval, a grey diamond the floor on the same items. A dot on its diamond
 # is noise. `sham`, where it was run, goes through the whole machinery of constraints with a grammar that allows everything:
-# it has to lie on its floor, or something is wrong with the instrument. No dot: no item was solved freely, so nothing can be
-# locked in.
-
+# it has to lie on its floor, or something is wrong with the instrument. A task without a panel has no item that was solved
+# freely, so nothing can be locked in.
 
 # %%
-def draw(panel, group):
-    group = group.iloc[::-1]
-    y, value = np.arange(len(group)), 100 * group["lockin"].to_numpy()
-    ends = np.abs(100 * group[["lockin_low", "lockin_high"]].to_numpy().T - value)
-    panel.errorbar(value, y, xerr=ends, fmt="o", markersize=5, capsize=2, color="#4477AA", label="lock-in")
-    panel.plot(100 * group["floor"], y, "D", markersize=6, color="#999999", label="floor: a second free sample", zorder=0)
-    panel.set_yticks(y, group["condition"])
-    panel.set_xlim(-4, 104)
-    panel.spines[["top", "right"]].set_visible(False)
-
-
-groups = list(table.groupby(["backbone", "task"]))
-heights = [0.5 + 0.24 * len(group) for _, group in groups]
-figure, panels = plt.subplots(
-    len(groups), figsize=(7, sum(heights) + 0.8), height_ratios=heights, squeeze=False, sharex=True, layout="constrained"
-)
-for panel, (name, group) in zip(panels[:, 0], groups):
-    draw(panel, group)
-    panel.set_title(", ".join(name), loc="left", fontsize=10)
-panels[-1, 0].set_xlabel("per cent of the items solved freely")
-figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-plt.show()
+for _, group in table[table["lockin"].notna()].groupby("backbone"):
+    display(lockin(group))
 
 # %% [markdown]
 # In figures. `locked`: share of items whose solve rate fell by more than half with 95% probability, which takes several

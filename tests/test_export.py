@@ -145,8 +145,9 @@ def test_twice_is_the_same_bytes_and_a_load_of_rows_is_enough(name: str, tmp_pat
     right = {"free_cot": coins(0, 5), "direct": coins(1, 5)}
     nothing = dict.fromkeys(("answer", "text", "question"))
     rows = pd.concat([made_rows(right, backbone=backbone, **nothing) for backbone in ("a.b", "c")])
-    rows.to_parquet(tmp_path / "rows.parquet")
-    first, second = (exported(tmp_path, name, tmp_path / folder / "out") for folder in ("one", "two"))
+    (tmp_path / "results").mkdir()
+    rows.to_parquet(tmp_path / "results" / "rows.parquet")
+    first, second = (exported(tmp_path / "results", name, tmp_path / folder / "out") for folder in ("one", "two"))
     files = {path.relative_to(first): path.read_bytes() for path in first.rglob("*") if path.is_file()}
     assert files == {path.relative_to(second): path.read_bytes() for path in second.rglob("*") if path.is_file()}
     assert files

@@ -21,8 +21,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHOWS = {
     "01_generations": ["right answer", "image/png"],
     "02_contrasts_and_decomposition": ["sum exactly", "image/png"],
-    "03_lockin": ["floor", "image/png"],
-    "04_embeddings_and_drift": ["image/png", "0.95"],
+    "03_lockin": ["retention", "image/png"],
+    "04_embeddings_and_drift": ["image/png", "95.0"],
     "05_your_own_results": ["by hand", "image/png"],
 }
 

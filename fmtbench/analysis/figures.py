@@ -101,6 +101,23 @@ def decomposition(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def lockin(table: pd.DataFrame) -> Figure:
+    """Lock-in with its interval, and the floor that a second free sample sets; a condition without either is left out."""
+    known = table[table["lockin"].notna()]
+    figure, panels = _panels(
+        known, "per cent of the items solved freely (diamond: floor)", height=lambda group: 0.7 + 0.22 * len(group), sharex=True
+    )
+    for axis, (_, group) in zip(panels, known.groupby(PANEL)):
+        group = group.iloc[::-1]
+        y, value = np.arange(len(group)), 100 * group["lockin"].to_numpy()
+        ends = np.abs(100 * group[["lockin_low", "lockin_high"]].to_numpy().T - value)
+        axis.plot(100 * group["floor"], y, "D", markersize=6, color=COLOURS[6], zorder=0)
+        axis.errorbar(value, y, xerr=ends, fmt="o", markersize=4, color=COLOURS[0], capsize=2)
+        axis.set_yticks(y, group["condition"])
+        axis.set_xlim(-3, 103)
+    return figure
+
+
 def statuses(failures: pd.DataFrame) -> Figure:
     """How replies end; an unbroken contract is pale, so that failures stand out."""
     used = [name for name in STATUSES if failures[name].max() > 0]

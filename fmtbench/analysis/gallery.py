@@ -14,8 +14,9 @@ PAGE = '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(1
 CARD = """\
 <div style="border:1px solid #8888;border-left:5px solid {colour};border-radius:4px;padding:6px 9px;text-align:left">
 <div><b>{condition}</b> <span style="color:{colour}">{verdict}{status}</span></div>
-<pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:85%;margin:5px 0;padding:0;background:none">{text}</pre>
+<pre style="{pre}">{text}</pre>
 <div style="font-size:85%;opacity:.75">read as {answer} · {tokens} tokens</div></div>"""
+PRE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;font-size:85%;margin:5px 0;padding:0;background:none"
 LONGEST = 900
 
 
@@ -33,6 +34,7 @@ def _card(row: Any) -> str:
     verdict = "right" if row.correct else "found by the lenient reader only" if row.latent_correct else "wrong"
     text = row.text if len(row.text) <= LONGEST else f"{row.text[:LONGEST]} [...]"
     return CARD.format(
+        pre=PRE,
         colour=COLOURS[verdict],
         condition=escape(str(row.condition)),
         verdict=verdict,

@@ -87,9 +87,8 @@ def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
 
 
 def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
-    """Every cell under the folders, and one line for each file that cannot be read. Raises `UserError` where there is no row."""
+    """Every cell under the folders, and one line for each file that gives none. Raises `UserError` where there is no row."""
     sources, complaints = load_sources(roots)
-    complaints += [empty_note(source) for source in sources if not len(source.rows)]
     cells = []
     for source in sources:
         config, prompts = read_config(source), _prompts(source.path.with_name("requests.jsonl"))
@@ -100,7 +99,8 @@ def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
     if not cells:
         raise EmptyError("; ".join(complaints) or "there are no rows: the run has not finished a single item yet")
     _check_twice(cells)
-    return sorted(cells, key=lambda cell: cell[:5]), complaints
+    empty = [empty_note(source) for source in sources if not len(source.rows)]
+    return sorted(cells, key=lambda cell: cell[:5]), [*complaints, *empty]
 
 
 def _check_twice(cells: Sequence[Cell]) -> None:
