@@ -149,7 +149,7 @@ def _unknown_key(key: str, text: str) -> str:
     full = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     shown = full[1] if full else key
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    known = sorted({field.name for schema in (*ROOTS.values(), SamplingConfig) for field in fields(schema)} | groups)
+    known = sorted({field.name for schema in (*ROOTS.values(), SamplingConfig) for field in fields(schema)} - {key} | groups)
     return f"{shown} is no key of this config: {_nearest(key, known)}see all keys with --cfg job"
 
 
