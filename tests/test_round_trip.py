@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
@@ -64,6 +64,8 @@ def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning
         assert found.answer == answer
 
 
+@example(order="reasoning_first", staged=False, reasoning="", answer="=")
+@example(order="reasoning_first", staged=False, reasoning="2024-99-99", answer="0x_")
 @given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
 def test_yaml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
     contract, plan = YamlContract(), layout(order, staged)

@@ -89,6 +89,15 @@ def _written(value: str, shown: str) -> str:
     members = parse_mapping(f"key: {shown}\nnext: key")
     if members and len(members) == 2 and isinstance(members[0][1], yaml.ScalarNode) and members[0][1].tag != NULL:
         read = members[0][1].value
-        if value == (read.removesuffix("\n") if shown.startswith("|\n") else read):
+        if value == (read.removesuffix("\n") if shown.startswith("|\n") else read) and _loads(shown):
             return shown
     return yaml.dump(value, Dumper=yaml.SafeDumper, default_style='"', allow_unicode=True, width=2**31).rstrip("\n")
+
+
+def _loads(shown: str) -> bool:
+    """Whether a common parser takes the value, too: it stops at `=`, `0x_` and `2024-99-99`."""
+    try:
+        yaml.safe_load(shown)
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return False
+    return True
