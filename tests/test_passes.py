@@ -108,17 +108,13 @@ def test_first_passes_alone_are_incomplete_and_no_rows(tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from fmtbench.pipeline import run
+from tests.slow_answers import slowly
 from tests.test_passes import CONVERTED, converts, job
-def slow(request):
-    time.sleep(0.02)
-    with open({trace!r}, "a") as trace:
-        trace.write(request.key + "\\n")
-    return converts(request)
-run(job(Path({folder!r}), slow, conditions=CONVERTED))
+run(job(Path({folder!r}), slowly(converts, {trace!r}), conditions=CONVERTED))
 """
 
 

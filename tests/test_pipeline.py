@@ -212,17 +212,13 @@ def test_an_engine_error_is_a_row_and_not_a_crash(tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from fmtbench.pipeline import run
+from tests.slow_answers import slowly
 from tests.test_pipeline import adds, job
-def slow(request):
-    time.sleep(0.02)
-    with open({trace!r}, "a") as trace:
-        trace.write(request.key + "\\n")
-    return adds(request)
-run(job(Path({folder!r}), slow))
+run(job(Path({folder!r}), slowly(adds, {trace!r})))
 """
 
 

@@ -349,17 +349,13 @@ def test_the_same_again_asks_nothing_and_more_asks_only_for_more(tmp_path: Path)
 
 
 SLOW = """
-import sys, time
+import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from fmtbench.synthesis.run import synthesize
+from tests.slow_answers import slowly
 from tests.test_synthesis import synthesis, sloppy
-def slow(request):
-    time.sleep(0.02)
-    with open({trace!r}, "a") as trace:
-        trace.write(request.key + "\\n")
-    return sloppy(request)
-synthesize(synthesis(Path({folder!r}), slow))
+synthesize(synthesis(Path({folder!r}), slowly(sloppy, {trace!r})))
 """
 
 

@@ -34,28 +34,16 @@ class Contrastive(Fit):
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
-        from fmtbench.embed.training.adapters import prepare_weights, save_weights
-        from fmtbench.embed.training.fitting import Columns, EncoderTrainer, as_rows, run_trainer, trainable
+        from fmtbench.embed.training.fitting import fit_encoder
         from fmtbench.embed.training.objectives import ranking_loss
 
         self.enough(len(work.data.examples), "examples", work.folder.name)
-        prepare_weights(work, self.lora)
-        recipe = work.loaded.recipe
-        model = trainable(work.loaded.model, recipe)
-        loss = ranking_loss(model, self.temperature, self.directions, self.false_negative_margin, self.mini_batch)
-        facts = run_trainer(
-            EncoderTrainer,
-            work.folder,
-            work.seed,
-            self,
-            inside=work.weights,
-            model=model,
-            loss=self._nested(model, loss),
-            train_dataset=as_rows(work.data.examples),
-            data_collator=Columns(model.tokenizer, recipe),
-        )
-        save_weights(work)
-        return facts
+
+        def loss(model: Any) -> Any:
+            ranking = ranking_loss(model, self.temperature, self.directions, self.false_negative_margin, self.mini_batch)
+            return self._nested(model, ranking)
+
+        return fit_encoder(work, self, work.data.examples, loss)
 
     def _nested(self, model: Any, loss: Any) -> Any:
         from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss

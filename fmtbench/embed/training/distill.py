@@ -39,27 +39,16 @@ class Distill(Fit):
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
-        from fmtbench.embed.training.adapters import prepare_weights, save_weights
-        from fmtbench.embed.training.fitting import Columns, EncoderTrainer, as_rows, run_trainer, trainable
+        from fmtbench.embed.training.fitting import fit_encoder
         from fmtbench.embed.training.objectives import DistilAndRank
 
         self._score(work)
         self.enough(len(work.data.examples), "examples", work.folder.name)
-        prepare_weights(work, self.lora)
-        model = trainable(work.loaded.model, work.loaded.recipe)
-        facts = run_trainer(
-            EncoderTrainer,
-            work.folder,
-            work.seed,
-            self,
-            inside=work.weights,
-            model=model,
-            loss=DistilAndRank(model, self.temperature, self.teacher_temperature, self.contrastive),
-            train_dataset=as_rows(work.data.examples, scored=True),
-            data_collator=Columns(model.tokenizer, work.loaded.recipe),
-        )
-        save_weights(work)
-        return facts
+
+        def loss(model: Any) -> Any:
+            return DistilAndRank(model, self.temperature, self.teacher_temperature, self.contrastive)
+
+        return fit_encoder(work, self, work.data.examples, loss, scored=True)
 
     def _score(self, work: Work) -> None:
         """Once: the teacher's scores are kept, so that a killed stage does not ask it again."""

@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from fmtbench.embed.pooling import pool
 from fmtbench.embed.recipe import Recipe
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
+from fmtbench.embed.training.adapters import prepare_weights, save_weights
 from fmtbench.embed.training.data import Example
-from fmtbench.embed.training.stage import Fit
+from fmtbench.embed.training.stage import Fit, Work
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -203,6 +204,30 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(modules=[model[0], RowPooling(recipe, model[0].get_embedding_dimension())])
+
+
+def fit_encoder(
+    work: Work, fit: Fit, examples: Sequence[Example], loss: Callable[[Any], nn.Module], scored: bool = False
+) -> dict[str, Any]:
+    """Train an encoder's weights, or an adapter on them, and save what was trained. Returns steps and losses.
+
+    `loss` makes the loss of the model that it is given. `scored`: examples carry a teacher's scores.
+    """
+    prepare_weights(work, fit.lora)
+    model = trainable(work.loaded.model, work.loaded.recipe)
+    facts = run_trainer(
+        EncoderTrainer,
+        work.folder,
+        work.seed,
+        fit,
+        inside=work.weights,
+        model=model,
+        loss=loss(model),
+        train_dataset=as_rows(examples, scored),
+        data_collator=Columns(model.tokenizer, work.loaded.recipe),
+    )
+    save_weights(work)
+    return facts
 
 
 def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:

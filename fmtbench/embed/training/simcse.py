@@ -27,26 +27,14 @@ class SimCSE(Fit):
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
-        from fmtbench.embed.training.adapters import attention_dropout, prepare_weights, save_weights
+        from fmtbench.embed.training.adapters import attention_dropout
         from fmtbench.embed.training.data import Example
-        from fmtbench.embed.training.fitting import Columns, EncoderTrainer, as_rows, run_trainer, trainable
+        from fmtbench.embed.training.fitting import fit_encoder
         from fmtbench.embed.training.objectives import ranking_loss
 
-        prepare_weights(work, self.lora)
-        recipe, instruction = work.loaded.recipe, work.data.examples[0].instruction
+        instruction = work.data.examples[0].instruction
         twice = [Example(anchor=text, positive=text, symmetric=True, instruction=instruction) for text in work.data.texts]
-        model = trainable(work.loaded.model, recipe)
         with attention_dropout(work.weights, self.dropout):
-            facts = run_trainer(
-                EncoderTrainer,
-                work.folder,
-                work.seed,
-                self,
-                inside=work.weights,
-                model=model,
-                loss=ranking_loss(model, self.temperature, ("query_to_doc",), None, None),
-                train_dataset=as_rows(twice),
-                data_collator=Columns(model.tokenizer, recipe),
+            return fit_encoder(
+                work, self, twice, lambda model: ranking_loss(model, self.temperature, ("query_to_doc",), None, None)
             )
-        save_weights(work)
-        return facts
