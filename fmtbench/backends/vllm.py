@@ -23,6 +23,7 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.time_limit import time_limit
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
+from fmtbench.backends.vllm_masks import remember_masks
 from fmtbench.decoding.grammar import decoder_version, regex
 from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
@@ -30,6 +31,9 @@ from fmtbench.vllm_setup import ready_vllm, vllm_version
 
 COMPILE_SECONDS = "120"
 """vLLM gives a regex five seconds to compile, and past that answers with an empty text."""
+
+CPU_BATCH_TOKENS = 4096
+"""Tokens that a step reads at most; vLLM's own default on CPUs, where the context is no longer than that."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -88,8 +92,12 @@ class VLLM(MaskingBackend):
 
     def _arguments(self, backbone: Backbone) -> dict[str, Any]:
         from vllm.config import StructuredOutputsConfig
+        from vllm.platforms import current_platform
 
-        return {
+        # On CPUs a seeded request whose prompt is read in pieces stops the engine: what a generator drew for a piece
+        # cannot be taken back there. So prompts are read whole.
+        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(backbone.context, CPU_BATCH_TOKENS)}
+        return (whole if current_platform.is_cpu() else {}) | {
             "model": str(prepare(self._weights)),
             "revision": self._weights.revision,
             "dtype": backbone.dtype,
@@ -111,6 +119,7 @@ class VLLM(MaskingBackend):
         else:
             from vllm import LLM
 
+            remember_masks()
             self.llm = LLM(**arguments)
             self._engine = self.llm.llm_engine
 

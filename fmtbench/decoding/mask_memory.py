@@ -1,0 +1,34 @@
+"""Masks that Outlines wrote before, kept by the state of its automaton.
+
+outlines_core writes a mask token by token: 0.4 ms where all of a vocabulary of 49,152 is allowed, for every reply at every step.
+A mask depends on nothing but the state, and inside a string the state does not change, so nearly every mask is one that was
+written before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+MASKS = 4096
+"""Kept at most: 25 MB with a vocabulary of 49,152, 78 MB with one of 151,936."""
+
+
+class MaskMemory:
+    """The last `MASKS` masks of any number of grammars with one vocabulary."""
+
+    def __init__(self) -> None:
+        self._masks: OrderedDict[tuple[Hashable, int], Any] = OrderedDict()
+
+    def fill(self, words: Any, grammar: Hashable, guide: Any) -> None:
+        """Write the mask of where `guide`, an `outlines_core.Guide` under `grammar`, stands into `words`, int32 on the CPU."""
+        key = grammar, guide.get_state()
+        if (known := self._masks.get(key)) is not None:
+            self._masks.move_to_end(key)
+            words.copy_(known)
+            return
+        guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
+        self._masks[key] = words.clone()
+        if len(self._masks) > MASKS:
+            self._masks.popitem(last=False)
