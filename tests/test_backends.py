@@ -116,6 +116,16 @@ def test_sampling_follows_its_seed(model: Any) -> None:
     assert [one.token_ids[:4] for one in backwards] == [one.token_ids[:4] for one in together], "rounding may part them later"
 
 
+def test_seeded_prompts_may_be_more_than_a_step_reads(model: Any) -> None:
+    """vLLM's CPU build stopped where a seeded request's prompt was read in pieces."""
+    asked = [
+        Request(messages=(Message(role="user", content=f"{n} " * 400),), max_tokens=2, temperature=0.7, seed=n) for n in range(12)
+    ]
+    done = run(model, asked)
+    assert {one.finish_reason for one in done} <= {"stop", "length"}
+    assert sum(one.prompt_tokens for one in done) > 8192
+
+
 def test_too_long_a_prompt_is_an_error_of_its_own(model: Any) -> None:
     long = Request(messages=(Message(role="user", content="word " * 3000),), max_tokens=8)
     done = run(model, [long, requests()[0]])

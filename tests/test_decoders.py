@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from outlines_core import Guide
 
 from experiments.build import build
 from experiments.decoders import PACKAGES, complaint
@@ -17,6 +18,7 @@ from fmtbench.backbone import load_tokenizer
 from fmtbench.backends.hf import HF
 from fmtbench.decoding.compare import Comparison
 from fmtbench.decoding.decoders import DECODERS
+from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import RefusedError, UserError
@@ -66,6 +68,31 @@ def test_walks(driver: str, tokenizer: Any, tmp_path: Path) -> None:
         box.close()
     assert ended >= 76
     assert all(found.steps > 50 for found in comparison.differences.values())
+
+
+def test_a_remembered_mask_is_the_one_that_outlines_writes(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Along walks through two grammars with one memory, too small for all their states."""
+    monkeypatch.setattr("fmtbench.decoding.mask_memory.MASKS", 20)
+    decoder, memory = DECODERS["outlines"](tokenizer), MaskMemory()
+    box = Sandbox(decoder, Limits(seconds=120), tmp_path)
+    grammars = [decoder.load(box.payload(schema)) for schema in SCHEMAS]
+    box.close()
+    words = -(-len(tokenizer) // 32)
+    seen, masks = set(), 0
+    for seed in range(20):
+        draw, grammar = random.Random(seed), grammars[seed % 2]
+        guide = Guide(grammar.index)
+        while not guide.is_finished() and masks < 2000:
+            ours, theirs = torch.full((words,), -1, dtype=torch.int32), torch.zeros(words, dtype=torch.int32)
+            memory.fill(ours, grammar.name, guide)
+            guide.write_mask_into(theirs.data_ptr(), words, theirs.element_size())
+            assert torch.equal(ours, theirs)
+            seen.add((grammar.name, guide.get_state()))
+            masks += 1
+            guide.advance(draw.choice(guide.get_tokens()))
+    assert masks > len(seen) > 20, "some masks came out of the memory, and some had been forgotten"
 
 
 @pytest.mark.model

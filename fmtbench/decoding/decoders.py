@@ -11,7 +11,9 @@ import json
 import re
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from fmtbench.decoding.mask_memory import MaskMemory
 
 BITS = 32
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
@@ -69,13 +71,24 @@ class Outlines(Decoder):
             1
         ][0]
 
-    def load(self, compiled: bytes) -> Any:
+    @cached_property
+    def memory(self) -> MaskMemory:
+        return MaskMemory()
+
+    def load(self, compiled: bytes) -> OutlinesGrammar:
         from outlines_core import Index
 
-        return Index.from_binary(compiled)
+        return OutlinesGrammar(hashlib.sha256(compiled).hexdigest(), Index.from_binary(compiled))
 
-    def matcher(self, grammar: Any) -> Matcher:
-        return OutlinesMatcher(grammar)
+    def matcher(self, grammar: OutlinesGrammar) -> Matcher:
+        return OutlinesMatcher(grammar, self.memory)
+
+
+class OutlinesGrammar(NamedTuple):
+    """An automaton, and what names it."""
+
+    name: str
+    index: Any
 
 
 def token_bytes(tokenizer: Any) -> dict[bytes, list[int]]:
@@ -114,13 +127,14 @@ def byte_alphabet() -> dict[str, int]:
 
 
 class OutlinesMatcher(Matcher):
-    def __init__(self, index: Any) -> None:
+    def __init__(self, grammar: OutlinesGrammar, memory: MaskMemory) -> None:
         from outlines_core import Guide
 
-        self._guide = Guide(index)
+        self._grammar, self._memory = grammar.name, memory
+        self._guide = Guide(grammar.index)
 
     def fill(self, words: Any) -> None:
-        self._guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
+        self._memory.fill(words, self._grammar, self._guide)
 
     def advance(self, token: int) -> None:
         # A final state need not be the last one: after `1` the number may end or go on.
