@@ -40,6 +40,14 @@ def test_noise_is_not_called_lockin() -> None:
     assert line.excess_low < 0 < line.excess_high
 
 
+def test_a_format_that_changes_nothing_has_no_excess_though_it_shares_the_seed() -> None:
+    """The sham's replies are those of the first free sample, word for word."""
+    free = coins(3, 60, 2, 2, p=0.4)
+    (line,) = lockin_table(made_rows({"free_cot": free, "sham": free[:, :, :1]}), AXES, draws=200).itertuples()
+    assert line.lockin == line.floor > 0.3
+    assert (line.excess, line.excess_low, line.excess_high) == (0, 0, 0)
+
+
 def test_one_sample_has_no_floor_and_says_so() -> None:
     (line,) = lockin_table(made_rows({"free_cot": coins(1, 50), "json_schema": coins(2, 50)}), AXES, draws=100).itertuples()
     assert np.isnan([line.floor, line.excess, line.excess_low]).all()

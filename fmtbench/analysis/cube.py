@@ -98,13 +98,17 @@ def _one_code(codes: dict[str, Index]) -> Index:
     return combined
 
 
-def sums(values_KU: Array, one: Cube) -> Sums:
-    """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt are one cluster."""
+def sums(values_KU: Array, one: Cube, weights_KU: Array | None = None) -> Sums:
+    """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt are one cluster.
+
+    With weights, of at least 0, a value counts as often as its weight says.
+    """
+    weights_KU = np.ones_like(values_KU) if weights_KU is None else weights_KU
     items, prompts = int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1
     cell_U = one.item_U * prompts + one.prompt_U
     value, count = (np.empty((items * prompts, len(values_KU))) for _ in range(2))
-    for k, value_U in enumerate(values_KU):
-        there = np.isfinite(value_U)
-        value[:, k] = np.bincount(cell_U[there], weights=value_U[there], minlength=items * prompts)
-        count[:, k] = np.bincount(cell_U[there], minlength=items * prompts)
+    for k, (value_U, weight_U) in enumerate(zip(values_KU, weights_KU)):
+        there = np.isfinite(value_U * weight_U)
+        value[:, k] = np.bincount(cell_U[there], weights=(value_U * weight_U)[there], minlength=items * prompts)
+        count[:, k] = np.bincount(cell_U[there], weights=weight_U[there], minlength=items * prompts)
     return Sums(value.reshape(items, prompts, -1), count.reshape(items, prompts, -1))

@@ -3,6 +3,10 @@
 With Y = 1 for a right answer, 0 for the free reference and c for the format: lock-in LIR = P(Yc = 0 | Y0 = 1), unlock
 UR = P(Yc = 1 | Y0 = 0), and D = A0 LIR - (1 - A0) UR exactly. Where answers are sampled, part of LIR is noise: the floor is
 the rate at which another free sample of the same item fails too, and only the excess over it speaks of the format.
+
+A reply and the free reply of the same sample were drawn with one seed, and may be the same words: the sham's are. So what was
+solved freely is told by the *other* free samples, for lock-in, unlock and floor alike. A format that changes nothing then has
+the lock-in of its floor, whether it shares the seed or not.
 """
 
 from __future__ import annotations
@@ -63,16 +67,16 @@ def _lines(
 ) -> Iterator[dict[str, Any]]:
     if reference not in one.conditions:
         return
-    again_U = other_samples(one, one.strict_CU[one.at(reference)])
+    other_U = other_samples(one, one.strict_CU[one.at(reference)])
     for condition in one.conditions:
         shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
         if condition != reference and not condition.endswith(RERUN) and shared.any():
             known = _levels(one, condition, reference, shared, chance)
-            notes = [ONE_SAMPLE] * (not np.isfinite(again_U).any()) + [AT_CHANCE] * bool(np.isnan(known["retention"]))
+            notes = [ONE_SAMPLE] * (not np.isfinite(other_U).any()) + [AT_CHANCE] * bool(np.isnan(known["retention"]))
             yield {
                 **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
                 "n": len(np.unique(one.item_U[shared])),
-                **_rates(one, condition, reference, again_U, draws, seed),
+                **_rates(one, condition, reference, other_U, draws, seed),
                 **_locked(one, condition, reference),
                 **known,
                 "order_penalty": order_penalty(one, condition, axes),
@@ -83,13 +87,17 @@ def _lines(
 # -- rates
 
 
-def rate_values(one: Cube, condition: str, reference: str, again_U: Array) -> Array:
-    """Lock-in, unlock and floor, 3 x units: 0 or 1 where the unit belongs to the rate's denominator, else NaN."""
+def rate_values(one: Cube, condition: str, reference: str, other_U: Array) -> tuple[Array, Array]:
+    """Lock-in, unlock and floor of single units, 3 x units, and how much a unit counts in each rate; NaN where in none.
+
+    `other_U`: how often the other free samples were right. Where no item has any, the free sample of the unit itself tells
+    what was solved freely, and there is no floor.
+    """
     free_U, ours_U = one.strict_CU[one.at(reference)], one.strict_CU[one.at(condition)]
-    locked_U = np.where(free_U == 1, 1 - ours_U, np.nan)
-    unlocked_U = np.where(free_U == 0, ours_U, np.nan)
-    floor_U = np.where((free_U == 1) & np.isfinite(ours_U), 1 - again_U, np.nan)
-    return np.vstack([locked_U, unlocked_U, floor_U])
+    again_U = np.where(np.isfinite(ours_U), 1 - free_U, np.nan)
+    right_U = other_U if np.isfinite(other_U).any() else free_U
+    values = np.vstack([1 - ours_U, ours_U, again_U if right_U is other_U else np.full(len(ours_U), np.nan)])
+    return values, np.vstack([right_U, 1 - right_U, right_U])
 
 
 def other_samples(one: Cube, score_U: Array) -> Array:
@@ -101,9 +109,9 @@ def other_samples(one: Cube, score_U: Array) -> Array:
     return np.divide(total - score_U, count - 1, out=np.full(len(score_U), np.nan), where=there & (count > 1))
 
 
-def _rates(one: Cube, condition: str, reference: str, again_U: Array, draws: int, seed: int) -> dict[str, float]:
-    values = rate_values(one, condition, reference, again_U)
-    drawn = bootstrap(sums(values, one), draws, seed, rates=True, together=True)
+def _rates(one: Cube, condition: str, reference: str, other_U: Array, draws: int, seed: int) -> dict[str, float]:
+    values, weights = rate_values(one, condition, reference, other_U)
+    drawn = bootstrap(sums(values, one, weights), draws, seed, rates=True, together=True)
     low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
     excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
     ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
