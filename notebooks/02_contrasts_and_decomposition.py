@@ -48,7 +48,8 @@ readable(accuracy_table(study.rows)).style.hide(axis="index")
 # Each dot is a difference in accuracy, condition minus reference, with its 95% interval (bootstrap over items, then
 # prompts). **Blue** contrasts were planned before the run; grey ones are exploration. The **grey band** is what a study of
 # this size would miss four times in five or more often: a dot in it, with an interval across zero, does not show that there
-# is no effect. A star marks an interval that is unsure, and the table says why.
+# is no effect. A star marks an interval that is unsure, and the table says why. An interval that leaves the frame belongs to a
+# contrast on which the prompts disagree: with two prompts nothing can then be said of a third.
 
 # %%
 contrasts = contrast_table(study.rows, planned=study.planned)

@@ -16,9 +16,9 @@
 # A drop in accuracy is a difference of two crowds: items lost minus items won. **Lock-in** looks at the items that the model
 # solves freely, and asks how many of them it gets wrong in the format. **Unlock** is the reverse.
 #
-# But a model that samples its answers also contradicts itself. So the **floor** is measured: how often a second *free*
-# sample of the same item is wrong where the first was right. Only the **excess** of lock-in over that floor speaks of the
-# format.
+# But a model that samples its answers also contradicts itself. So the **floor** is measured: how often a *free* sample of the
+# same item is wrong where another one was right. Only the **excess** of lock-in over that floor speaks of the format. What was
+# solved freely is told by that other sample for the formats too, since a format may share its seed with the first one.
 
 # %%
 # %matplotlib inline

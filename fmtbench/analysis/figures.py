@@ -48,7 +48,10 @@ def drawn_by() -> str:
 
 
 def forest(contrasts: pd.DataFrame) -> Figure:
-    """Differences with intervals; the grey band is what a study of this size would miss four times in five or more often."""
+    """Differences with intervals; the grey band is what a study of this size would miss four times in five or more often.
+
+    An interval that spans all that is possible leaves the frame.
+    """
     figure, panels = _panels(
         contrasts,
         "points of accuracy (blue: planned; grey: not detectable; *: marked)",
@@ -67,7 +70,18 @@ def forest(contrasts: pd.DataFrame) -> Figure:
             axis.errorbar(value[there], y[there], xerr=ends, fmt="o", markersize=4, color=colour, capsize=2)
         axis.set_yticks(y, [_contrast_name(line) for line in group.itertuples()])
         axis.set_ylim(-0.7, len(group) - 0.3)
+    reach = _reach(contrasts)
+    panels[-1].set_xlim(-reach, reach)
     return figure
+
+
+def _reach(contrasts: pd.DataFrame) -> float:
+    """Points to show on either side: every difference, and nine ends of ten.
+
+    Where two prompts disagree an interval may span all that is possible, and would leave the others no room.
+    """
+    ends = 100 * contrasts[["low", "high"]].abs().max(axis=1)
+    return float(1.1 * max(ends.quantile(0.9), 100 * contrasts["difference"].abs().max(), 5.0))
 
 
 def _contrast_name(line: Any) -> str:

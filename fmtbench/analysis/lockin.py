@@ -114,7 +114,7 @@ def _rates(one: Cube, condition: str, reference: str, other_U: Array, draws: int
     drawn = bootstrap(sums(values, one, weights), draws, seed, rates=True, together=True)
     low, high = (np.clip(bound, 0, 1) for bound in drawn.interval())
     excess_B = drawn.draws_BK[:, 0] - drawn.draws_BK[:, 2]
-    ends = np.quantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
+    ends = np.nanquantile(excess_B, [0.025, 0.975]) if np.isfinite(drawn.means_K[2]) else (np.nan, np.nan)
     named: dict[str, float] = {}
     for k, name in enumerate(("lockin", "unlock", "floor")):
         measured = np.isfinite(drawn.means_K[k])
