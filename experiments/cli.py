@@ -99,7 +99,7 @@ def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
 
 def _log_lines() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-    for chatty in ("httpx", "httpx2", "transformers", "outlines", "datasets", "filelock"):
+    for chatty in ("httpx", "httpx2", "transformers", "outlines", "datasets", "filelock", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -104,7 +104,9 @@ def shown_drift(table: pd.DataFrame) -> pd.DataFrame:
 
     return pd.DataFrame(
         {
+            "backbone": line.backbone,
             "task": line.task,
+            "prompt": line.prompt,
             "condition": line.condition,
             "embedder": line.embedder,
             "n": str(line.items),

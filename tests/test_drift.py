@@ -123,9 +123,20 @@ def test_mistakes() -> None:
 def test_the_figure_shows_what_passed_only() -> None:
     from dataclasses import asdict
 
-    cell = {"backbone": "b", "task": "t", "embedder": "e"}
+    cell = {"backbone": "b", "task": "t", "prompt": "p", "embedder": "e"}
     good, blind = asdict(measured(made(0.3))), asdict(measured(made(0.0, noise=3.0)))
     (axis,) = drift_figure(pd.DataFrame([cell | good, cell | blind | {"task": "u"}])).axes
     assert axis.get_title(loc="left") == "b, t, e"
     with pytest.raises(UserError, match="no embedder passed the gate"):
         drift_figure(pd.DataFrame([cell | blind]))
+
+
+def test_the_words_of_the_first_free_sample_are_no_drift() -> None:
+    """The sham's replies share the seed of that sample; held against it as well they would be nearer than asking again."""
+    rng = np.random.default_rng(5)
+    item_N1D = rng.normal(size=(40, 1, 16))
+    free = item_N1D + 0.5 * rng.normal(size=(40, 2, 16))
+    free /= np.linalg.norm(free, axis=2, keepdims=True)
+    (found,) = drift({"free_cot": free, "sham": free[:, :1]}, {"sham": np.zeros(40)}, "free_cot")
+    assert found.drift == pytest.approx(0, abs=1e-9)
+    assert max(abs(found.drift_low), abs(found.drift_high)) < 1e-9

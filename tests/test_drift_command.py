@@ -99,7 +99,7 @@ def test_one_sample_is_refused_and_so_is_an_unknown_free_condition(results: Path
 def test_a_failed_gate_shows_no_figures() -> None:
     line = dict.fromkeys(["drift", "drift_low", "drift_high", "match", "match_centred", "share_item", "share_format"], 0.5)
     line |= dict.fromkeys(["cka", "cka_null", "link", "link_low", "link_high"], 0.5) | {"gate": 0.4, "items": 40}
-    names = {"task": "t", "condition": "c", "embedder": "e"}
+    names = {"backbone": "b", "task": "t", "prompt": "p", "condition": "c", "embedder": "e"}
     table = pd.DataFrame([names | line | {"passed": False}, names | line | {"passed": True, "gate": 0.95}])
     failed, passed = (dict(one) for _, one in shown_drift(table).iterrows())
     assert failed["gate"] == "0.40 FAILED"

@@ -4,6 +4,9 @@
 empty. The free condition needs two samples an item: their distance is the floor, and they are the gate. An encoder in
 whose space two free samples of one item do not find each other says nothing about drift.
 
+A rationale is held against the free ones of *other* samples only, as the free ones are: two of the same sample share a seed,
+and under the sham are the same words.
+
 Drift 0 is no more than asking again, 1 is as far as the free rationale of another item; more than 1 is possible, where a
 format moves every vector by a common offset. That offset is harmless to the content, so shares of variance and the item
 match after each format's mean is taken off stand beside it.
@@ -85,7 +88,7 @@ def _drift(name: str, free_NSD: Array, other_NSD: Array, loss_N: Array, rng: np.
     free_NSD, other_NSD, loss_N = free_NSD[there], other_NSD[there], loss_N[there]
     free_ND, other_ND = np.nanmean(free_NSD, 1), np.nanmean(other_NSD, 1)
     same_NN = _distances(free_NSD, free_NSD, apart=True)
-    moved_NN = _distances(free_NSD, other_NSD)
+    moved_NN = _distances(free_NSD, other_NSD, apart=True)
     floor_N, moved_N = np.diag(same_NN), np.diag(moved_NN)
     ceiling = float(same_NN[~np.eye(n, dtype=bool)].mean())
     drift_N = (moved_N - floor_N.mean()) / (ceiling - floor_N.mean())
@@ -120,7 +123,7 @@ def _filled(vectors_NSD: Array) -> npt.NDArray[np.bool_]:
 
 
 def _distances(one_NSD: Array, other_NSD: Array, apart: bool = False) -> Array:
-    """N x N mean cosine distances between the samples of each two items; `apart` leaves out a sample and itself."""
+    """N x N mean cosine distances between the samples of each two items; `apart` leaves out pairs of the same sample."""
     total, count = np.zeros((len(one_NSD), len(other_NSD))), np.zeros((len(one_NSD), len(other_NSD)))
     for s in range(one_NSD.shape[1]):
         for t in range(other_NSD.shape[1]):

@@ -12,11 +12,11 @@ from fmtbench.errors import UserError
 
 
 def drift_figure(table: pd.DataFrame) -> Figure:
-    """A panel for each backbone, task and embedder whose gate was passed. Raises `UserError` where there is none."""
+    """A panel for each backbone, task, prompt and embedder whose gate was passed. Raises `UserError` where there is none."""
     passed = table[table["passed"]]
     if passed.empty:
         raise UserError("no embedder passed the gate: two free samples of an item do not find each other in its space")
-    groups = list(passed.groupby(["backbone", "task", "embedder"]))
+    groups = list(passed.groupby(["backbone", "task", "prompt", "embedder"]))
     heights = [0.6 + 0.24 * len(group) for _, group in groups]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, sum(heights) + 0.5), layout="constrained")
