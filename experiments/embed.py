@@ -158,7 +158,7 @@ def drift(config: DictConfig) -> None:
     text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
     (output / "drift.md").write_text(text, encoding="utf-8")
     print(text, end="")
-    save(drift_figure(table), output / "drift", {"runs": str(config.results), "commit": ", ".join(encoders)})
+    save(drift_figure(table), output / "drift", {"runs": Path(config.results).name, "commit": ", ".join(encoders)})
 
 
 if __name__ == "__main__":

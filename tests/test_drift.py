@@ -126,7 +126,7 @@ def test_the_figure_shows_what_passed_only() -> None:
     cell = {"backbone": "b", "task": "t", "prompt": "p", "embedder": "e"}
     good, blind = asdict(measured(made(0.3))), asdict(measured(made(0.0, noise=3.0)))
     (axis,) = drift_figure(pd.DataFrame([cell | good, cell | blind | {"task": "u"}])).axes
-    assert axis.get_title(loc="left") == "b, t, e"
+    assert axis.get_title(loc="left") == "b, t, p, e"
     with pytest.raises(UserError, match="no embedder passed the gate"):
         drift_figure(pd.DataFrame([cell | blind]))
 
