@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Any
 
 from fmtbench.errors import UserError
 
@@ -43,3 +44,27 @@ def _give_llvmlite_a_dict() -> None:
     """
     if ffi := sys.modules.get("llvmlite.binding.ffi"):
         ffi.lib._fntab["__dict__"] = {}
+
+
+def keep_off_amx() -> None:
+    """Let attention on CPUs use AVX-512 where vLLM would use AMX. A plugin of vLLM's, which calls it in each of its processes.
+
+    vLLM 0.32's AMX kernel is wrong on some Xeons: SmolLM2, asked for the capital of France, says "L'Etoile, la Marseillaise",
+    and says Paris with the other kernel and with transformers. Nothing fails, so a study would only look like a weak model's.
+    """
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
+    from vllm.v1.attention.backends import cpu_attn
+
+    chosen = cpu_attn._get_attn_isa
+    if getattr(chosen, "keeps_off_amx", False):
+        return
+
+    def kept_off(*arguments: Any, **named: Any) -> str:
+        isa = chosen(*arguments, **named)
+        return "vec" if isa == "amx" else isa
+
+    kept_off.keeps_off_amx = True  # type: ignore[attr-defined]
+    cpu_attn._get_attn_isa = kept_off
