@@ -111,9 +111,9 @@ def test_the_cache_is_used_and_a_damaged_file_is_made_anew(decoder: Outlines, tm
 
 
 def test_the_compiled_form_is_the_automaton(decoder: Outlines, sandbox: Sandbox) -> None:
-    index = decoder.load(sandbox.payload(SMALL))
-    assert len(index.get_transitions()) == sandbox.compile(SMALL).states
-    matcher = decoder.matcher(index)
+    grammar = decoder.load(sandbox.payload(SMALL))
+    assert len(grammar.index.get_transitions()) == sandbox.compile(SMALL).states
+    matcher = decoder.matcher(grammar)
     assert allowed(matcher, decoder) == {
         "a",
         "b",

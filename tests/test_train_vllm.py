@@ -16,18 +16,15 @@ from fmtbench.embed.encoder import Encoder, SavedEncoder
 from fmtbench.embed.engines import open_embedder
 from fmtbench.embed.st import STEngine
 from fmtbench.embed.vllm import saved_folder
+from fmtbench.vllm_setup import ready_vllm
 from tests.test_embed_encoder import TEXTS
 
 
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 @pytest.mark.model
 @pytest.mark.filterwarnings("default")
-def test_vllm_cuts_vectors_only_of_a_folder_that_allows_it(
-    backbone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "ERROR")
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+def test_vllm_cuts_vectors_only_of_a_folder_that_allows_it(backbone: Any, tmp_path: Path) -> None:
+    ready_vllm(own_process=False)
     from vllm import LLM, PoolingParams
     from vllm.config import ModelConfig
     from vllm.exceptions import VLLMValidationError
