@@ -135,8 +135,11 @@ def test_the_words_of_the_first_free_sample_are_no_drift() -> None:
     """The sham's replies share the seed of that sample; held against it as well they would be nearer than asking again."""
     rng = np.random.default_rng(5)
     item_N1D = rng.normal(size=(40, 1, 16))
-    free = item_N1D + 0.5 * rng.normal(size=(40, 2, 16))
+    free = item_N1D + 1.0 * rng.normal(size=(40, 2, 16))
     free /= np.linalg.norm(free, axis=2, keepdims=True)
     (found,) = drift({"free_cot": free, "sham": free[:, :1]}, {"sham": np.zeros(40)}, "free_cot")
     assert found.drift == pytest.approx(0, abs=1e-9)
     assert max(abs(found.drift_low), abs(found.drift_high)) < 1e-9
+    again = float((free[:, 0] @ free[:, 1].T).argmax(1).__eq__(np.arange(40)).mean())
+    assert abs(found.match - again) < 0.15, "no nearer than a second free sample, and not 1"
+    assert found.cka == pytest.approx(cka(free[:, 1], free[:, 0]))

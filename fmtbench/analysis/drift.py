@@ -49,7 +49,7 @@ class Drift:
     drift_low: float
     drift_high: float
     match: float
-    """Share of items whose rationale under the condition is nearest to the same item's free one."""
+    """Share of items whose rationale under the condition is nearest to the same item's free one, as the gate counts."""
     match_centred: float
     """The same after each format's mean, taken on the other half of the items, is subtracted."""
     share_item: float
@@ -86,14 +86,14 @@ def _drift(name: str, free_NSD: Array, other_NSD: Array, loss_N: Array, rng: np.
     if n < FEWEST:
         raise UserError(f"{name}: {n} items have two free rationales and one under it, drift needs at least {FEWEST}")
     free_NSD, other_NSD, loss_N = free_NSD[there], other_NSD[there], loss_N[there]
-    free_ND, other_ND = np.nanmean(free_NSD, 1), np.nanmean(other_NSD, 1)
     same_NN = _distances(free_NSD, free_NSD, apart=True)
     moved_NN = _distances(free_NSD, other_NSD, apart=True)
     floor_N, moved_N = np.diag(same_NN), np.diag(moved_NN)
     ceiling = float(same_NN[~np.eye(n, dtype=bool)].mean())
     drift_N = (moved_N - floor_N.mean()) / (ceiling - floor_N.mean())
     low, high = _interval(_drawn_drift(moved_N, floor_N, same_NN, rng))
-    gate, (item, form) = gate_match(free_NSD), shares(free_ND, other_ND)
+    gate = gate_match(free_NSD)
+    item, form, match, centred, alike, null = _of_other_samples(free_NSD, other_NSD, rng)
     link, link_low, link_high = linked(drift_N, loss_N, rng)
     return Drift(
         condition=name,
@@ -106,16 +106,30 @@ def _drift(name: str, free_NSD: Array, other_NSD: Array, loss_N: Array, rng: np.
         drift=float(drift_N.mean()),
         drift_low=low,
         drift_high=high,
-        match=item_match(other_ND, free_ND),
-        match_centred=centred_match(other_ND, free_ND, rng),
+        match=match,
+        match_centred=centred,
         share_item=item,
         share_format=form,
-        cka=cka(free_ND, other_ND),
-        cka_null=float(np.mean([cka(free_ND, other_ND[rng.permutation(n)]) for _ in range(20)])),
+        cka=alike,
+        cka_null=null,
         link=link,
         link_low=link_low,
         link_high=link_high,
     )
+
+
+def _of_other_samples(free_NSD: Array, other_NSD: Array, rng: np.random.Generator) -> list[float]:
+    """Shares of item and format, match, centred match, CKA and its null: means over pairs of different samples."""
+    found = []
+    for s in range(free_NSD.shape[1]):
+        for t in range(other_NSD.shape[1]):
+            both = _filled(free_NSD)[:, s] & _filled(other_NSD)[:, t]
+            if s != t and both.sum() >= FEWEST:
+                free_ND, other_ND = free_NSD[both, s], other_NSD[both, t]
+                null = np.mean([cka(free_ND, other_ND[rng.permutation(len(other_ND))]) for _ in range(20)])
+                matches = item_match(other_ND, free_ND), centred_match(other_ND, free_ND, rng)
+                found.append([*shares(free_ND, other_ND), *matches, cka(free_ND, other_ND), float(null)])
+    return [float(one) for one in np.mean(found, axis=0)] if found else [float("nan")] * 6
 
 
 def _filled(vectors_NSD: Array) -> npt.NDArray[np.bool_]:
