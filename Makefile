@@ -18,7 +18,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m experiments.run
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 --durations-min 5
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
