@@ -89,6 +89,16 @@ class CoverageConfig:
 
 
 @dataclass
+class VerifyConfig:
+    """`conf/verify.yaml`."""
+
+    results: str = MISSING
+    replies: int = 24
+    z: float = 5.0
+    backbone: Any = MISSING
+
+
+@dataclass
 class EmbedConfig:
     """`conf/embed.yaml`."""
 
@@ -150,6 +160,7 @@ ROOTS: dict[str, Any] = {
     "run": RunConfig,
     "bench": BenchConfig,
     "coverage": CoverageConfig,
+    "verify": VerifyConfig,
     "embed": EmbedConfig,
     "rescore": RescoreConfig,
     "train": TrainConfig,

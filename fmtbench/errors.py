@@ -38,7 +38,7 @@ class RefusedError(DecoderError):
 
 
 class DifferenceError(FmtbenchError):
-    """What is kept is not what the same data make now: exit code 1."""
+    """What is kept is not what the same data, or the same weights, make now: exit code 1."""
 
 
 class EngineFault(FmtbenchError):

@@ -1,0 +1,81 @@
+"""Replies held against the model's own distribution: what it sampled passes, what is only like it does not."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.build import build
+from fmtbench.errors import UserError
+from fmtbench.fidelity import Sampled, drawn, fidelity
+from fmtbench.types import Constraint, Message, Request
+from tests.conftest import composed
+from tests.test_command import run
+
+ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of a dog.", "Why is the sky blue?", "Say hello.")
+
+
+@pytest.fixture(scope="module")
+def replies(backbone: Any) -> list[Sampled]:
+    """Drawn by our own engine, at temperature 1."""
+    backend = build(composed("backend=hf").backend, "backend")
+    backend.open(backbone)
+    requests = {
+        request.key: request
+        for seed, text in enumerate(ASKED)
+        for request in [
+            Request(
+                messages=(Message(role="user", content=text),),
+                temperature=1.0,
+                max_tokens=48,
+                seed=seed,
+                engine=backend.engine(backbone, None),
+            )
+        ]
+    }
+    found = [(requests[one.key], one) for one in backend.generate(list(requests.values()))]
+    backend.close()
+    return found
+
+
+@pytest.mark.model
+def test_an_engine_that_samples_passes_and_one_that_flattens_or_sharpens_does_not(backbone: Any, replies: list[Sampled]) -> None:
+    def claimed(temperature: float) -> list[Sampled]:
+        return [(dataclasses.replace(request, temperature=temperature), reply) for request, reply in replies]
+
+    right, sharp, flat = fidelity(backbone, [replies, claimed(0.5), claimed(2.0)])
+    assert right.replies == 6
+    assert right.tokens == sum(len(reply.token_ids) for _, reply in replies)
+    assert abs(right.z) < 4
+    assert sharp.z < -6, "what was drawn at 1 is unlikely at 0.5"
+    assert flat.z > 6, "and too likely at 2"
+
+
+@pytest.mark.model
+def test_replies_to_other_questions_do_not_pass(backbone: Any, replies: list[Sampled]) -> None:
+    """As an engine whose attention does not see the prompt."""
+    asked = [request for request, _ in replies]
+    moved = [(request, reply) for request, (_, reply) in zip([*asked[1:], asked[0]], replies)]
+    (found,) = fidelity(backbone, [moved])
+    assert found.z < -6
+
+
+@pytest.mark.model
+def test_other_weights_are_refused(backbone: Any, replies: list[Sampled]) -> None:
+    request, reply = replies[0]
+    with pytest.raises(UserError, match="other weights"):
+        next(fidelity(backbone, [[(dataclasses.replace(request, engine="{}"), reply)]]))
+
+
+def test_what_was_not_drawn_freely_is_left_out() -> None:
+    asked = Request(messages=(), temperature=0.7)
+    assert drawn(asked)
+    for other in ({"temperature": 0.0}, {"top_p": 0.9}, {"constraint": Constraint(kind="regex", source="a")}):
+        assert not drawn(dataclasses.replace(asked, **other))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    done = run("experiments.verify", f"results={tmp_path}")
+    assert done.returncode == 2
+    assert "holds no run folder" in done.stderr
