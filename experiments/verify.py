@@ -25,7 +25,7 @@ SHOWN = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}"}
 
 def main(config: DictConfig) -> None:
     from fmtbench.analysis.tables import to_markdown
-    from fmtbench.fidelity import fidelity, sampled
+    from fmtbench.fidelity import fidelity, pooled, sampled
 
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
@@ -36,13 +36,14 @@ def main(config: DictConfig) -> None:
         raise UserError(
             f"no reply in {root} was drawn freely (no mask, temperature above 0, top_p 1): there is nothing to hold against"
         )
-    found = [asdict(one) for one in fidelity(build(config.backbone, "backbone"), cells.values())]
-    table = pd.DataFrame([{"cell": name} | one for name, one in zip(cells, found)])
+    found = list(fidelity(build(config.backbone, "backbone"), cells.values()))
+    lines = [*zip(cells, found), ("all", pooled(found))]
+    table = pd.DataFrame([{"cell": name} | asdict(one) | {"z": one.z} for name, one in lines]).drop(columns="deviation")
     print(to_markdown(table.assign(**{name: table[name].map(form.format) for name, form in SHOWN.items()})))
     print(
         "Nats a token under transformers in float32; z: how far the replies are from draws of this model, in standard deviations."
     )
-    if wrong := [one.cell for one in table.itertuples() if not abs(one.z) <= config.z]:
+    if wrong := [one.cell for one in table.itertuples() if abs(one.z) > config.z]:
         raise DifferenceError(f"more than {config.z:g} standard deviations away: {', '.join(wrong)}")
 
 

@@ -32,19 +32,36 @@ class Fidelity:
     logprob: float
     expected: float
     """The negative entropy, mean over the same positions."""
-    z: float
-    """The difference in standard deviations of what sampling alone would give."""
+    deviation: float
+    """Standard deviation that sampling alone gives to the sum over all tokens."""
+
+    @property
+    def z(self) -> float:
+        """The difference, in standard deviations of what sampling alone would give; NaN of texts that were certain."""
+        return (self.logprob - self.expected) * self.tokens / self.deviation if self.deviation > 0 else math.nan
+
+
+def pooled(found: Sequence[Fidelity]) -> Fidelity:
+    """All groups as one."""
+    tokens = sum(one.tokens for one in found)
+    return Fidelity(
+        replies=sum(one.replies for one in found),
+        tokens=tokens,
+        logprob=sum(one.logprob * one.tokens for one in found) / tokens,
+        expected=sum(one.expected * one.tokens for one in found) / tokens,
+        deviation=math.hypot(*(one.deviation for one in found)),
+    )
 
 
 def sampled(folder: RunFolder, most: int) -> list[Sampled]:
-    """The first replies of a cell that were drawn from the whole distribution: no mask, no greedy decoding, `top_p` 1."""
-    requests = {one.request.key: one.request for one in folder.requests() if not one.after}  # a second pass asks what was said
-    found = []
-    for generation in folder.generations():
-        request = requests.get(generation.key)
-        if request and drawn(request) and generation.token_ids and generation.finish_reason in ("stop", "length"):
-            found.append((request, generation))
-    return found[:most]
+    """Replies of a cell's first items that were drawn from the whole distribution: no mask, no greedy decoding, `top_p` 1.
+
+    The order is that of the requests: the journal's is that of finishing, and the first to finish are short ones.
+    """
+    asked = [one.request for one in folder.requests() if drawn(one.request) and not one.after][:most]
+    keys = {request.key for request in asked}
+    said = {one.key: one for one in folder.generations() if one.key in keys and one.token_ids and one.finish_reason != "error"}
+    return [(request, said[request.key]) for request in asked if request.key in said]
 
 
 def drawn(request: Request) -> bool:
@@ -71,7 +88,7 @@ def fidelity(backbone: Backbone, groups: Iterable[Sequence[Sampled]]) -> Iterato
             tokens=tokens,
             logprob=logprob / tokens,
             expected=expected / tokens,
-            z=(logprob - expected) / math.sqrt(variance) if variance > 0 else math.nan,
+            deviation=math.sqrt(max(variance, 0.0)),
         )
 
 

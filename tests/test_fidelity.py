@@ -8,8 +8,9 @@ import pytest
 
 from experiments.build import build
 from fmtbench.errors import UserError
-from fmtbench.fidelity import Sampled, drawn, fidelity
-from fmtbench.types import Constraint, Message, Request
+from fmtbench.fidelity import Fidelity, Sampled, drawn, fidelity, pooled, sampled
+from fmtbench.store import Planned, RunFolder
+from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.conftest import composed
 from tests.test_command import run
 
@@ -18,7 +19,7 @@ ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of
 
 @pytest.fixture(scope="module")
 def replies(backbone: Any) -> list[Sampled]:
-    """Drawn by our own engine, at temperature 1."""
+    """Drawn by our own engine, at temperature 0.5."""
     backend = build(composed("backend=hf").backend, "backend")
     backend.open(backbone)
     requests = {
@@ -27,7 +28,7 @@ def replies(backbone: Any) -> list[Sampled]:
         for request in [
             Request(
                 messages=(Message(role="user", content=text),),
-                temperature=1.0,
+                temperature=0.5,
                 max_tokens=48,
                 seed=seed,
                 engine=backend.engine(backbone, None),
@@ -44,12 +45,12 @@ def test_an_engine_that_samples_passes_and_one_that_flattens_or_sharpens_does_no
     def claimed(temperature: float) -> list[Sampled]:
         return [(dataclasses.replace(request, temperature=temperature), reply) for request, reply in replies]
 
-    right, sharp, flat = fidelity(backbone, [replies, claimed(0.5), claimed(2.0)])
+    right, sharp, flat = fidelity(backbone, [replies, claimed(0.25), claimed(1.0)])
     assert right.replies == 6
     assert right.tokens == sum(len(reply.token_ids) for _, reply in replies)
     assert abs(right.z) < 4
-    assert sharp.z < -6, "what was drawn at 1 is unlikely at 0.5"
-    assert flat.z > 6, "and too likely at 2"
+    assert sharp.z < -6, "what was drawn at 0.5 is unlikely at 0.25"
+    assert flat.z > 6, "and too likely at 1"
 
 
 @pytest.mark.model
@@ -73,6 +74,24 @@ def test_what_was_not_drawn_freely_is_left_out() -> None:
     assert drawn(asked)
     for other in ({"temperature": 0.0}, {"top_p": 0.9}, {"constraint": Constraint(kind="regex", source="a")}):
         assert not drawn(dataclasses.replace(asked, **other))
+
+
+def test_groups_are_pooled_by_their_tokens() -> None:
+    one = Fidelity(replies=1, tokens=10, logprob=-1.0, expected=-1.5, deviation=3.0)
+    two = Fidelity(replies=2, tokens=30, logprob=-2.0, expected=-2.0, deviation=4.0)
+    both = pooled([one, two])
+    assert (both.replies, both.tokens, both.logprob, both.deviation) == (3, 40, -1.75, 5.0)
+    assert both.z == pytest.approx(5 / 5)
+
+
+def test_the_first_items_are_taken_and_not_the_first_to_finish(tmp_path: Path) -> None:
+    item = Item(id="a/1", question="?", gold="1")
+    planned = [Planned(item=item, sample=i, request=Request(messages=(), temperature=1.0, seed=i)) for i in range(3)]
+    with RunFolder(tmp_path / "cell") as folder:
+        folder.write_requests(planned)
+        for one in reversed(planned):
+            folder.append(Generation(key=one.request.key, text="x", token_ids=(1,), token_ends=(1,)))
+    assert [request.seed for request, _ in sampled(RunFolder(tmp_path / "cell"), 2)] == [0, 1]
 
 
 def test_the_command(tmp_path: Path) -> None:
