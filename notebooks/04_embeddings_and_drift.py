@@ -38,23 +38,27 @@ results = Path(os.environ.get("FMTBENCH_RESULTS", "../paper/data"))
 places = [results / "drift.csv", results.parent / "drift.csv"]
 found = next((place for place in places if place.is_file()), None)
 table = pd.read_csv(found) if found else pd.DataFrame()
-Markdown(
-    f"From **{found.name}**, {len(table)} lines."
-    if found
-    else "**There is no `drift.csv` beside these results**, so this notebook has nothing to show. It takes the model again:\n\n"
-    "```\npython -m experiments.embed study=drift results=RESULTS embedder=prompteol output=RESULTS\n```"
-)
+nothing = """**There is no `drift.csv` beside these results**, so this notebook has nothing to show.
+It takes a model:
+
+    python -m experiments.embed study=drift results=RESULTS embedder=prompteol output=RESULTS
+"""
+Markdown(f"From **{found.name}**, {len(table)} lines." if found else nothing)
 
 # %% [markdown]
 # ## Who passes the gate
 #
-# `gate`: how often the nearest free rationale is the same item's. A low one is common: two free samples of a small model at
-# a high temperature may have little in common but the question.
+# `gate`: how often the nearest free rationale is the same item's, mean over the conditions, whose items differ; `passed`: for
+# how many of them that is often enough. A low one is common: two free samples of a small model at a high temperature may
+# have little in common but the question.
 
 # %%
 if len(table):
-    gates = table.groupby(["backbone", "task", "embedder"])[["gate", "passed"]].agg({"gate": "mean", "passed": "all"})
-    display(shown(gates.reset_index(), ["backbone", "task", "embedder", "gate", "passed"], ["gate"]).style.hide(axis="index"))
+    cell = ["backbone", "task", "prompt", "embedder"]
+    gates = table.groupby(cell, as_index=False).agg(
+        gate=("gate", "mean"), passed=("passed", "sum"), conditions=("passed", "size")
+    )
+    display(shown(gates, [*cell, "gate", "passed", "conditions"], ["gate"]).style.hide(axis="index"))
 
 # %% [markdown]
 # ## Drift
@@ -77,5 +81,6 @@ if len(table):
 # %%
 if len(table):
     passed = table[table["passed"]]
-    columns = ["backbone", "task", "embedder", "condition", "items", "drift", "link", "share_item", "share_format"]
-    display(shown(passed, columns).style.hide(axis="index"))
+    columns = ["task", "prompt", "condition", "items", "drift", "link", "share_item", "share_format"]
+    for (backbone, embedder), group in passed.groupby(["backbone", "embedder"]):
+        display(Markdown(f"**{backbone}**, {embedder}"), shown(group, columns).style.hide(axis="index"))
