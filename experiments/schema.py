@@ -92,7 +92,7 @@ class CoverageConfig:
 class VerifyConfig:
     """`conf/verify.yaml`."""
 
-    results: str = MISSING
+    results: str | None = None
     replies: int = 24
     z: float = 5.0
     backbone: Any = MISSING

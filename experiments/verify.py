@@ -27,6 +27,8 @@ def main(config: DictConfig) -> None:
     from fmtbench.analysis.tables import to_markdown
     from fmtbench.fidelity import fidelity, pooled, sampled
 
+    if config.results is None:
+        raise UserError("results= is missing: give the results folder of an experiment, such as results=results/drift")
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
     root = Path(config.results) / config.backbone.name

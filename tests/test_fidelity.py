@@ -94,7 +94,30 @@ def test_the_first_items_are_taken_and_not_the_first_to_finish(tmp_path: Path) -
     assert [request.seed for request, _ in sampled(RunFolder(tmp_path / "cell"), 2)] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["results=nowhere"], "holds no run folder"), ([], "results= is missing"), (["results=x", "replies=0"], "above 0")],
+)
+def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
+    done = run("experiments.verify", *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+@pytest.mark.model
 def test_the_command(tmp_path: Path) -> None:
-    done = run("experiments.verify", f"results={tmp_path}")
-    assert done.returncode == 2
-    assert "holds no run folder" in done.stderr
+    """A run of the quickstart's, sampled, and the check of it."""
+    asked = (
+        "task=[addition]",
+        "condition=[free_cot,json_schema]",
+        "limit=3",
+        "sampling=sample5",
+        "sampling.samples=2",
+        "sampling.max_tokens=64",
+    )
+    made = run("experiments.run", f"results={tmp_path}", "name=n", *asked)
+    assert made.returncode == 0, made.stderr
+    done = run("experiments.verify", f"results={tmp_path / 'n'}", "replies=4")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["addition/free_cot/plain-seed0", "all"]
