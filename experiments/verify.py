@@ -45,7 +45,8 @@ def main(config: DictConfig) -> None:
     print(
         "Nats a token under transformers in float32; z: how far the replies are from draws of this model, in standard deviations."
     )
-    if wrong := [one.cell for one in table.itertuples() if abs(one.z) > config.z]:
+    # Not the same as `> config.z`: what is not a number has to fail.
+    if wrong := [one.cell for one in table.itertuples() if not abs(one.z) <= config.z]:
         raise DifferenceError(f"more than {config.z:g} standard deviations away: {', '.join(wrong)}")
 
 

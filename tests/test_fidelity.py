@@ -22,20 +22,13 @@ def replies(backbone: Any) -> list[Sampled]:
     """Drawn by our own engine, at temperature 0.5."""
     backend = build(composed("backend=hf").backend, "backend")
     backend.open(backbone)
-    requests = {
-        request.key: request
+    engine = backend.engine(backbone, None)
+    asked = [
+        Request(messages=(Message(role="user", content=text),), temperature=0.5, max_tokens=48, seed=seed, engine=engine)
         for seed, text in enumerate(ASKED)
-        for request in [
-            Request(
-                messages=(Message(role="user", content=text),),
-                temperature=0.5,
-                max_tokens=48,
-                seed=seed,
-                engine=backend.engine(backbone, None),
-            )
-        ]
-    }
-    found = [(requests[one.key], one) for one in backend.generate(list(requests.values()))]
+    ]
+    by_key = {request.key: request for request in asked}
+    found = [(by_key[one.key], one) for one in backend.generate(asked)]
     backend.close()
     return found
 
