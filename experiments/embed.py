@@ -140,7 +140,7 @@ def write_table(scores: list[Any], output: Path) -> None:
 
 
 def drift(config: DictConfig) -> None:
-    """drift.csv, drift.md and drift.png beside each other; the table is printed."""
+    """drift.csv and drift.md, and drift.png where a gate was passed; the table is printed."""
     from experiments.drift import CAPTION, drift_table, shown_drift
     from fmtbench.analysis.drift_figure import drift_figure
     from fmtbench.analysis.figures import save
@@ -158,7 +158,12 @@ def drift(config: DictConfig) -> None:
     text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
     (output / "drift.md").write_text(text, encoding="utf-8")
     print(text, end="")
-    save(drift_figure(table), output / "drift", {"runs": Path(config.results).name, "commit": ", ".join(encoders)})
+    try:
+        save(drift_figure(table), output / "drift", {"runs": Path(config.results).name, "commit": ", ".join(encoders)})
+    except UserError as error:  # a gate that fails is a finding, and the table says it
+        logger.info("no figure: %s", error)
+        for old in ("drift.pdf", "drift.png"):
+            (output / old).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -37,17 +37,20 @@ def written(i: int, topic: str) -> str:
     return f'{{"reasoning": "This is about {topic}. Add the numbers.", "answer": {i}}}'
 
 
-def rows() -> pd.DataFrame:
-    """Free twice, JSON of the same content (even items right, odd wrong), and JSON of another item's content."""
+def rows(again: list[str] = TOPICS) -> pd.DataFrame:
+    """Free twice, JSON of the same content (even items right, odd wrong), and JSON of another item's content.
+
+    `again`: what the second free sample of each item is about.
+    """
     texts = {
         "free_cot": [
             [
                 [
                     f"We are asked about {topic}. We add the two numbers.\nThe answer is {i}.",
-                    f"This is about {topic}, so we must add both numbers.\nThe answer is {i}.",
+                    f"This is about {second}, so we must add both numbers.\nThe answer is {i}.",
                 ]
             ]
-            for i, topic in enumerate(TOPICS)
+            for i, (topic, second) in enumerate(zip(TOPICS, again))
         ],
         "json_schema": [written(i, topic) for i, topic in enumerate(TOPICS)],
         "lost": [written(i, topic) for i, topic in enumerate(OTHER)],
@@ -85,6 +88,16 @@ def test_the_table_and_the_figure(results: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "drift.md").read_text() == done.stdout
     assert (tmp_path / "out" / "drift.png").stat().st_size > 5_000
     assert "/results;" not in done.stdout
+
+
+def test_a_failed_gate_is_a_table_without_a_figure(tmp_path: Path) -> None:
+    rows(again=OTHER).to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "drift.png").touch()
+    done = run(tmp_path, tmp_path / "out", "embedder=minilm")
+    assert (done.returncode, done.stderr.splitlines()[-1].split(":")[0]) == (0, "no figure"), done.stderr[-2000:]
+    assert " FAILED |" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drift.csv", "drift.md"], "none of another run either"
 
 
 def test_one_sample_is_refused_and_so_is_an_unknown_free_condition(results: Path, tmp_path: Path) -> None:
