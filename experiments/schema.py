@@ -95,6 +95,7 @@ class VerifyConfig:
     results: str | None = None
     replies: int = 24
     z: float = 5.0
+    gap: float = 1.0
     backbone: Any = MISSING
 
 

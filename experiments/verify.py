@@ -1,16 +1,17 @@
-"""Are sampled replies what the model would say? A table by cell, by transformers in float32.
+"""Are replies what the model would say? Tables by cell, by transformers in float32.
 
-    python -m experiments.verify results=results/paper_small backbone=smollm2_135m
+    python -m experiments.verify results=results/quickstart backbone=smollm2_135m
     python -m experiments.verify results=results/x backbone=local backbone.path=FOLDER backbone.name=NAME replies=50
 
-Give the backbone as the run had it. Only replies drawn freely from the whole distribution can be held against it (no mask,
-temperature above 0, top_p 1); fmtbench/fidelity.py says how. Exit code 1 where a cell is more than `z` away.
+Give the backbone as the run had it. Only replies without a mask can be held against it, greedy ones and those drawn from the
+whole distribution (top_p 1); fmtbench/fidelity.py says how. Exit code 1 where a cell is more than `z` or `gap` away.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -20,34 +21,72 @@ from experiments.cli import start
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.store import find_folders
 
-SHOWN = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}"}
+FORMS = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}", "likeliest": "{:.1%}", "gap": "{:.2f}"}
+DRAWN = """\
+Drawn replies, nats a token under transformers in float32. z: how far they are from draws of this model, in standard deviations.
+"""
+GREEDY = """\
+Greedy replies. likeliest: tokens that transformers in float32 finds the most likely too; gap: how far below the most likely one
+the unlikeliest of them lies, in nats. Rounding turns ties over, and no more.
+"""
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.analysis.tables import to_markdown
-    from fmtbench.fidelity import fidelity, pooled, sampled
-
     if config.results is None:
         raise UserError("results= is missing: give the results folder of an experiment, such as results=results/drift")
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
+    from fmtbench.fidelity import Reference, drawn, greedy
+
     root = Path(config.results) / config.backbone.name
-    cells = {str(one.path.relative_to(root)): sampled(one, config.replies) for one in find_folders(root)}
-    cells = {name: replies for name, replies in cells.items() if replies}
-    if not cells:
+    sampled, likeliest = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
+    if not sampled and not likeliest:
         raise UserError(
-            f"no reply in {root} was drawn freely (no mask, temperature above 0, top_p 1): there is nothing to hold against"
+            f"no reply in {root} is without a mask and either greedy or drawn from the whole distribution (top_p 1): "
+            "there is nothing to hold against"
         )
-    found = list(fidelity(build(config.backbone, "backbone"), cells.values()))
-    lines = [*zip(cells, found), ("all", pooled(found))]
-    table = pd.DataFrame([{"cell": name} | asdict(one) | {"z": one.z} for name, one in lines]).drop(columns="deviation")
-    print(to_markdown(table.assign(**{name: table[name].map(form.format) for name, form in SHOWN.items()})))
-    print(
-        "Nats a token under transformers in float32; z: how far the replies are from draws of this model, in standard deviations."
-    )
-    # Not the same as `> config.z`: what is not a number has to fail.
-    if wrong := [one.cell for one in table.itertuples() if not abs(one.z) <= config.z]:
-        raise DifferenceError(f"more than {config.z:g} standard deviations away: {', '.join(wrong)}")
+    reference = Reference(build(config.backbone, "backbone"))
+    wrong = show_drawn(reference, sampled, config.z) + show_greedy(reference, likeliest, config.gap)
+    if wrong:
+        raise DifferenceError(f"not what this model says: {', '.join(wrong)}")
+
+
+def cells(root: Path, which: Any, most: int) -> dict[str, Any]:
+    """The replies of each cell that has any."""
+    from fmtbench.fidelity import replies
+
+    found = {str(one.path.relative_to(root)): replies(one, which, most) for one in find_folders(root)}
+    return {name: some for name, some in found.items() if some}
+
+
+def show_drawn(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
+    """Prints the table; returns the cells that are too far away."""
+    from fmtbench.fidelity import fidelity, pooled
+
+    found = {name: fidelity(reference, group) for name, group in by_cell.items()}
+    if found:
+        found["all"] = pooled(list(found.values()))
+    show([{"cell": name} | asdict(one) | {"z": one.z} for name, one in found.items()], DRAWN)
+    # Not the same as `> most`: what is not a number has to fail.
+    return [f"{name} (z {one.z:+.2f}, allowed {most:g})" for name, one in found.items() if not abs(one.z) <= most]
+
+
+def show_greedy(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
+    """Likewise."""
+    from fmtbench.fidelity import agreement
+
+    found = {name: agreement(reference, group) for name, group in by_cell.items()}
+    show([{"cell": name} | asdict(one) for name, one in found.items()], GREEDY)
+    return [f"{name} (gap {one.gap:.2f}, allowed {most:g})" for name, one in found.items() if not one.gap <= most]
+
+
+def show(lines: list[dict[str, Any]], caption: str) -> None:
+    from fmtbench.analysis.tables import to_markdown
+
+    if lines:
+        table = pd.DataFrame(lines).drop(columns="deviation", errors="ignore")
+        shown = {name: table[name].map(form.format) for name, form in FORMS.items() if name in table}
+        print(to_markdown(table.assign(**shown)) + caption)
 
 
 if __name__ == "__main__":

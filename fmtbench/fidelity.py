@@ -1,18 +1,24 @@
-"""Did the engine sample from the model? Replies of any engine, held against what transformers makes of the same weights.
+"""Did the engine say what the model says? Replies of any engine, held against what transformers makes of the same weights.
 
-An engine whose kernels are wrong fails nowhere: it reads like a weaker model. But where tokens were sampled from a model, the
-log-probability of each is, on average, the negative entropy of its position, whatever was said before. So the sum over all
-tokens of the difference of the two is a martingale, and divided by the root of its summed variances it is near a standard
-normal variable. Computed by transformers in float32 from the journal alone, it needs no second sample and no tolerance. An
-engine that flattens, sharpens or damages the distribution is far outside.
+An engine whose kernels are wrong fails nowhere: it reads like a weaker model. Computed by transformers in float32 from the
+journal alone, two things tell it.
+
+Of replies that were drawn (`Fidelity`): the log-probability of a token is, on average, the negative entropy of its position,
+whatever was said before. So the sum over all tokens of the difference of the two is a martingale, and divided by the root of
+its summed variances it is near a standard normal variable. It needs no second sample and no tolerance. An engine that
+flattens, sharpens or damages the distribution is far outside.
+
+Of greedy replies (`Agreement`): each token is the most likely one, but for ties that the engine's rounding turned over.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from fmtbench.backbone import Backbone, load_tokenizer, prepare
 from fmtbench.backends.tokens import prompt
@@ -20,12 +26,66 @@ from fmtbench.errors import UserError
 from fmtbench.store import RunFolder
 from fmtbench.types import Generation, Request
 
-Sampled = tuple[Request, Generation]
+Reply = tuple[Request, Generation]
+
+
+# -- which replies can be judged
+
+
+def drawn(request: Request) -> bool:
+    """From the whole distribution: no mask, and no `top_p` that cuts it."""
+    return request.constraint is None and request.temperature > 0 and request.top_p == 1
+
+
+def greedy(request: Request) -> bool:
+    return request.constraint is None and request.temperature == 0
+
+
+def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> list[Reply]:
+    """Those of a cell's first items.
+
+    The order is that of the requests: the journal's is that of finishing, and the first to finish are short ones.
+    """
+    asked = [one.request for one in folder.requests() if which(one.request) and not one.after][:most]
+    keys = {request.key for request in asked}
+    said = {one.key: one for one in folder.generations() if one.key in keys and one.token_ids and one.finish_reason != "error"}
+    return [(request, said[request.key]) for request in asked if request.key in said]
+
+
+# -- how
+
+
+class Reference:
+    """A backbone in float32, under transformers."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        from transformers import AutoModelForCausalLM
+
+        weights = backbone.resolve()
+        self.name, self.fingerprint = backbone.name, weights.fingerprint
+        self.tokenizer = load_tokenizer(weights)
+        folder = prepare(weights)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, revision=weights.revision, dtype=torch.float32).eval()
+
+    def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
+        """At each position of a reply: of all tokens (L x V, float64, at the request's temperature), and of the one said (L).
+
+        Raises `UserError` where it was made with other weights.
+        """
+        request, generation = reply
+        if self.fingerprint not in request.engine:
+            raise UserError(f"these replies were made with other weights than those of backbone={self.name}")
+        said_L = torch.tensor(generation.token_ids)
+        ids_L = torch.cat([torch.tensor(prompt(self.tokenizer, request).ids), said_L])
+        with torch.inference_mode():
+            logits_LV = self.model(ids_L[None], logits_to_keep=len(said_L) + 1).logits[0, :-1]
+        log_LV = (logits_LV / (request.temperature or 1.0)).double().log_softmax(-1)
+        return log_LV, log_LV.gather(1, said_L[:, None])[:, 0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """Of some replies, in nats a token."""
+    """Of drawn replies, in nats a token."""
 
     replies: int
     tokens: int
@@ -41,6 +101,27 @@ class Fidelity:
         return (self.logprob - self.expected) * self.tokens / self.deviation if self.deviation > 0 else math.nan
 
 
+def fidelity(reference: Reference, group: Sequence[Reply]) -> Fidelity:
+    found = [_sums(*reference.log_probabilities(reply)) for reply in group]
+    tokens = sum(len(generation.token_ids) for _, generation in group)
+    logprob, expected, variance = (sum(column) for column in zip(*found))
+    return Fidelity(
+        replies=len(group),
+        tokens=tokens,
+        logprob=logprob / tokens,
+        expected=expected / tokens,
+        deviation=math.sqrt(max(variance, 0.0)),
+    )
+
+
+def _sums(log_LV: torch.Tensor, said_L: torch.Tensor) -> tuple[float, float, float]:
+    """Over the tokens of a reply: log-probability, its expectation, and its variance."""
+    weight_LV = log_LV.exp()
+    expected_L = (weight_LV * log_LV).sum(-1)
+    variance_L = (weight_LV * log_LV**2).sum(-1) - expected_L**2
+    return float(said_L.sum()), float(expected_L.sum()), float(variance_L.sum())
+
+
 def pooled(found: Sequence[Fidelity]) -> Fidelity:
     """All groups as one."""
     tokens = sum(one.tokens for one in found)
@@ -53,55 +134,19 @@ def pooled(found: Sequence[Fidelity]) -> Fidelity:
     )
 
 
-def sampled(folder: RunFolder, most: int) -> list[Sampled]:
-    """Replies of a cell's first items that were drawn from the whole distribution: no mask, no greedy decoding, `top_p` 1.
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Of greedy replies."""
 
-    The order is that of the requests: the journal's is that of finishing, and the first to finish are short ones.
-    """
-    asked = [one.request for one in folder.requests() if drawn(one.request) and not one.after][:most]
-    keys = {request.key for request in asked}
-    said = {one.key: one for one in folder.generations() if one.key in keys and one.token_ids and one.finish_reason != "error"}
-    return [(request, said[request.key]) for request in asked if request.key in said]
-
-
-def drawn(request: Request) -> bool:
-    return request.constraint is None and request.temperature > 0 and request.top_p == 1
+    replies: int
+    tokens: int
+    likeliest: float
+    """Share of tokens that are the most likely in float32 too."""
+    gap: float
+    """How far the unlikeliest of them lies below the most likely one, in nats."""
 
 
-def fidelity(backbone: Backbone, groups: Iterable[Sequence[Sampled]]) -> Iterator[Fidelity]:
-    """One figure for each group of replies. Raises `UserError` where a reply was made with other weights."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    weights = backbone.resolve()
-    tokenizer = load_tokenizer(weights)
-    model = AutoModelForCausalLM.from_pretrained(prepare(weights), revision=weights.revision, dtype=torch.float32).eval()
-    for group in groups:
-        for request, _ in group:
-            if weights.fingerprint not in request.engine:
-                raise UserError(f"these replies were made with other weights than those of backbone={backbone.name}")
-        found = [_sums(model, prompt(tokenizer, request).ids, request, generation) for request, generation in group]
-        tokens = sum(len(generation.token_ids) for _, generation in group)
-        logprob, expected, variance = (sum(column) for column in zip(*found))
-        yield Fidelity(
-            replies=len(group),
-            tokens=tokens,
-            logprob=logprob / tokens,
-            expected=expected / tokens,
-            deviation=math.sqrt(max(variance, 0.0)),
-        )
-
-
-def _sums(model: Any, prompt_ids: list[int], request: Request, generation: Generation) -> tuple[float, float, float]:
-    """Over the tokens of a reply: log-probability, its expectation, and its variance, at the temperature of the request."""
-    import torch
-
-    ids = torch.tensor([*prompt_ids, *generation.token_ids])
-    with torch.inference_mode():
-        logits_LV = model(ids[None], logits_to_keep=len(generation.token_ids) + 1).logits[0, :-1]
-    log_LV = (logits_LV / request.temperature).log_softmax(-1).double()
-    weight_LV = log_LV.exp()
-    expected_L = (weight_LV * log_LV).sum(-1)
-    variance_L = (weight_LV * log_LV**2).sum(-1) - expected_L**2
-    logprob_L = log_LV.gather(1, ids[len(prompt_ids) :, None])[:, 0]
-    return float(logprob_L.sum()), float(expected_L.sum()), float(variance_L.sum())
+def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
+    found = [reference.log_probabilities(reply) for reply in group]
+    gap_L = torch.cat([log_LV.max(-1).values - said_L for log_LV, said_L in found])
+    return Agreement(replies=len(group), tokens=len(gap_L), likeliest=float((gap_L == 0).double().mean()), gap=float(gap_L.max()))

@@ -40,7 +40,9 @@ Markdown(f"From **{study.origin['runs']}**.")
 # reader, the same for every condition, finds it. A wide gap between the two is a loss of reading, not of knowing.
 
 # %%
-readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"]).style.hide(axis="index")
+readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"]).style.hide(axis="index").set_properties(
+    **{"white-space": "nowrap"}
+)
 
 # %% [markdown]
 # ## Contrasts

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.build import build
 from fmtbench.errors import UserError
-from fmtbench.fidelity import Fidelity, Sampled, drawn, fidelity, pooled, sampled
+from fmtbench.fidelity import Fidelity, Reference, Reply, agreement, drawn, fidelity, greedy, pooled, replies
 from fmtbench.store import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.conftest import composed
@@ -18,55 +18,72 @@ ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of
 
 
 @pytest.fixture(scope="module")
-def replies(backbone: Any) -> list[Sampled]:
-    """Drawn by our own engine, at temperature 0.5."""
+def reference(backbone: Any) -> Reference:
+    return Reference(backbone)
+
+
+@pytest.fixture(scope="module")
+def said(backbone: Any) -> dict[float, list[Reply]]:
+    """By our own engine in bfloat16, greedy and at temperature 0.5."""
     backend = build(composed("backend=hf").backend, "backend")
     backend.open(backbone)
     engine = backend.engine(backbone, None)
     asked = [
-        Request(messages=(Message(role="user", content=text),), temperature=0.5, max_tokens=48, seed=seed, engine=engine)
+        Request(messages=(Message(role="user", content=text),), temperature=heat, max_tokens=48, seed=seed, engine=engine)
+        for heat in (0.0, 0.5)
         for seed, text in enumerate(ASKED)
     ]
     by_key = {request.key: request for request in asked}
     found = [(by_key[one.key], one) for one in backend.generate(asked)]
     backend.close()
-    return found
+    return {heat: [reply for reply in found if reply[0].temperature == heat] for heat in (0.0, 0.5)}
+
+
+def swapped(group: list[Reply]) -> list[Reply]:
+    """Each reply to the next question: as of an engine whose attention does not see the prompt."""
+    asked = [request for request, _ in group]
+    return [(request, reply) for request, (_, reply) in zip([*asked[1:], asked[0]], group)]
 
 
 @pytest.mark.model
-def test_an_engine_that_samples_passes_and_one_that_flattens_or_sharpens_does_not(backbone: Any, replies: list[Sampled]) -> None:
-    def claimed(temperature: float) -> list[Sampled]:
-        return [(dataclasses.replace(request, temperature=temperature), reply) for request, reply in replies]
+def test_an_engine_that_samples_passes_and_one_that_flattens_or_sharpens_does_not(reference: Reference, said: Any) -> None:
+    def claimed(temperature: float) -> Fidelity:
+        return fidelity(reference, [(dataclasses.replace(one, temperature=temperature), reply) for one, reply in said[0.5]])
 
-    right, sharp, flat = fidelity(backbone, [replies, claimed(0.25), claimed(1.0)])
+    right = claimed(0.5)
     assert right.replies == 6
-    assert right.tokens == sum(len(reply.token_ids) for _, reply in replies)
+    assert right.tokens == sum(len(reply.token_ids) for _, reply in said[0.5])
     assert abs(right.z) < 4
-    assert sharp.z < -6, "what was drawn at 0.5 is unlikely at 0.25"
-    assert flat.z > 6, "and too likely at 1"
+    assert claimed(0.25).z < -6, "what was drawn at 0.5 is unlikely at 0.25"
+    assert claimed(1.0).z > 6, "and too likely at 1"
+    assert fidelity(reference, swapped(said[0.5])).z < -6
 
 
 @pytest.mark.model
-def test_replies_to_other_questions_do_not_pass(backbone: Any, replies: list[Sampled]) -> None:
-    """As an engine whose attention does not see the prompt."""
-    asked = [request for request, _ in replies]
-    moved = [(request, reply) for request, (_, reply) in zip([*asked[1:], asked[0]], replies)]
-    (found,) = fidelity(backbone, [moved])
-    assert found.z < -6
+def test_greedy_replies_are_the_likeliest_but_for_ties(reference: Reference, said: Any) -> None:
+    right = agreement(reference, said[0.0])
+    assert (right.replies, right.tokens) == (6, sum(len(reply.token_ids) for _, reply in said[0.0]))
+    assert right.likeliest > 0.95
+    assert right.gap < 0.5
+    for wrong in (swapped(said[0.0]), said[0.5]):
+        found = agreement(reference, wrong)
+        assert found.gap > 2
+        assert found.likeliest < right.likeliest
 
 
 @pytest.mark.model
-def test_other_weights_are_refused(backbone: Any, replies: list[Sampled]) -> None:
-    request, reply = replies[0]
+def test_other_weights_are_refused(reference: Reference, said: Any) -> None:
+    request, reply = said[0.5][0]
     with pytest.raises(UserError, match="other weights"):
-        next(fidelity(backbone, [[(dataclasses.replace(request, engine="{}"), reply)]]))
+        fidelity(reference, [(dataclasses.replace(request, engine="{}"), reply)])
 
 
-def test_what_was_not_drawn_freely_is_left_out() -> None:
-    asked = Request(messages=(), temperature=0.7)
-    assert drawn(asked)
-    for other in ({"temperature": 0.0}, {"top_p": 0.9}, {"constraint": Constraint(kind="regex", source="a")}):
-        assert not drawn(dataclasses.replace(asked, **other))
+def test_what_was_masked_or_cut_is_left_out() -> None:
+    for which, asked in ((drawn, Request(messages=(), temperature=0.7)), (greedy, Request(messages=()))):
+        assert which(asked)
+        assert not which(dataclasses.replace(asked, temperature=0.7 - asked.temperature))
+        assert not which(dataclasses.replace(asked, constraint=Constraint(kind="regex", source="a")))
+    assert not drawn(Request(messages=(), temperature=0.7, top_p=0.9))
 
 
 def test_groups_are_pooled_by_their_tokens() -> None:
@@ -84,7 +101,7 @@ def test_the_first_items_are_taken_and_not_the_first_to_finish(tmp_path: Path) -
         folder.write_requests(planned)
         for one in reversed(planned):
             folder.append(Generation(key=one.request.key, text="x", token_ids=(1,), token_ends=(1,)))
-    assert [request.seed for request, _ in sampled(RunFolder(tmp_path / "cell"), 2)] == [0, 1]
+    assert [request.seed for request, _ in replies(RunFolder(tmp_path / "cell"), drawn, 2)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -99,18 +116,15 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 
 @pytest.mark.model
 def test_the_command(tmp_path: Path) -> None:
-    """A run of the quickstart's, sampled, and the check of it."""
-    asked = (
-        "task=[addition]",
-        "condition=[free_cot,json_schema]",
-        "limit=3",
-        "sampling=sample5",
-        "sampling.samples=2",
-        "sampling.max_tokens=64",
-    )
-    made = run("experiments.run", f"results={tmp_path}", "name=n", *asked)
-    assert made.returncode == 0, made.stderr
-    done = run("experiments.verify", f"results={tmp_path / 'n'}", "replies=4")
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["addition/free_cot/plain-seed0", "all"]
+    """Runs of the quickstart's, sampled and greedy, and the check of each."""
+    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=3", "sampling.max_tokens=64")
+    for name, more, column in (("n", ("sampling=sample5", "sampling.samples=2"), "expected"), ("m", (), "likeliest")):
+        made = run("experiments.run", f"results={tmp_path}", f"name={name}", *cell, *more)
+        assert made.returncode == 0, made.stderr
+        done = run("experiments.verify", f"results={tmp_path / name}", "replies=4")
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+        assert column in lines[0]
+        assert lines[2].startswith("| addition/free_cot/plain-seed0 | "), "what is masked is left out"
+    done = run("experiments.verify", f"results={tmp_path / 'm'}", "gap=-1")
+    assert (done.returncode, "addition/free_cot/plain-seed0 (gap 0." in done.stderr) == (1, True)
