@@ -6,6 +6,7 @@ least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,8 @@ from fmtbench.embed.tokens import tokenise_each
 from fmtbench.embed.training.data import Example
 from fmtbench.embed.training.stage import Stage, Supply, Work, read_examples, write_examples
 from fmtbench.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = "examples.jsonl"
 
@@ -43,6 +46,8 @@ class Mine(Stage):
             raise UserError(f"{work.folder.name}: no example has {self.negatives} negatives within the margins: lower them")
         write_examples(work.folder / EXAMPLES, mined)
         before = len(work.data.examples)
+        if len(mined) < before:
+            logger.info("%s: %d of %d examples have negatives within the margins", work.folder.name, len(mined), before)
         work.take(mined)
         return {"examples": len(mined), "left_out": before - len(mined)}
 
