@@ -27,7 +27,10 @@ EXAMPLES = "examples.jsonl"
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Mine(Stage):
-    """Put so many hard negatives to every example, in place of those it has; examples that find fewer are left out."""
+    """Put so many hard negatives to every example, in place of those it has.
+
+    Repeats, and examples that find fewer, are left out.
+    """
 
     negatives: int = Field(default=1, gt=0)
     relative_margin: float | None = Field(default=0.05, ge=0)
@@ -47,7 +50,7 @@ class Mine(Stage):
         write_examples(work.folder / EXAMPLES, mined)
         before = len(work.data.examples)
         if len(mined) < before:
-            logger.info("%s: %d of %d examples have negatives within the margins", work.folder.name, len(mined), before)
+            logger.info("%s: %d of %d examples stay; others are repeats or find too little", work.folder.name, len(mined), before)
         work.take(mined)
         return {"examples": len(mined), "left_out": before - len(mined)}
 
