@@ -39,14 +39,14 @@ def main(config: DictConfig) -> None:
     from fmtbench.fidelity import Reference, drawn, greedy
 
     root = Path(config.results) / config.backbone.name
-    sampled, likeliest = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
-    if not sampled and not likeliest:
+    by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
+    if not by_draw and not by_rank:
         raise UserError(
             f"no reply in {root} is without a mask and either greedy or drawn from the whole distribution (top_p 1): "
             "there is nothing to hold against"
         )
     reference = Reference(build(config.backbone, "backbone"))
-    wrong = show_drawn(reference, sampled, config.z) + show_greedy(reference, likeliest, config.gap)
+    wrong = show_drawn(reference, by_draw, config.z) + show_greedy(reference, by_rank, config.gap)
     if wrong:
         raise DifferenceError(f"not what this model says: {', '.join(wrong)}")
 

@@ -147,6 +147,10 @@ class Agreement:
 
 
 def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
-    found = [reference.log_probabilities(reply) for reply in group]
-    gap_L = torch.cat([log_LV.max(-1).values - said_L for log_LV, said_L in found])
+    gap_L = torch.cat([_gaps(*reference.log_probabilities(reply)) for reply in group])
     return Agreement(replies=len(group), tokens=len(gap_L), likeliest=float((gap_L == 0).double().mean()), gap=float(gap_L.max()))
+
+
+def _gaps(log_LV: torch.Tensor, said_L: torch.Tensor) -> torch.Tensor:
+    """How far below the most likely token each lies (L). Alone, so that one reply's L x V is in memory at a time."""
+    return log_LV.max(-1).values - said_L

@@ -33,7 +33,8 @@ needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not i
         ("last_token", "causal", "{text}"),
         ("mean", "bidirectional", "{text}"),
         ("last_token", "bidirectional", "{text}"),
-        ("mean", "causal", 'In one word, "{text}":"'),
+        ("mean", "causal", "{text}"),
+        ("last_token", "causal", 'In one word, "{text}":"'),
     ],
 )
 def test_vllm_agrees_with_st(

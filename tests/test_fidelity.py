@@ -116,15 +116,15 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize(
-    ("sampling", "asked", "code", "column"),
+    ("sampling", "asked", "code", "column", "more"),
     [
-        (("sampling=sample5", "sampling.samples=2"), "replies=4", 0, "expected"),
-        ((), "gap=-1", 1, "likeliest"),  # nothing lies that far above the most likely token, so every cell is named
+        (("sampling=sample5", "sampling.samples=2"), "replies=4", 0, "expected", ["all"]),
+        ((), "gap=-1", 1, "likeliest", []),  # nothing lies that far above the most likely token, so every cell is named
     ],
 )
-def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str) -> None:
+def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str, more: list[str]) -> None:
     """A run of the quickstart's, sampled or greedy, and the check of it."""
-    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=48")
+    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=3", "sampling.max_tokens=64")
     made = run("experiments.run", f"results={tmp_path}", "name=n", *cell, *sampling)
     assert made.returncode == 0, made.stderr
     done = run("experiments.verify", f"results={tmp_path / 'n'}", asked)
@@ -132,4 +132,5 @@ def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code
     assert ("addition/free_cot/plain-seed0 (gap 0." in done.stderr) == bool(code)
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     assert column in lines[0]
-    assert lines[2].startswith("| addition/free_cot/plain-seed0 | "), "what is masked is left out"
+    named = [line.split("|")[1].strip() for line in lines[2:]]
+    assert named == ["addition/free_cot/plain-seed0", *more], "what is masked is left out"
