@@ -23,9 +23,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.build import build
-from experiments.cli import start
 from experiments.run import make_job
+from experiments.starting.build import build
+from experiments.starting.start import start
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -136,8 +136,8 @@ def job(config: DictConfig, conditions: tuple[str, ...], limit: int, tokens: int
 
 def probe(config: DictConfig) -> None:
     """How many of 200 greedy replies are the same bytes on repeat, in another order, and in smaller batches."""
-    from fmtbench.backends.determinism import probe_determinism, remember
-    from fmtbench.pipeline import plan
+    from fmtbench.probes.determinism import probe_determinism, remember
+    from fmtbench.running.pipeline import plan
 
     if config.probe != "determinism":
         raise UserError(f"probe={config.probe}: allowed is determinism")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from experiments.cli import CONF, start_plain
+from experiments.starting.start import CONF, start_plain
 from fmtbench.errors import UserError
 
 README = CONF.parent / "README.md"
@@ -72,11 +72,11 @@ def contracts() -> str:
     """Tokens that each contract adds to the prompt of a numeric question, by the embedded model's tokenizer."""
     from omegaconf import OmegaConf
 
-    from experiments.build import build
+    from experiments.starting.build import build
     from fmtbench.answers import Number
     from fmtbench.backbone import load_tokenizer
     from fmtbench.conditions.condition import CONTRACTS
-    from fmtbench.conditions.contract import Layout
+    from fmtbench.formats.base import Layout
 
     backbone = build(OmegaConf.load(CONF / "backbone" / "smollm2_135m.yaml"), "backbone")
     tokenizer = load_tokenizer(backbone.resolve())

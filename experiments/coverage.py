@@ -16,18 +16,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments.build import build
-from experiments.cli import start
-from experiments.progress import progress
+from experiments.reporting.progress import progress
+from experiments.starting.build import build
+from experiments.starting.start import start
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.analysis.tables import to_markdown
-    from fmtbench.coverage import admit, generate, table
-    from fmtbench.store import cell_path, writable
+    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.probes.schema_coverage import admit, generate, table
+    from fmtbench.store.files import writable
+    from fmtbench.store.folder import cell_path
 
     if config.limit is not None and config.limit < 1:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all schemas")

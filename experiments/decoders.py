@@ -22,9 +22,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.build import build
-from experiments.cli import start
 from experiments.run import make_job
+from experiments.starting.build import build
+from experiments.starting.start import start
 from fmtbench.errors import DecoderError, RefusedError, UserError
 from fmtbench.types import Constraint, Request
 
@@ -34,7 +34,7 @@ SETTINGS = {"walks": "1000", "generations": "200", "output": ""}
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.pipeline import plan
+    from fmtbench.running.pipeline import plan
 
     job = make_job(config)
     requests = [one.request for planned in plan(job).values() for one in planned if one.request.constraint]
@@ -62,8 +62,8 @@ def walks(backbone: Any, config: DictConfig, names: list[str], requests: list[Re
     import torch
 
     from fmtbench.backends.admission import sandbox
-    from fmtbench.decoding.compare import Comparison
     from fmtbench.decoding.sandbox import Limits
+    from fmtbench.probes.walks import Comparison
 
     torch.set_num_threads(1)  # masks are small: threads would only wait for each other
     limits = Limits(seconds=config.compile.seconds, memory_gb=config.compile.memory_gb)
@@ -86,7 +86,7 @@ def walks(backbone: Any, config: DictConfig, names: list[str], requests: list[Re
 
 
 def disagreements(comparison: Any, tokenizer: Any) -> list[str]:
-    from fmtbench.decoding.compare import classify
+    from fmtbench.probes.walks import classify
 
     lines = []
     for (one, other), found in comparison.differences.items():

@@ -18,8 +18,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.build import build, build_group
-from experiments.cli import start
+from experiments.starting.build import build, build_group
+from experiments.starting.start import start
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def build_engine(config: DictConfig) -> Any:
 def embed(config: DictConfig) -> None:
     from fmtbench.embed.engines import open_embedder
     from fmtbench.embed.vectors import check_texts, write_vectors
-    from fmtbench.provenance import provenance
-    from fmtbench.store import writable
+    from fmtbench.store.files import writable
+    from fmtbench.store.provenance import provenance
     from fmtbench.tasks.readers import read_jsonl
 
     name, encoder = one_encoder(config)
@@ -106,7 +106,7 @@ def one_encoder(config: DictConfig) -> tuple[str, Any]:
 def evaluate(config: DictConfig) -> None:
     """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
     from fmtbench.embed.evaluation import evaluate
-    from fmtbench.store import writable
+    from fmtbench.store.files import writable
 
     embedders, engine = {**build_group(config.embedder), **trained(config)}, build_engine(config)
     made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
@@ -130,7 +130,7 @@ def trained(config: DictConfig) -> dict[str, Any]:
 def write_table(scores: list[Any], output: Path) -> None:
     import pandas as pd
 
-    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.analysis.tables.main import to_markdown
     from fmtbench.embed.evaluation import table
 
     pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(output / "table.csv", index=False)
@@ -141,13 +141,13 @@ def write_table(scores: list[Any], output: Path) -> None:
 
 def drift(config: DictConfig) -> None:
     """drift.csv and drift.md, and drift.png where a gate was passed; the table is printed."""
-    from experiments.drift import CAPTION, drift_table, shown_drift
-    from fmtbench.analysis.drift_figure import drift_figure
-    from fmtbench.analysis.figures import save
-    from fmtbench.analysis.frame import load_rows
-    from fmtbench.analysis.tables import to_markdown
+    from experiments.reporting.rationale_drift import CAPTION, drift_table, shown_drift
+    from fmtbench.analysis.rows.frame import load_rows
+    from fmtbench.analysis.showing.drift_figure import drift_figure
+    from fmtbench.analysis.showing.figures import save
+    from fmtbench.analysis.tables.main import to_markdown
     from fmtbench.embed.engines import open_embedder
-    from fmtbench.store import writable
+    from fmtbench.store.files import writable
 
     if not config.results:
         raise UserError("study=drift needs results=FOLDER, the results folder of a run with sampling.samples of at least 2")

@@ -16,10 +16,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.build import build
-from experiments.cli import CONF, start_plain
+from experiments.starting.build import build
+from experiments.starting.start import CONF, start_plain
 from fmtbench.errors import UserError
-from fmtbench.store import writable
+from fmtbench.store.files import writable
 
 OPTIONS = ("format", "output")
 

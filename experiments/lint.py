@@ -18,9 +18,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.build import build, build_group
-from experiments.cli import CONF, start
 from experiments.run import check
+from experiments.starting.build import build, build_group
+from experiments.starting.start import CONF, start
 from fmtbench.errors import RefusedError, UserError
 
 LEGEND = """\
@@ -79,7 +79,7 @@ def constrains(condition: Any, kinds: dict[str, list[Any]]) -> bool:
 
 
 def compiled(condition: Any, kinds: list[Any], backend: Any, backbone: Any) -> Grammars:
-    from fmtbench.decoding.alphabet import alphabet
+    from fmtbench.probes.alphabet import alphabet
 
     states: list[int | None] = []
     seconds, refused = 0.0, ""

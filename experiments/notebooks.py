@@ -12,9 +12,9 @@ import os
 import time
 from pathlib import Path
 
-from experiments.cli import start_plain
+from experiments.starting.start import start_plain
 from fmtbench.errors import FmtbenchError, UserError
-from fmtbench.store import writable
+from fmtbench.store.files import writable
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 600

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.cli import start
 from experiments.run import make_job
+from experiments.starting.start import start
 from fmtbench.errors import UserError
 
 
@@ -39,7 +39,7 @@ Cost = dict[tuple[str, str], Measured]
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.pipeline import plan
+    from fmtbench.running.pipeline import plan
 
     job = make_job(config)
     planned = plan(job)
@@ -60,7 +60,7 @@ def pilot_folder(config: DictConfig) -> Path:
 
 def survey(folder: Path) -> Cost:
     """Cost of the replies that are journalled under a folder, <task>/<condition>/<variant> deep."""
-    from fmtbench.store import RunFolder
+    from fmtbench.store.folder import RunFolder
 
     cost: Cost = {}
     for journal in sorted(folder.rglob("generations.jsonl")):
@@ -75,7 +75,7 @@ def survey(folder: Path) -> Cost:
 
 def to_generate(job: Any, cell: Any, planned: Any) -> int:
     """Requests of a cell, second passes among them, that it has no answer for."""
-    from fmtbench.pipeline import follow
+    from fmtbench.running.pipeline import follow
 
     asked = {one.request.key for one in follow(job, cell, planned)}
     return len(planned) * job.conditions[cell.condition].passes - len(asked & cell.folder(job.results).done())
@@ -113,7 +113,7 @@ def _duration(seconds: float) -> str:
 
 
 def print_power(config: DictConfig, planned: Any, pilot: Path) -> None:
-    from fmtbench.analysis.contrasts import planned_pairs
+    from fmtbench.analysis.tables.contrasts import planned_pairs
 
     pairs = planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
     if not pairs:
@@ -128,8 +128,8 @@ def print_power(config: DictConfig, planned: Any, pilot: Path) -> None:
 
 
 def _power(config: DictConfig, task: str, pair: Any, items: int, observed: dict[tuple[str, str, str], tuple[float, int]]) -> str:
-    from fmtbench.analysis.exact import detectable
-    from fmtbench.analysis.power import assumed_power
+    from fmtbench.analysis.statistics.exact import detectable
+    from fmtbench.analysis.statistics.power import assumed_power
 
     if lacking := {*pair} - set(config.condition):
         return f"not in this run (condition= lacks {', '.join(sorted(lacking))})"
@@ -147,8 +147,8 @@ def _power(config: DictConfig, task: str, pair: Any, items: int, observed: dict[
 
 def _observed(pilot: Path, pairs: Any) -> dict[tuple[str, str, str], tuple[float, int]]:
     """Disagreement and number of items in the rows of the pilot, if any."""
-    from fmtbench.analysis.frame import load_rows
-    from fmtbench.analysis.power import observed_discordance
+    from fmtbench.analysis.rows.frame import load_rows
+    from fmtbench.analysis.statistics.power import observed_discordance
 
     try:
         rows = load_rows(pilot, mixed=True)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments.cli import start
+from experiments.starting.start import start
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.rescore import load_transcripts, rescore
-    from fmtbench.store import writable, write_rows
+    from fmtbench.running.transcripts import load_transcripts, rescore
+    from fmtbench.store.files import writable
+    from fmtbench.store.rows import write_rows
 
     path = Path(config.transcripts)
     labels = tuple(config.labels)

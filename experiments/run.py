@@ -19,9 +19,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.build import build, build_group
-from experiments.cli import start
-from experiments.progress import progress
+from experiments.reporting.progress import progress
+from experiments.starting.build import build, build_group
+from experiments.starting.start import start
 from fmtbench.errors import UserError
 from fmtbench.types import Sampling
 
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from experiments.report import report  # here, so that --cfg and --help import no pandas
-    from fmtbench.pipeline import run
+    from experiments.reporting.accuracy import report  # here, so that --cfg and --help import no pandas
+    from fmtbench.running.pipeline import run
     from fmtbench.trackers.live import live
 
     job = make_job(config)
@@ -46,7 +46,7 @@ def main(config: DictConfig) -> None:
 
 def make_job(config: DictConfig) -> Any:
     """The job that a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
-    from fmtbench.job import Job
+    from fmtbench.running.job import Job
 
     check(config)
     cells = [
@@ -79,7 +79,7 @@ def in_shard(cells: list[Any], shard: int, shards: int) -> list[Any]:
 
 def make_cell(config: DictConfig, task: str, condition: str, prompt: str, text: str) -> Any:
     """The cell of these names; `text` is its own resolved config."""
-    from fmtbench.job import Cell
+    from fmtbench.running.job import Cell
 
     return Cell(
         experiment=config.name,

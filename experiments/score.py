@@ -9,13 +9,13 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from experiments.build import build_group
-from experiments.cli import start_plain
-from experiments.report import report
+from experiments.reporting.accuracy import report
 from experiments.run import make_cell
+from experiments.starting.build import build_group
+from experiments.starting.start import start_plain
 from fmtbench.errors import UserError
-from fmtbench.scoring import score
-from fmtbench.store import RunFolder, find_folders
+from fmtbench.running.scoring import score
+from fmtbench.store.folder import RunFolder, find_folders
 
 
 def main(words: list[str]) -> None:

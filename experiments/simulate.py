@@ -10,8 +10,8 @@ few; the tests speak of the prompts that were used, and are left out there.
 
 from __future__ import annotations
 
-from experiments.cli import start_plain
-from fmtbench.analysis.simulation import DESIGNS, PROMPT_DESIGNS, Design, Report, simulate
+from experiments.starting.start import start_plain
+from fmtbench.analysis.statistics.simulation import DESIGNS, PROMPT_DESIGNS, Design, Report, simulate
 from fmtbench.errors import UserError
 
 ALL = (*DESIGNS, *PROMPT_DESIGNS)

@@ -15,16 +15,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.build import build
-from experiments.cli import start
-from experiments.progress import progress
+from experiments.reporting.progress import progress
+from experiments.starting.build import build
+from experiments.starting.start import start
 from fmtbench.errors import FmtbenchError, UserError
 
 
 def main(config: DictConfig) -> None:
     import pandas as pd
 
-    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.analysis.tables.main import to_markdown
     from fmtbench.synthesis.run import synthesize
 
     this = make_synthesis(config)

@@ -28,15 +28,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 from omegaconf import OmegaConf
 
-from experiments.build import build
-from experiments.cli import CONF, start_plain
-from experiments.study import load_study
-from fmtbench.analysis.document import document
-from fmtbench.analysis.frame import EmptyError
-from fmtbench.analysis.missing import missing_note
-from fmtbench.analysis.study import Study
+from experiments.reporting.presets import load_study
+from experiments.starting.build import build
+from experiments.starting.start import CONF, start_plain
+from fmtbench.analysis.rows.frame import EmptyError
+from fmtbench.analysis.rows.missing import missing_note
+from fmtbench.analysis.rows.study import Study
+from fmtbench.analysis.showing.document import document
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store import writable
+from fmtbench.store.files import writable
 
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
@@ -92,7 +92,7 @@ def write_all(arguments: Arguments) -> None:
 
 def check(arguments: Arguments) -> None:
     """Raises `DifferenceError` where a file in the output folder is not what these results make now, after naming each."""
-    from fmtbench.analysis.same import compare
+    from fmtbench.analysis.showing.same import compare
 
     with TemporaryDirectory() as scratch, redirect_stdout(StringIO()):
         write_all(arguments._replace(output=Path(scratch)))
@@ -168,7 +168,7 @@ def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
 
 
 def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
-    from fmtbench.analysis.showing import latex, markdown, narrow
+    from fmtbench.analysis.showing.text import latex, markdown, narrow
 
     table, show = make_table(name, study, offered)
     table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
@@ -194,15 +194,15 @@ def make_table(name: str, study: Study, offered: dict[str, Any]) -> tuple[pd.Dat
 
 def write_report(arguments: Arguments) -> None:
     """The page; one that says so where the folders hold files and not a single row."""
-    from experiments import page
-    from fmtbench.analysis.tables import BASELINE
+    from experiments.reporting import report_page
+    from fmtbench.analysis.tables.main import BASELINE
 
     target = writable(arguments.output) / "report.html"
     try:
         study = load_study(arguments.roots, mixed=arguments.mixed, slim=False)
     except EmptyError as error:
         say(str(error))
-        page.write_empty(target, arguments.roots)
+        report_page.write_empty(target, arguments.roots)
     else:
         warn(study)
         offered = offers(study, arguments)
@@ -211,12 +211,12 @@ def write_report(arguments: Arguments) -> None:
             tables["contrasts"], _ = make_table("contrasts", study, offered)
         except UserError as error:
             reasons["contrasts"] = str(error)
-        page.write(target, study, arguments.reference or BASELINE, tables, reasons)
+        report_page.write(target, study, arguments.reference or BASELINE, tables, reasons)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 def as_text(table: pd.DataFrame, show: dict[str, Any]) -> pd.DataFrame:
-    from fmtbench.analysis.showing import shown, spread
+    from fmtbench.analysis.showing.text import shown, spread
 
     if "wide" in show:
         return spread(table, **show["wide"], percent=show.get("percent", ()))
@@ -239,7 +239,7 @@ def common_notes(table: pd.DataFrame) -> list[str]:
 
 def write_figure(name: str, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> bool:
     """Whether it could be drawn."""
-    from fmtbench.analysis.figures import save
+    from fmtbench.analysis.showing.figures import save
 
     draw, show = load("figure", name, "table")
     if show["table"] not in tables:

@@ -13,9 +13,9 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig
 
-from experiments.build import build, build_group
-from experiments.cli import start
 from experiments.embed import build_engine, write_table
+from experiments.starting.build import build, build_group
+from experiments.starting.start import start
 from fmtbench.backbone import Dtype
 from fmtbench.errors import UserError
 

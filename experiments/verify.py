@@ -4,7 +4,7 @@
     python -m experiments.verify results=results/x backbone=local backbone.path=FOLDER backbone.name=NAME replies=50
 
 Give the backbone as the run had it. Only replies without a mask can be held against it, greedy ones and those drawn from the
-whole distribution (top_p 1); fmtbench/fidelity.py says how. Exit code 1 where a cell is more than `z` or `gap` away.
+whole distribution (top_p 1); fmtbench/probes/fidelity.py says how. Exit code 1 where a cell is more than `z` or `gap` away.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.build import build
-from experiments.cli import start
+from experiments.starting.build import build
+from experiments.starting.start import start
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store import find_folders
+from fmtbench.store.folder import find_folders
 
 FORMS = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}", "likeliest": "{:.1%}", "gap": "{:.2f}"}
 DRAWN = """\
@@ -36,7 +36,7 @@ def main(config: DictConfig) -> None:
         raise UserError("results= is missing: give the results folder of an experiment, such as results=results/drift")
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
-    from fmtbench.fidelity import Reference, drawn, greedy
+    from fmtbench.probes.fidelity import Reference, drawn, greedy
 
     root = Path(config.results) / config.backbone.name
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
@@ -53,7 +53,7 @@ def main(config: DictConfig) -> None:
 
 def cells(root: Path, which: Any, most: int) -> dict[str, Any]:
     """The replies of each cell that has any."""
-    from fmtbench.fidelity import replies
+    from fmtbench.probes.fidelity import replies
 
     found = {str(one.path.relative_to(root)): replies(one, which, most) for one in find_folders(root)}
     return {name: some for name, some in found.items() if some}
@@ -61,7 +61,7 @@ def cells(root: Path, which: Any, most: int) -> dict[str, Any]:
 
 def show_drawn(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
     """Prints the table; returns the cells that are too far away."""
-    from fmtbench.fidelity import fidelity, pooled
+    from fmtbench.probes.fidelity import fidelity, pooled
 
     found = {name: fidelity(reference, group) for name, group in by_cell.items()}
     if found:
@@ -73,7 +73,7 @@ def show_drawn(reference: Any, by_cell: dict[str, Any], most: float) -> list[str
 
 def show_greedy(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
     """Likewise."""
-    from fmtbench.fidelity import agreement
+    from fmtbench.probes.fidelity import agreement
 
     found = {name: agreement(reference, group) for name, group in by_cell.items()}
     show([{"cell": name} | asdict(one) for name, one in found.items()], GREEDY)
@@ -81,7 +81,7 @@ def show_greedy(reference: Any, by_cell: dict[str, Any], most: float) -> list[st
 
 
 def show(lines: list[dict[str, Any]], caption: str) -> None:
-    from fmtbench.analysis.tables import to_markdown
+    from fmtbench.analysis.tables.main import to_markdown
 
     if lines:
         table = pd.DataFrame(lines).drop(columns="deviation", errors="ignore")

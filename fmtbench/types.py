@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -135,6 +136,10 @@ class Generation:
     @property
     def completion_tokens(self) -> int:
         return len(self.token_ids) or self.counted_tokens
+
+
+Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]
+"""Told how many generations are to come, it passes each on as it finishes: a progress bar, a tracker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,10 +24,10 @@ import os
 
 from IPython.display import HTML, Markdown, display
 
-from fmtbench.analysis.failures import failure_table
-from fmtbench.analysis.figures import statuses
-from fmtbench.analysis.gallery import gallery, most_divided
-from fmtbench.analysis.study import load_study
+from fmtbench.analysis.rows.study import load_study
+from fmtbench.analysis.showing.figures import statuses
+from fmtbench.analysis.showing.gallery import gallery, most_divided
+from fmtbench.analysis.tables.failures import failure_table
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")])
 rows = study.rows

@@ -23,12 +23,12 @@ import os
 
 from IPython.display import Markdown, display
 
-from fmtbench.analysis.contrasts import contrast_table
-from fmtbench.analysis.decomposition import decomposition_table
-from fmtbench.analysis.figures import decomposition, forest
-from fmtbench.analysis.showing import shown, spread
-from fmtbench.analysis.study import load_study
-from fmtbench.analysis.tables import accuracy_table, readable
+from fmtbench.analysis.rows.study import load_study
+from fmtbench.analysis.showing.figures import decomposition, forest
+from fmtbench.analysis.showing.text import shown, spread
+from fmtbench.analysis.tables.contrasts import contrast_table
+from fmtbench.analysis.tables.decomposition import decomposition_table
+from fmtbench.analysis.tables.main import accuracy_table, readable
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
 Markdown(f"From **{study.origin['runs']}**.")

@@ -27,10 +27,10 @@ import os
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from fmtbench.analysis.figures import lockin
-from fmtbench.analysis.lockin import lockin_table
-from fmtbench.analysis.showing import shown
-from fmtbench.analysis.study import load_study
+from fmtbench.analysis.rows.study import load_study
+from fmtbench.analysis.showing.figures import lockin
+from fmtbench.analysis.showing.text import shown
+from fmtbench.analysis.tables.lockin import lockin_table
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
 table = lockin_table(study.rows, study.axes)

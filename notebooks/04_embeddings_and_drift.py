@@ -30,8 +30,8 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from fmtbench.analysis.drift_figure import drift_figure
-from fmtbench.analysis.showing import shown
+from fmtbench.analysis.showing.drift_figure import drift_figure
+from fmtbench.analysis.showing.text import shown
 from fmtbench.errors import UserError
 
 results = Path(os.environ.get("FMTBENCH_RESULTS", "../paper/data"))

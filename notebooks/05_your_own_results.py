@@ -31,10 +31,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from fmtbench.analysis.contrasts import contrast_table
-from fmtbench.analysis.frame import load_rows
-from fmtbench.analysis.stats import accuracy
-from fmtbench.store import RunFolder
+from fmtbench.analysis.rows.frame import load_rows
+from fmtbench.analysis.statistics.accuracy import accuracy
+from fmtbench.analysis.tables.contrasts import contrast_table
+from fmtbench.store.folder import RunFolder
 
 results = Path(os.environ.get("FMTBENCH_RESULTS", "../paper/data"))
 rows = load_rows(results)

@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hypothesis import settings
 
-from experiments.build import build, build_group
-from experiments.schema import ROOTS
+from experiments.starting.build import build, build_group
+from experiments.starting.roots import ROOTS
 from fmtbench.backbone import load_tokenizer
 from tests.vllm_server import vllm_serving
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from experiments.export import main as export
 from experiments.run import make_job
-from fmtbench.pipeline import run
+from fmtbench.running.pipeline import run
 from tests.conftest import composed, write_own_rows
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.backends.hf import HF
 from fmtbench.backends.server import Server
 from fmtbench.backends.supervise import supervised
-from fmtbench.backends.vllm import VLLM
+from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
 from tests.conftest import composed

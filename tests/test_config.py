@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build, build_group
 from experiments.run import make_job
+from experiments.starting.build import build, build_group
 from fmtbench.errors import UserError
 from tests.conftest import ROOT, composed, options
 

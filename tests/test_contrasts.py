@@ -8,13 +8,13 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from experiments.simulate import main
-from fmtbench.analysis.bootstrap import bootstrap
-from fmtbench.analysis.contrasts import contrast_table
-from fmtbench.analysis.cube import Sums
-from fmtbench.analysis.decomposition import decomposition_table
-from fmtbench.analysis.exact import adjust, detectable, odds_ratio, sign_test
-from fmtbench.analysis.simulation import Design, simulate
-from fmtbench.analysis.tables import accuracy_table
+from fmtbench.analysis.statistics.bootstrap import bootstrap
+from fmtbench.analysis.statistics.cube import Sums
+from fmtbench.analysis.statistics.exact import adjust, detectable, odds_ratio, sign_test
+from fmtbench.analysis.statistics.simulation import Design, simulate
+from fmtbench.analysis.tables.contrasts import contrast_table
+from fmtbench.analysis.tables.decomposition import decomposition_table
+from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.backends.scripted import Scripted
-from fmtbench.coverage import SchemaSet, Verdict, admit, broken_keyword, generate, table
 from fmtbench.errors import UserError
+from fmtbench.probes.schema_coverage import SchemaSet, Verdict, admit, broken_keyword, generate, table
 from tests.conftest import DATA, composed
 
 SETTINGS: dict[str, Any] = {"name": "jsonschemabench", "hub_id": "x/y", "split": "test", "licence": "MIT", "citation": "none"}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build_group
+from experiments.starting.build import build_group
 from fmtbench.answers import Choice, Label, Number
-from fmtbench.conditions.latent import read_latent
 from fmtbench.decoding.grammar import allows
+from fmtbench.readers.latent import read_latent
 from fmtbench.tasks.base import check_items
 from fmtbench.types import Generation, Item
 from tests.conftest import DATA, composed, options

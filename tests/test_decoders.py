@@ -12,16 +12,16 @@ import pytest
 import torch
 from outlines_core import Guide
 
-from experiments.build import build
 from experiments.decoders import PACKAGES, complaint
+from experiments.starting.build import build
 from fmtbench.backbone import load_tokenizer
 from fmtbench.backends.hf import HF
-from fmtbench.decoding.compare import Comparison
 from fmtbench.decoding.decoders import DECODERS
 from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import RefusedError, UserError
+from fmtbench.probes.walks import Comparison
 from fmtbench.types import Constraint
 from tests.conftest import composed
 from tests.test_backends import SCHEMA, requests

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmtbench.analysis.decomposition import COMPONENTS, decomposition_table
+from fmtbench.analysis.tables.decomposition import COMPONENTS, decomposition_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 

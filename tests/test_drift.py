@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmtbench.analysis.drift import GATE, cka, drift, gate_match, hsic, linked, shares
-from fmtbench.analysis.drift_figure import drift_figure
+from fmtbench.analysis.showing.drift_figure import drift_figure
+from fmtbench.analysis.statistics.drift import GATE, cka, drift, gate_match, hsic, linked, shares
 from fmtbench.errors import UserError
 
 N, D = 40, 64

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.drift import drift_table, shown_drift
+from experiments.reporting.rationale_drift import drift_table, shown_drift
 from fmtbench.errors import UserError
 from tests.conftest import ROOT
 from tests.made_rows import made_rows

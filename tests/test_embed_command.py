@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.build import build, build_group
+from experiments.starting.build import build, build_group
 from tests.conftest import ROOT, composed, options
 
 

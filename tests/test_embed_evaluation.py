@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.build import build_group
+from experiments.starting.build import build_group
 from fmtbench.embed.engines import Embedder, Encoded, Engine
 from fmtbench.embed.evaluation import evaluate, read_scores, table
 from fmtbench.embed.lexical import BM25, TfIdf

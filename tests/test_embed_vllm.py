@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.engines import open_embedder
 from fmtbench.embed.st import STEngine

@@ -12,10 +12,10 @@ import pytest
 from experiments.export import main
 from experiments.run import make_job
 from experiments.tables import main as tables
-from fmtbench.analysis.frame import load_rows
+from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.errors import UserError
-from fmtbench.pipeline import run
-from fmtbench.store import VERSION_KEY
+from fmtbench.running.pipeline import run
+from fmtbench.store.rows import VERSION_KEY
 from fmtbench.types import ROWS_VERSION
 from tests.conftest import composed, options
 from tests.made_rows import coins, made_rows

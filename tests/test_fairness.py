@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
-from fmtbench.conditions.latent import read_latent
+from fmtbench.readers.latent import read_latent
 from fmtbench.types import Generation
 from tests.conftest import options
 

@@ -150,7 +150,7 @@ import logging, resource, sys
 from pathlib import Path
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.backbone import Backbone, prepare
 from fmtbench.backends.hf import HF
 from fmtbench.backends.supervise import supervised

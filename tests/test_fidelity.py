@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.errors import UserError
-from fmtbench.fidelity import Fidelity, Reference, Reply, agreement, drawn, fidelity, greedy, pooled, replies
-from fmtbench.store import Planned, RunFolder
+from fmtbench.probes.fidelity import Fidelity, Reference, Reply, agreement, drawn, fidelity, greedy, pooled, replies
+from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.conftest import composed
 from tests.test_command import run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fmtbench.analysis.frame import load_rows, load_sources
+from fmtbench.analysis.rows.frame import load_rows, load_sources
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 

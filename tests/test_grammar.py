@@ -11,10 +11,10 @@ import pytest
 from outlines_core import Guide, Index, Vocabulary
 
 from fmtbench.answers import Choice, Label, Number, Text, YesNo
-from fmtbench.conditions.json_object import parse_object
 from fmtbench.decoding.grammar import ANYTHING, allows, regex
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import DecoderError
+from fmtbench.formats.json import parse_object
 from fmtbench.types import Constraint, Generation
 from tests.conftest import options
 

@@ -11,13 +11,13 @@ from tests.conftest import ROOT
 
 PLANTED = [
     ("fmtbench/tasks/sentiment.py", "import fmtbench.conditions.condition", "Imports go one way"),
-    ("fmtbench/conditions/text.py", "import fmtbench.backends.hf", "Imports go one way"),
+    ("fmtbench/formats/text.py", "import fmtbench.backends.hf", "Imports go one way"),
     ("fmtbench/embed/pooling.py", "import fmtbench.conditions.condition", "Imports go one way"),
-    ("fmtbench/analysis/drift.py", "import fmtbench.embed.st", "Tables rebuild on a laptop"),
-    ("fmtbench/store.py", "import fmtbench.answers", "Imports go one way"),
-    ("fmtbench/types.py", "import fmtbench.store", "Imports go one way"),
-    ("fmtbench/pipeline.py", "import omegaconf", "Only experiments know Hydra"),
-    ("fmtbench/analysis/stats.py", "import torch", "Tables rebuild on a laptop"),
+    ("fmtbench/analysis/statistics/drift.py", "import fmtbench.embed.st", "Tables rebuild on a laptop"),
+    ("fmtbench/store/folder.py", "import fmtbench.answers", "Imports go one way"),
+    ("fmtbench/types.py", "import fmtbench.store.folder", "Imports go one way"),
+    ("fmtbench/running/pipeline.py", "import omegaconf", "Only experiments know Hydra"),
+    ("fmtbench/analysis/statistics/accuracy.py", "import torch", "Tables rebuild on a laptop"),
 ]
 
 

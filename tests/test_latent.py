@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
-from fmtbench.conditions.latent import read_latent
+from fmtbench.readers.latent import read_latent
 
 KINDS = {
     "number": Number(),

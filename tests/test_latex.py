@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.study import condition_presets
+from experiments.reporting.presets import condition_presets
 from experiments.tables import main
-from fmtbench.analysis.showing import PAGE, latex
+from fmtbench.analysis.showing.text import PAGE, latex
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from fmtbench.decoding.alphabet import PROBES, alphabet
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.decoding.schema import json_schema
+from fmtbench.probes.alphabet import PROBES, alphabet
 from fmtbench.types import Constraint
 from tests.conftest import ROOT
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fmtbench.analysis.cost import area, cost_table, frontier
-from fmtbench.analysis.dose import dose_table, horizontal_shift
-from fmtbench.analysis.failures import failure_table
-from fmtbench.analysis.lockin import lockin_table, posterior_locked
-from fmtbench.analysis.replication import published, replication_table
+from fmtbench.analysis.tables.cost import area, cost_table, frontier
+from fmtbench.analysis.tables.dose import dose_table, horizontal_shift
+from fmtbench.analysis.tables.failures import failure_table
+from fmtbench.analysis.tables.lockin import lockin_table, posterior_locked
+from fmtbench.analysis.tables.replication import published, replication_table
 from fmtbench.errors import UserError
 from tests.conftest import options
 from tests.made_rows import coins, made_rows

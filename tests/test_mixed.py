@@ -5,7 +5,7 @@ import pytest
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
 from fmtbench.analysis import mixed
-from fmtbench.analysis.mixed import fit, mixed_table
+from fmtbench.analysis.tables.mixed import fit, mixed_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 

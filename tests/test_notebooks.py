@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmtbench.analysis.gallery import gallery, most_divided
+from fmtbench.analysis.showing.gallery import gallery, most_divided
 from tests.conftest import ROOT
 from tests.made_rows import made_rows
 from tests.made_study import HOSTILE
@@ -61,7 +61,7 @@ def test_imports(source: Path) -> None:
     found = {node.module for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)}
     ours = {str(name) for name in found if str(name).split(".")[0] in ("fmtbench", "experiments")}
     assert ours
-    assert all(name.startswith(("fmtbench.store", "fmtbench.analysis", "fmtbench.errors")) for name in ours)
+    assert all(name.startswith(("fmtbench.store.folder", "fmtbench.analysis", "fmtbench.errors")) for name in ours)
 
 
 def test_the_gallery_reads_no_reply_as_html() -> None:

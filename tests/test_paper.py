@@ -12,9 +12,9 @@ import pytest
 
 from experiments.export import main as export
 from experiments.tables import main as tables
-from fmtbench.analysis.frame import KEY, load_rows
-from fmtbench.analysis.packed import CELLS
-from fmtbench.analysis.study import load_study
+from fmtbench.analysis.rows.frame import KEY, load_rows
+from fmtbench.analysis.rows.packed import CELLS
+from fmtbench.analysis.rows.study import load_study
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.interchange.packed import without_folders
 from tests.conftest import ROOT

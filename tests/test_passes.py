@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.conditions.condition import Condition
-from fmtbench.pipeline import plan, run
-from fmtbench.scoring import score
-from fmtbench.store import RunFolder
+from fmtbench.running.pipeline import plan, run
+from fmtbench.running.scoring import score
+from fmtbench.store.folder import RunFolder
 from fmtbench.types import Generation, Request
 from tests.conftest import ROOT
 from tests.test_pipeline import Counting, Scripted, adds, job
@@ -111,7 +111,7 @@ SLOW = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from fmtbench.pipeline import run
+from fmtbench.running.pipeline import run
 from tests.slow_answers import slowly
 from tests.test_passes import CONVERTED, converts, job
 run(job(Path({folder!r}), slowly(converts, {trace!r}), conditions=CONVERTED))

@@ -15,18 +15,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.report import refusals
+from experiments.reporting.accuracy import refusals
 from experiments.run import make_job
-from fmtbench.analysis.frame import load_rows
-from fmtbench.answering import request_seed
+from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.errors import RefusedError, UserError
-from fmtbench.job import Cell, Job
-from fmtbench.pipeline import plan, run
-from fmtbench.scoring import score
+from fmtbench.running.asking import request_seed
+from fmtbench.running.job import Cell, Job
+from fmtbench.running.pipeline import plan, run
+from fmtbench.running.scoring import score
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Constraint, Request, Sampling
 from tests.conftest import composed
@@ -215,7 +215,7 @@ SLOW = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from fmtbench.pipeline import run
+from fmtbench.running.pipeline import run
 from tests.slow_answers import slowly
 from tests.test_pipeline import adds, job
 run(job(Path({folder!r}), slowly(adds, {trace!r})))

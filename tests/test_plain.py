@@ -3,7 +3,7 @@
 import pytest
 
 from fmtbench.answers import Number
-from fmtbench.conditions.plain import plain_rationale, plain_reply
+from fmtbench.readers.plain import plain_rationale, plain_reply
 
 RATIONALE = "Ann has 7 apples and buys 5 more. 7 + 5 is twelve in all."
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtbench.analysis.contrasts import Pair
-from fmtbench.analysis.exact import detectable
-from fmtbench.analysis.power import assumed_power, observed_discordance
-from fmtbench.store import RunFolder, cell_path
+from fmtbench.analysis.statistics.exact import detectable
+from fmtbench.analysis.statistics.power import assumed_power, observed_discordance
+from fmtbench.analysis.tables.contrasts import Pair
+from fmtbench.store.folder import RunFolder, cell_path
 from fmtbench.types import Generation
 from tests.conftest import ROOT
 from tests.made_rows import made_rows

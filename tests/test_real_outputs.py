@@ -13,8 +13,8 @@ from experiments.run import make_job
 from fmtbench.answers import Number
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.grammar import allows
-from fmtbench.pipeline import run
-from fmtbench.store import find_folders
+from fmtbench.running.pipeline import run
+from fmtbench.store.folder import find_folders
 from fmtbench.types import Generation, Row
 from tests.conftest import composed, options
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.conditions.condition import CONTRACTS
-from fmtbench.conditions.contract import Layout
-from fmtbench.conditions.json_object import JsonContract, parse_object
-from fmtbench.conditions.markdown import MarkdownContract
-from fmtbench.conditions.text import TextContract
-from fmtbench.conditions.xml_elements import XmlContract
-from fmtbench.conditions.yaml_mapping import YamlContract
 from fmtbench.decoding.grammar import allows
+from fmtbench.formats.base import Layout
+from fmtbench.formats.json import JsonContract, parse_object
+from fmtbench.formats.markdown import MarkdownContract
+from fmtbench.formats.text import TextContract
+from fmtbench.formats.xml import XmlContract
+from fmtbench.formats.yaml import YamlContract
 from fmtbench.types import Generation
 from tests.conftest import options
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.backbone import Backbone
 from fmtbench.backends.endpoint import retry_after
 from fmtbench.backends.reply import Token, token_ends

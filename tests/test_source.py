@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.errors import UserError
 from fmtbench.tasks.source import Source
 from tests.conftest import composed, write_own_rows

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fmtbench.backends.hf import HF
 from fmtbench.backends.special import USUAL, neutral, special_tokens
 from fmtbench.backends.tokens import prompt
-from fmtbench.job import Cell, Job
-from fmtbench.pipeline import run
+from fmtbench.running.job import Cell, Job
+from fmtbench.running.pipeline import run
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Item, Message, Request, Sampling
 from tests.test_pipeline import CONDITIONS, PROMPT

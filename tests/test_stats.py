@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fmtbench.analysis.stats import accuracy, item_means
+from fmtbench.analysis.statistics.accuracy import accuracy, item_means
 
 
 def test_wilson() -> None:

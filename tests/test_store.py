@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtbench.errors import LockedError, UserError
-from fmtbench.store import Planned, RunFolder, cell_path, find_folders
+from fmtbench.store.folder import Planned, RunFolder, cell_path, find_folders
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 
 
@@ -67,7 +67,9 @@ def test_a_flipped_bit_is_found_and_named(tmp_path: Path) -> None:
 
 
 def test_one_writer_a_folder(tmp_path: Path) -> None:
-    script = f"from pathlib import Path; from fmtbench.store import RunFolder; RunFolder(Path({str(tmp_path)!r})).__enter__()"
+    script = (
+        f"from pathlib import Path; from fmtbench.store.folder import RunFolder; RunFolder(Path({str(tmp_path)!r})).__enter__()"
+    )
     with RunFolder(tmp_path):
         second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
         assert second.returncode != 0

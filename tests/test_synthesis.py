@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
 from fmtbench.errors import DecoderError, LockedError, UserError
-from fmtbench.store import RunFolder
+from fmtbench.store.folder import RunFolder
 from fmtbench.synthesis.checks import REASONS, bad_text, written_in
 from fmtbench.synthesis.recipe import Bounds, Language, Recipe, fill
 from fmtbench.synthesis.run import Synthesis, synthesize

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fmtbench.analysis.frame import check_rows, load_rows
-from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+from fmtbench.analysis.rows.frame import check_rows, load_rows
+from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
 from fmtbench.errors import UserError
-from fmtbench.store import write_rows
+from fmtbench.store.rows import write_rows
 from fmtbench.types import Row
 
 GOLDEN = Path(__file__).parent / "golden" / "accuracy.md"

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.study import condition_presets
+from experiments.reporting.presets import condition_presets
 from experiments.tables import SHOWN, load
-from fmtbench.analysis.showing import escape, latex, shown
+from fmtbench.analysis.showing.text import escape, latex, shown
 from tests.conftest import CONF, ROOT, options
 from tests.made_rows import coins, made_rows
 

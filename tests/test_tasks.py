@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build_group
+from experiments.starting.build import build_group
 from fmtbench.answers import Choice
 from fmtbench.errors import UserError
 from fmtbench.tasks.arithmetic import Addition, WordProblems

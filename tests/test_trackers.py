@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.errors import UserError
 from fmtbench.trackers import base
 from fmtbench.trackers.base import library
@@ -115,7 +115,7 @@ def test_a_missing_library_is_one_line_before_anything_runs(name: str, tmp_path:
 
 RUN = """\
 import sys
-from experiments.build import build
+from experiments.starting.build import build
 from fmtbench.trackers.live import live
 from tests.conftest import composed
 from tests.test_trackers import generation, row

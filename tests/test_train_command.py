@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.build import build
 from experiments.embed import main as embed_main
+from experiments.starting.build import build
 from experiments.train import load_data, main
 from fmtbench.errors import UserError
 from tests.conftest import ROOT, composed, options

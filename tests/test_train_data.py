@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.build import build_group
+from experiments.starting.build import build_group
 from fmtbench.embed.training.data import Example, joined
 from fmtbench.errors import UserError
 from tests.conftest import composed, options

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmtbench.backends.vllm.setup import ready_vllm
 from fmtbench.embed.encoder import Encoder, SavedEncoder
 from fmtbench.embed.engines import open_embedder
 from fmtbench.embed.st import STEngine
 from fmtbench.embed.vllm import saved_folder
-from fmtbench.vllm_setup import ready_vllm
 from tests.test_embed_encoder import TEXTS
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from fmtbench.backends.supervise import supervised
-from fmtbench.backends.vllm import VLLM
+from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.types import Constraint, Message, Request
 
 pytestmark = [

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from fmtbench.vllm_setup import keep_off_amx
+from fmtbench.backends.vllm.setup import keep_off_amx
 
 
 def test_every_process_of_vllm_loads_the_plugin() -> None:

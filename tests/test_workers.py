@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from experiments.run import in_shard, make_job
-from fmtbench.store import RunFolder
+from fmtbench.store.folder import RunFolder
 from tests.conftest import ROOT, composed, options
 from tests.http_server import Answer, Body, obedient, serving
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import prepare
 from fmtbench.errors import FmtbenchError
-from fmtbench.job import Job
-from fmtbench.pipeline import plan
+from fmtbench.running.job import Job
+from fmtbench.running.pipeline import plan
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32

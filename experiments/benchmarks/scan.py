@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments.benchmarks.measure import Row, Target
-from fmtbench.store import journal_line
+from fmtbench.store.journal import journal_line
 from fmtbench.types import Generation
 
 LINES = 1_000_000
@@ -17,7 +17,7 @@ GIGABYTE = 1e9
 SCAN = """
 import resource, sys, time
 from pathlib import Path
-from fmtbench.store import RunFolder
+from fmtbench.store.folder import RunFolder
 started = time.perf_counter()
 count = len(RunFolder(Path(sys.argv[1])).done())
 print(count, time.perf_counter() - started, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

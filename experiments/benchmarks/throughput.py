@@ -17,9 +17,9 @@ from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backends.base import Backend
 from fmtbench.backends.hf import HF
 from fmtbench.backends.tokens import prompt_all
-from fmtbench.backends.vllm import VLLM
-from fmtbench.job import Job
-from fmtbench.pipeline import plan, run
+from fmtbench.backends.vllm.backend import VLLM
+from fmtbench.running.job import Job
+from fmtbench.running.pipeline import plan, run
 from fmtbench.types import Constraint, Generation, Message, Request
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fmtbench.backends.base import Backend
 from fmtbench.backends.hf import HF
-from fmtbench.backends.vllm import VLLM
+from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.decoding.decoders import DecoderName
 from fmtbench.decoding.sandbox import Limits
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 
 from fmtbench.answers import AnswerKind
-from fmtbench.conditions.contract import Layout
 from fmtbench.decoding.grammar import WHITESPACE, regex
 from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
 from fmtbench.decoding.schema import json_schema
+from fmtbench.formats.base import Layout
 from fmtbench.types import Constraint
 
 CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.allowed import any_object, budgeted_object, budgeted_text, object_of_fields
-from fmtbench.conditions.contract import Contract, Layout, Order
-from fmtbench.conditions.contradictions import contradiction
+from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedContract
-from fmtbench.conditions.failure import name_failure
-from fmtbench.conditions.json_object import JsonContract
-from fmtbench.conditions.markdown import MarkdownContract
 from fmtbench.conditions.prompt import Prompt
-from fmtbench.conditions.prose import ProseContract
-from fmtbench.conditions.text import TextContract
-from fmtbench.conditions.xml_elements import XmlContract
-from fmtbench.conditions.yaml_mapping import YamlContract
 from fmtbench.decoding.grammar import ANYTHING
+from fmtbench.formats.base import Contract
+from fmtbench.formats.json import JsonContract
+from fmtbench.formats.markdown import MarkdownContract
+from fmtbench.formats.prose import ProseContract
+from fmtbench.formats.text import TextContract
+from fmtbench.formats.xml import XmlContract
+from fmtbench.formats.yaml import YamlContract
+from fmtbench.readers.failure import name_failure
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
 JSON = JsonContract()
@@ -51,43 +51,8 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Condition:
-    """The axes of the design, each with its levels."""
-
-    reasoning: Literal["none", "free", "budget", "staged", "draft"] = "free"
-    """Answer at once, reason freely, in at most `words` words, in the `stages` in order, or in steps of five words."""
-    asked: Literal["text", "prose", "json", "yaml", "xml", "markdown"] = "text"
-    """The format that the prompt demands; `prose` asks for the fields of the formats without a format."""
-    enforced: Literal["no", "object", "schema", "sham"] = "no"
-    """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
-    when: Literal["whole", "answer", "second_pass"] = "whole"
-    """The format holds from the first token, behind the `trigger`, or in a second pass that converts a free reply."""
-    order: Order = "reasoning_first"
-    words: int | None = Field(default=None, gt=0)
-    """Word budget of the rationale, for `reasoning: budget`."""
-    budget: Literal["soft", "hard"] = "soft"
-    """Whether the word budget is only asked for, or counted by the decoder as well."""
-    stages: tuple[str, ...] = ("phenomenon", "observation", "conclusion")
-    """Names of the parts, for `reasoning: staged`."""
-    reasoning_field: str = "reasoning"
-    answer_field: str = "answer"
-    schema_shown: bool = True
-    """Whether the prompt shows the names and types of the JSON object's fields."""
-    trigger: str = Field(default="Final answer:", min_length=1)
-    """What ends the free part, for `when: answer`."""
-    shots: int = Field(default=0, ge=0)
-    """Worked examples before the question."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Condition:
-        if problem := contradiction(self):
-            raise ValueError(problem)
-        return self
-
-    @property
-    def layout(self) -> Layout:
-        stages = {"none": (), "staged": self.stages}.get(self.reasoning, (self.reasoning_field,))
-        return Layout(stages=stages, answer=self.answer_field, order=self.order, shown=self.schema_shown)
+class Condition(Axes):
+    """A point on the axes, and what it asks, allows and reads."""
 
     @property
     def opening(self) -> Condition:

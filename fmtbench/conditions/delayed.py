@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fmtbench.answers import AnswerKind
-from fmtbench.conditions.contract import Contract, Layout
-from fmtbench.conditions.json_object import JsonContract
 from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.patterns import until
+from fmtbench.formats.base import Contract, Layout
+from fmtbench.formats.json import JsonContract
 from fmtbench.types import Constraint, Extraction
 
 SPACE = r"[ \n]?"

@@ -12,7 +12,7 @@ from typing import Any
 
 from fmtbench.embed.engines import Vectors
 from fmtbench.errors import UserError
-from fmtbench.store import replacing
+from fmtbench.store.files import replacing
 
 
 def check_texts(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import cache_folder
+from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.embed.encoder import Encoder, Loadable, SavedEncoder, read_description
 from fmtbench.embed.engines import Embedder, Engine, Vectors
 from fmtbench.embed.loading import save
@@ -23,7 +24,6 @@ from fmtbench.embed.recipe import Recipe
 from fmtbench.embed.saved import saved_recipe
 from fmtbench.embed.tokens import Tokens
 from fmtbench.errors import UserError
-from fmtbench.vllm_setup import ready_vllm, vllm_version
 
 POOLED = ("last_token", "mean", "first")
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from fmtbench.analysis.frame import EmptyError, load_sources
-from fmtbench.analysis.missing import CELL
-from fmtbench.analysis.study import empty_note, read_config
+from fmtbench.analysis.rows.frame import EmptyError, load_sources
+from fmtbench.analysis.rows.missing import CELL
+from fmtbench.analysis.rows.study import empty_note, read_config
 from fmtbench.errors import UserError
 
 UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from fmtbench.analysis.tables import accuracy_table, readable, to_markdown
+from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
 from fmtbench.interchange.cells import Cell, by_backbone, safe
-from fmtbench.store import replacing
+from fmtbench.store.files import replacing
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 DRAWS = 2000

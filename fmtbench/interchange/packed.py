@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fmtbench.analysis.missing import CELL
-from fmtbench.analysis.packed import CELLS
+from fmtbench.analysis.rows.missing import CELL
+from fmtbench.analysis.rows.packed import CELLS
 from fmtbench.interchange.cells import Cell, by_backbone, safe
-from fmtbench.store import replacing, rows_schema
+from fmtbench.store.files import replacing
+from fmtbench.store.rows import rows_schema
 
 LEVEL = 19
 """Of zstd: a study is packed once and read often."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import jsonschema
 
-from fmtbench.conditions.failure import in_loop
-from fmtbench.conditions.json_object import parse_object
+from fmtbench.formats.json import parse_object
+from fmtbench.readers.failure import in_loop
 from fmtbench.synthesis.recipe import Bounds, Language
 from fmtbench.synthesis.similarity import jaccard, normal, shingles
 from fmtbench.types import Constraint, Generation

@@ -18,18 +18,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from fmtbench.answering import Watch, answer, unanswered
 from fmtbench.backbone import Backbone, load_tokenizer
 from fmtbench.backends.admission import MaskingBackend, admit
 from fmtbench.backends.base import Backend
-from fmtbench.backends.determinism import remembered
 from fmtbench.backends.tokens import prompt
 from fmtbench.errors import DecoderError, RefusedError, UserError
-from fmtbench.provenance import provenance
-from fmtbench.store import Planned, RunFolder, replacing
+from fmtbench.probes.determinism import remembered
+from fmtbench.running.asking import answer, unanswered
+from fmtbench.store.files import replacing
+from fmtbench.store.folder import Planned, RunFolder
+from fmtbench.store.provenance import provenance
 from fmtbench.synthesis.recipe import Recipe
 from fmtbench.synthesis.steps import BrainstormStep, Rejected, Step, Task, Triple, TripleStep
-from fmtbench.types import Generation, Request
+from fmtbench.types import Generation, Request, Watch
 
 logger = logging.getLogger(__name__)
 

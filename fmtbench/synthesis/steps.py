@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmtbench.answering import request_seed
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend
-from fmtbench.store import Planned
+from fmtbench.running.asking import request_seed
+from fmtbench.store.folder import Planned
 from fmtbench.synthesis.checks import REASONS, bad_text, bad_triple, parsed, written_in
 from fmtbench.synthesis.recipe import FIELDS, Asked, Recipe, fill
 from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, shingles

@@ -10,16 +10,14 @@ While it runs: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fmtbench.trackers.base import Tracker
-from fmtbench.types import Generation, Row
+from fmtbench.types import Generation, Row, Watch
 
 EVERY_SECONDS = 10.0
-
-Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]
 
 
 class Live:

@@ -29,8 +29,8 @@ from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.training.data import TrainSet
 from fmtbench.embed.training.stage import Stage, Supply, Work
 from fmtbench.errors import LockedError, UserError
-from fmtbench.provenance import provenance
-from fmtbench.store import replacing, writable
+from fmtbench.store.files import replacing, writable
+from fmtbench.store.provenance import provenance
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from fmtbench.backbone import Backbone
 from fmtbench.embed.encoder import Loaded
 from fmtbench.embed.training.data import Example, TrainSet
 from fmtbench.errors import UserError
-from fmtbench.store import replacing
+from fmtbench.store.files import replacing
 
 HOW_ONLY = ("save_every", "mini_batch")
 """Settings that do not change what comes out."""

@@ -1,0 +1,73 @@
+"""Show the accuracy table of a results folder: in the terminal, as Markdown and as CSV beside the results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from fmtbench.analysis.rows.frame import load_rows
+from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
+from fmtbench.store.files import replacing
+
+FAILURES_WIDTH = 20
+LEGEND = """\
+Accuracy in % of all items, with 95% intervals (Wilson; differences: paired bootstrap over items).
+strict: the contract was kept and the answer is right. latent: a lenient reader, the same for every condition, finds it.
+Δ: difference to free_cot, in points, on the items that both were asked.\
+"""
+
+
+def report(folder: Path) -> None:
+    table = accuracy_table(load_rows(folder, mixed=True))
+    shown = readable(table)
+    with replacing(folder / "accuracy.csv") as csv, replacing(folder / "accuracy.md") as markdown:  # jobs may end together
+        table.to_csv(csv, index=False, float_format="%.6f")
+        markdown.write_text("\n".join([to_markdown(shown), *refusals(folder), LEGEND, ""]), encoding="utf-8")
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(_terminal_table(_fitting(shown, console.width)))
+    for line in refusals(folder):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print(LEGEND, style="dim", highlight=False)
+    console.print(
+        f"Results: {folder} (one folder a cell), {folder / 'accuracy.md'}, {folder / 'accuracy.csv'}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def refusals(folder: Path) -> list[str]:
+    """One line for each cell that did not run because its grammar was refused."""
+    manifests = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("manifest.json"))}
+    return [
+        f"{cell.relative_to(folder)} is refused: {manifest['refused']}"
+        for cell, manifest in manifests.items()
+        if manifest.get("status") == "refused"
+    ]
+
+
+def _fitting(shown: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Leave out the less telling columns where the terminal is narrow; the files have them all."""
+    for name in ("Δ latent", "tokens", "n", "failures"):
+        widths = {column: max(map(len, [column, *shown[column]])) for column in shown.columns} | {"failures": FAILURES_WIDTH}
+        if sum(widths[column] + 2 for column in shown.columns) > width:
+            shown = shown.drop(columns=name)
+    return shown
+
+
+def _terminal_table(shown: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in shown.columns:
+        left = name in ("backbone", "task", "condition", "failures")
+        table.add_column(name, justify="left" if left else "right", no_wrap=name != "failures")
+    previous = None
+    for line in shown.itertuples(index=False):
+        if previous not in (None, line.task):
+            table.add_section()
+        table.add_row(*map(str, line))
+        previous = line.task
+    return table

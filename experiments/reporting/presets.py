@@ -1,0 +1,25 @@
+"""The conditions of `conf/condition`, for rows that come without their own config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.starting.start import CONF
+from fmtbench.analysis.rows.study import Study
+from fmtbench.analysis.rows.study import load_study as load
+
+
+def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> Study:
+    """A results folder or a packed study, as the tables need it."""
+    return load(roots, presets=condition_presets(), mixed=mixed, slim=slim)
+
+
+def condition_presets() -> dict[str, dict[str, Any]]:
+    """The conditions of `conf/condition`."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((CONF / "condition").glob("*.yaml")):
+        found |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found

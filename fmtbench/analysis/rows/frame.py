@@ -1,0 +1,207 @@
+"""Rows as one data frame, checked: every column there, no measurement twice, nothing compared that was run differently.
+
+    rows = load_rows("results/quickstart")
+    rows = load_rows(["results/first", "results/second"])
+
+A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
+that fmtbench writes, it says how the rows were made, and `comparable` refuses to set rows side by side that differ in that.
+A packed study (`analysis.packed`) is read like the results folder that it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fmtbench.analysis.rows.columns import UNREAD, check_columns
+from fmtbench.analysis.rows.packed import CELLS, unpack
+from fmtbench.errors import UserError
+from fmtbench.store.rows import VERSION_KEY
+from fmtbench.types import ROWS_VERSION
+
+KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
+"""What makes one measurement: two rows of the same key are the same measurement twice."""
+
+
+class DuplicateError(UserError):
+    """A measurement occurs twice: no table can be made until one of its files is left out."""
+
+
+class EmptyError(UserError):
+    """There are files, and not a single row in them."""
+
+
+class Source(NamedTuple):
+    """One file of rows and what is known of its making."""
+
+    path: Path
+    rows: pd.DataFrame
+    manifest: dict[str, Any]
+    """Empty where the file came alone."""
+    packed: dict[str, Any] | None = None
+    """The cell's config where it came out of a pack, whose cells share one file; else None, and it may lie beside the file."""
+
+
+class Loaded(NamedTuple):
+    """What could be read, and one line for each file that could not."""
+
+    sources: list[Source]
+    complaints: list[str]
+
+
+def load_rows(roots: Path | str | Iterable[Path | str], *, mixed: bool = False) -> pd.DataFrame:
+    """All rows under one or many results folders, one line a scored generation, with the columns of `types.Row`.
+
+    Raises `UserError` where a file is damaged, a column is absent, a measurement occurs twice, or (unless `mixed`) rows
+    that would be compared were made with other sampling, items or decoder.
+    """
+    loaded = load_sources(roots)
+    if loaded.complaints:
+        raise UserError("; ".join(loaded.complaints))
+    return join(loaded.sources, mixed=mixed)
+
+
+def load_sources(roots: Path | str | Iterable[Path | str], *, slim: bool = False) -> Loaded:
+    """Every file by itself. A damaged one is a complaint here, so that the caller decides whether to go on without it.
+
+    `slim` leaves out the columns that no table reads, which are the bulk of a file.
+    """
+    files = find_rows([roots] if isinstance(roots, str | Path) else list(roots))
+    sources, complaints = [], []
+    for file in files:
+        try:
+            sources += read_sources(file, slim=slim)
+        except UserError as error:
+            complaints.append(str(error))
+    return Loaded(sources, complaints)
+
+
+def read_sources(file: Path, *, slim: bool = False) -> list[Source]:
+    """One file of rows, or the many cells of a packed one."""
+    rows, cells = read_rows(file, slim=slim), file.with_name(CELLS)
+    if cells.is_file():
+        return [Source(file, *one) for one in unpack(rows, cells)]
+    return [Source(file, rows, read_manifest(file.with_name("manifest.json")))]
+
+
+def find_rows(roots: Iterable[Path | str]) -> list[Path]:
+    """Every `rows.parquet` under the folders, in order; a path to one file is taken as it is."""
+    found: dict[Path, None] = {}
+    for root in map(Path, roots):
+        files = [root] if root.is_file() else sorted(root.rglob("rows.parquet"))
+        if not files:
+            raise UserError(
+                f"{root} holds no rows.parquet: run the experiment first, or give its folder, such as results/quickstart"
+            )
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            _check_version(file, (parquet.schema_arrow.metadata or {}).get(VERSION_KEY))
+            there = parquet.schema_arrow.names
+            rows = parquet.read([name for name in there if not (slim and name in UNREAD)]).to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0]
+        raise UserError(f"{file} cannot be read as parquet ({reason}): score its folder again, or delete the file") from error
+    check_columns(rows, str(file), without=tuple(name for name in UNREAD if slim and name in there))
+    return rows
+
+
+def _check_version(file: Path, version: bytes | None) -> None:
+    """Rows that say no version are judged by their columns alone."""
+    if version is not None and version != str(ROWS_VERSION).encode():
+        got = version.decode("utf-8", "replace")
+        raise UserError(
+            f"{file} holds rows of version {got}, this fmtbench reads version {ROWS_VERSION}: score its folder again "
+            "(python -m experiments.score), or read it with the fmtbench that wrote it"
+        )
+
+
+def check_rows(rows: pd.DataFrame, name: str = "these rows") -> pd.DataFrame:
+    """The same frame, if it has every column that tables read, verdicts are true or false, and no key is empty."""
+    check_columns(rows, name, without=UNREAD)
+    return rows
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
+
+
+def join(sources: list[Source], *, mixed: bool = False) -> pd.DataFrame:
+    """One frame of all rows. Raises `UserError` where `duplicates` or `comparable` finds something."""
+    filled = [source.rows for source in sources if len(source.rows)]
+    if not filled:
+        raise EmptyError("there are no rows: the run has not finished a single item yet")
+    if not mixed:
+        comparable(sources)
+    rows = pd.concat(filled, ignore_index=True)
+    if rows.duplicated(KEY).any():
+        raise DuplicateError("; ".join(duplicates(sources).values()))
+    return rows
+
+
+def compact(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with repeated names as categories: a tenth of the memory, and grouping without comparing strings."""
+    names = ["backbone", "task", "condition", "prompt", "item_id", "status", "gold", "answer"]
+    return rows.assign(**{name: rows[name].astype("category") for name in names})
+
+
+def duplicates(sources: list[Source]) -> dict[Path, str]:
+    """The files that hold a measurement that occurs twice, with one line each."""
+    keys = pd.concat([source.rows[KEY] for source in sources], ignore_index=True)
+    files = np.repeat([str(source.path) for source in sources], [len(source.rows) for source in sources])
+    again = keys.duplicated(KEY).to_numpy()
+    lines = {}
+    for path, group in keys[again].groupby(files[again]):
+        example = ", ".join(f"{name}={group.iloc[0][name]}" for name in KEY)
+        lines[Path(path)] = f"{path} holds {len(group)} rows whose keys occur before ({example}): load one run of a cell only"
+    return lines
+
+
+def comparable(sources: list[Source]) -> None:
+    """Raises `UserError`, naming the value and the files, where rows of one backbone and task were made differently."""
+    for (backbone, task), group in _by_task(sources).items():
+        for name, values in _facts(group).items():
+            if len(values) > 1:
+                shown = "; ".join(f"{value} in {where}" for value, where in values.items())
+                raise UserError(f"{backbone}/{task}: {name} differs ({shown}): compare runs that share it, or pass mixed=true")
+
+
+def _by_task(sources: list[Source]) -> dict[tuple[str, str], list[Source]]:
+    groups = defaultdict(list)
+    for source in sources:
+        if source.manifest and len(source.rows):
+            first = source.rows.iloc[0]
+            groups[str(first.backbone), str(first.task)].append(source)
+    return groups
+
+
+def _facts(group: list[Source]) -> dict[str, dict[str, Path]]:
+    """For each fact that must agree, its values and a file that has each. Items depend on the seed that drew them."""
+    facts: dict[str, dict[str, Path]] = defaultdict(dict)
+    for source in group:
+        manifest, file = source.manifest, source.path
+        for name, value in manifest.get("sampling", {}).items():
+            facts[f"sampling.{name}"].setdefault(str(value), file)
+        if found := manifest.get("items_sha256"):
+            facts[f"the hash of the items (seed {manifest.get('seed')})"].setdefault(str(found)[:12], file)
+        for decoder in manifest.get("decoder", []):
+            if decoder != "none":
+                facts["the decoder"].setdefault(str(decoder), file)
+    return facts

@@ -1,0 +1,88 @@
+"""Conditions as points in the factorial design, as plain dictionaries: which axes differ, and which cell lies between.
+
+    axes = {"free_cot": {"reasoning": "free"}, "json_schema": {"reasoning": "free", "asked": "json", "enforced": "schema"}}
+
+The dictionaries are those of `conf/condition/*.yaml`, or of a cell's own `config.yaml`; what is not there has its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fmtbench.conditions.axes import DEFAULTS
+
+AXES = ("wording", "asking", "masking", "order", "length")
+"""The components that axes of a condition make; truncation and reading come from the replies."""
+
+Levels = tuple[Any, ...]
+"""One level for each of `AXES`."""
+
+WHOLE = DEFAULTS["when"]
+TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order"}
+"""Settings that an axis takes; every other one counts as wording, a setting that is not known here too."""
+
+
+PROSE, FIELDS = "prose", ("fields", "named")
+
+
+def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
+    """What a condition does on each axis. A setting without effect on the prompt or the decoder has no level.
+
+    With `fields`, that a prompt names the fields of its format is wording, which `asked: prose` does without a format; so
+    `prose` lies between text and JSON. Without it, naming them is part of asking.
+
+    A format that holds only for the answer, or in a second pass, is another level of asking and of masking than one that
+    holds from the first token (`json@answer`): no cell of the latter lies between the two.
+    """
+    known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
+    order = "reasoning_first" if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
+    at = "" if known["when"] == WHOLE else f"@{known['when']}"
+    asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
+    enforced = known["enforced"] if known["enforced"] in ("no", "sham") else known["enforced"] + at
+    cell = (_wording(known), asked, enforced, order, _length(known))
+    return _with_fields(cell, known) if fields else cell
+
+
+def _with_fields(cell: Levels, known: Mapping[str, Any]) -> Levels:
+    wording, asked, *rest = cell
+    kept = tuple(pair for pair in wording if pair[0] != "schema_shown")
+    named = known["asked"] != "text" and known["schema_shown"]
+    return (kept + (FIELDS,) * named, "text" if known["asked"] == PROSE else asked, *rest)
+
+
+def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Reasoning, its budget in words, and `hard` where the decoder counts them too; stages are a matter of wording."""
+    if known["reasoning"] in ("free", "staged"):
+        return ("free", None, None)
+    return (known["reasoning"], known["words"], "hard" if known["budget"] == "hard" else None)
+
+
+def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The settings beside the axes that are not at their default and that the prompt or the decoder sees."""
+    named = known["asked"] != "text" or known["enforced"] not in ("no", "sham")
+    unseen = {
+        *(() if named else ("reasoning_field", "answer_field", "schema_shown")),
+        *(() if known["when"] == "answer" else ("trigger",)),
+        *(() if known["reasoning"] == "staged" else ("stages",)),
+    }
+    staged = (("stages", tuple(known["stages"])),) if known["reasoning"] == "staged" else ()
+    others = sorted(set(known) - TAKEN - unseen - {"stages"})
+    return staged + tuple((name, str(known[name])) for name in others if known[name] not in (None, DEFAULTS.get(name)))
+
+
+def between(reference: Levels, condition: Levels, moved: frozenset[int]) -> Levels:
+    """The cell that has the condition's level on the moved axes, and the reference's on all others."""
+    return tuple(condition[i] if i in moved else reference[i] for i in range(len(AXES)))
+
+
+def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
+    """The name of a cell if a condition has it, or what such a condition would have to set."""
+    if cell in names:
+        return names[cell]
+    wording, asked, enforced, order, (reasoning, words, hard) = cell
+    (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
+    budget = f" words={words}" * (words is not None) + f" budget={hard}" * (hard is not None)
+    moment = f" when={when or masked_when}" if when or masked_when else ""
+    extra = "".join(f" {name}={value}" for name, value in wording)
+    return f"reasoning={reasoning}{budget} asked={asked} enforced={enforced}{moment} order={order}{extra}"

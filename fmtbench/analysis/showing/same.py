@@ -1,0 +1,49 @@
+"""Is what lies in a folder what is made anew? Text to the byte; figures too, where the same libraries draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from fmtbench.analysis.showing.figures import drawn_by
+
+FIGURES = (".pdf", ".png")
+ENDINGS = (".csv", ".md", ".tex", *FIGURES)
+
+
+class Compared(NamedTuple):
+    """One line a file in each list."""
+
+    different: list[str]
+    skipped: list[str]
+    """Figures that other versions of the libraries drew: the same drawing has other bytes there."""
+    same: list[str]
+
+
+def compare(made: Path, kept: Path, names: Collection[str]) -> Compared:
+    """Every file of `made` with its namesake in `kept`; of `names`, none may lie in `kept` that is not made."""
+    found = Compared([], [], [])
+    for path in sorted(made.iterdir()):
+        other = kept / path.name
+        if not other.is_file():
+            found.different.append(f"{other} is not there")
+        elif path.read_bytes() == (there := other.read_bytes()):
+            found.same.append(path.name)
+        elif path.suffix in FIGURES and drawn_by().encode() not in there:
+            found.skipped.append(f"{other} is not compared: it was not drawn by {drawn_by()}")
+        else:
+            found.different.append(f"{other} differs{_where(path, other)}")
+    for path in (kept / f"{name}{ending}" for name in sorted(names) for ending in ENDINGS):
+        if path.is_file() and not (made / path.name).is_file():
+            found.different.append(f"{path} is not made from these results")
+    return found
+
+
+def _where(path: Path, other: Path) -> str:
+    """The first line that differs, of a text."""
+    if path.suffix in FIGURES:
+        return ""
+    ours, theirs = (one.read_bytes().split(b"\n") for one in (path, other))
+    first = next((i for i, pair in enumerate(zip(ours, theirs), start=1) if pair[0] != pair[1]), min(len(ours), len(theirs)) + 1)
+    return f" from line {first} on"

@@ -1,0 +1,134 @@
+"""How a table is written: one frame as Markdown and as LaTeX (booktabs), the same text in both.
+
+`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares, shown in
+per cent. Missing values are empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmtbench.analysis.tables.main import to_markdown
+
+ESCAPES = {
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Δ": r"$\Delta$", "±": r"$\pm$"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "--", "…": r"\dots{}", "×": r"$\times$"},
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+SIZES = (
+    (70, r"\small"),
+    (95, r"\scriptsize\setlength{\tabcolsep}{3pt}"),
+    (float("inf"), r"\tiny\setlength{\tabcolsep}{2pt}"),
+)
+"""How a table of so many characters a line is set."""
+PAGE = 40
+"""Lines that a page holds for certain."""
+
+
+def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
+    """The chosen columns as text, in order; a column that the table lacks is left out."""
+    return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
+
+
+def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[str] = ()) -> tuple[pd.DataFrame, str]:
+    """For a page of paper: the `wanted` columns (all where none is named), those of `bare` without their intervals, less
+    backbone, task and reference where these are the same in all lines; the second value says what they are."""
+    text = text.assign(**{name: text[name].str.replace(r" \[.*\]", "", regex=True) for name in bare if name in text.columns})
+    text = text[[name for name in text.columns if not wanted or name in wanted]]
+    same = [name for name in ("backbone", "task", "reference") if name in text.columns and text[name].nunique() == 1]
+    return text.drop(columns=same), "; ".join(f"{name}: {text[name].iloc[0]}" for name in same)
+
+
+def spread(table: pd.DataFrame, column: str, value: str, percent: Collection[str] = ()) -> pd.DataFrame:
+    """A long table as a wide one: the cells of `value` side by side under the entries of `column`, in their order.
+
+    Zero by definition is left empty; the notes on a residual stand in a column of their own.
+    """
+    keys = [name for name in ("backbone", "task", "condition", "reference", "n") if name in table.columns]
+    empty = (table[[value, "low", "high"]] == 0).all(axis=1)
+    text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "")
+    wide = table[keys].assign(_entry=table[column], _text=text).pivot(index=keys, columns="_entry", values="_text")
+    wide = wide[[name for name in table[column].unique() if (wide[name] != "").any()]]
+    notes = table.loc[(table[column] == "residual") & (table["note"] != "")].set_index(keys)["note"]
+    wide = wide.assign(note=notes).fillna("") if len(notes) else wide
+    return wide.reset_index().astype(str).rename_axis(columns=None)
+
+
+def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
+    bounds = next(
+        ((low, high) for low, high in ((f"{name}_low", f"{name}_high"), *_bare(name)) if {low, high} <= set(table.columns)), None
+    )
+    values = [_text(value, name, percent) for value in table[name]]
+    if bounds is None:
+        return values
+    ends = zip(*([_text(value, name, percent) for value in table[bound]] for bound in bounds))
+    return [f"{value} [{low}, {high}]" if value and low else value for value, (low, high) in zip(values, ends)]
+
+
+def _bare(name: str) -> list[tuple[str, str]]:
+    return [("low", "high")] if name in ("difference", "value", "published") else []
+
+
+def _text(value: Any, name: str, percent: bool) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return _number(float(value), name, percent) if isinstance(value, float | np.floating) else str(value)
+
+
+def _number(value: float, name: str, percent: bool) -> str:
+    if percent:
+        signed = f"{100 * value:+.1f}" if "diff" in name or name == "value" else f"{100 * value:.1f}"
+        return signed.replace("+0.0", "0.0").replace("-0.0", "0.0") if abs(value) < 0.0005 else signed
+    if np.isinf(value):
+        return "inf"
+    return (
+        _probability(value) if name.startswith("p_") or "_p_" in name else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    )
+
+
+def _probability(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
+    body = to_markdown(text.map(lambda cell: cell.replace("|", "\\|").replace("\n", " ")))
+    return f"{body}\n{caption}\n\n{origin}\n"
+
+
+def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
+    """A `table`, or, where it has more than `PAGE` lines, a `longtable`; needs `\\usepackage{booktabs,longtable}`.
+
+    Wide tables are set smaller.
+    """
+    wide = sum(max(map(len, [str(column), *text[column]])) + 2 for column in text.columns)
+    size = next(size for most, size in SIZES if wide <= most)
+    kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
+    header, *lines = [
+        " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
+    ]
+    title = [rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
+    rules = [r"\toprule", header, r"\midrule"]
+    if len(lines) > PAGE:
+        start, end = [f"{{{size}", rf"\begin{{longtable}}{{{kinds}}}", *title, r"\\", *rules, r"\endhead"], [r"\end{longtable}}"]
+    else:
+        start = [r"\begin{table}", rf"\centering{size}", *title, rf"\begin{{tabular}}{{{kinds}}}", *rules]
+        end = [r"\end{tabular}", r"\end{table}"]
+    return "\n".join([*(f"% {line}" for line in origin.splitlines()), *start, *lines, r"\bottomrule", *end, ""])
+
+
+def escape(text: str) -> str:
+    """LaTeX that shows these characters; what is beyond Latin-1 and not known here becomes a question mark."""
+    joined = "".join(ESCAPES.get(character, character) for character in str(text).replace("\n", " "))
+    return joined.encode("latin-1", "replace").decode("latin-1")
+
+
+def _numeric(column: pd.Series) -> bool:
+    return bool(column.str.match(r"^$|^[<+-]?(\d|inf)").all())

@@ -1,0 +1,1 @@
+"""Statistics: intervals, tests, power, and simulations that check them."""

@@ -1,0 +1,114 @@
+"""The measurements of one backbone on one task as arrays, so that every statistic is a few lines of numpy.
+
+Legend of names: C conditions, U units (an item asked with one prompt, seed and sample), I items, P prompts, K statistics.
+A unit pairs across conditions; where a condition lacks a unit its value is NaN, so that pairing is `isfinite`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fmtbench.analysis.rows.frame import check_rows
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+UNIT = ["item_id", "prompt", "seed", "sample"]
+RERUN = "_rerun"
+"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget: never compared as a whole."""
+
+
+class Cube(NamedTuple):
+    """One backbone on one task."""
+
+    backbone: str
+    task: str
+    conditions: tuple[str, ...]
+    strict_CU: Array
+    latent_CU: Array
+    truncated_CU: Array
+    tokens_CU: Array
+    words_CU: Array
+    item_U: Index
+    prompt_U: Index
+    sample_U: Index
+
+    def at(self, condition: str) -> int:
+        return self.conditions.index(condition)
+
+    def scores(self, reading: str) -> Array:
+        """`strict` or `latent` verdicts, as 0, 1 or NaN."""
+        return {"strict": self.strict_CU, "latent": self.latent_CU}[reading]
+
+
+class Sums(NamedTuple):
+    """K statistics summed over the units of each item and prompt; what the bootstrap draws from."""
+
+    value_IPK: Array
+    count_IPK: Array
+
+    def means(self) -> Array:
+        """The K means over units."""
+        count_K = self.count_IPK.sum((0, 1))
+        return np.divide(self.value_IPK.sum((0, 1)), count_K, out=np.full(count_K.shape, np.nan), where=count_K > 0)
+
+
+def cubes(rows: pd.DataFrame) -> Iterator[Cube]:
+    """One cube for each backbone and task, in the order of their names."""
+    for (backbone, task), group in check_rows(rows).groupby(["backbone", "task"], sort=True, observed=True):
+        yield cube(group, str(backbone), str(task))
+
+
+def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
+    condition, conditions = pd.factorize(rows["condition"], sort=True)
+    codes = {name: pd.factorize(rows[name], sort=True)[0].astype(np.int64) for name in UNIT}
+    _, first, units = np.unique(_one_code(codes), return_index=True, return_inverse=True)
+    shape = (len(conditions), len(first))
+
+    def filled(values: pd.Series) -> Array:
+        array = np.full(shape, np.nan)
+        array[condition, units] = values.to_numpy(dtype=float)
+        return array
+
+    return Cube(
+        backbone=backbone,
+        task=task,
+        conditions=tuple(map(str, conditions)),
+        strict_CU=filled(rows["correct"].astype(bool)),
+        latent_CU=filled(rows["latent_correct"].astype(bool)),
+        truncated_CU=filled(rows["status"] == "truncated"),
+        tokens_CU=filled(rows["completion_tokens"]),
+        words_CU=filled(rows["reasoning_words"]),
+        item_U=codes["item_id"][first],
+        prompt_U=codes["prompt"][first],
+        sample_U=codes["sample"][first],
+    )
+
+
+def _one_code(codes: dict[str, Index]) -> Index:
+    """One number for each combination."""
+    combined = np.zeros(len(codes[UNIT[0]]), dtype=np.int64)
+    for name in UNIT:
+        combined = combined * (int(codes[name].max()) + 1) + codes[name]
+    return combined
+
+
+def sums(values_KU: Array, one: Cube, weights_KU: Array | None = None) -> Sums:
+    """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt are one cluster.
+
+    With weights, of at least 0, a value counts as often as its weight says.
+    """
+    weights_KU = np.ones_like(values_KU) if weights_KU is None else weights_KU
+    items, prompts = int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1
+    cell_U = one.item_U * prompts + one.prompt_U
+    value, count = (np.empty((items * prompts, len(values_KU))) for _ in range(2))
+    for k, (value_U, weight_U) in enumerate(zip(values_KU, weights_KU)):
+        there = np.isfinite(value_U * weight_U)
+        value[:, k] = np.bincount(cell_U[there], weights=(value_U * weight_U)[there], minlength=items * prompts)
+        count[:, k] = np.bincount(cell_U[there], weights=weight_U[there], minlength=items * prompts)
+    return Sums(value.reshape(items, prompts, -1), count.reshape(items, prompts, -1))

@@ -1,0 +1,86 @@
+"""Paired verdicts with known truth, to see whether intervals cover and tests keep their size.
+
+An item's verdict under each prompt is one of: both conditions agree, only ours is right, only the reference is. With
+probability `correlation` two prompts of an item share their draw, so that repeats of an item are alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fmtbench.analysis.statistics.bootstrap import bootstrap
+from fmtbench.analysis.statistics.cube import Array, Sums
+from fmtbench.analysis.statistics.exact import SignTest, adjust, sign_test
+
+
+class Design(NamedTuple):
+    items: int
+    prompts: int
+    discordance: float
+    """Share of item-prompt pairs on which the conditions disagree."""
+    correlation: float
+    """Of the differences of one item under two prompts."""
+    spread: float = 0.0
+    """Standard deviation of the difference between prompts; the truth is the mean over all prompts there could be."""
+
+
+DESIGNS = (
+    Design(30, 1, 0.20, 0.0),
+    Design(30, 6, 0.30, 0.7),
+    Design(80, 3, 0.10, 0.3),
+    Design(200, 1, 0.05, 0.0),
+    Design(200, 1, 0.20, 0.0),
+    Design(200, 6, 0.02, 0.0),
+    Design(200, 3, 0.30, 0.7),
+    Design(500, 1, 0.02, 0.0),
+    Design(500, 6, 0.10, 0.5),
+    Design(500, 2, 0.30, 0.3),
+    Design(1319, 1, 0.10, 0.0),
+    Design(1319, 4, 0.05, 0.7),
+)
+PROMPT_DESIGNS = tuple(Design(500, prompts, 0.20, 0.3, 0.03) for prompts in (3, 4, 6, 10, 20))
+"""Prompts that matter: a difference of 3 points from one prompt to the next."""
+
+
+class Report(NamedTuple):
+    """Shares of draws: intervals that held the truth, and true nulls that were rejected at 5%."""
+
+    coverage: float
+    size_exact: float
+    size_score: float
+    family_exact: float
+    """Any rejection among five true nulls, after Holm."""
+    family_score: float
+
+
+def differences(design: Design, effect: float, rng: np.random.Generator) -> Array:
+    """items x prompts of -1, 0, 1 with mean `effect`. An item's prompts share a draw so that they correlate as asked."""
+    shared = rng.random((design.items, design.prompts)) < np.sqrt(design.correlation)
+    draw = np.where(shared, rng.random((design.items, 1)), rng.random((design.items, design.prompts)))
+    effect_P = effect + design.spread * rng.standard_normal(design.prompts)
+    ours, base = (design.discordance + effect_P) / 2, (design.discordance - effect_P) / 2
+    return (draw < ours).astype(float) - (draw > 1 - base).astype(float)
+
+
+def simulate(design: Design, rounds: int, seed: int, resamples: int = 1000) -> Report:
+    """Coverage with a true effect of a third of the discordance; sizes with none."""
+    rng = np.random.default_rng(seed)
+    truth = design.discordance / 3
+    held = 0
+    rejected = []
+    for number in range(rounds):
+        ours = differences(design, truth, rng)[:, :, None]
+        low, high = bootstrap(Sums(ours, np.ones_like(ours)), resamples, seed=number).interval()
+        held += int(low[0] - 1e-12 <= truth <= high[0] + 1e-12)
+        rejected.append(_rejections([sign_test(differences(design, 0.0, rng).sum(axis=1)) for _ in range(5)]))
+    exact, score, any_exact, any_score = np.mean(rejected, axis=0)
+    return Report(held / rounds, float(exact), float(score), float(any_exact), float(any_score))
+
+
+def _rejections(tests: list[SignTest], level: float = 0.05) -> Any:
+    """Share of the tests that reject, exact and score, and whether any of them does after Holm."""
+    both = np.array([(test.p, test.p_score) for test in tests])
+    adjusted = np.column_stack([adjust(p, np.ones(len(p))) for p in both.T])
+    return np.concatenate([(both <= level).mean(axis=0), (adjusted <= level).any(axis=0)])

@@ -1,0 +1,123 @@
+"""Tables: functions from rows to a data frame, and how a data frame is shown.
+
+`accuracy_table` is the first table anybody sees: what did each format cost, and which way did its replies fail?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmtbench.analysis.statistics.accuracy import accuracy, item_means
+from fmtbench.analysis.statistics.bootstrap import DRAWS, bootstrap
+from fmtbench.analysis.statistics.cube import Cube, cubes, sums
+from fmtbench.analysis.statistics.labels import macro_f1_table
+from fmtbench.analysis.tables.failures import failure_table
+
+BASELINE = "free_cot"
+KEY = ["backbone", "task", "condition"]
+LEFT = {"backbone", "task", "condition", "reference", "failures", "note", "mark", "model"}
+NUMBER = re.compile(r"[<+-]?(\d|inf)")
+HEADINGS = ["task", "condition", "n", "strict", "latent", "Δ strict", "Δ latent", "macro-F1", "failures", "tokens"]
+
+
+def accuracy_table(rows: pd.DataFrame, reference: str = BASELINE, draws: int = DRAWS) -> pd.DataFrame:
+    """One line for each backbone, task and condition, by name, the reference first.
+
+    Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson, 95%); `strict_diff`, `latent_diff` against the
+    reference on the units both have (paired bootstrap, 95%, the same as in `contrast_table`; NaN where there is no
+    reference); `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations;
+    `tokens`, the mean completion length.
+    """
+    table = pd.DataFrame([line for one in cubes(rows) for line in _lines(one, reference, draws)])
+    shares = failure_table(rows).drop(columns=["replies", "ok"]).rename(columns=lambda name: _share(str(name)))
+    shares = shares.loc[:, [name in KEY or bool((shares[name] > 0).any()) for name in shares.columns]]
+    table = table.merge(macro_f1_table(rows), on=KEY, how="left").merge(shares, on=KEY, how="left")
+    ordered = sorted(name for name in table.columns if str(name).startswith("share_"))
+    return table[[name for name in table.columns if name not in ordered] + ordered]
+
+
+def _share(name: str) -> str:
+    return name if name in KEY else f"share_{name}"
+
+
+def _lines(one: Cube, baseline: str, draws: int) -> Iterator[dict[str, Any]]:
+    conditions = sorted(one.conditions, key=lambda name: (name != baseline, name))
+    differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in ("strict", "latent")}
+    for condition in conditions:
+        score = {reading: one.scores(reading)[one.at(condition)] for reading in ("strict", "latent")}
+        asked = np.isfinite(score["strict"])
+        line: dict[str, Any] = {"backbone": one.backbone, "task": one.task, "condition": condition}
+        line["n"] = len(np.unique(one.item_U[asked]))
+        for reading, score_U in score.items():
+            value, low, high = accuracy(item_means(score_U[asked], one.item_U[asked]))
+            line |= {reading: value, f"{reading}_low": low, f"{reading}_high": high}
+            line |= dict(zip((f"{reading}_diff{end}" for end in ("", "_low", "_high")), differences[reading][condition]))
+        yield line | {"tokens": float(one.tokens_CU[one.at(condition), asked].mean())}
+
+
+def _differences(one: Cube, conditions: list[str], baseline: str, reading: str, draws: int) -> dict[str, tuple[float, ...]]:
+    """Value, low and high against the baseline, for each condition; NaN for the baseline and where nothing is shared."""
+    nothing = (np.nan, np.nan, np.nan)
+    others = [name for name in conditions if name != baseline]
+    if baseline not in conditions or not others:
+        return dict.fromkeys(conditions, nothing)
+    score_CU = one.scores(reading)
+    difference_KU = score_CU[[one.at(name) for name in others]] - score_CU[one.at(baseline)]
+    drawn = bootstrap(sums(difference_KU, one), draws)
+    return {baseline: nothing} | dict(zip(others, zip(drawn.means_K, *drawn.interval(bounds=(-1, 1)))))
+
+
+# -- showing
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table as text, with the columns of `HEADINGS`; accuracies in per cent."""
+    lines = [
+        [
+            line.task,
+            line.condition,
+            str(line.n),
+            _interval(line.strict, line.strict_low, line.strict_high),
+            _interval(line.latent, line.latent_low, line.latent_high),
+            _interval(line.strict_diff, line.strict_diff_low, line.strict_diff_high, sign="+"),
+            _interval(line.latent_diff, line.latent_diff_low, line.latent_diff_high, sign="+"),
+            "" if pd.isna(line.macro_f1) else f"{100 * line.macro_f1:.0f}",
+            _failures(line),
+            f"{line.tokens:.0f}",
+        ]
+        for line in table.itertuples(index=False)
+    ]
+    shown = pd.DataFrame(lines, columns=HEADINGS)
+    if table.macro_f1.isna().all():
+        shown = shown.drop(columns="macro-F1")
+    if table.backbone.nunique() > 1:
+        shown.insert(0, "backbone", table.backbone)
+    return shown
+
+
+def _interval(value: float, low: float, high: float, sign: str = "") -> str:
+    return "" if pd.isna(value) else f"{100 * value:{sign}.0f} [{100 * low:{sign}.0f}, {100 * high:{sign}.0f}]"
+
+
+def _failures(line: Any) -> str:
+    shares = {name.removeprefix("share_"): getattr(line, name) for name in line._fields if name.startswith("share_")}
+    return ", ".join(f"{name} {100 * share:.0f}%" for name, share in shares.items() if share > 0)
+
+
+def to_markdown(shown: pd.DataFrame) -> str:
+    """A GitHub table; the numbers are aligned to the right."""
+    header = list(map(str, shown.columns))
+    body = [list(map(str, line)) for line in shown.itertuples(index=False)]
+    widths = [max(2, *(len(line[i]) for line in [header, *body])) for i in range(len(header))]  # ":" alone is no rule
+    left = {name for i, name in enumerate(header) if name in LEFT or not any(NUMBER.match(line[i]) for line in body)}
+    rule = ["-" * width if name in left else "-" * (width - 1) + ":" for name, width in zip(header, widths)]
+    return "\n".join("| " + " | ".join(_aligned(line, header, widths, left)) + " |" for line in [header, rule, *body]) + "\n"
+
+
+def _aligned(line: Iterable[str], header: list[str], widths: list[int], left: set[str]) -> list[str]:
+    return [text.ljust(width) if name in left else text.rjust(width) for text, name, width in zip(line, header, widths)]

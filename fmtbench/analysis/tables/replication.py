@@ -1,0 +1,68 @@
+"""Published accuracies beside ours, where task and condition correspond; each with its source and how it was learned.
+
+The numbers are in `published.csv`. They are other models, prompts and readers, and often other settings of the task: what
+compares is the difference to the study's own free answers, not the accuracy. `provenance`: P, read in the primary source;
+S, quoted by another one. Nothing that is only remembered stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fmtbench.analysis.statistics.accuracy import accuracy
+from fmtbench.errors import UserError
+
+PUBLISHED = Path(__file__).with_name("published.csv")
+FREE = "free_cot"
+
+
+def published() -> pd.DataFrame:
+    """`study model task setting condition published n provenance learned note source`.
+
+    `n` is empty where the study does not say it; `setting` is that of the task, such as `words=4`, where it has one.
+    """
+    return pd.read_csv(PUBLISHED, dtype={"n": "Int64"}).fillna({"setting": "", "note": ""})
+
+
+def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
+    """One line for each published number and each of our backbones that has its task and condition.
+
+    `tasks`: settings of our tasks by name; `our_setting` shows the one that the study names, where it is known. Raises
+    `UserError` where there is no such pair.
+    """
+    ours = pd.DataFrame(
+        [
+            {"backbone": backbone, "task": task, "condition": condition, **_ours(cell)}
+            for (backbone, task, condition), cell in rows.groupby(["backbone", "task", "condition"], observed=True)
+        ]
+    )
+    theirs = _with_free(published(), ["study", "model", "task"], "published")
+    table = theirs.merge(_with_free(ours, ["backbone", "task"], "ours"), on=["task", "condition"])
+    if table.empty:
+        known = ", ".join(sorted(theirs["task"].unique()))
+        raise UserError(f"no published number matches a task and condition of these rows: published are tasks {known}")
+    table["our_setting"] = [_setting(line.setting, (tasks or {}).get(line.task, {})) for line in table.itertuples()]
+    return table.sort_values(["task", "study", "model", "condition", "backbone"], ignore_index=True)
+
+
+def _setting(theirs: str, known: Mapping[str, Any]) -> str:
+    """The value that our task has for what the study's `name=value` names; empty where that is not known."""
+    name = theirs.split("=")[0]
+    return f"{name}={known[name]}" if name in known else ""
+
+
+def _ours(cell: pd.DataFrame) -> dict[str, float]:
+    means = cell.groupby("item_id", observed=True)["correct"].mean().to_numpy(dtype=float)
+    value, low, high = accuracy(means)
+    return {"ours": value, "ours_low": low, "ours_high": high, "ours_n": len(means)}
+
+
+def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
+    """A column more: the accuracy minus that of the same study's free answers, empty where it has none."""
+    free = table[table["condition"] == FREE].set_index(keys)[column].rename("_free")
+    joined = table.join(free, on=keys)
+    return joined.assign(**{f"{column}_difference": joined[column] - joined["_free"]}).drop(columns="_free")

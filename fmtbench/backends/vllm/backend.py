@@ -1,0 +1,230 @@
+"""vLLM in process: for GPUs, and by its CPU build for tests of the same code.
+
+The engine is stepped, not called for the whole list, so each request is yielded as it finishes, at the engine's own
+throughput; a bounded window is in flight, so that a list of a million requests is never inside the engine at once.
+The masking library is a setting of the engine: `decoder` is passed on with no fall-back, and every decoder is given the
+same regular expression, so that the language is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
+from fmtbench.backends.admission import MaskingBackend
+from fmtbench.backends.time_limit import time_limit
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
+from fmtbench.backends.vllm.masks import remember_masks
+from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
+from fmtbench.decoding.grammar import decoder_version, regex
+from fmtbench.errors import EngineFault
+from fmtbench.types import Constraint, Generation, Request
+
+COMPILE_SECONDS = "120"
+"""vLLM gives a regex five seconds to compile, and past that answers with an empty text."""
+
+CPU_BATCH_TOKENS = 4096
+"""Tokens that a step reads at most; vLLM's own default on CPUs, where the context is no longer than that."""
+
+
+@dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
+class VLLM(MaskingBackend):
+    """Options of the vLLM engine; the names are vLLM's own."""
+
+    tensor_parallel_size: int = Field(default=1, gt=0)
+    data_parallel_size: int = Field(default=1, gt=0)
+    """Copies of the model, each on GPUs of its own, that share the requests."""
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    max_num_seqs: int = Field(default=64, gt=0)
+    """Most requests that the engine runs together."""
+    enforce_eager: bool = False
+    """No compiled graphs: a faster start, a slower run."""
+    quantization: str | None = None
+    batch_invariant: bool = False
+    """Results that do not depend on the batch, on hardware where vLLM offers it."""
+    window: int = Field(default=4, gt=0)
+    """Requests in flight, as a multiple of `max_num_seqs`."""
+    own_process: bool = False
+    """Run the engine in a process of its own: a slower start, but a broken GPU context, a crash or a hang inside compiled code
+    is survived too. Always so with `data_parallel_size` above 1.
+    """
+    check_nan: bool = True
+    """A NaN among the logits is a fault, not a text."""
+    step_seconds: float = Field(default=600.0, gt=0)
+    """Longest time for one step of the engine; past it the engine counts as stuck."""
+
+    @property
+    def _apart(self) -> bool:
+        return self.own_process or self.data_parallel_size > 1
+
+    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+        identity = {
+            "engine": "vllm",
+            "vllm": vllm_version("backend=vllm"),
+            "weights": backbone.resolve().fingerprint,
+            "dtype": backbone.dtype,
+            "quantization": self.quantization,
+            "batch_invariant": self.batch_invariant,
+        }
+        if constraint is not None:
+            identity["decoder"] = decoder_version(self.decoder)
+        return json.dumps(identity)
+
+    def open(self, backbone: Backbone) -> None:
+        ready_vllm(own_process=self._apart)
+        os.environ["VLLM_REGEX_COMPILATION_TIMEOUT_S"] = COMPILE_SECONDS
+        os.environ["VLLM_BATCH_INVARIANT"] = str(int(self.batch_invariant))
+        os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(self.check_nan))
+        self._weights = backbone.resolve()
+        self._context = backbone.context
+        self._tokenizer = load_tokenizer(self._weights)
+        self._start(self._arguments(backbone))
+        prove_binding(self)
+
+    def _arguments(self, backbone: Backbone) -> dict[str, Any]:
+        from vllm.config import StructuredOutputsConfig
+        from vllm.platforms import current_platform
+
+        # On CPUs a seeded request whose prompt is read in pieces stops the engine: what a generator drew for a piece
+        # cannot be taken back there. So prompts are read whole.
+        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(backbone.context, CPU_BATCH_TOKENS)}
+        return (whole if current_platform.is_cpu() else {}) | {
+            "model": str(prepare(self._weights)),
+            "revision": self._weights.revision,
+            "dtype": backbone.dtype,
+            "max_model_len": backbone.context,
+            "structured_outputs_config": StructuredOutputsConfig(backend=self.decoder),
+            "generation_config": "vllm",  # the sampling defaults a model ships with stay out: only the request decides
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "max_num_seqs": self.max_num_seqs,
+            "enforce_eager": self.enforce_eager,
+            "quantization": self.quantization,
+        }
+
+    def _start(self, arguments: dict[str, Any]) -> None:
+        if self._apart:
+            from fmtbench.backends.vllm.apart import EngineApart
+
+            self._engine = EngineApart(**arguments, data_parallel_size=self.data_parallel_size)
+        else:
+            from vllm import LLM
+
+            remember_masks()
+            self.llm = LLM(**arguments)
+            self._engine = self.llm.llm_engine
+
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        prompted, too_long = prompt_all(self._tokenizer, requests, self._context)
+        yield from too_long
+        # Sorted by prompt, so that requests with a common beginning meet in the prefix cache.
+        waiting = deque(sorted(prompted, key=lambda one: one.ids))
+        flying: dict[str, tuple[Prompted, float]] = {}
+        clock = 0.0
+        while waiting or flying:
+            while waiting and len(flying) < min(self._window, at_most or self._window):
+                one = waiting.popleft()
+                if refusal := self._add(one):
+                    yield failed(one, refusal)
+                else:
+                    flying[one.request.key] = one, clock
+            if not flying:
+                continue
+            started = time.perf_counter()
+            outputs = self._step(list(flying))
+            # Time shared out over what is in flight: each request's seconds are its share, and they sum to the wall time.
+            clock += (time.perf_counter() - started) / len(flying)
+            for output in outputs:
+                if output.finished:
+                    one, entered = flying.pop(output.request_id)
+                    yield self._generation(one, output.outputs[0], clock - entered)
+
+    @property
+    def _window(self) -> int:
+        return self.window * self.max_num_seqs * self.data_parallel_size
+
+    def _add(self, one: Prompted) -> str:
+        """Hand a request to the engine; why it will not have it, or nothing."""
+        try:
+            self._engine.add_request(one.request.key, {"prompt_token_ids": one.ids}, self.parameters(one.request))
+        except ValueError as error:  # vLLM's own word for a request that it cannot serve
+            return f"vLLM refuses the request: {error}"
+        return ""
+
+    def _step(self, in_flight: Sequence[str]) -> list[Any]:
+        """One step of the engine. Raises `EngineFault` where it fails or does not come back."""
+        import torch
+        from vllm.exceptions import VLLMServerError
+
+        try:
+            with time_limit(self.step_seconds):
+                return self._engine.step()
+        except TimeoutError as error:
+            raise EngineFault(f"no step within {self.step_seconds:g} s", in_flight) from error
+        except (RuntimeError, MemoryError, VLLMServerError) as error:
+            memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+            raise EngineFault(f"{type(error).__name__}: {error}", in_flight, memory=memory) from error
+
+    def parameters(self, request: Request) -> Any:
+        """vLLM's own sampling parameters for a request."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        constraint = request.constraint
+        return SamplingParams(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=request.max_tokens,
+            seed=request.seed,
+            logprobs=0 if request.logprobs else None,  # 0: of the chosen token alone
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=None if constraint is None else StructuredOutputsParams(regex=regex(constraint)),
+        )
+
+    def _generation(self, prompted: Prompted, output: Any, seconds: float) -> Generation:
+        if output.finish_reason not in ("stop", "length"):
+            return failed(prompted, f"vLLM ended the request with finish reason {output.finish_reason!r}")
+        ids = list(output.token_ids)
+        logprobs = [step[token].logprob for token, step in zip(ids, output.logprobs or ())]
+        return finished(
+            self._tokenizer, prompted, ids, output.finish_reason, seconds=seconds, decoder=self.decoder, logprobs=logprobs
+        )
+
+    def facts(self) -> dict[str, Any]:
+        import torch
+
+        return {
+            "engine": "vllm",
+            "version": vllm_version("backend=vllm"),
+            "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
+            "dtype": str(self._engine.model_config.dtype).removeprefix("torch."),
+            "template_sha256": template_hash(self._tokenizer),
+            "decoder": decoder_version(self.decoder),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "threads": torch.get_num_threads(),
+            "max_num_seqs": self.max_num_seqs,
+            "enforce_eager": self.enforce_eager,
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "data_parallel_size": self.data_parallel_size,
+            "own_process": self._apart,
+            "batch_invariant": self.batch_invariant,
+        }
+
+    def close(self) -> None:
+        import gc
+
+        engine = self.__dict__.pop("_engine", None)
+        self.__dict__.pop("llm", None)
+        if engine is not None:
+            (engine if self._apart else engine.engine_core).shutdown()
+        del engine
+        gc.collect()

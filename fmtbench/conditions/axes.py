@@ -1,0 +1,122 @@
+"""The axes of the factorial design: their levels, their defaults, and which levels contradict each other.
+
+This is the only list of them: `condition.py` says what a point on these axes asks, allows and reads, and the analysis
+places conditions on the same axes with the same defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from fmtbench.formats.base import Layout, Order
+
+REFERENCE = "free_cot"
+"""The condition that others are compared with, unless something else is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Axes:
+    """A point of the design, each field an axis with its levels. Raises `ValueError` for levels that contradict each other."""
+
+    reasoning: Literal["none", "free", "budget", "staged", "draft"] = "free"
+    """Answer at once, reason freely, in at most `words` words, in the `stages` in order, or in steps of five words."""
+    asked: Literal["text", "prose", "json", "yaml", "xml", "markdown"] = "text"
+    """The format that the prompt demands; `prose` asks for the fields of the formats without a format."""
+    enforced: Literal["no", "object", "schema", "sham"] = "no"
+    """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
+    when: Literal["whole", "answer", "second_pass"] = "whole"
+    """The format holds from the first token, behind the `trigger`, or in a second pass that converts a free reply."""
+    order: Order = "reasoning_first"
+    words: int | None = Field(default=None, gt=0)
+    """Word budget of the rationale, for `reasoning: budget`."""
+    budget: Literal["soft", "hard"] = "soft"
+    """Whether the word budget is only asked for, or counted by the decoder as well."""
+    stages: tuple[str, ...] = ("phenomenon", "observation", "conclusion")
+    """Names of the parts, for `reasoning: staged`."""
+    reasoning_field: str = "reasoning"
+    answer_field: str = "answer"
+    schema_shown: bool = True
+    """Whether the prompt shows the names and types of the JSON object's fields."""
+    trigger: str = Field(default="Final answer:", min_length=1)
+    """What ends the free part, for `when: answer`."""
+    shots: int = Field(default=0, ge=0)
+    """Worked examples before the question."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Axes:
+        if problem := contradiction(self):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        stages = {"none": (), "staged": self.stages}.get(self.reasoning, (self.reasoning_field,))
+        return Layout(stages=stages, answer=self.answer_field, order=self.order, shown=self.schema_shown)
+
+
+DEFAULTS: dict[str, Any] = {name: axis.default for name, axis in Axes.__pydantic_fields__.items()}  # type: ignore[attr-defined]
+"""The level of each axis that nothing is said of."""
+
+
+def contradiction(axes: Axes) -> str | None:
+    """The first reason why these levels cannot go together, or None."""
+    return next(_reasons(axes), None)
+
+
+def _reasons(c: Axes) -> Iterator[str]:
+    if (c.reasoning == "none") != (c.order == "answer_only"):
+        yield (
+            f"reasoning={c.reasoning} contradicts order={c.order}: reasoning=none goes with order=answer_only, and only with it"
+        )
+    if (c.reasoning == "budget") != (c.words is not None):
+        yield f"reasoning={c.reasoning} contradicts words={c.words}: reasoning=budget needs words, others have none"
+    if len(set(c.layout.fields)) < len(c.layout.fields):
+        yield f"the fields {list(c.layout.fields)} are not all different: rename one of them"
+    yield from _of_when(c)
+    yield from _of_formats(c)
+    yield from _of_budget(c)
+    if c.shots and c.reasoning not in ("none", "free"):
+        yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example holds one rationale of free length"
+
+
+def _of_when(c: Axes) -> Iterator[str]:
+    if c.when == "whole":
+        return
+    if c.order != "reasoning_first":
+        yield f"when={c.when} contradicts order={c.order}: what is thought freely comes before the answer"
+    if c.when == "answer" and c.asked != "json":
+        yield f"when=answer contradicts asked={c.asked}: the answer behind the trigger is JSON, so set asked=json"
+    if c.when == "second_pass" and c.asked == "text":
+        yield "when=second_pass contradicts asked=text: the first pass is text already; ask for the format to convert to"
+    if c.when == "second_pass" and c.enforced == "sham":
+        yield "when=second_pass contradicts enforced=sham: test the machinery on the first pass, with when=whole"
+
+
+def _of_formats(c: Axes) -> Iterator[str]:
+    if c.enforced in ("object", "schema") and c.asked not in ("text", "json"):
+        yield f"enforced={c.enforced} contradicts asked={c.asked}: what is enforced is JSON, so ask for json, or for text"
+    if c.enforced == "object" and c.asked == "text":
+        yield "enforced=object contradicts asked=text: nothing would name the keys; set asked=json, or enforced=schema"
+    if not c.schema_shown and (c.asked != "json" or c.enforced != "schema"):
+        yield (
+            f"schema_shown=false contradicts asked={c.asked}, enforced={c.enforced}: "
+            "only where JSON is asked for and its schema enforced can the prompt leave the fields out"
+        )
+
+
+def _of_budget(c: Axes) -> Iterator[str]:
+    if c.budget == "soft":
+        return
+    if c.reasoning != "budget":
+        yield f"budget=hard contradicts reasoning={c.reasoning}: only reasoning=budget has words to count"
+    if c.when != "whole" or c.order != "reasoning_first":
+        yield f"budget=hard contradicts when={c.when}, order={c.order}: words are counted from the start up to the answer"
+    if (c.asked, c.enforced) not in (("text", "no"), ("text", "schema"), ("json", "schema")):
+        yield (
+            f"budget=hard contradicts asked={c.asked}, enforced={c.enforced}: "
+            "words are counted in free text (asked=text, enforced=no) or in enforced JSON (enforced=schema)"
+        )

@@ -1,0 +1,65 @@
+"""Plain text that states its answer in one marked sentence: "The answer is 18." """
+
+from __future__ import annotations
+
+import re
+
+from fmtbench.answers import AnswerKind
+from fmtbench.formats.base import Contract, Layout
+from fmtbench.types import Extraction
+
+MARKER = re.compile(
+    r"(?:\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+to\s+(?:this|the)\s+question)?[*_]*(?:\s+is\b\s*:?|\s*:)[ \t]*\n?)+",
+    re.I,
+)
+SENTENCE_END = re.compile(
+    # A full stop ends the answer unless it belongs to an initial or a short form ("Washington, D.C.", "St. Lucia").
+    r"\n|(?<!\b[A-Z])(?<!\bSt)(?<!\bRs)(?<!\bDr)(?<!\bMt)[.!?](?=[\s\"'*)\]]|$)"
+)
+
+
+class TextContract(Contract):
+    """Prose, with headings where the rationale has several stages."""
+
+    def ask(self, layout: Layout, kind: AnswerKind) -> str:
+        state = 'in the form "The answer is ...".'
+        if layout.order == "answer_only":
+            return f"Reply with only the answer, {state}"
+        place = "start" if layout.order == "answer_first" else "end"
+        return f"{self._ask_headings(layout)}At the {place}, state the answer {state}"
+
+    def _ask_headings(self, layout: Layout) -> str:
+        if len(layout.stages) < 2:
+            return ""
+        headings = ", ".join(f'"{stage.capitalize()}:"' for stage in layout.stages)
+        return f"Write each part on a line of its own, beginning with {headings}. "
+
+    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        markers = list(MARKER.finditer(text))
+        if not markers:
+            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+        marker = markers[-1] if layout.order == "reasoning_first" else markers[0]
+        start, end = answer_span(text, marker.end())
+        reasoning = spans((0, marker.start()), (end, len(text)))
+        if start == end:
+            return Extraction(status="no_answer", reasoning=reasoning)
+        return Extraction(status="ok", answer=text[start:end], span=(start, end), reasoning=reasoning)
+
+    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        heads = [f"{stage.capitalize()}: " if len(layout.stages) > 1 else "" for stage in layout.stages]
+        rationale = [head + reasoning for head in heads]
+        line = f"The answer is {answer}."
+        return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
+
+
+def answer_span(text: str, start: int) -> tuple[int, int]:
+    """From `start` to the end of the sentence or line, without surrounding white space and its full stop."""
+    match = SENTENCE_END.search(text, start)
+    found = text[start : match.start() if match else len(text)].rstrip().removesuffix(".")
+    start += len(found) - len(found.lstrip())
+    return start, start + len(found.strip())
+
+
+def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Those places that hold anything."""
+    return tuple((start, end) for start, end in places if end > start)

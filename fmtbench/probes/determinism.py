@@ -1,0 +1,69 @@
+"""How far an engine repeats itself: greedy replies again, in another order, in other batches.
+
+Greedy decoding is deterministic on paper only: sums are rounded in an order that depends on the batch. How much of that reaches
+the text differs by engine, mode and machine, so it is measured, and every manifest made afterwards carries the result.
+
+    {"asked": {...}, "identical": {"free": {"replies": 100, "repeat": 100, "shuffled": 97, "at_most_4": 91}, ...}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from fmtbench.backends.base import Backend
+from fmtbench.store.files import replacing
+from fmtbench.types import Request
+
+AT_MOST = (16, 4)
+
+
+def probe_determinism(backend: Backend, requests: Sequence[Request]) -> dict[str, Any]:
+    """Counts of identical replies of an open backend, apart for requests with and without a constraint.
+
+    Raises `ValueError` where a request is sampled.
+    """
+    if any(request.temperature > 0 for request in requests):
+        raise ValueError("determinism is probed with greedy requests: set temperature to 0")
+    shuffled = random.Random(0).sample(list(requests), len(requests))
+    first = _replies(backend, requests)
+    runs = {"repeat": _replies(backend, requests), "shuffled": _replies(backend, shuffled)}
+    runs |= {f"at_most_{most}": _replies(backend, requests, most) for most in AT_MOST}
+    identical = {}
+    for name, held in (("free", False), ("constrained", True)):
+        keys = [request.key for request in requests if (request.constraint is not None) == held]
+        counts = {run: sum(replies[key] == first[key] for key in keys) for run, replies in runs.items()}
+        identical[name] = {"replies": len(keys), **counts}
+    return {"probed": datetime.now(UTC).isoformat(timespec="seconds"), "at_most": AT_MOST, "identical": identical}
+
+
+def _replies(backend: Backend, requests: Sequence[Request], at_most: int | None = None) -> dict[str, tuple[int, ...]]:
+    return {one.key: one.token_ids for one in backend.generate(requests, at_most)}
+
+
+def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
+    """Keep a result for the engine of these facts on this machine; the file that holds it."""
+    place = _place(facts)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(place) as part:
+        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return place
+
+
+def remembered(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """What was probed for the engine of these facts on this machine; None where nothing was."""
+    place = _place(facts)
+    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+
+
+def _place(facts: dict[str, Any]) -> Path:
+    document = json.dumps([facts, platform.machine(), platform.processor()], sort_keys=True, default=str)
+    return user_cache_path("fmtbench") / "determinism" / f"{hashlib.sha256(document.encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,156 @@
+"""Did the engine say what the model says? Replies of any engine, held against what transformers makes of the same weights.
+
+An engine whose kernels are wrong fails nowhere: it reads like a weaker model. Computed by transformers in float32 from the
+journal alone, two things tell it.
+
+Of replies that were drawn (`Fidelity`): the log-probability of a token is, on average, the negative entropy of its position,
+whatever was said before. So the sum over all tokens of the difference of the two is a martingale, and divided by the root of
+its summed variances it is near a standard normal variable. It needs no second sample and no tolerance. An engine that
+flattens, sharpens or damages the distribution is far outside.
+
+Of greedy replies (`Agreement`): each token is the most likely one, but for ties that the engine's rounding turned over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fmtbench.backbone import Backbone, load_tokenizer, prepare
+from fmtbench.backends.tokens import prompt
+from fmtbench.errors import UserError
+from fmtbench.store.folder import RunFolder
+from fmtbench.types import Generation, Request
+
+Reply = tuple[Request, Generation]
+
+
+# -- which replies can be judged
+
+
+def drawn(request: Request) -> bool:
+    """From the whole distribution: no mask, and no `top_p` that cuts it."""
+    return request.constraint is None and request.temperature > 0 and request.top_p == 1
+
+
+def greedy(request: Request) -> bool:
+    return request.constraint is None and request.temperature == 0
+
+
+def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> list[Reply]:
+    """Those of a cell's first items.
+
+    The order is that of the requests: the journal's is that of finishing, and the first to finish are short ones.
+    """
+    asked = [one.request for one in folder.requests() if which(one.request) and not one.after][:most]
+    keys = {request.key for request in asked}
+    said = {one.key: one for one in folder.generations() if one.key in keys and one.token_ids and one.finish_reason != "error"}
+    return [(request, said[request.key]) for request in asked if request.key in said]
+
+
+# -- how
+
+
+class Reference:
+    """A backbone in float32, under transformers."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        from transformers import AutoModelForCausalLM
+
+        weights = backbone.resolve()
+        self.name, self.fingerprint = backbone.name, weights.fingerprint
+        self.tokenizer = load_tokenizer(weights)
+        folder = prepare(weights)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, revision=weights.revision, dtype=torch.float32).eval()
+
+    def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
+        """At each position of a reply: of all tokens (L x V, float64, at the request's temperature), and of the one said (L).
+
+        Raises `UserError` where it was made with other weights.
+        """
+        request, generation = reply
+        if self.fingerprint not in request.engine:
+            raise UserError(f"these replies were made with other weights than those of backbone={self.name}")
+        said_L = torch.tensor(generation.token_ids)
+        ids_L = torch.cat([torch.tensor(prompt(self.tokenizer, request).ids), said_L])
+        with torch.inference_mode():
+            logits_LV = self.model(ids_L[None], logits_to_keep=len(said_L) + 1).logits[0, :-1]
+        log_LV = (logits_LV / (request.temperature or 1.0)).double().log_softmax(-1)
+        return log_LV, log_LV.gather(1, said_L[:, None])[:, 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """Of drawn replies, in nats a token."""
+
+    replies: int
+    tokens: int
+    logprob: float
+    expected: float
+    """The negative entropy, mean over the same positions."""
+    deviation: float
+    """Standard deviation that sampling alone gives to the sum over all tokens."""
+
+    @property
+    def z(self) -> float:
+        """The difference, in standard deviations of what sampling alone would give; NaN of texts that were certain."""
+        return (self.logprob - self.expected) * self.tokens / self.deviation if self.deviation > 0 else math.nan
+
+
+def fidelity(reference: Reference, group: Sequence[Reply]) -> Fidelity:
+    found = [_sums(*reference.log_probabilities(reply)) for reply in group]
+    tokens = sum(len(generation.token_ids) for _, generation in group)
+    logprob, expected, variance = (sum(column) for column in zip(*found))
+    return Fidelity(
+        replies=len(group),
+        tokens=tokens,
+        logprob=logprob / tokens,
+        expected=expected / tokens,
+        deviation=math.sqrt(max(variance, 0.0)),
+    )
+
+
+def _sums(log_LV: torch.Tensor, said_L: torch.Tensor) -> tuple[float, float, float]:
+    """Over the tokens of a reply: log-probability, its expectation, and its variance."""
+    weight_LV = log_LV.exp()
+    expected_L = (weight_LV * log_LV).sum(-1)
+    variance_L = (weight_LV * log_LV**2).sum(-1) - expected_L**2
+    return float(said_L.sum()), float(expected_L.sum()), float(variance_L.sum())
+
+
+def pooled(found: Sequence[Fidelity]) -> Fidelity:
+    """All groups as one."""
+    tokens = sum(one.tokens for one in found)
+    return Fidelity(
+        replies=sum(one.replies for one in found),
+        tokens=tokens,
+        logprob=sum(one.logprob * one.tokens for one in found) / tokens,
+        expected=sum(one.expected * one.tokens for one in found) / tokens,
+        deviation=math.hypot(*(one.deviation for one in found)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Of greedy replies."""
+
+    replies: int
+    tokens: int
+    likeliest: float
+    """Share of tokens that are the most likely in float32 too."""
+    gap: float
+    """How far the unlikeliest of them lies below the most likely one, in nats."""
+
+
+def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
+    gap_L = torch.cat([_gaps(*reference.log_probabilities(reply)) for reply in group])
+    return Agreement(replies=len(group), tokens=len(gap_L), likeliest=float((gap_L == 0).double().mean()), gap=float(gap_L.max()))
+
+
+def _gaps(log_LV: torch.Tensor, said_L: torch.Tensor) -> torch.Tensor:
+    """How far below the most likely token each lies (L). Alone, so that one reply's L x V is in memory at a time."""
+    return log_LV.max(-1).values - said_L

@@ -1,0 +1,1 @@
+"""Readers: how any reply is read, whatever was asked for."""

@@ -1,0 +1,57 @@
+"""What runs: a cell is one task under one condition, a job is the cells that one backbone on one backend serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fmtbench.backbone import Backbone
+from fmtbench.backends.base import Backend
+from fmtbench.conditions.condition import Condition
+from fmtbench.conditions.prompt import Prompt
+from fmtbench.store.folder import RunFolder, cell_path
+from fmtbench.tasks.base import Task
+from fmtbench.types import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One task under one condition, one prompt and one seed."""
+
+    experiment: str
+    backbone: str
+    task: str
+    condition: str
+    prompt: str
+    seed: int
+    config: str = field(default="", repr=False)
+    """The resolved configuration as YAML text, kept beside the results."""
+
+    def folder(self, results: Path) -> RunFolder:
+        variant = f"{self.prompt}-seed{self.seed}"
+        return RunFolder(cell_path(results, self.experiment, self.backbone, self.task, self.condition, variant))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One backbone on one backend, and the cells it serves. The dictionaries are by the names the cells use."""
+
+    cells: Sequence[Cell]
+    tasks: dict[str, Task]
+    conditions: dict[str, Condition]
+    prompts: dict[str, Prompt]
+    backbone: Backbone
+    backend: Backend
+    sampling: Sampling
+    results: Path
+    limit: int | None = None
+    """Use the first `limit` items of each task; None uses all."""
+    samples_of: Mapping[str, int] = field(default_factory=dict)
+    """Samples of an item under some conditions, by name; the others take `sampling.samples`."""
+    retry_errors: bool = False
+    """Generate again what ended in an `engine_error`."""
+
+    def samples(self, condition: str) -> int:
+        """How many samples of an item a condition takes."""
+        return self.samples_of.get(condition, self.sampling.samples)

@@ -1,0 +1,112 @@
+"""Read and score what is journalled: the second half of the pipeline, which needs no model and can be repeated."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.condition import Condition
+from fmtbench.errors import DecoderError
+from fmtbench.readers.latent import read_latent
+from fmtbench.running.job import Cell
+from fmtbench.running.passes import Answered, answered
+from fmtbench.store.folder import Planned, RunFolder
+from fmtbench.tasks.base import Task
+from fmtbench.types import Extraction, Generation, Row
+
+logger = logging.getLogger(__name__)
+
+
+def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> list[Row]:
+    """Read and score what is journalled for the plan; needs no model, and gives the same rows every time."""
+    planned = folder.requests()
+    wanted = {one.request.key for one in planned}
+    done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
+    _check_masked(folder, planned, done)
+    rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition)]
+    folder.write_rows(rows)
+    _name_errors(folder, rows, done)
+    _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
+    return rows
+
+
+def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
+    """The last pass holds the answer, the first the rationale; all passes cost tokens and time."""
+    one, passes = answered
+    first, last = passes[0], passes[-1]
+    found, latent = condition.read(last, kind), read_latent(last.text, kind)
+    thought = found if len(passes) == 1 else condition.opening.read(first, kind)
+    return Row(
+        experiment=cell.experiment,
+        backbone=cell.backbone,
+        task=cell.task,
+        condition=cell.condition,
+        prompt=cell.prompt,
+        seed=cell.seed,
+        sample=one.sample,
+        item_id=one.item.id,
+        question=one.item.question,
+        gold=one.item.gold,
+        answer=found.answer,
+        status=found.status,
+        correct=found.status == "ok" and kind.same(found.answer, one.item.gold),
+        latent_answer=latent.answer,
+        latent_correct=kind.same(latent.answer, one.item.gold),
+        finish_reason=last.finish_reason,
+        prompt_tokens=sum(one.prompt_tokens for one in passes),
+        completion_tokens=sum(one.completion_tokens for one in passes),
+        reasoning_tokens=count_tokens(first, thought),
+        reasoning_words=sum(len(first.text[start:end].split()) for start, end in thought.reasoning),
+        text=last.text,
+        request_key=one.request.key,
+        seconds=sum(one.seconds for one in passes),
+    )
+
+
+def count_tokens(generation: Generation, found: Extraction) -> int | None:
+    """Tokens that wrote at least one character of the rationale; None where it is not known which token wrote what."""
+    if found.reasoning and not generation.token_ends:
+        return None
+    starts = (0, *generation.token_ends[:-1])
+    tokens = list(zip(starts, generation.token_ends))
+    return sum(any(start < b and end > a for a, b in found.reasoning) for start, end in tokens if end > start)
+
+
+def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
+    """No silent fall-back: what was asked for under a constraint must have been masked."""
+    for one in planned:
+        generation = done.get(one.request.key)
+        if one.request.constraint and generation and generation.decoder == "none" and generation.finish_reason != "error":
+            raise DecoderError(f"{folder.path}: item {one.item.id} has a constraint, but no decoder masked its generation")
+
+
+def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Generation]) -> None:
+    """Say which items the engine could not do, and why; the first three of a cell."""
+    failed = [f"{row.item_id}: {error}" for row in rows if (error := done[row.request_key].error)]
+    for line in failed[:3]:
+        logger.warning("%s: %s", folder.path, line)
+    if failed[3:]:
+        logger.warning("%s: and %d more", folder.path, len(failed[3:]))
+
+
+def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:
+    """Say in the manifest and the log how the cell stands, where that is news."""
+    statuses = dict(Counter(row.status for row in rows))
+    manifest = folder.manifest()
+    outcome = {
+        "status": "complete" if len(rows) == planned else "refused" if "refused" in manifest else "incomplete",
+        "decoder": sorted({generation.decoder for generation in done}),
+        "statuses": statuses,
+        "neutralised": sum(generation.neutralised for generation in done),
+    }
+    if manifest | outcome != manifest:
+        folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
+        folder.log(f"{outcome['status']}: {len(rows)} of {planned} scored; {counts}")
+        if outcome["neutralised"]:
+            warning = f"{outcome['neutralised']} special tokens of the tokenizer stood in the items' text and were broken up"
+            folder.log(warning)
+            logger.warning("%s: %s", folder.path, warning)

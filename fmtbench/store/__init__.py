@@ -1,0 +1,1 @@
+"""The store: run folders, journals, rows and provenance on disk."""

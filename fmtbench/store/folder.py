@@ -1,0 +1,153 @@
+"""The run folder: everything that a cell has, in files that describe themselves.
+
+    results/<experiment>/<backbone>/<task>/<condition>/<prompt>-seed<k>/
+      config.yaml        what was asked for, resolved
+      manifest.json      what ran: commit, versions, hardware, hashes, engine, decoder, times
+      requests.jsonl     what the model is shown, item by item; rewritten by each plan
+      generations.jsonl  what the model said (`journal.py`)
+      rows.parquet       derived: can be rebuilt from the two files above without a model (`rows.py`)
+      run.log            one line an event
+
+The path is made of content, so the same command lands in the same place, and resuming is running it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fmtbench.errors import LockedError, UserError
+from fmtbench.store.files import replacing
+from fmtbench.store.journal import Journal
+from fmtbench.store.rows import write_rows
+from fmtbench.types import Constraint, Generation, Item, Message, Request, Row
+
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One request of a cell, and the item that it asks."""
+
+    item: Item
+    sample: int
+    request: Request
+    after: str = ""
+    """Key of the first pass, whose reply a second pass converts; empty for a first pass."""
+
+
+def cell_path(results: Path, *parts: str) -> Path:
+    """The folder of a cell. Every part is checked, so that no name can lead out of the results folder."""
+    for part in parts:
+        if not NAME.fullmatch(part):
+            raise UserError(
+                f"'{part}' cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
+            )
+    return results.joinpath(*parts)
+
+
+class RunFolder:
+    """One cell on disk. Reading needs no lock; writing happens inside `with folder:`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock", timeout=0)
+        self._journal = Journal(self._file("generations.jsonl"), self.log)
+
+    def __enter__(self) -> RunFolder:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout as error:
+            raise LockedError(f"{self.path} is locked by another running process: wait for it, or set another name=") from error
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {self.path} ({error.strerror or error}): set results= to a folder you may write to"
+            ) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._journal.close()
+        self._lock.release()
+
+    # -- the journal
+
+    def append(self, generation: Generation) -> None:
+        """Write one generation; from here on it survives a kill."""
+        self._journal.append(generation)
+
+    def generations(self) -> Iterator[Generation]:
+        """Every undamaged generation of the journal."""
+        return self._journal.generations()
+
+    def done(self, *, errors: bool = True) -> set[str]:
+        """Keys of the journal's generations; with `errors=False`, without those that ended in an error."""
+        return self._journal.keys(errors=errors)
+
+    # -- what is rewritten as a whole
+
+    def write_requests(self, planned: Sequence[Planned]) -> None:
+        lines = (json.dumps({"key": one.request.key, **asdict(one)}, ensure_ascii=False) + "\n" for one in planned)
+        self._write("requests.jsonl", "".join(lines))
+
+    def requests(self) -> list[Planned]:
+        """What was planned last. Raises `UserError` where nothing was."""
+        path = self._file("requests.jsonl")
+        if not path.is_file():
+            raise UserError(f"{self.path} holds no requests.jsonl: it is no run folder, or its run never started")
+        with open(path, encoding="utf-8") as lines:
+            return [_planned(json.loads(line)) for line in lines]
+
+    def write_config(self, text: str) -> None:
+        self._write("config.yaml", text)
+
+    def write_manifest(self, facts: dict[str, Any]) -> None:
+        self._write("manifest.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+    def manifest(self) -> dict[str, Any]:
+        path = self._file("manifest.json")
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def write_rows(self, rows: Sequence[Row]) -> None:
+        write_rows(self._file("rows.parquet"), rows)
+
+    def log(self, line: str) -> None:
+        if self.path.is_dir() and os.access(self.path, os.W_OK):
+            with open(self._file("run.log"), "a", encoding="utf-8") as log:
+                log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n")
+
+    def _file(self, name: str) -> Path:
+        return self.path / name
+
+    def _write(self, name: str, text: str) -> None:
+        with replacing(self._file(name)) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+def find_folders(root: Path) -> list[RunFolder]:
+    """Every run folder under a path, in order. Raises `UserError` where there is none."""
+    found = sorted(path.parent for path in root.rglob("requests.jsonl")) if root.is_dir() else []
+    if not found:
+        raise UserError(f"{root} holds no run folder: give the results folder of an experiment, such as results/quickstart")
+    return [RunFolder(path) for path in found]
+
+
+def _planned(record: dict[str, Any]) -> Planned:
+    item, request = record["item"], record["request"]
+    constraint = Constraint(**request["constraint"]) if request["constraint"] else None
+    messages = tuple(Message(**message) for message in request["messages"])
+    return Planned(
+        item=Item(**{**item, "aliases": tuple(item["aliases"]), "choices": tuple(item["choices"])}),
+        sample=record["sample"],
+        after=record["after"],
+        request=Request(**{**request, "messages": messages, "constraint": constraint}),
+    )

@@ -1,0 +1,115 @@
+"""generations.jsonl: what the model said, append-only, with a checksum on each line.
+
+    {"crc32":"5f0c9a1e","key":"7d0f...","text":"The answer is 18.", ...}
+
+A line is done once it is written: a kill loses at most the line that was being written, a power cut at most one second of
+work. A damaged line is never used; it is named in the log and generated again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fmtbench.types import Generation
+
+SYNC_SECONDS = 1.0
+HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
+KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
+ERROR = b'"finish_reason":"error"'
+"""Cannot occur inside a text of the journal: JSON escapes the quotes there."""
+
+
+class Journal:
+    """The journal of one cell. Reading needs no lock; whoever appends holds that of the run folder."""
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        self.path = path
+        self._say = say
+        """Where notes on damage go."""
+        self._file: BinaryIO | None = None
+        self._synced = 0.0
+
+    def append(self, generation: Generation) -> None:
+        """Write one generation; from here on it survives a kill."""
+        if self._file is None:
+            self._cut_torn_line()
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        self._file.write(journal_line(asdict(generation)))
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self._sync(self._file)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._sync(self._file)
+            self._file.close()
+            self._file = None
+
+    def generations(self) -> Iterator[Generation]:
+        """Every undamaged generation, in the order in which they finished."""
+        for body in self._bodies():
+            yield _generation(json.loads(b"{" + body))
+
+    def keys(self, *, errors: bool = True) -> set[str]:
+        """Keys of the journalled generations; with `errors=False`, without those that ended in an error.
+
+        Lines are checked but not parsed, so that a million take seconds.
+        """
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and (errors or ERROR not in body)}
+
+    def _sync(self, file: BinaryIO) -> None:
+        os.fsync(file.fileno())
+        self._synced = time.monotonic()
+
+    def _cut_torn_line(self) -> None:
+        """Remove what a kill left half written after the last line break: it was never acknowledged."""
+        if not self.path.is_file() or self.path.stat().st_size == 0:
+            return
+        with open(self.path, "r+b") as journal:
+            tail = _last_line(journal)
+            if not tail.endswith(b"\n"):
+                journal.truncate(self.path.stat().st_size - len(tail))
+                self._say(f"cut {len(tail)} bytes of an unfinished line off {self.path.name}")
+
+    def _bodies(self) -> Iterator[bytes]:
+        """What follows the checksum on each undamaged line."""
+        if not self.path.is_file():
+            return
+        with open(self.path, "rb") as journal:
+            for number, line in enumerate(journal, start=1):
+                head = HEAD.match(line)
+                if head and line.endswith(b"\n") and int(head[1], 16) == zlib.crc32(body := line[head.end() :]):
+                    yield body
+                elif line.endswith(b"\n"):
+                    self._say(f"{self.path.name} line {number} is damaged (checksum) and is not used")
+
+
+def journal_line(record: dict[str, Any]) -> bytes:
+    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")[1:] + b"\n"
+    return b'{"crc32":"%08x",' % zlib.crc32(body) + body
+
+
+def _last_line(journal: BinaryIO) -> bytes:
+    """What follows the last line break before the final byte, up to the end of the file."""
+    size = journal.seek(0, os.SEEK_END)
+    block = 4096
+    while True:
+        start = max(0, size - block)
+        journal.seek(start)
+        tail = journal.read(size - start)
+        cut = tail.rfind(b"\n", 0, len(tail) - 1)
+        if cut >= 0 or start == 0:
+            return tail[cut + 1 :]
+        block *= 4
+
+
+def _generation(record: dict[str, Any]) -> Generation:
+    lists: Iterable[str] = ("token_ids", "token_ends", "logprobs")
+    return Generation(**{**record, **{name: tuple(record[name]) for name in lists}})

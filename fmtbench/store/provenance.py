@@ -1,0 +1,64 @@
+"""What a result must say of where it came from: code, packages, machine, data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "fmtbench",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "outlines",
+    "outlines_core",
+    "vllm",
+    "pydantic",
+    "hydra-core",
+    "datasets",
+    "sentence-transformers",
+    "peft",
+    "mteb",
+)
+
+
+def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The part of a manifest that every cell shares, with the hash of the items it asks."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": _commit(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "python": platform.python_version(),
+        "hardware": {"machine": platform.machine(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "items_sha256": hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any] | None:
+    """Commit and dirty flag of the checkout that this code runs from; None where it is an installed copy."""
+    root = Path(__file__).resolve().parent.parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,42 @@
+"""rows.parquet: scored rows, with a version, and with the types of `Row` even where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmtbench.store.files import replacing
+from fmtbench.types import ROWS_VERSION, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VERSION_KEY = b"fmtbench.rows"
+"""Where the metadata of a rows.parquet says which version of rows it holds."""
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Rows as parquet; a column that is all null keeps its type."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with replacing(path) as part:
+        pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=rows_schema()), part)
+
+
+def rows_schema() -> pa.Schema:
+    """What a `rows.parquet` is made of, and which version of it."""
+    import pyarrow as pa
+
+    types = {
+        "str": pa.string(),
+        "str | None": pa.string(),
+        "Status": pa.string(),
+        "int": pa.int64(),
+        "int | None": pa.int64(),
+        "bool": pa.bool_(),
+        "float": pa.float64(),
+    }
+    columns = [(name, types[annotation]) for name, annotation in Row.__annotations__.items()]
+    return pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})
