@@ -100,20 +100,19 @@ def _in_process(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
     from experiments.benchmarks import throughput as measured
 
     mixed, sweep = job(config, MIXED, 64, 96), job(config, tuple(config.condition), 100, 32)
-    backend = mixed.backend
-    backend.open(mixed.backbone)
+    session = mixed.backend.open(mixed.backbone)
     bare = "tokens/s of pipeline.run, journal on, over LLM.chat on the same requests"
     cells = f"tokens/s of a job of {len(sweep.cells)} cells with 100 items each over LLM.chat on all its requests as one list"
     rows: dict[str, Callable[[], Any]] = {
-        "engine": lambda: measured.against_bare_vllm("engine", bare, mixed, backend, config.pairs, 0.97),
+        "engine": lambda: measured.against_bare_vllm("engine", bare, mixed, session, config.pairs, 0.97),
         "cells_as_one_stream": lambda: measured.against_bare_vllm(
-            "cells_as_one_stream", cells, sweep, backend, min(config.pairs, 2), 0.95
+            "cells_as_one_stream", cells, sweep, session, min(config.pairs, 2), 0.95
         ),
-        "journal": lambda: measured.journal(mixed, backend, config.pairs),
+        "journal": lambda: measured.journal(mixed, session, config.pairs),
     }
     for name in wanted:
         yield rows[name]()
-    backend.close()
+    session.close()
 
 
 def _embedding(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
@@ -137,16 +136,15 @@ def job(config: DictConfig, conditions: tuple[str, ...], limit: int, tokens: int
 def probe(config: DictConfig) -> None:
     """How many of 200 greedy replies are the same bytes on repeat, in another order, and in smaller batches."""
     from fmtbench.probes.determinism import probe_determinism, remember
-    from fmtbench.running.pipeline import plan
+    from fmtbench.running.planning import plan
 
     if config.probe != "determinism":
         raise UserError(f"probe={config.probe}: allowed is determinism")
     asked = job(config, ("free_cot", "json_schema"), 100, 64)
     requests = [one.request for planned in plan(asked).values() for one in planned]
-    asked.backend.open(asked.backbone)
-    found = probe_determinism(asked.backend, requests)
-    place = remember(asked.backend.facts(), found)
-    asked.backend.close()
+    with asked.backend.open(asked.backbone) as session:
+        found = probe_determinism(session, requests)
+        place = remember(session.facts(), found)
     table = Table(
         "decoding", "replies", "on repeat", "shuffled", *(f"at most {n} at once" for n in found["at_most"]), box=box.SIMPLE_HEAD
     )

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def main(config: DictConfig) -> None:
     from fmtbench.analysis.tables.main import to_markdown
-    from fmtbench.probes.schema_coverage import admit, generate, table
+    from fmtbench.probes.schema_coverage import compile_schema, generate, table
     from fmtbench.store.files import writable
     from fmtbench.store.folder import cell_path
 
@@ -41,8 +41,8 @@ def main(config: DictConfig) -> None:
         except UserError as error:
             logger.warning("%s is left out: %s", subset, error)
             continue
-        verdicts += [admit(backend, backbone, subset, name, schema) for name, schema in found]
-        logger.info("%s: %d schemas compiled or refused", subset, len(found))
+        verdicts += [compile_schema(backend, backbone, subset, name, schema) for name, schema in found]
+        logger.info("%s: %d schemas compiled or barred", subset, len(found))
     if not verdicts:
         raise UserError("no subset could be read: set data_root to a folder that holds jsonschemabench/, or go online")
     if config.generate:

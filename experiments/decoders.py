@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.run import make_job
 from experiments.starting.build import build
 from experiments.starting.start import start
-from fmtbench.errors import DecoderError, RefusedError, UserError
+from fmtbench.errors import BarredError, DecoderError, UserError
 from fmtbench.types import Constraint, Request
 
 PACKAGES = {"outlines": "outlines_core", "xgrammar": "xgrammar", "guidance": "llguidance"}
@@ -34,7 +34,7 @@ SETTINGS = {"walks": "1000", "generations": "200", "output": ""}
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.running.pipeline import plan
+    from fmtbench.running.planning import plan
 
     job = make_job(config)
     requests = [one.request for planned in plan(job).values() for one in planned if one.request.constraint]
@@ -107,13 +107,10 @@ def generations(name: str, job: Any, config: DictConfig, requests: list[Request]
     asked = list({request.key: request for request in requests}.values())[: int(SETTINGS["generations"])]
     constraints = {request.key: request.constraint for request in asked}
     try:
-        backend.open(job.backbone)
-    except RefusedError as error:
+        with backend.open(job.backbone) as session:
+            done = list(session.generate(asked))
+    except BarredError as error:
         return f"{name}: {error}", []
-    try:
-        done = list(backend.generate(asked))
-    finally:
-        backend.close()
     reasons = {reason: sum(one.finish_reason == reason for one in done) for reason in ("stop", "length", "error")}
     broken = [line for one in done if one.finish_reason == "stop" for line in complaint(constraints[one.key], one.text, name)]
     broken += [f"{name}: {one.error}" for one in done if one.finish_reason == "error"]

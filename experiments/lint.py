@@ -21,7 +21,7 @@ from rich.table import Table
 from experiments.run import check
 from experiments.starting.build import build, build_group
 from experiments.starting.start import CONF, start
-from fmtbench.errors import RefusedError, UserError
+from fmtbench.errors import BarredError, UserError
 
 LEGEND = """\
 never: what free text under this grammar cannot hold at all. only escaped: what it holds as \\n, \\" and the like.
@@ -87,7 +87,7 @@ def compiled(condition: Any, kinds: list[Any], backend: Any, backbone: Any) -> G
     for constraint in dict.fromkeys(condition.constraint(kind) for kind in kinds):
         try:
             facts = backend.admit(backbone, constraint)
-        except RefusedError as error:
+        except BarredError as error:
             refused = str(error)
             continue
         states, seconds = [*states, facts.get("states")], seconds + facts.get("cpu_seconds", 0)

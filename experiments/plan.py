@@ -39,7 +39,7 @@ Cost = dict[tuple[str, str], Measured]
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.running.pipeline import plan
+    from fmtbench.running.planning import plan
 
     job = make_job(config)
     planned = plan(job)
@@ -75,10 +75,11 @@ def survey(folder: Path) -> Cost:
 
 def to_generate(job: Any, cell: Any, planned: Any) -> int:
     """Requests of a cell, second passes among them, that it has no answer for."""
-    from fmtbench.running.pipeline import follow
+    from fmtbench.running.cell_work import CellWork
 
-    asked = {one.request.key for one in follow(job, cell, planned)}
-    return len(planned) * job.conditions[cell.condition].passes - len(asked & cell.folder(job.results).done())
+    work = CellWork(job=job, cell=cell, folder=cell.folder(job.results), first=planned)
+    work.follow()
+    return len(planned) * work.condition.passes - len({one.request.key for one in work.planned} & work.done)
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:

@@ -4,7 +4,7 @@ FmtbenchError
 ├── UserError          a mistake in a config, a path or a data file: exit code 2, no traceback
 │   └── LockedError    another process writes to the same run folder
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
-│   └── RefusedError   a grammar that does not compile within its limits: refuses its cell, the others go on
+│   └── BarredError    a grammar that does not compile within its limits: bars its cell, the others go on
 ├── DifferenceError    what is kept is not what is made anew
 └── EngineFault        the engine stopped in the middle of its work: out of memory, dead, stuck
 """
@@ -28,7 +28,7 @@ class DecoderError(FmtbenchError):
     """The decoder cannot do what the condition demands; there is no silent fall-back."""
 
 
-class RefusedError(DecoderError):
+class BarredError(DecoderError):
     """A grammar that the decoder asked for cannot compile, or not within the limits of time and memory."""
 
     def __init__(self, message: str, *, declared: bool = True) -> None:

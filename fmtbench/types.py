@@ -83,6 +83,10 @@ class Sampling:
     """Independent generations an item."""
 
 
+IDENTITY = "engine"
+"""What `Request.identity` is called in keys and in requests.jsonl, so that journals of every version are resumed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What goes into a backend. A backend never learns which condition it serves."""
@@ -96,14 +100,18 @@ class Request:
     """Seed of this request alone; None where decoding is greedy."""
     logprobs: bool = False
     """Return the log-probability of each generated token, for probes."""
-    engine: str = ""
+    identity: str = ""
     """What else determines the output: weights, chat template, dtype, engine, decoder. Opaque here."""
 
     @cached_property
     def key(self) -> str:
         """sha256 over everything that determines the output: two requests are equal iff their keys are."""
-        document = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        document = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(document.encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields under the names that keys and requests.jsonl have for them."""
+        return {IDENTITY if name == "identity" else name: value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

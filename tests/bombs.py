@@ -15,7 +15,7 @@ from typing import Any
 
 from fmtbench.decoding.decoders import DECODERS
 from fmtbench.decoding.sandbox import Limits, Sandbox
-from fmtbench.errors import RefusedError
+from fmtbench.errors import BarredError
 from fmtbench.types import Constraint
 
 CASES = Path(__file__).parent / "cases" / "schema_bombs.jsonl"
@@ -49,9 +49,9 @@ def main(decoder: str = "outlines") -> None:
             try:
                 compiled = sandbox.compile(constraint)
                 outcome, what = "compiled", f"{compiled.states} states"
-            except RefusedError as error:
-                what = str(error).split(" is refused: ")[1]
-                outcome = "too slow" if " s to" in what else "too large" if " GB to" in what else "refused"
+            except BarredError as error:
+                what = str(error).split(" is barred: ")[1]
+                outcome = "too slow" if " s to" in what else "too large" if " GB to" in what else "barred"
             outcomes[outcome] += 1
             print(f"{name:32} {time.monotonic() - started:5.1f} s  {outcome:9} {what[:150]}", flush=True)
         sandbox.close()

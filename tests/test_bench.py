@@ -8,7 +8,7 @@ from experiments import bench
 from experiments.benchmarks.embedding import mixed_texts
 from experiments.benchmarks.measure import Row, Target, paired
 from fmtbench.errors import UserError
-from fmtbench.running.pipeline import plan
+from fmtbench.running.planning import plan
 from tests.conftest import composed
 
 

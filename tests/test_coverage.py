@@ -50,7 +50,7 @@ def test_what_outlines_ignores_is_compiled_and_not_valid(backbone: Any) -> None:
         '{"type": "string", "maxLength": 300}',
     )
     verdicts = [admit(backend, backbone, "mine", str(i), schema) for i, schema in enumerate(schemas)]
-    assert [one.outcome for one in verdicts] == ["compiled", "compiled", "undeclared", "refused"]
+    assert [one.outcome for one in verdicts] == ["compiled", "compiled", "undeclared", "barred"]
     generate(Scripted(reply=lambda request: "7"), backbone, verdicts, 8, lambda total, stream: stream)
     assert [(one.outcome, one.why) for one in verdicts[:2]] == [("invalid", "maximum"), ("valid", "")]
     (line,) = table(verdicts).to_dict("records")

@@ -20,7 +20,7 @@ from fmtbench.decoding.decoders import DECODERS
 from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
-from fmtbench.errors import RefusedError, UserError
+from fmtbench.errors import BarredError, UserError
 from fmtbench.probes.walks import Comparison
 from fmtbench.types import Constraint
 from tests.conftest import composed
@@ -110,9 +110,9 @@ def test_hf_masks_with_the_decoder_asked_for(name: str, backbone: Any) -> None:
 
 def test_what_a_decoder_cannot_do_is_a_typed_refusal(backbone: Any) -> None:
     backend = build(composed("compile.seconds=3").backend, "backend")
-    with pytest.raises(RefusedError, match="is refused: outlines cannot compile it"):
+    with pytest.raises(BarredError, match="is barred: outlines cannot compile it"):
         backend.admit(backbone, Constraint(kind="regex", source=r"(?=a)b"))
-    with pytest.raises(RefusedError, match="is refused: Outlines cannot turn it into a grammar") as caught:
+    with pytest.raises(BarredError, match="is barred: Outlines cannot turn it into a grammar") as caught:
         backend.admit(backbone, Constraint(kind="json_schema", source='{"$ref": "https://example.com/schema.json"}'))
     assert not caught.value.declared
 

@@ -22,7 +22,7 @@ from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
-from fmtbench.errors import RefusedError, UserError
+from fmtbench.errors import BarredError, UserError
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Cell, Job
 from fmtbench.running.pipeline import plan, run
@@ -254,28 +254,28 @@ class Refusing(Scripted):
     """Refuses every schema, as a sandbox does where one exceeds its limits."""
 
     def admit(self, backbone: Any, constraint: Constraint) -> dict[str, Any]:
-        raise RefusedError("schema 0a1b2c3d {...} is refused: it needs more than 10 s")
+        raise BarredError("schema 0a1b2c3d {...} is barred: it needs more than 10 s")
 
 
-def test_a_refused_grammar_refuses_its_cells_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_barred_grammar_refuses_its_cells_and_the_others_go_on(tmp_path: Path) -> None:
     config = composed("task=[capitals]", "condition=[free_cot,json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
     job = replace(make_job(config), backend=Refusing())
     rows = run(job)
     assert {row.condition for row in rows} == {"free_cot"}
     manifests = {path.parts[-3]: json.loads(path.read_text()) for path in tmp_path.rglob("manifest.json")}
     assert manifests["free_cot"]["status"] == "complete"
-    assert manifests["json_schema"]["status"] == "refused"
-    assert "needs more than 10 s" in manifests["json_schema"]["refused"]
+    assert manifests["json_schema"]["status"] == "barred"
+    assert "needs more than 10 s" in manifests["json_schema"]["barred"]
     assert len(load_rows(tmp_path)) == 3, "the tables can be made"
     (line,) = refusals(tmp_path / config.name)
-    assert line.startswith("smollm2_135m/capitals/json_schema/plain-seed0 is refused: schema 0a1b2c3d")
+    assert line.startswith("smollm2_135m/capitals/json_schema/plain-seed0 is barred: schema 0a1b2c3d")
     assert len(run(replace(job, backend=Scripted()))) == 6, "run again with other limits, it is made up for"
     manifest = json.loads(next(tmp_path.rglob("json_schema/*/manifest.json")).read_text())
-    assert (manifest["status"], "refused" in manifest) == ("complete", False)
+    assert (manifest["status"], "barred" in manifest) == ("complete", False)
     assert refusals(tmp_path / config.name) == []
 
 
-def test_a_run_of_nothing_but_refused_cells_is_an_error(tmp_path: Path) -> None:
+def test_a_run_of_nothing_but_barred_cells_is_an_error(tmp_path: Path) -> None:
     config = composed("task=[capitals]", "condition=[json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
-    with pytest.raises(RefusedError, match="every cell is refused, the first because schema 0a1b2c3d"):
+    with pytest.raises(BarredError, match="every cell is barred, the first because schema 0a1b2c3d"):
         run(replace(make_job(config), backend=Refusing()))

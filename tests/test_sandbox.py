@@ -1,4 +1,4 @@
-"""The schema sandbox with the real tokenizer: bombs are refused or compiled, the child is reused, the cache mends itself."""
+"""The schema sandbox with the real tokenizer: bombs are barred or compiled, the child is reused, the cache mends itself."""
 
 import os
 import time
@@ -11,7 +11,7 @@ import pytest
 from fmtbench.backbone import load_tokenizer
 from fmtbench.decoding.decoders import Outlines, token_bytes
 from fmtbench.decoding.sandbox import Limits, Sandbox
-from fmtbench.errors import RefusedError
+from fmtbench.errors import BarredError
 from fmtbench.types import Constraint
 from tests.bombs import bombs
 
@@ -53,23 +53,23 @@ def test_there_are_sixty_bombs() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_bomb_is_refused_or_compiled_in_time(name: str, sandbox: Sandbox) -> None:
+def test_a_bomb_is_barred_or_compiled_in_time(name: str, sandbox: Sandbox) -> None:
     sandbox.compile(SMALL)  # the child is up
     started = time.monotonic()
     try:
         assert sandbox.compile(bombs()[name]).states
-    except RefusedError as error:
-        assert "is refused: " in str(error)  # noqa: PT017
+    except BarredError as error:
+        assert "is barred: " in str(error)  # noqa: PT017
     assert time.monotonic() - started < 20, "two seconds, and a new child on a busy machine"
     assert sandbox.compile(Constraint(kind="regex", source="[cd]{3}")).states == 4, "it goes on"
 
 
-def test_what_is_refused_says_why_and_what_to_do(decoder: Outlines, tmp_path: Path) -> None:
+def test_what_is_barred_says_why_and_what_to_do(decoder: Outlines, tmp_path: Path) -> None:
     slow = Sandbox(decoder, Limits(seconds=0.5), tmp_path)
-    with pytest.raises(RefusedError, match=r"regex \w{8} \[ab\]\*a\[ab\]\{60\} is refused: .* 0.5 s .* compile.seconds"):
+    with pytest.raises(BarredError, match=r"regex \w{8} \[ab\]\*a\[ab\]\{60\} is barred: .* 0.5 s .* compile.seconds"):
         slow.compile(Constraint(kind="regex", source="[ab]*a[ab]{60}"))
     small = Sandbox(decoder, Limits(seconds=60, memory_gb=0.05), tmp_path)
-    with pytest.raises(RefusedError, match=r"0.05 GB .* compile.memory_gb"):
+    with pytest.raises(BarredError, match=r"0.05 GB .* compile.memory_gb"):
         small.compile(Constraint(kind="regex", source="a{1,30000}b{1,30000}"))
     slow.close()
     small.close()
@@ -79,7 +79,7 @@ def test_a_refusal_is_remembered(sandbox: Sandbox) -> None:
     bomb = Constraint(kind="regex", source="[ab]*a[ab]{40}")
     for longest in (30, 0.1):
         started = time.monotonic()
-        with pytest.raises(RefusedError):
+        with pytest.raises(BarredError):
             sandbox.compile(bomb)
         assert time.monotonic() - started < longest
 

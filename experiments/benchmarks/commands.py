@@ -20,7 +20,7 @@ from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import prepare
 from fmtbench.errors import FmtbenchError
 from fmtbench.running.job import Job
-from fmtbench.running.pipeline import plan
+from fmtbench.running.planning import plan
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32

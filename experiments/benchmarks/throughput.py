@@ -14,118 +14,121 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.measure import Row, Target, paired, spread
-from fmtbench.backends.base import Backend
-from fmtbench.backends.hf import HF
+from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.hf import HF, HFSession
 from fmtbench.backends.tokens import prompt_all
-from fmtbench.backends.vllm.backend import VLLM
+from fmtbench.backends.vllm.backend import VLLMSession
 from fmtbench.running.job import Job
-from fmtbench.running.pipeline import plan, run
+from fmtbench.running.pipeline import run
+from fmtbench.running.planning import plan
 from fmtbench.types import Constraint, Generation, Message, Request
 
+WARM_UP = 64
+"""Requests before the clock starts, so that grammars are compiled and memory is touched."""
 
-class Opened(Backend):
-    """An engine that is open already and stays so."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+class Opened(Backend, Session):
+    """A session that is open already and stays so."""
 
-    def engine(self, backbone: Any, constraint: Constraint | None) -> str:
-        return self.backend.engine(backbone, constraint)
+    def __init__(self, backend: Backend, session: Session) -> None:
+        self._backend, self._session = backend, session
 
-    def open(self, backbone: Any) -> None:
-        pass
+    def identity(self, backbone: Any, constraint: Constraint | None) -> str:
+        return self._backend.identity(backbone, constraint)
+
+    def open(self, backbone: Any) -> Session:
+        return self
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
-        return self.backend.generate(requests, at_most)
+        return self._session.generate(requests, at_most)
 
     def facts(self) -> dict[str, Any]:
-        return self.backend.facts()
+        return self._session.facts()
 
     def close(self) -> None:
         pass
 
 
-def through_the_pipeline(job: Job, backend: Backend) -> float:
+def through_the_pipeline(job: Job, session: Session) -> float:
     """Tokens per second of a job on an open engine, from its plan to its rows."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        rows = run(replace(job, backend=Opened(backend), results=Path(folder)))
+        rows = run(replace(job, backend=Opened(job.backend, session), results=Path(folder)))
         return sum(row.completion_tokens for row in rows) / (time.perf_counter() - started)
 
 
-def without_the_store(requests: Sequence[Request], backend: Backend) -> float:
+def without_the_store(requests: Sequence[Request], session: Session) -> float:
     """Tokens per second of our engine alone: no journal, no rows."""
     started = time.perf_counter()
-    tokens = sum(len(generation.token_ids) for generation in backend.generate(requests))
+    tokens = sum(len(generation.token_ids) for generation in session.generate(requests))
     return tokens / (time.perf_counter() - started)
 
 
-def bare_vllm(requests: Sequence[Request], backend: VLLM) -> float:
+def bare_vllm(requests: Sequence[Request], session: VLLMSession) -> float:
     """Tokens per second of `LLM.chat` on the whole list."""
     conversations = [[{"role": message.role, "content": message.content} for message in request.messages] for request in requests]
-    parameters = [backend.parameters(request) for request in requests]
+    parameters = [session.parameters(request) for request in requests]
     started = time.perf_counter()
-    outputs = backend.llm.chat(conversations, parameters, use_tqdm=False)
+    outputs = session.llm.chat(conversations, parameters, use_tqdm=False)
     return sum(len(output.outputs[0].token_ids) for output in outputs) / (time.perf_counter() - started)
 
 
-def cold(backend: VLLM) -> VLLM:
+def cold(session: VLLMSession) -> VLLMSession:
     """The engine without the prefixes that it remembers."""
-    backend.llm.reset_prefix_cache()
-    return backend
+    session.llm.reset_prefix_cache()
+    return session
 
 
 def requests_of(job: Job) -> list[Request]:
     return list({one.request.key: one.request for planned in plan(job).values() for one in planned}.values())
 
 
-def against_bare_vllm(name: str, what: str, job: Job, backend: VLLM, pairs: int, target: float) -> Row:
+def against_bare_vllm(name: str, what: str, job: Job, session: VLLMSession, pairs: int, target: float) -> Row:
     requests, speeds = requests_of(job), []
 
     def ours() -> float:
-        speeds.append(through_the_pipeline(job, cold(backend)))
+        speeds.append(through_the_pipeline(job, cold(session)))
         return speeds[-1]
 
-    bare_vllm(requests[: backend.max_num_seqs], backend)  # grammars are compiled, memory is touched
-    ratios = paired(ours, lambda: bare_vllm(requests, cold(backend)), pairs)
+    bare_vllm(requests[:WARM_UP], session)  # grammars are compiled, memory is touched
+    ratios = paired(ours, lambda: bare_vllm(requests, cold(session)), pairs)
     notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
     return Row(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=target), notes=notes)
 
 
-def journal(job: Job, backend: VLLM, pairs: int) -> Row:
+def journal(job: Job, session: VLLMSession, pairs: int) -> Row:
     requests = requests_of(job)
-    ratios = paired(lambda: through_the_pipeline(job, cold(backend)), lambda: without_the_store(requests, cold(backend)), pairs)
+    ratios = paired(lambda: through_the_pipeline(job, cold(session)), lambda: without_the_store(requests, cold(session)), pairs)
     what = "tokens/s with plan, journal and rows over our engine without them"
     return Row(name="journal", what=what, ratios=ratios, notes=f"{len(requests)} requests")
 
 
 def hf(job: Job, pairs: int) -> Row:
-    backend = HF()
-    backend.open(job.backbone)
+    session = HF().open(job.backbone)
     requests, speeds = [request for request in requests_of(job) if request.constraint is None], []
 
     def ours() -> float:
-        speeds.append(without_the_store(requests, backend))
+        speeds.append(without_the_store(requests, session))
         return speeds[-1]
 
-    ratios = paired(ours, lambda: plain_generate(requests, backend), pairs)
-    backend.close()
+    ratios = paired(ours, lambda: plain_generate(requests, session), pairs)
+    session.close()
     what = "tokens/s of backend=hf over a loop of model.generate on the same batches"
     notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
     return Row(name="hf", what=what, ratios=ratios, target=Target(sense="at least", value=0.95), notes=notes)
 
 
-def plain_generate(requests: Sequence[Request], backend: HF) -> float:
+def plain_generate(requests: Sequence[Request], session: HFSession) -> float:
     """Tokens per second of `model.generate` on our batches; what follows a row's end does not count."""
-    model, tokenizer = backend._model, backend._tokenizer
-    prompted, _ = prompt_all(tokenizer, requests, backend._context)
+    model, tokenizer = session.model, session.tokenizer
+    prompted, _ = prompt_all(tokenizer, requests, session.context)
     tokens, started = 0, time.perf_counter()
-    for batch in backend._batches(prompted, backend.batch_size):
+    for batch in session.batches(prompted, HF().batch_size):
         padded = tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(model.device)
         limit = max(one.request.max_tokens for one in batch)
         written = model.generate(**padded, max_new_tokens=limit, do_sample=False, pad_token_id=tokenizer.eos_token_id)
         for row in written[:, padded["input_ids"].shape[1] :].tolist():
-            tokens += next((place + 1 for place, token in enumerate(row) if token in backend._ends), len(row))
+            tokens += next((place + 1 for place, token in enumerate(row) if token in session.ends), len(row))
     return tokens / (time.perf_counter() - started)
 
 
@@ -138,14 +141,14 @@ def decoder(name: str, job: Job, pairs: int) -> Row:
     The sham allows everything, so that both sides write the same tokens and what is left is the masking.
     """
     backend: Any = replace(job.backend, decoder=name)  # type: ignore[type-var]
-    backend.open(job.backbone)
+    session = backend.open(job.backbone)
     requests = requests_of(replace(job, backend=backend))
     free = [request for request in requests if request.constraint is None]
     held = [request for request in requests if request.constraint is not None]
-    without_the_store(held[:8], backend)
-    ratios = paired(lambda: without_the_store(held, cold(backend)), lambda: without_the_store(free, cold(backend)), pairs)
-    first, second = (_first_token(backend, length) for length in (40, 40))
-    backend.close()
+    without_the_store(held[:8], session)
+    ratios = paired(lambda: without_the_store(held, cold(session)), lambda: without_the_store(free, cold(session)), pairs)
+    first, second = (_first_token(session, length) for length in (40, 40))
+    session.close()
     notes = f"first token of a new schema {first:.2f} s, of a known one {second:.2f} s"
     return Row(
         name=name,
@@ -155,9 +158,9 @@ def decoder(name: str, job: Job, pairs: int) -> Row:
     )
 
 
-def _first_token(backend: Backend, length: int) -> float:
+def _first_token(session: Session, length: int) -> float:
     schema = Constraint(kind="json_schema", source=UNSEEN.format(length=length))
     request = Request(messages=(Message(role="user", content="Your name?"),), constraint=schema, max_tokens=1)
     started = time.perf_counter()
-    list(backend.generate([request]))
+    list(session.generate([request]))
     return time.perf_counter() - started

@@ -14,7 +14,7 @@ from fmtbench.backends.base import Backend
 from fmtbench.decoding.decoders import DECODERS, DecoderName
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.decoding.sandbox import Limits, Sandbox, describe
-from fmtbench.errors import RefusedError
+from fmtbench.errors import BarredError
 from fmtbench.types import Constraint
 
 
@@ -47,16 +47,16 @@ class Admission(NamedTuple):
     """What became of the grammars of one cell."""
 
     grammars: list[dict[str, Any]]
-    refused: str
+    barred: str
     """Why the cell cannot run; empty where it can."""
 
 
-def admit(backend: Backend, backbone: Backbone, constraints: Iterable[Constraint | None]) -> Admission:
-    """Compile each grammar; one that is refused refuses them all."""
+def compile_all(backend: Backend, backbone: Backbone, constraints: Iterable[Constraint | None]) -> Admission:
+    """Compile each grammar of a cell; one that is barred bars the cell."""
     grammars: list[dict[str, Any]] = []
     for constraint in sorted(filter(None, constraints), key=lambda one: (one.kind, one.source)):
         try:
             grammars.append(backend.admit(backbone, constraint))
-        except RefusedError as error:
+        except BarredError as error:
             return Admission(grammars, str(error))
     return Admission(grammars, "")

@@ -1,32 +1,42 @@
-"""What every engine does: open a backbone, answer requests, close."""
+"""What every engine does: a backend describes it, a session is it with the weights loaded.
+
+with backend.open(backbone) as session:
+    for generation in session.generate(requests):
+        ...
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from fmtbench.backbone import Backbone
 from fmtbench.types import Constraint, Generation, Request
 
 
 class Backend(ABC):
-    """An engine. Building one is cheap; `open` loads the weights."""
+    """The options of an engine. Building one is cheap and loads nothing."""
 
     @abstractmethod
-    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+    def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         """What determines this engine's output besides the request, as text for the request's key.
 
-        Reads no weights into memory, but finds them: raises `UserError` where there are none.
+        Finds the weights without reading them into memory: raises `UserError` where there are none.
         """
 
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
-        """Before `open`: facts on a grammar that the engine can do. Raises `RefusedError` for one that it cannot."""
+        """Facts on a grammar that the engine can run, before it is opened. Raises `BarredError` for one that it cannot."""
         return {}
 
     @abstractmethod
-    def open(self, backbone: Backbone) -> None:
-        """Load the weights, and prove on one tiny constraint that constraints bind."""
+    def open(self, backbone: Backbone) -> Session:
+        """Load the weights. Raises `DecoderError` where constraints turn out not to bind."""
+
+
+class Session(ABC):
+    """An engine with a backbone's weights loaded, until it is closed."""
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
@@ -38,8 +48,14 @@ class Backend(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """For the manifest, after `open`: engine, device, dtype, template hash, ..."""
+        """For the manifest: engine, weights, device, dtype, template hash, decoder, ..."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back. Closing twice does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

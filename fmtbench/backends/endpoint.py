@@ -2,7 +2,7 @@
 
 Only a failure of transport is tried again: no connection, no answer in time, and the status codes of a server that is
 busy or starting. What the server refuses for its content (400) would be refused again: that is the request's own failure
-(`Refused`). What would fail every request alike (no server, no key, a web page) stops the run (`UserError`), so that
+(`TurnedDown`). What would fail every request alike (no server, no key, a web page) stops the run (`UserError`), so that
 nothing is journalled that only says that the server was down.
 """
 
@@ -31,7 +31,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
 
-class Refused(FmtbenchError):
+class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
 
 
@@ -58,7 +58,7 @@ class Endpoint:
             return self._read(httpx2.get(url, headers=self._headers(), timeout=min(30.0, self.timeout_s)))
         except httpx2.TransportError as error:
             raise UserError(f"no server answers at {self.url} ({self._said(error)}): start it, or set backend.url") from error
-        except Refused as error:
+        except TurnedDown as error:
             raise UserError(f"{url}: {error}") from error
 
     async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float) -> Any:
@@ -86,7 +86,7 @@ class Endpoint:
         if status not in BUSY:
             try:
                 self._read(await client.get(f"{self.url}/models", timeout=min(30.0, self.timeout_s)))
-                return Refused(fault)
+                return TurnedDown(fault)
             except (*NETWORK, FmtbenchError) as error:
                 logger.info("%s/models: %s", self.url, self._said(error))
         return UserError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
@@ -98,7 +98,7 @@ class Endpoint:
         if status == 404:
             raise UserError(f"{response.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
-            raise Refused(complaint)
+            raise TurnedDown(complaint)
         if status != 200:
             raise UserError(f"{self.url} fails ({complaint})")
         try:

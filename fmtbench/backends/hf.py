@@ -19,7 +19,8 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend, sandbox
-from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
+from fmtbench.backends.base import Session
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.decoding.decoders import DECODERS, MASKS
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.errors import EngineFault
@@ -40,7 +41,7 @@ class HF(MaskingBackend):
     batch_tokens: int = Field(default=32768, gt=0)
     """Most tokens in one batch: rows times (longest prompt + longest reply). Bounds the memory of the cache."""
 
-    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+    def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
             "engine": "hf",
             "transformers": version("transformers"),
@@ -51,47 +52,54 @@ class HF(MaskingBackend):
             identity |= {"decoder": decoder_version(self.decoder), "masks": MASKS}
         return json.dumps(identity)
 
-    def open(self, backbone: Backbone) -> None:
+    def open(self, backbone: Backbone) -> HFSession:
+        return proven(HFSession(self, backbone))
+
+
+class HFSession(Session):
+    """A model of transformers, its tokenizer, and the grammars that were compiled for it."""
+
+    def __init__(self, options: HF, backbone: Backbone) -> None:
         import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
         logging.disable_progress_bar()
+        self._options = options
         self._weights = backbone.resolve()
-        self._context = backbone.context
-        self._tokenizer = load_tokenizer(self._weights)
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        self.context = backbone.context
+        self.tokenizer = load_tokenizer(self._weights)
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
         model = AutoModelForCausalLM.from_pretrained(
             prepare(self._weights), revision=self._weights.revision, dtype=backbone.dtype, use_safetensors=True
         )
-        self._model = model.to(device).eval()
-        self._ends = self._end_tokens()
-        self._decoder = DECODERS[self.decoder](self._tokenizer)
-        self._sandbox = sandbox(backbone, self.decoder, self.limits)
+        self.model: Any = model.to(device).eval()
+        self.ends = self._end_tokens()
+        self._decoder = DECODERS[options.decoder](self.tokenizer)
+        self._sandbox = sandbox(backbone, options.decoder, options.limits)
         self._grammar = lru_cache(maxsize=256)(self._load)
-        prove_binding(self)
 
     def _end_tokens(self) -> frozenset[int]:
         """Every token that ends a reply: the tokenizer's, and those the model was shipped with."""
-        shipped = self._model.generation_config.eos_token_id
-        return frozenset({self._tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
+        shipped = self.model.generation_config.eos_token_id
+        return frozenset({self.tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
 
     def _load(self, constraint: Constraint) -> Any:
         """What the sandbox compiled of a constraint over this tokenizer's vocabulary."""
         return self._decoder.load(self._sandbox.payload(constraint))
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
-        prompted, too_long = prompt_all(self._tokenizer, requests, self._context)
+        prompted, too_long = prompt_all(self.tokenizer, requests, self.context)
         yield from too_long
-        for batch in self._batches(prompted, min(self.batch_size, at_most or self.batch_size)):
+        for batch in self.batches(prompted, min(self._options.batch_size, at_most or self._options.batch_size)):
             yield from self._run(batch)
 
-    def _batches(self, prompted: Sequence[Prompted], most: int) -> Iterator[list[Prompted]]:
+    def batches(self, prompted: Sequence[Prompted], most: int) -> Iterator[list[Prompted]]:
         """Longest prompts first, so that too large a batch shows at once; ties by key, so that the order is stable."""
         ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
         while ordered:
             longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[:most])
-            rows = max(1, min(self.batch_tokens // longest, most))
+            rows = max(1, min(self._options.batch_tokens // longest, most))
             yield ordered[:rows]
             ordered = ordered[rows:]
 
@@ -107,12 +115,12 @@ class HF(MaskingBackend):
                     yield failed(one, "the model's logits are not numbers")
                 else:
                     yield finished(
-                        self._tokenizer,
+                        self.tokenizer,
                         one,
                         done.ids,
                         done.reason,
                         seconds=done.seconds,
-                        decoder=self.decoder,
+                        decoder=self._options.decoder,
                         logprobs=done.logprobs if one.request.logprobs else (),
                     )
         except (RuntimeError, MemoryError) as error:
@@ -126,30 +134,28 @@ class HF(MaskingBackend):
         from fmtbench.backends.decode import decode
 
         requests = [one.request for one in batch]
-        padded = self._tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self._model.device)
+        padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self.model.device)
         grammars = [self._grammar(request.constraint) if request.constraint else None for request in requests]
         chooser = Chooser(requests, [None if grammar is None else self._decoder.matcher(grammar) for grammar in grammars])
         limits = [request.max_tokens for request in requests]
         asked = any(request.logprobs for request in requests)
-        return decode(
-            self._model, padded["input_ids"], padded["attention_mask"], limits, self._ends, chooser, with_logprobs=asked
-        )
+        return decode(self.model, padded["input_ids"], padded["attention_mask"], limits, self.ends, chooser, with_logprobs=asked)
 
     def facts(self) -> dict[str, Any]:
         import torch
 
-        on_gpu = self._model.device.type == "cuda"
+        on_gpu = self.model.device.type == "cuda"
         return {
             "engine": "hf",
             "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
-            "device": str(self._model.device),
+            "device": str(self.model.device),
             "gpu": torch.cuda.get_device_name() if on_gpu else None,
-            "dtype": str(self._model.dtype).removeprefix("torch."),
-            "template_sha256": template_hash(self._tokenizer),
-            "decoder": decoder_version(self.decoder),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "template_sha256": template_hash(self.tokenizer),
+            "decoder": decoder_version(self._options.decoder),
             "threads": torch.get_num_threads(),
-            "batch_size": self.batch_size,
-            "batch_tokens": self.batch_tokens,
+            "batch_size": self._options.batch_size,
+            "batch_tokens": self._options.batch_tokens,
         }
 
     def close(self) -> None:
@@ -158,8 +164,8 @@ class HF(MaskingBackend):
         import torch
 
         self._sandbox.close()
-        for name in ("_model", "_grammar"):
-            self.__dict__.pop(name, None)
+        self.model = None
+        self._grammar.cache_clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend
+from fmtbench.backends.base import Backend, Session
 from fmtbench.types import Constraint, Generation, Request
 
 REPLY_TEXT = "This is a guess. The answer is 42."
@@ -35,19 +35,26 @@ def _smallest(field: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Scripted(Backend):
-    """Raise in `reply` on what the script does not expect; words count as tokens."""
+    """`reply` raises on a request that the script does not expect; words count as tokens."""
 
     reply: Callable[[Request], str] = example_reply
 
-    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+    def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         return "scripted"
 
-    def open(self, backbone: Backbone) -> None:
-        pass
+    def open(self, backbone: Backbone) -> Session:
+        return ScriptedSession(self.reply)
+
+
+class ScriptedSession(Session):
+    """Calls the script once for each request."""
+
+    def __init__(self, reply: Callable[[Request], str]) -> None:
+        self._reply = reply
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         for request in requests:
-            text = self.reply(request)
+            text = self._reply(request)
             words = [match.end() for match in re.finditer(r"\S+", text)]
             ends = words[: request.max_tokens]
             yield Generation(

@@ -11,56 +11,25 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend
-from fmtbench.backends.endpoint import Endpoint, Refused
+from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.dialects import DIALECTS
+from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
-from fmtbench.backends.tokens import prove_binding
-from fmtbench.decoding.grammar import allows, regex
+from fmtbench.backends.tokens import proven
+from fmtbench.decoding.grammar import allows
 from fmtbench.errors import DecoderError, UserError
 from fmtbench.types import Constraint, FinishReason, Generation, Request
-
-NO_DEFAULTS = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
-"""Sampling settings that a model may be shipped with; only the request decides. OpenAI's API has no such fields."""
-
-
-class Dialect(NamedTuple):
-    """What a kind of server takes beyond OpenAI's own fields."""
-
-    field: str
-    """Where it takes a constraint."""
-    constrain: Callable[[Constraint], dict[str, Any]]
-    extra: dict[str, Any]
-
-
-DIALECTS = {
-    "vllm": Dialect(
-        "structured_outputs.regex",
-        lambda constraint: {"structured_outputs": {"regex": regex(constraint)}},
-        NO_DEFAULTS | {"return_token_ids": True},
-    ),
-    "sglang": Dialect("regex", lambda constraint: {"regex": regex(constraint)}, NO_DEFAULTS),
-    "openai": Dialect(
-        "response_format",
-        lambda constraint: {
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "contract", "strict": True, "schema": json.loads(constraint.source)},
-            }
-        },
-        {},
-    ),
-}
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -108,13 +77,13 @@ class Server(Backend):
     # -- what is served
 
     @cached_property
-    def _endpoint(self) -> Endpoint:
+    def endpoint(self) -> Endpoint:
         return Endpoint(url=self.url, key_variable=self.key_variable, timeout_s=self.timeout_s, retries=self.retries)
 
     @cached_property
     def _served(self) -> dict[str, dict[str, Any]]:
         """What the server tells of each model it offers, by name: what does not change from start to start."""
-        listed = self._endpoint.get(f"{self.url}/models")
+        listed = self.endpoint.get(f"{self.url}/models")
         entries = (listed.get("data") if isinstance(listed, Mapping) else None) or []
         cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
         if not cards:
@@ -127,7 +96,7 @@ class Server(Backend):
         if self.dialect != "vllm":
             return None
         try:
-            return str(self._endpoint.get(f"{self.url.removesuffix('/v1')}/version")["version"])
+            return str(self.endpoint.get(f"{self.url.removesuffix('/v1')}/version")["version"])
         except (UserError, KeyError, TypeError):
             return None
 
@@ -138,15 +107,15 @@ class Server(Backend):
         asked = f"model {name} is not served" if name else "several models are served"
         raise UserError(f"{asked} at {self.url}: set backend.model to one of {', '.join(sorted(self._served))}")
 
-    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+    def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         if constraint is not None and constraint.kind == "regex" and self.dialect == "openai":
             raise UserError(
                 "backend.dialect=openai sends JSON schemas, and a condition has another grammar (such as sham): "
                 "leave that condition out, or use a server that takes regular expressions (vllm, sglang)"
             )
-        return json.dumps(self._identity(backbone) | ({} if constraint is None else {"decoder": self._decoder}))
+        return json.dumps(self._facts(backbone) | ({} if constraint is None else {"decoder": self.masked_by}))
 
-    def _identity(self, backbone: Backbone) -> dict[str, Any]:
+    def _facts(self, backbone: Backbone) -> dict[str, Any]:
         name = self._name(backbone)
         return {
             "engine": "server",
@@ -159,29 +128,36 @@ class Server(Backend):
         }
 
     @property
-    def _decoder(self) -> str:
+    def masked_by(self) -> str:
+        """What masks, as far as the address and the dialect tell."""
         return f"server ({DIALECTS[self.dialect].field})"
 
-    # -- requests
-
-    def open(self, backbone: Backbone) -> None:
-        self._facts = self._identity(backbone)
+    def open(self, backbone: Backbone) -> ServerSession:
         try:
-            prove_binding(self)
+            return proven(ServerSession(self, self._facts(backbone)))
         except DecoderError as error:
             raise DecoderError(
                 f"schema not enforced by {self.url}: {error}; is backend.dialect={self.dialect} right for this server?"
             ) from error
 
+
+class ServerSession(Session):
+    """Requests to one model of a server. It holds no connection: each call to `generate` closes its own."""
+
+    def __init__(self, options: Server, facts: dict[str, Any]) -> None:
+        self._options = options
+        self._facts = facts
+        self._dialect = DIALECTS[options.dialect]
+
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
-        workers = min(at_most or self.concurrency, self.concurrency, len(requests))
+        workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from streamed(partial(self._answer_all, requests, workers))
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, on one list, in which common beginnings are neighbours."""
         waiting = iter(sorted(requests, key=lambda request: [message.content for message in request.messages]))
         clock = SharedClock()
-        async with self._endpoint.client(workers) as client:
+        async with self._options.endpoint.client(workers) as client:
 
             async def work() -> None:
                 for request in waiting:
@@ -199,8 +175,8 @@ class Server(Backend):
         body, neutralised = self._body(request)
         entered = clock.enter()
         try:
-            reply = Reply.model_validate(await self._endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
-        except Refused as error:
+            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
+        except TurnedDown as error:
             seconds = clock.leave(entered)
             return Generation(
                 key=request.key, text="", finish_reason="error", error=str(error), seconds=seconds, neutralised=neutralised
@@ -208,7 +184,9 @@ class Server(Backend):
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
-            raise UserError(f"{self.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})") from error
+            raise UserError(
+                f"{self._options.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
+            ) from error
         return self._generation(request, reply, clock.leave(entered), neutralised)
 
     def _body(self, request: Request) -> tuple[dict[str, Any], int]:
@@ -219,15 +197,15 @@ class Server(Backend):
             "temperature": request.temperature,
             "top_p": request.top_p,
             "max_tokens": request.max_tokens,
-            **DIALECTS[self.dialect].extra,
+            **self._dialect.extra,
         }
         if request.seed is not None:
             body["seed"] = request.seed
-        if self.token_ends or request.logprobs:
+        if self._options.token_ends or request.logprobs:
             body["logprobs"] = True
         if request.constraint is not None:
-            body |= DIALECTS[self.dialect].constrain(request.constraint)
-        return body | self.extra_body, neutralised
+            body |= self._dialect.constrain(request.constraint)
+        return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
         reason, error = judge(request.constraint, reply)
@@ -242,17 +220,21 @@ class Server(Backend):
             finish_reason=reason,
             prompt_tokens=reply.usage.prompt_tokens,
             seconds=seconds,
-            decoder="none" if request.constraint is None else self._decoder,
+            decoder="none" if request.constraint is None else self._options.masked_by,
             error=error,
             neutralised=neutralised,
             counted_tokens=0 if reply.token_ids else reply.usage.completion_tokens,
         )
 
     def facts(self) -> dict[str, Any]:
-        return self._facts | {"decoder": self._decoder, "concurrency": self.concurrency, "token_ends": self.token_ends}
+        return self._facts | {
+            "decoder": self._options.masked_by,
+            "concurrency": self._options.concurrency,
+            "token_ends": self._options.token_ends,
+        }
 
     def close(self) -> None:
-        """Nothing is held: each call to `generate` closes its own connections."""
+        """Nothing to give back."""
 
 
 def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:

@@ -1,7 +1,7 @@
 """An engine that stops is started again, the request that stops it is found and recorded, and the others finish.
 
 After a fault, what was in flight is asked again a quarter at a time; each further fault narrows the window to a quarter of
-what was in flight then, until a request that stops the engine alone is known by name. It becomes an `engine_error` with its
+what was in flight then, until a request that stops the engine on its own is known by name. It becomes an `engine_error` with its
 cause. Where the engine ran out of memory, the window stays at half of what was too much.
 """
 
@@ -10,9 +10,10 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend
+from fmtbench.backends.base import Backend, Session
 from fmtbench.errors import EngineFault
 from fmtbench.types import Generation, Request
 
@@ -22,56 +23,74 @@ GIVE_UP = 5
 """So many requests in a row that each stop the engine alone mean that the engine is broken, not they."""
 
 
-def supervised(backend: Backend, backbone: Backbone, requests: Sequence[Request]) -> Iterator[Generation]:
-    """`backend.generate(requests)` of an open backend, faults and all.
+class SupervisedSession(Session):
+    """A session that starts its engine again after a fault, so that whoever asks never sees one that can be survived."""
 
-    Raises `EngineFault` where the engine keeps stopping without any request succeeding in between.
-    """
-    queue = _Queue(requests)
-    while queue.left:
-        cause = yield from _until_fault(backend, queue)
-        if cause and queue.left:
-            # Outside the handler: the fault's traceback would keep the old engine's memory while the new one starts.
-            logger.warning("the engine stopped (%s): starting it again", cause)
-            _restart(backend, backbone, cause)
+    def __init__(self, backend: Backend, backbone: Backbone) -> None:
+        self._backend, self._backbone = backend, backbone
+        self._session: Session | None = backend.open(backbone)
 
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        """As of the engine, faults and all.
 
-def _restart(backend: Backend, backbone: Backbone, cause: str) -> None:
-    """Raises `EngineFault` where this process cannot start the engine a second time, as after some faults of a GPU."""
-    try:
-        backend.close()
-        gc.collect()
-        backend.open(backbone)
-    except (RuntimeError, MemoryError) as error:
-        raise EngineFault(
-            f"the engine stopped ({cause}) and cannot be started again in this process ({type(error).__name__}: {error}): "
-            "what was generated is kept, run the same command to go on; with vLLM, backend.own_process=true survives this"
-        ) from error
+        Raises `EngineFault` where the engine keeps stopping without any request succeeding in between.
+        """
+        queue = _Queue(requests, at_most)
+        while queue.left:
+            cause = yield from self._until_fault(queue)
+            if cause and queue.left:
+                # Outside the handler: the fault's traceback would keep the old engine's memory while the new one starts.
+                logger.warning("the engine stopped (%s): starting it again", cause)
+                self._restart(cause)
 
+    def facts(self) -> dict[str, Any]:
+        return self._running.facts()
 
-def _until_fault(backend: Backend, queue: _Queue) -> Generator[Generation, None, str]:
-    """Pass on what the engine answers; the cause where it stopped, empty where it answered everything."""
-    try:
-        for generation in backend.generate(*queue.next()):
-            if queue.answered(generation):
-                yield generation
-        queue.check_all_answered()
-    except EngineFault as fault:
-        if poison := queue.narrowed(fault):
-            logger.warning("request %s stops the engine: %s", poison.key[:12], fault)
-            yield poison
-        return str(fault)
-    return ""
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    @property
+    def _running(self) -> Session:
+        assert self._session is not None, "the session is closed"
+        return self._session
+
+    def _restart(self, cause: str) -> None:
+        """Raises `EngineFault` where this process cannot start the engine a second time, as after some faults of a GPU."""
+        try:
+            self.close()
+            gc.collect()
+            self._session = self._backend.open(self._backbone)
+        except (RuntimeError, MemoryError) as error:
+            raise EngineFault(
+                f"the engine stopped ({cause}) and cannot be started again in this process ({type(error).__name__}: {error}): "
+                "what was generated is kept, run the same command to go on; with vLLM, backend.own_process=true survives this"
+            ) from error
+
+    def _until_fault(self, queue: _Queue) -> Generator[Generation, None, str]:
+        """Pass on what the engine answers; the cause where it stopped, empty where it answered everything."""
+        try:
+            for generation in self._running.generate(*queue.next()):
+                if queue.answered(generation):
+                    yield generation
+            queue.check_all_answered()
+        except EngineFault as fault:
+            if poison := queue.narrowed(fault):
+                logger.warning("request %s stops the engine: %s", poison.key[:12], fault)
+                yield poison
+            return str(fault)
+        return ""
 
 
 class _Queue:
     """What is still to be asked: the suspects of the last fault first and few at a time, then the rest."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[Request], at_most: int | None = None) -> None:
         self.left = {request.key: request for request in requests}
         self._suspects: list[str] = []
         self._narrow: int | None = None
-        self._window: int | None = None
+        self._window = at_most
         self._in_a_row = 0
         self._asked: list[Request] = []
 

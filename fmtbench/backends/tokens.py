@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from fmtbench.backends.base import Backend
+from fmtbench.backends.base import Session
 from fmtbench.backends.special import neutral, special_tokens
 from fmtbench.decoding.grammar import allows, decoder_version
 from fmtbench.errors import DecoderError
@@ -109,10 +109,21 @@ def decode_with_ends(tokenizer: Any, ids: Sequence[int]) -> tuple[str, tuple[int
     return "".join(pieces), tuple(ends)
 
 
-def prove_binding(backend: Backend) -> None:
-    """Raise `DecoderError` unless a two-word grammar binds: there are decoders that fail silently into free text."""
-    (proof,) = backend.generate([PROBE])
-    if proof.finish_reason != "stop" or not allows(PROBE_GRAMMAR, proof.text):
-        raise DecoderError(
-            f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"
-        )
+AnySession = TypeVar("AnySession", bound=Session)
+
+
+def proven(session: AnySession) -> AnySession:
+    """The session, if a two-word grammar binds in it: some decoders fail silently into free text.
+
+    Raises `DecoderError` otherwise, after closing it.
+    """
+    try:
+        (proof,) = session.generate([PROBE])
+        if proof.finish_reason != "stop" or not allows(PROBE_GRAMMAR, proof.text):
+            raise DecoderError(
+                f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"
+            )
+    except BaseException:
+        session.close()
+        raise
+    return session

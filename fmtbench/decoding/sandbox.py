@@ -1,7 +1,7 @@
 """Every grammar is compiled in a child process, within limits of time and memory, before an engine sees it.
 
 There are small schemas whose automaton has no end: `[ab]*a[ab]{40}`, or a bare string with `maxLength: 200`. What
-exceeds the limits is refused (`RefusedError`), with no fall-back; what compiles is kept on disk, by the hash of its
+exceeds the limits is barred (`BarredError`), with no fall-back; what compiles is kept on disk, by the hash of its
 source, the tokenizer and the masking library, so that it is compiled once.
 """
 
@@ -28,7 +28,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from fmtbench.decoding.cache import Cache
 from fmtbench.decoding.decoders import Decoder
 from fmtbench.decoding.grammar import WHITESPACE, decoder_version
-from fmtbench.errors import DecoderError, RefusedError
+from fmtbench.errors import BarredError, DecoderError
 from fmtbench.types import Constraint
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -68,17 +68,17 @@ class Sandbox:
         self._limits = limits
         self._cache = Cache(folder)
         self._child: Child | None = None
-        self._known: dict[Constraint, Compiled | RefusedError] = {}
+        self._known: dict[Constraint, Compiled | BarredError] = {}
 
     def compile(self, constraint: Constraint) -> Compiled:
-        """The compiled form; made once. Raises `RefusedError` naming the schema, and what is wrong with it."""
+        """The compiled form; made once. Raises `BarredError` naming the schema, and what is wrong with it."""
         if constraint not in self._known:
             try:
                 self._known[constraint] = self._find(constraint) or self._make(constraint)
-            except RefusedError as error:
+            except BarredError as error:
                 self._known[constraint] = error
         known = self._known[constraint]
-        if isinstance(known, RefusedError):
+        if isinstance(known, BarredError):
             raise known
         return known
 
@@ -115,7 +115,7 @@ class Sandbox:
         if set(reply) & {"memory", "time", "crash"}:
             self.close()
         if (reason := self._reason(reply)) is not None:
-            raise RefusedError(f"{describe(constraint)} is refused: {reason}", declared="undeclared" not in reply)
+            raise BarredError(f"{describe(constraint)} is barred: {reason}", declared="undeclared" not in reply)
         return Compiled(path=self._path(constraint), **reply, cached=False)
 
     def _ask(self, constraint: Constraint) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Sandbox:
             return f"{name} needs more than {limits.memory_gb:g} GB to compile it; simplify it, or raise compile.memory_gb"
         if "crash" in reply:
             return f"the compiler of {name} crashed on it ({reply['crash']})"
-        return reply.get("refused")
+        return reply.get("reason")
 
 
 class Child:

@@ -109,18 +109,18 @@ def answer(task: dict[str, Any], compile_: Compile) -> dict[str, Any]:
         regex = to_regex(task["kind"], task["source"], task["whitespace"])
     except (ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
-        return {"undeclared": True, "refused": f"Outlines cannot turn it into a grammar ({reason})"}
+        return {"undeclared": True, "reason": f"Outlines cannot turn it into a grammar ({reason})"}
     try:
         re.compile(regex)
     except (re.error, RecursionError, OverflowError) as error:
-        return {"refused": f"what it lets through cannot be checked afterwards: Python cannot read its pattern ({error})"}
+        return {"reason": f"what it lets through cannot be checked afterwards: Python cannot read its pattern ({error})"}
     try:
         stored, states = compile_(regex)
     except (ValueError, RuntimeError, TypeError) as error:
         if "bad_alloc" in str(error):
             return {"memory": True}
         reason = re.sub(r" with the regex '.*'(?=\. Found)", "", " ".join(str(error).split()))
-        return {"refused": f"{task['decoder']} cannot compile it ({reason[:300]})"}
+        return {"reason": f"{task['decoder']} cannot compile it ({reason[:300]})"}
     seconds = time.process_time() - started
     with open(task["file"], "wb") as file:
         file.write(stored)

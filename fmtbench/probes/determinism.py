@@ -19,24 +19,24 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from fmtbench.backends.base import Backend
+from fmtbench.backends.base import Session
 from fmtbench.store.files import replacing
 from fmtbench.types import Request
 
 AT_MOST = (16, 4)
 
 
-def probe_determinism(backend: Backend, requests: Sequence[Request]) -> dict[str, Any]:
-    """Counts of identical replies of an open backend, apart for requests with and without a constraint.
+def probe_determinism(session: Session, requests: Sequence[Request]) -> dict[str, Any]:
+    """Counts of identical replies of an open engine, apart for requests with and without a constraint.
 
     Raises `ValueError` where a request is sampled.
     """
     if any(request.temperature > 0 for request in requests):
         raise ValueError("determinism is probed with greedy requests: set temperature to 0")
     shuffled = random.Random(0).sample(list(requests), len(requests))
-    first = _replies(backend, requests)
-    runs = {"repeat": _replies(backend, requests), "shuffled": _replies(backend, shuffled)}
-    runs |= {f"at_most_{most}": _replies(backend, requests, most) for most in AT_MOST}
+    first = _replies(session, requests)
+    runs = {"repeat": _replies(session, requests), "shuffled": _replies(session, shuffled)}
+    runs |= {f"at_most_{most}": _replies(session, requests, most) for most in AT_MOST}
     identical = {}
     for name, held in (("free", False), ("constrained", True)):
         keys = [request.key for request in requests if (request.constraint is not None) == held]
@@ -45,8 +45,8 @@ def probe_determinism(backend: Backend, requests: Sequence[Request]) -> dict[str
     return {"probed": datetime.now(UTC).isoformat(timespec="seconds"), "at_most": AT_MOST, "identical": identical}
 
 
-def _replies(backend: Backend, requests: Sequence[Request], at_most: int | None = None) -> dict[str, tuple[int, ...]]:
-    return {one.key: one.token_ids for one in backend.generate(requests, at_most)}
+def _replies(session: Session, requests: Sequence[Request], at_most: int | None = None) -> dict[str, tuple[int, ...]]:
+    return {one.key: one.token_ids for one in session.generate(requests, at_most)}
 
 
 def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:

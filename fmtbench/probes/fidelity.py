@@ -68,19 +68,26 @@ class Reference:
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, revision=weights.revision, dtype=torch.float32).eval()
 
     def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
-        """At each position of a reply: of all tokens (L x V, float64, at the request's temperature), and of the one said (L).
-
-        Raises `UserError` where it was made with other weights.
-        """
+        """At each position of a reply: of all tokens (L x V, float64, at the request's temperature), and of the one said (L)."""
         request, generation = reply
-        if self.fingerprint not in request.engine:
-            raise UserError(f"these replies were made with other weights than those of backbone={self.name}")
         said_L = torch.tensor(generation.token_ids)
         ids_L = torch.cat([torch.tensor(prompt(self.tokenizer, request).ids), said_L])
         with torch.inference_mode():
             logits_LV = self.model(ids_L[None], logits_to_keep=len(said_L) + 1).logits[0, :-1]
         log_LV = (logits_LV / (request.temperature or 1.0)).double().log_softmax(-1)
         return log_LV, log_LV.gather(1, said_L[:, None])[:, 0]
+
+
+def check_weights(folder: RunFolder, reference: Reference) -> None:
+    """Raises `UserError` where a cell's replies were made with other weights, or its manifest does not name them."""
+    made_with = folder.manifest().get("engine", {}).get("weights", {}).get("fingerprint")
+    if made_with is None:
+        raise UserError(
+            f"{folder.path}: its manifest names no weights, because a server kept them or no engine was open yet: "
+            "give results of backend=hf or backend=vllm, and run their command again if it was interrupted"
+        )
+    if made_with != reference.fingerprint:
+        raise UserError(f"{folder.path} was made with other weights than those of backbone={reference.name}: set backbone=")
 
 
 @dataclass(frozen=True, kw_only=True)

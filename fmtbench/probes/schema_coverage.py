@@ -19,12 +19,12 @@ from referencing.exceptions import Unresolvable
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend
-from fmtbench.errors import RefusedError, UserError
+from fmtbench.errors import BarredError, UserError
 from fmtbench.tasks.source import Source
 from fmtbench.types import Constraint, Generation, Message, Request, Watch
 
 PROMPT = "Write one JSON value that keeps to this JSON schema. Reply with the JSON alone.\n\n"
-Outcome = Literal["undeclared", "refused", "compiled", "unfinished", "error", "invalid", "valid"]
+Outcome = Literal["undeclared", "barred", "compiled", "unfinished", "error", "invalid", "valid"]
 """The last two need a model; `compiled` stands where none was asked."""
 
 
@@ -70,7 +70,7 @@ class Verdict:
     schema: str
     outcome: Outcome
     why: str = ""
-    """Why it was refused, or the keyword that the output broke."""
+    """Why it is barred, or the keyword that the output broke."""
     states: int | None = None
     cpu_seconds: float | None = None
     text: str = ""
@@ -80,13 +80,13 @@ class Verdict:
         return Constraint(kind="json_schema", source=self.schema)
 
 
-def admit(backend: Backend, backbone: Backbone, subset: str, name: str, schema: str) -> Verdict:
+def compile_schema(backend: Backend, backbone: Backbone, subset: str, name: str, schema: str) -> Verdict:
     """Compile one schema in the sandbox."""
     verdict = Verdict(subset=subset, id=name, schema=schema, outcome="compiled")
     try:
         facts = backend.admit(backbone, verdict.constraint)
-    except RefusedError as error:
-        verdict.outcome, verdict.why = "refused" if error.declared else "undeclared", str(error)
+    except BarredError as error:
+        verdict.outcome, verdict.why = "barred" if error.declared else "undeclared", str(error)
     else:
         verdict.states, verdict.cpu_seconds = facts["states"], facts["cpu_seconds"]
     return verdict
@@ -100,18 +100,15 @@ def generate(backend: Backend, backbone: Backbone, verdicts: Sequence[Verdict], 
         if verdict.outcome == "compiled"
         for request in [_request(verdict, max_tokens)]
     }
-    backend.open(backbone)
-    try:
-        stream = backend.generate([_request(verdict, max_tokens) for verdict in asked.values()])
+    with backend.open(backbone) as session:
+        stream = session.generate([_request(verdict, max_tokens) for verdict in asked.values()])
         for generation in watch(len(asked), stream):
             _judge(asked[generation.key], generation)
-    finally:
-        backend.close()
 
 
 def _request(verdict: Verdict, max_tokens: int) -> Request:
     words = (Message(role="user", content=PROMPT + verdict.schema),)
-    return Request(messages=words, constraint=verdict.constraint, max_tokens=max_tokens, engine=f"{verdict.subset}/{verdict.id}")
+    return Request(messages=words, constraint=verdict.constraint, max_tokens=max_tokens, identity=f"{verdict.subset}/{verdict.id}")
 
 
 def _judge(verdict: Verdict, generation: Generation) -> None:
@@ -152,7 +149,7 @@ def _line(name: str, group: pd.DataFrame) -> dict[str, Any]:
         "subset": name,
         "schemas": len(group),
         "declared": len(group) - undeclared,
-        "compiled": len(group) - undeclared - int(count.get("refused", 0)),
+        "compiled": len(group) - undeclared - int(count.get("barred", 0)),
         "valid": int(count.get("valid", 0)),
         "invalid": int(count.get("invalid", 0)),
         "unfinished": int(count.get("unfinished", 0)),

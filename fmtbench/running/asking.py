@@ -1,20 +1,22 @@
-"""Requests in, journalled generations out: what everything that asks a model shares, whatever it asks.
+"""Requests in, generations out: what everything that asks a model shares, whatever it asks.
 
 todo = unanswered(planned, folder.done())
-answer(backend, backbone, [(folder, todo)], watch)      # the backend is open
+with SupervisedSession(backend, backbone) as session:
+    answer(session, [(folder.append, todo)], watch)
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
-from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend
-from fmtbench.backends.supervise import supervised
-from fmtbench.store.folder import Planned, RunFolder
-from fmtbench.types import Request, Watch
+from fmtbench.backends.base import Session
+from fmtbench.store.folder import Planned
+from fmtbench.types import Generation, Request, Watch
+
+Keep = Callable[[Generation], None]
+"""Writes a generation down where it belongs."""
 
 
 def request_seed(seed: int, item_id: str, sample: int) -> int:
@@ -28,15 +30,15 @@ def unanswered(planned: Sequence[Planned], done: Container[str]) -> list[Request
     return [request for key, request in wanted.items() if key not in done]
 
 
-def answer(backend: Backend, backbone: Backbone, todo: Iterable[tuple[RunFolder, Sequence[Request]]], watch: Watch) -> None:
-    """One stream through one open engine; a request that two folders share is generated once and journalled in both."""
-    owners: dict[str, list[RunFolder]] = defaultdict(list)
+def answer(session: Session, todo: Iterable[tuple[Keep, Sequence[Request]]], watch: Watch) -> None:
+    """Send all requests through the session as one stream; one that several ask for is generated once and kept by each."""
+    owners: dict[str, list[Keep]] = defaultdict(list)
     stream: dict[str, Request] = {}
-    for folder, requests in todo:
+    for keep, requests in todo:
         for request in requests:
-            owners[request.key].append(folder)
+            owners[request.key].append(keep)
             stream[request.key] = request
     if stream:
-        for generation in watch(len(stream), supervised(backend, backbone, list(stream.values()))):
-            for folder in owners[generation.key]:
-                folder.append(generation)
+        for generation in watch(len(stream), session.generate(list(stream.values()))):
+            for keep in owners[generation.key]:
+                keep(generation)

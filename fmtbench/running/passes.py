@@ -30,7 +30,7 @@ def second_passes(
     task: Task,
     condition: Condition,
     prompt: Prompt,
-    engine: Callable[[Constraint | None], str],
+    identity: Callable[[Constraint | None], str],
 ) -> list[Planned]:
     """The second pass of every first pass that has a reply; what the engine failed on has none to convert.
 
@@ -39,7 +39,7 @@ def second_passes(
     if condition.passes == 1:
         return []
     answered = [one for one in planned if not one.after and done.get(one.request.key)]
-    return [_second(one, done[one.request.key], task, condition, prompt, engine) for one in answered if _usable(one, done)]
+    return [_second(one, done[one.request.key], task, condition, prompt, identity) for one in answered if _usable(one, done)]
 
 
 def _usable(one: Planned, done: Mapping[str, Generation]) -> bool:
@@ -52,7 +52,7 @@ def _second(
     task: Task,
     condition: Condition,
     prompt: Prompt,
-    engine: Callable[[Constraint | None], str],
+    identity: Callable[[Constraint | None], str],
 ) -> Planned:
     kind = task.kind(one.item)
     constraint = condition.constraint(kind)
@@ -60,7 +60,7 @@ def _second(
         one.request,
         messages=condition.follow(one.request.messages, first.text, kind, prompt),
         constraint=constraint,
-        engine=engine(constraint),
+        identity=identity(constraint),
     )
     return Planned(item=one.item, sample=one.sample, request=request, after=one.request.key)
 

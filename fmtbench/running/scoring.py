@@ -97,7 +97,7 @@ def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence
     statuses = dict(Counter(row.status for row in rows))
     manifest = folder.manifest()
     outcome = {
-        "status": "complete" if len(rows) == planned else "refused" if "refused" in manifest else "incomplete",
+        "status": "complete" if len(rows) == planned else "barred" if "barred" in manifest else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),
         "statuses": statuses,
         "neutralised": sum(generation.neutralised for generation in done),

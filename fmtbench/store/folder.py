@@ -29,7 +29,7 @@ from fmtbench.errors import LockedError, UserError
 from fmtbench.store.files import replacing
 from fmtbench.store.journal import Journal
 from fmtbench.store.rows import write_rows
-from fmtbench.types import Constraint, Generation, Item, Message, Request, Row
+from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
@@ -96,7 +96,7 @@ class RunFolder:
     # -- what is rewritten as a whole
 
     def write_requests(self, planned: Sequence[Planned]) -> None:
-        lines = (json.dumps({"key": one.request.key, **asdict(one)}, ensure_ascii=False) + "\n" for one in planned)
+        lines = (json.dumps(_record(one), ensure_ascii=False) + "\n" for one in planned)
         self._write("requests.jsonl", "".join(lines))
 
     def requests(self) -> list[Planned]:
@@ -141,13 +141,18 @@ def find_folders(root: Path) -> list[RunFolder]:
     return [RunFolder(path) for path in found]
 
 
+def _record(one: Planned) -> dict[str, Any]:
+    return {"key": one.request.key, **asdict(one), "request": one.request.as_dict()}
+
+
 def _planned(record: dict[str, Any]) -> Planned:
-    item, request = record["item"], record["request"]
-    constraint = Constraint(**request["constraint"]) if request["constraint"] else None
-    messages = tuple(Message(**message) for message in request["messages"])
+    item, request = record["item"], dict(record["request"])
+    held, identity = request.pop("constraint"), request.pop(IDENTITY)
+    constraint = Constraint(**held) if held else None
+    messages = tuple(Message(**message) for message in request.pop("messages"))
     return Planned(
         item=Item(**{**item, "aliases": tuple(item["aliases"]), "choices": tuple(item["choices"])}),
         sample=record["sample"],
         after=record["after"],
-        request=Request(**{**request, "messages": messages, "constraint": constraint}),
+        request=Request(**request, messages=messages, constraint=constraint, identity=identity),
     )

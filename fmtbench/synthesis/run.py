@@ -19,10 +19,11 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from fmtbench.backbone import Backbone, load_tokenizer
-from fmtbench.backends.admission import MaskingBackend, admit
-from fmtbench.backends.base import Backend
+from fmtbench.backends.admission import MaskingBackend, compile_all
+from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.backends.tokens import prompt
-from fmtbench.errors import DecoderError, RefusedError, UserError
+from fmtbench.errors import BarredError, DecoderError, UserError
 from fmtbench.probes.determinism import remembered
 from fmtbench.running.asking import answer, unanswered
 from fmtbench.store.files import replacing
@@ -66,7 +67,7 @@ def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> 
     """Bring the output folder up to what is wanted.
 
     Raises `UserError` before any weights are loaded for a folder that holds something else and for prompts that the
-    backbone's context cannot hold, and `RefusedError` for a schema that the decoder cannot compile within its limits.
+    backbone's context cannot hold, and `BarredError` for a schema that the decoder cannot compile within its limits.
     """
     common: dict[str, Any] = {"recipe": this.recipe, "seed": this.seed, "backend": this.backend, "backbone": this.backbone}
     first = BrainstormStep(wanted=this.tasks, **common)
@@ -102,42 +103,43 @@ class Asker:
     def __init__(self, this: Synthesis, largest: Sequence[Request], folder: RunFolder, watch: Watch) -> None:
         self._this, self._largest, self._folder, self._watch = this, largest, folder, watch
         self._planned: list[Planned] = []
-        self._open = False
+        self._session: Session | None = None
 
     def __enter__(self) -> Asker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._open:
-            self._this.backend.close()
+        if self._session is not None:
+            self._session.close()
 
     def replies(self, planned: Sequence[Planned]) -> dict[str, Generation]:
         """The generations of some requests by key, from the journal where it has them; without token ids, for their size."""
         todo = unanswered(planned, self._folder.done())
-        if todo and not self._open:
-            self._start()
+        if todo and self._session is None:
+            self._session = self._start()
         logger.info("%d requests, %d to generate", len(planned), len(todo))
         self._planned += planned
         self._folder.write_requests(self._planned)
-        answer(self._this.backend, self._this.backbone, [(self._folder, todo)], self._watch)
+        if self._session is not None:
+            answer(self._session, [(self._folder.append, todo)], self._watch)
         keys = {one.request.key for one in planned}
         found = (one for one in self._folder.generations() if one.key in keys)
         return {one.key: _masked(replace(one, token_ids=(), token_ends=())) for one in found}
 
-    def _start(self) -> None:
+    def _start(self) -> Session:
         """Check, compile, write down what is about to run, so that a killed run explains itself too, and open the engine."""
         this = self._this
         _check_fits(this, self._largest)
-        admission = admit(this.backend, this.backbone, {request.constraint for request in self._largest})
-        if admission.refused:
-            raise RefusedError(admission.refused)
+        admission = compile_all(this.backend, this.backbone, {request.constraint for request in self._largest})
+        if admission.barred:
+            raise BarredError(admission.barred)
         facts = provenance([asdict(this.recipe)]) | {"status": "running", "grammars": admission.grammars}
         self._folder.write_config(this.config)
         self._folder.write_manifest(facts | {"recipe": _identity(this, self._largest)})
-        this.backend.open(this.backbone)
-        self._open = True
-        engine = this.backend.facts()
+        session = SupervisedSession(this.backend, this.backbone)
+        engine = session.facts()
         self._folder.write_manifest(self._folder.manifest() | {"engine": engine, "determinism": remembered(engine)})
+        return session
 
 
 def _masked(generation: Generation) -> Generation:
@@ -158,7 +160,7 @@ def _identity(this: Synthesis, largest: Sequence[Request]) -> dict[str, Any]:
         "prompts, lists and checks": hashlib.sha256(recipe.encode()).hexdigest(),
         "seed": this.seed,
         "backbone": this.backbone.name,
-        "engine": [request.engine for request in largest],
+        "engine": [request.identity for request in largest],
     }
 
 

@@ -116,7 +116,7 @@ class Step(ABC):
             top_p=self.recipe.top_p,
             max_tokens=self.part.max_tokens,
             seed=request_seed(self.seed, item_id, 0),
-            engine=self.backend.engine(self.backbone, self.constraint),
+            identity=self.backend.identity(self.backbone, self.constraint),
         )
 
     def keep(self, one: Any) -> None:

@@ -73,4 +73,4 @@ def _output(key: str, done: Future[Any]) -> Any:
     try:
         return done.result()
     except ValueError as error:  # vLLM's own word for a request that it cannot serve
-        raise EngineFault(f"vLLM refuses the request: {error}", [key]) from error
+        raise EngineFault(f"vLLM turned the request down: {error}", [key]) from error

@@ -21,8 +21,9 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend
+from fmtbench.backends.base import Session
 from fmtbench.backends.time_limit import time_limit
-from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, prove_binding
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.backends.vllm.masks import remember_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.decoding.grammar import decoder_version, regex
@@ -63,10 +64,11 @@ class VLLM(MaskingBackend):
     """Longest time for one step of the engine; past it the engine counts as stuck."""
 
     @property
-    def _apart(self) -> bool:
+    def apart(self) -> bool:
+        """Whether the engine runs in a process of its own."""
         return self.own_process or self.data_parallel_size > 1
 
-    def engine(self, backbone: Backbone, constraint: Constraint | None) -> str:
+    def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
             "engine": "vllm",
             "vllm": vllm_version("backend=vllm"),
@@ -79,16 +81,25 @@ class VLLM(MaskingBackend):
             identity["decoder"] = decoder_version(self.decoder)
         return json.dumps(identity)
 
-    def open(self, backbone: Backbone) -> None:
-        ready_vllm(own_process=self._apart)
+    def open(self, backbone: Backbone) -> VLLMSession:
+        return proven(VLLMSession(self, backbone))
+
+
+class VLLMSession(Session):
+    """A running vLLM engine, in this process or apart from it."""
+
+    def __init__(self, options: VLLM, backbone: Backbone) -> None:
+        ready_vllm(own_process=options.apart)
         os.environ["VLLM_REGEX_COMPILATION_TIMEOUT_S"] = COMPILE_SECONDS
-        os.environ["VLLM_BATCH_INVARIANT"] = str(int(self.batch_invariant))
-        os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(self.check_nan))
+        os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
+        os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(options.check_nan))
+        self._options = options
         self._weights = backbone.resolve()
         self._context = backbone.context
         self._tokenizer = load_tokenizer(self._weights)
-        self._start(self._arguments(backbone))
-        prove_binding(self)
+        self.llm: Any = None
+        """vLLM's own object, where the engine runs in this process."""
+        self._engine: Any = self._started(self._arguments(backbone))
 
     def _arguments(self, backbone: Backbone) -> dict[str, Any]:
         from vllm.config import StructuredOutputsConfig
@@ -102,26 +113,25 @@ class VLLM(MaskingBackend):
             "revision": self._weights.revision,
             "dtype": backbone.dtype,
             "max_model_len": backbone.context,
-            "structured_outputs_config": StructuredOutputsConfig(backend=self.decoder),
+            "structured_outputs_config": StructuredOutputsConfig(backend=self._options.decoder),
             "generation_config": "vllm",  # the sampling defaults a model ships with stay out: only the request decides
-            "tensor_parallel_size": self.tensor_parallel_size,
-            "gpu_memory_utilization": self.gpu_memory_utilization,
-            "max_num_seqs": self.max_num_seqs,
-            "enforce_eager": self.enforce_eager,
-            "quantization": self.quantization,
+            "tensor_parallel_size": self._options.tensor_parallel_size,
+            "gpu_memory_utilization": self._options.gpu_memory_utilization,
+            "max_num_seqs": self._options.max_num_seqs,
+            "enforce_eager": self._options.enforce_eager,
+            "quantization": self._options.quantization,
         }
 
-    def _start(self, arguments: dict[str, Any]) -> None:
-        if self._apart:
+    def _started(self, arguments: dict[str, Any]) -> Any:
+        if self._options.apart:
             from fmtbench.backends.vllm.apart import EngineApart
 
-            self._engine = EngineApart(**arguments, data_parallel_size=self.data_parallel_size)
-        else:
-            from vllm import LLM
+            return EngineApart(**arguments, data_parallel_size=self._options.data_parallel_size)
+        from vllm import LLM
 
-            remember_masks()
-            self.llm = LLM(**arguments)
-            self._engine = self.llm.llm_engine
+        remember_masks()
+        self.llm = LLM(**arguments)
+        return self.llm.llm_engine
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         prompted, too_long = prompt_all(self._tokenizer, requests, self._context)
@@ -150,14 +160,14 @@ class VLLM(MaskingBackend):
 
     @property
     def _window(self) -> int:
-        return self.window * self.max_num_seqs * self.data_parallel_size
+        return self._options.window * self._options.max_num_seqs * self._options.data_parallel_size
 
     def _add(self, one: Prompted) -> str:
         """Hand a request to the engine; why it will not have it, or nothing."""
         try:
             self._engine.add_request(one.request.key, {"prompt_token_ids": one.ids}, self.parameters(one.request))
         except ValueError as error:  # vLLM's own word for a request that it cannot serve
-            return f"vLLM refuses the request: {error}"
+            return f"vLLM turned the request down: {error}"
         return ""
 
     def _step(self, in_flight: Sequence[str]) -> list[Any]:
@@ -166,10 +176,10 @@ class VLLM(MaskingBackend):
         from vllm.exceptions import VLLMServerError
 
         try:
-            with time_limit(self.step_seconds):
+            with time_limit(self._options.step_seconds):
                 return self._engine.step()
         except TimeoutError as error:
-            raise EngineFault(f"no step within {self.step_seconds:g} s", in_flight) from error
+            raise EngineFault(f"no step within {self._options.step_seconds:g} s", in_flight) from error
         except (RuntimeError, MemoryError, VLLMServerError) as error:
             memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
             raise EngineFault(f"{type(error).__name__}: {error}", in_flight, memory=memory) from error
@@ -196,7 +206,13 @@ class VLLM(MaskingBackend):
         ids = list(output.token_ids)
         logprobs = [step[token].logprob for token, step in zip(ids, output.logprobs or ())]
         return finished(
-            self._tokenizer, prompted, ids, output.finish_reason, seconds=seconds, decoder=self.decoder, logprobs=logprobs
+            self._tokenizer,
+            prompted,
+            ids,
+            output.finish_reason,
+            seconds=seconds,
+            decoder=self._options.decoder,
+            logprobs=logprobs,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -208,23 +224,22 @@ class VLLM(MaskingBackend):
             "weights": asdict(self._weights) | {"gguf": str(self._weights.gguf or "")},
             "dtype": str(self._engine.model_config.dtype).removeprefix("torch."),
             "template_sha256": template_hash(self._tokenizer),
-            "decoder": decoder_version(self.decoder),
+            "decoder": decoder_version(self._options.decoder),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "threads": torch.get_num_threads(),
-            "max_num_seqs": self.max_num_seqs,
-            "enforce_eager": self.enforce_eager,
-            "tensor_parallel_size": self.tensor_parallel_size,
-            "data_parallel_size": self.data_parallel_size,
-            "own_process": self._apart,
-            "batch_invariant": self.batch_invariant,
+            "max_num_seqs": self._options.max_num_seqs,
+            "enforce_eager": self._options.enforce_eager,
+            "tensor_parallel_size": self._options.tensor_parallel_size,
+            "data_parallel_size": self._options.data_parallel_size,
+            "own_process": self._options.apart,
+            "batch_invariant": self._options.batch_invariant,
         }
 
     def close(self) -> None:
         import gc
 
-        engine = self.__dict__.pop("_engine", None)
-        self.__dict__.pop("llm", None)
+        engine, self._engine, self.llm = self._engine, None, None
         if engine is not None:
-            (engine if self._apart else engine.engine_core).shutdown()
+            (engine if self._options.apart else engine.engine_core).shutdown()
         del engine
         gc.collect()
