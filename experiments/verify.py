@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from experiments.starting.build import build
 from experiments.starting.start import start
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store.folder import find_folders
+from fmtbench.store.folder import RunFolder, find_folders
 
 FORMS = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}", "likeliest": "{:.1%}", "gap": "{:.2f}"}
 DRAWN = """\
@@ -36,7 +36,7 @@ def main(config: DictConfig) -> None:
         raise UserError("results= is missing: give the results folder of an experiment, such as results=results/drift")
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
-    from fmtbench.probes.fidelity import Reference, drawn, greedy
+    from fmtbench.probes.fidelity import Reference, check_weights, drawn, greedy
 
     root = Path(config.results) / config.backbone.name
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
@@ -46,6 +46,8 @@ def main(config: DictConfig) -> None:
             "there is nothing to hold against"
         )
     reference = Reference(build(config.backbone, "backbone"))
+    for name in {**by_draw, **by_rank}:
+        check_weights(RunFolder(root / name), reference)
     wrong = show_drawn(reference, by_draw, config.z) + show_greedy(reference, by_rank, config.gap)
     if wrong:
         raise DifferenceError(f"not what this model says: {', '.join(wrong)}")

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from fmtbench.backends.base import Backend
+from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.hf import HF
-from fmtbench.backends.scripted import Scripted
-from fmtbench.backends.supervise import GIVE_UP, supervised
+from fmtbench.backends.scripted import ScriptedSession, example_reply
+from fmtbench.backends.supervise import GIVE_UP, SupervisedSession
 from fmtbench.backends.time_limit import time_limit
 from fmtbench.errors import EngineFault
 from fmtbench.types import Generation, Message, Request
@@ -30,22 +30,23 @@ def asked(count: int) -> list[Request]:
 
 
 @dataclass(kw_only=True)
-class Fragile(Backend):
+class Fragile(Backend, Session):
     """Keeps a window of requests in flight, like the real engines, and stops on what it is told to."""
 
     poison: frozenset[str] = frozenset()
     loses: frozenset[str] = frozenset()
     holds: int = 1000
     """More at once than this is out of memory."""
-    opened: int = 1
+    opened: int = 0
     most: int = 0
     lost: set[str] = field(default_factory=set)
 
-    def engine(self, backbone: Any, constraint: Any) -> str:
+    def identity(self, backbone: Any, constraint: Any) -> str:
         return "fragile"
 
-    def open(self, backbone: Any) -> None:
+    def open(self, backbone: Any) -> Session:
         self.opened += 1
+        return self
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         waiting, window = list(requests), at_most or 32
@@ -62,7 +63,7 @@ class Fragile(Backend):
             if one.key in self.loses and one.key not in self.lost:
                 self.lost.add(one.key)
                 continue
-            yield from Scripted().generate([one])
+            yield from ScriptedSession(example_reply).generate([one])
 
     def facts(self) -> dict[str, Any]:
         return {}
@@ -72,7 +73,8 @@ class Fragile(Backend):
 
 
 def answers(engine: Backend, requests: list[Request]) -> dict[str, Generation]:
-    done = list(supervised(engine, None, requests))  # type: ignore[arg-type]
+    with SupervisedSession(engine, None) as session:  # type: ignore[arg-type]
+        done = list(session.generate(requests))
     assert sorted(one.key for one in done) == sorted(request.key for request in requests), "one answer each"
     return {one.key: one for one in done}
 
@@ -114,7 +116,8 @@ def test_what_nobody_asked_is_not_used(caplog: pytest.LogCaptureFixture) -> None
 
 def test_an_engine_that_always_stops_is_given_up() -> None:
     requests = asked(50)
-    stream = supervised(Fragile(poison=frozenset(request.key for request in requests)), None, requests)  # type: ignore[arg-type]
+    engine = Fragile(poison=frozenset(request.key for request in requests))
+    stream = SupervisedSession(engine, None).generate(requests)  # type: ignore[arg-type]
     assert [next(stream).finish_reason for _ in range(GIVE_UP)] == ["error"] * GIVE_UP
     with pytest.raises(EngineFault, match="requests in a row stop the engine, the last with: a NaN"):
         next(stream)
@@ -133,14 +136,12 @@ def test_a_time_limit_interrupts() -> None:
 @pytest.mark.model
 def test_nan_logits_are_an_error_of_that_request_alone(backbone: Any) -> None:
     """The real model, in which one word of one prompt has no finite embedding."""
-    engine = HF(device="cpu")
-    engine.open(backbone)
-    (word,) = engine._tokenizer.encode(" zebra")
-    embeddings = engine._model.get_input_embeddings()
-    embeddings.register_forward_hook(lambda _, ids, out: out.masked_fill((ids[0] == word)[..., None], math.nan))
     sick = Request(messages=(Message(role="user", content="Draw a zebra."),), max_tokens=4)
-    done = answers(engine, [*asked(3), sick])
-    engine.close()
+    with HF(device="cpu").open(backbone) as session:
+        (word,) = session.tokenizer.encode(" zebra")
+        embeddings = session.model.get_input_embeddings()
+        embeddings.register_forward_hook(lambda _, ids, out: out.masked_fill((ids[0] == word)[..., None], math.nan))
+        done = {one.key: one for one in session.generate([*asked(3), sick])}
     assert done.pop(sick.key).error == "the model's logits are not numbers"
     assert all(one.finish_reason != "error" and one.text for one in done.values())
 
@@ -153,7 +154,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from experiments.starting.build import build
 from fmtbench.backbone import Backbone, prepare
 from fmtbench.backends.hf import HF
-from fmtbench.backends.supervise import supervised
+from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.types import Message, Request
 from tests.conftest import composed
 
@@ -166,12 +167,11 @@ model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tok
 for part in (model.to(torch.bfloat16), tokenizer):
     part.save_pretrained({folder!r})
 backbone = Backbone(name="hungry", path={folder!r}, context=512, dtype="bfloat16")
-engine = HF(device="cpu", batch_size=64)
-engine.open(backbone)
+session = SupervisedSession(HF(device="cpu", batch_size=64), backbone)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 800_000_000, resource.RLIM_INFINITY))
 requests = [Request(messages=(Message(role="user", content=str(i) + " word" * 60),), max_tokens=2) for i in range(64)]
-done = list(supervised(engine, backbone, requests))
+done = list(session.generate(requests))
 print(len({{one.key for one in done}}), {{one.finish_reason for one in done}} <= {{"stop", "length"}})
 """
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.conditions.condition import Condition
-from fmtbench.running.pipeline import plan, run
+from fmtbench.running.pipeline import run
+from fmtbench.running.planning import plan
 from fmtbench.running.scoring import score
 from fmtbench.store.folder import RunFolder
-from fmtbench.types import Generation, Request
+from fmtbench.types import Request
 from tests.conftest import ROOT
-from tests.test_pipeline import Counting, Scripted, adds, job
+from tests.test_pipeline import Counting, Failing, adds, job
 
 CONVERTED: dict[str, Any] = {
     "free_cot": Condition(),
@@ -78,12 +79,6 @@ def test_running_again_generates_nothing_and_scoring_needs_no_engine(tmp_path: P
 
 
 def test_what_the_engine_fails_on_has_no_second_pass(tmp_path: Path) -> None:
-    class Failing(Scripted):
-        def generate(self, requests: Any, at_most: Any = None) -> Any:
-            for request in requests:
-                assert len(request.messages) == 1
-                yield Generation(key=request.key, text="", finish_reason="error", error="out of memory")
-
     rows = run(job(tmp_path, backend=Failing(), conditions={"nl_to_json": CONVERTED["nl_to_json"]}))
     assert [row.status for row in rows] == ["engine_error"] * 8
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.reporting.accuracy import refusals
+from experiments.reporting.accuracy import barred_cells
 from experiments.run import make_job
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.backbone import Backbone
-from fmtbench.backends.scripted import Scripted
+from fmtbench.backends.base import Session
+from fmtbench.backends.scripted import Scripted, ScriptedSession
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.errors import BarredError, UserError
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.pipeline import plan, run
+from fmtbench.running.pipeline import run
+from fmtbench.running.planning import plan
 from fmtbench.running.scoring import score
 from fmtbench.tasks.arithmetic import Addition
-from fmtbench.types import Constraint, Request, Sampling
+from fmtbench.types import Constraint, Generation, Request, Sampling
 from tests.conftest import composed
 
 PROMPT = Prompt(
@@ -72,6 +74,20 @@ def job(tmp_path: Path, reply: Callable[[Request], str] = adds, **changes: Any) 
         "results": tmp_path / "results", "limit": 8,
     }  # fmt: skip
     return Job(**(whole | changes))
+
+
+class Failing(Scripted):
+    """Fails on every request, and must not be asked to convert a failure."""
+
+    def open(self, backbone: Any) -> Session:
+        return FailingSession(self.reply)
+
+
+class FailingSession(ScriptedSession):
+    def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        for request in requests:
+            assert len(request.messages) == 1
+            yield Generation(key=request.key, text="", finish_reason="error", error="out of memory", decoder="scripted")
 
 
 class Counting:
@@ -197,12 +213,6 @@ def test_scoring_again_needs_no_engine_and_sees_a_changed_verdict(tmp_path: Path
 
 
 def test_an_engine_error_is_a_row_and_not_a_crash(tmp_path: Path) -> None:
-    from fmtbench.types import Generation
-
-    class Failing(Scripted):
-        def generate(self, requests: Any, at_most: Any = None) -> Any:
-            for request in requests:
-                yield Generation(key=request.key, text="", finish_reason="error", error="out of memory", decoder="scripted")
 
     rows = run(job(tmp_path, backend=Failing()))
     assert {row.status for row in rows} == {"engine_error"}
@@ -250,16 +260,16 @@ def test_kill_and_resume(tmp_path: Path) -> None:
     assert all(row.correct for row in run(job(tmp_path)))
 
 
-class Refusing(Scripted):
-    """Refuses every schema, as a sandbox does where one exceeds its limits."""
+class Barring(Scripted):
+    """Bars every schema, as a sandbox does where one exceeds its limits."""
 
     def admit(self, backbone: Any, constraint: Constraint) -> dict[str, Any]:
         raise BarredError("schema 0a1b2c3d {...} is barred: it needs more than 10 s")
 
 
-def test_a_barred_grammar_refuses_its_cells_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_barred_grammar_bars_its_cells_and_the_others_go_on(tmp_path: Path) -> None:
     config = composed("task=[capitals]", "condition=[free_cot,json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
-    job = replace(make_job(config), backend=Refusing())
+    job = replace(make_job(config), backend=Barring())
     rows = run(job)
     assert {row.condition for row in rows} == {"free_cot"}
     manifests = {path.parts[-3]: json.loads(path.read_text()) for path in tmp_path.rglob("manifest.json")}
@@ -267,15 +277,15 @@ def test_a_barred_grammar_refuses_its_cells_and_the_others_go_on(tmp_path: Path)
     assert manifests["json_schema"]["status"] == "barred"
     assert "needs more than 10 s" in manifests["json_schema"]["barred"]
     assert len(load_rows(tmp_path)) == 3, "the tables can be made"
-    (line,) = refusals(tmp_path / config.name)
+    (line,) = barred_cells(tmp_path / config.name)
     assert line.startswith("smollm2_135m/capitals/json_schema/plain-seed0 is barred: schema 0a1b2c3d")
     assert len(run(replace(job, backend=Scripted()))) == 6, "run again with other limits, it is made up for"
     manifest = json.loads(next(tmp_path.rglob("json_schema/*/manifest.json")).read_text())
     assert (manifest["status"], "barred" in manifest) == ("complete", False)
-    assert refusals(tmp_path / config.name) == []
+    assert barred_cells(tmp_path / config.name) == []
 
 
 def test_a_run_of_nothing_but_barred_cells_is_an_error(tmp_path: Path) -> None:
     config = composed("task=[capitals]", "condition=[json_schema]", "limit=3", f"results={tmp_path}", "backend=scripted")
     with pytest.raises(BarredError, match="every cell is barred, the first because schema 0a1b2c3d"):
-        run(replace(make_job(config), backend=Refusing()))
+        run(replace(make_job(config), backend=Barring()))

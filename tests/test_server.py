@@ -21,7 +21,7 @@ from experiments.starting.build import build
 from fmtbench.backbone import Backbone
 from fmtbench.backends.endpoint import retry_after
 from fmtbench.backends.reply import Token, token_ends
-from fmtbench.backends.server import Server
+from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.errors import DecoderError, UserError
@@ -37,10 +37,8 @@ def asks(count: int, **changes: Any) -> list[Request]:
     return [Request(messages=(Message(role="user", content=f"Question {i}?"),), **changes) for i in range(count)]
 
 
-def opened(url: str, **options: Any) -> Server:
-    server = Server(**({"url": url, "retries": 2, "dialect": "openai"} | options))
-    server.open(SERVED)
-    return server
+def opened(url: str, **options: Any) -> ServerSession:
+    return Server(**({"url": url, "retries": 2, "dialect": "openai"} | options)).open(SERVED)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -243,7 +241,7 @@ def closed_port() -> str:
 
 def test_no_server() -> None:
     with pytest.raises(UserError, match=r"no server answers at \S+/v1 \(.*refused\): start it, or set backend.url"):
-        Server(url=closed_port()).engine(SERVED, None)
+        Server(url=closed_port()).identity(SERVED, None)
 
 
 def test_a_web_page() -> None:
@@ -251,16 +249,16 @@ def test_a_web_page() -> None:
         serving(models=lambda: WEB_PAGE) as seen,
         pytest.raises(UserError, match=r"answers text/html, not JSON: .* in /v1"),
     ):
-        Server(url=seen.url).engine(SERVED, None)
+        Server(url=seen.url).identity(SERVED, None)
     with serving(lambda _: WEB_PAGE) as seen, pytest.raises(UserError, match="answers text/html, not JSON"):
         opened(seen.url)
 
 
 def test_another_page() -> None:
     with serving() as seen, pytest.raises(UserError, match=r"is not there \(404 Not Found\): is backend.url right\?"):
-        Server(url=seen.url.removesuffix("/v1")).engine(SERVED, None)
+        Server(url=seen.url.removesuffix("/v1")).identity(SERVED, None)
     with serving(models=lambda: Answer({"ok": True})) as seen, pytest.raises(UserError, match="lists no model"):
-        Server(url=seen.url).engine(SERVED, None)
+        Server(url=seen.url).identity(SERVED, None)
     with serving(lambda _: Answer({"choices": []})) as seen, pytest.raises(UserError, match=r"does not answer as .* \(choices: "):
         opened(seen.url)
 
@@ -269,12 +267,12 @@ def test_a_model_that_is_not_served() -> None:
     two = {"data": [{"id": "big"}, {"id": "small"}]}
     with serving(models=lambda: Answer(two)) as seen:
         with pytest.raises(UserError, match=r"model huge is not served at .*: set backend.model to one of big, small"):
-            Server(url=seen.url, model="huge").engine(SERVED, None)
+            Server(url=seen.url, model="huge").identity(SERVED, None)
         with pytest.raises(UserError, match=r"several models are served at .*: set backend.model to one of big, small"):
-            Server(url=seen.url).engine(SERVED, None)
-        assert json.loads(Server(url=seen.url, model="big").engine(SERVED, None))["model"] == "big"
+            Server(url=seen.url).identity(SERVED, None)
+        assert json.loads(Server(url=seen.url, model="big").identity(SERVED, None))["model"] == "big"
     with serving() as seen, pytest.raises(UserError, match="model org/other is not served"):
-        Server(url=seen.url).engine(Backbone(name="b", hub_id="org/other"), None)
+        Server(url=seen.url).identity(Backbone(name="b", hub_id="org/other"), None)
 
 
 @pytest.mark.parametrize("ignores", ["Hello!", '{"b": 1}', '{"a": "hello"}'])
@@ -297,7 +295,7 @@ def test_other_whitespace_than_ours_is_named() -> None:
 
 def test_a_regular_expression_that_the_dialect_cannot_say() -> None:
     with serving() as seen, pytest.raises(UserError, match="sends JSON schemas, and a condition has another grammar"):
-        Server(url=seen.url, dialect="openai").engine(SERVED, ANYTHING)
+        Server(url=seen.url, dialect="openai").identity(SERVED, ANYTHING)
 
 
 # -- secrets
@@ -329,14 +327,14 @@ def test_a_refused_key_is_not_shown_though_the_server_echoes_it(monkeypatch: pyt
     with serving(models=lambda: echo) as seen:
         monkeypatch.setenv("FMTBENCH_API_KEY", SECRET)
         with pytest.raises(UserError, match=r"refuses the key .*: check the environment variable FMTBENCH_API_KEY") as caught:
-            Server(url=seen.url).engine(SERVED, None)
+            Server(url=seen.url).identity(SERVED, None)
         assert SECRET not in str(caught.value)
         monkeypatch.delenv("FMTBENCH_API_KEY")
         with pytest.raises(UserError, match="put your key into the environment variable FMTBENCH_API_KEY"):
-            Server(url=seen.url).engine(SERVED, None)
+            Server(url=seen.url).identity(SERVED, None)
         monkeypatch.setenv("FMTBENCH_API_KEY", f"{SECRET}\nHost: elsewhere")
         with pytest.raises(UserError, match="holds blanks") as caught:
-            Server(url=seen.url).engine(SERVED, None)
+            Server(url=seen.url).identity(SERVED, None)
         assert SECRET not in str(caught.value)
 
 
@@ -413,8 +411,8 @@ def test_special_tokens_in_messages_are_broken_up_as_far_as_they_are_known() -> 
 
 def test_identity_is_what_the_server_says_of_itself() -> None:
     with serving() as seen:
-        free = json.loads(Server(url=f"{seen.url}/").engine(SERVED, None))
-        held = json.loads(Server(url=seen.url).engine(SERVED, PROBE_GRAMMAR))
+        free = json.loads(Server(url=f"{seen.url}/").identity(SERVED, None))
+        held = json.loads(Server(url=seen.url).identity(SERVED, PROBE_GRAMMAR))
     assert free == {
         "engine": "server", "url": seen.url, "model": "m", "root": None, "owned_by": "tests",
         "version": None, "dialect": "vllm", "extra_body": {},

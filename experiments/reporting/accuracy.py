@@ -13,6 +13,7 @@ from rich.table import Table
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
 from fmtbench.store.files import replacing
+from fmtbench.store.folder import why_barred
 
 FAILURES_WIDTH = 20
 LEGEND = """\
@@ -27,10 +28,10 @@ def report(folder: Path) -> None:
     shown = readable(table)
     with replacing(folder / "accuracy.csv") as csv, replacing(folder / "accuracy.md") as markdown:  # jobs may end together
         table.to_csv(csv, index=False, float_format="%.6f")
-        markdown.write_text("\n".join([to_markdown(shown), *refusals(folder), LEGEND, ""]), encoding="utf-8")
+        markdown.write_text("\n".join([to_markdown(shown), *barred_cells(folder), LEGEND, ""]), encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(_fitting(shown, console.width)))
-    for line in refusals(folder):
+    for line in barred_cells(folder):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(LEGEND, style="dim", highlight=False)
     console.print(
@@ -40,13 +41,13 @@ def report(folder: Path) -> None:
     )
 
 
-def refusals(folder: Path) -> list[str]:
-    """One line for each cell that did not run because its grammar was refused."""
+def barred_cells(folder: Path) -> list[str]:
+    """One line for each cell that did not run because its grammar is barred."""
     manifests = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("manifest.json"))}
     return [
-        f"{cell.relative_to(folder)} is refused: {manifest['refused']}"
+        f"{cell.relative_to(folder)} is barred: {why_barred(manifest)}"
         for cell, manifest in manifests.items()
-        if manifest.get("status") == "refused"
+        if manifest.get("status") in ("barred", "refused")
     ]
 
 

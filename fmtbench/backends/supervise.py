@@ -44,7 +44,7 @@ class SupervisedSession(Session):
                 self._restart(cause)
 
     def facts(self) -> dict[str, Any]:
-        return self._running.facts()
+        return self.current.facts()
 
     def close(self) -> None:
         if self._session is not None:
@@ -52,7 +52,8 @@ class SupervisedSession(Session):
             self._session = None
 
     @property
-    def _running(self) -> Session:
+    def current(self) -> Session:
+        """The session of the engine that runs now; another one after a restart."""
         assert self._session is not None, "the session is closed"
         return self._session
 
@@ -71,7 +72,7 @@ class SupervisedSession(Session):
     def _until_fault(self, queue: _Queue) -> Generator[Generation, None, str]:
         """Pass on what the engine answers; the cause where it stopped, empty where it answered everything."""
         try:
-            for generation in self._running.generate(*queue.next()):
+            for generation in self.current.generate(*queue.next()):
                 if queue.answered(generation):
                     yield generation
             queue.check_all_answered()

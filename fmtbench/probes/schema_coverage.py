@@ -108,7 +108,9 @@ def generate(backend: Backend, backbone: Backbone, verdicts: Sequence[Verdict], 
 
 def _request(verdict: Verdict, max_tokens: int) -> Request:
     words = (Message(role="user", content=PROMPT + verdict.schema),)
-    return Request(messages=words, constraint=verdict.constraint, max_tokens=max_tokens, identity=f"{verdict.subset}/{verdict.id}")
+    return Request(
+        messages=words, constraint=verdict.constraint, max_tokens=max_tokens, identity=f"{verdict.subset}/{verdict.id}"
+    )
 
 
 def _judge(verdict: Verdict, generation: Generation) -> None:

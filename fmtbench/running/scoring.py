@@ -13,7 +13,7 @@ from fmtbench.errors import DecoderError
 from fmtbench.readers.latent import read_latent
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
-from fmtbench.store.folder import Planned, RunFolder
+from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
 from fmtbench.types import Extraction, Generation, Row
 
@@ -97,7 +97,7 @@ def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence
     statuses = dict(Counter(row.status for row in rows))
     manifest = folder.manifest()
     outcome = {
-        "status": "complete" if len(rows) == planned else "barred" if "barred" in manifest else "incomplete",
+        "status": "complete" if len(rows) == planned else "barred" if why_barred(manifest) else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),
         "statuses": statuses,
         "neutralised": sum(generation.neutralised for generation in done),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,6 +131,11 @@ class RunFolder:
     def _write(self, name: str, text: str) -> None:
         with replacing(self._file(name)) as part:
             part.write_text(text, encoding="utf-8")
+
+
+def why_barred(manifest: Mapping[str, Any]) -> str:
+    """Why a cell could not run, as its manifest says; empty where it could. Version 0.1 called it `refused`."""
+    return str(manifest.get("barred") or manifest.get("refused") or "")
 
 
 def find_folders(root: Path) -> list[RunFolder]:

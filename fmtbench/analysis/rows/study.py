@@ -17,6 +17,7 @@ import yaml
 from fmtbench.analysis.rows.frame import DuplicateError, Source, compact, duplicates, join, load_sources
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.errors import UserError
+from fmtbench.store.folder import why_barred
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast in C, for studies of a thousand cells."""
@@ -73,8 +74,8 @@ def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, 
 
 
 def empty_note(source: Source) -> str:
-    """A cell that was refused, or has not come to its first item."""
-    why = source.manifest.get("refused") or source.manifest.get("status") or "it has no manifest"
+    """A cell that is barred, or has not come to its first item."""
+    why = why_barred(source.manifest) or source.manifest.get("status") or "it has no manifest"
     return f"{source.path} holds no rows: {why}"
 
 

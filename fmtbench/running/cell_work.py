@@ -1,0 +1,115 @@
+"""One cell on its way from its plan to its rows: what is asked, what is there, what is missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from fmtbench.backends.admission import Admission, compile_all
+from fmtbench.conditions.condition import Condition
+from fmtbench.running.asking import unanswered
+from fmtbench.running.job import Cell, Job
+from fmtbench.running.passes import second_passes
+from fmtbench.running.scoring import score
+from fmtbench.store.folder import Planned, RunFolder
+from fmtbench.store.provenance import provenance
+from fmtbench.tasks.base import Task
+from fmtbench.types import Constraint, Generation, Request, Row
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class CellWork:
+    """A cell of a job and what its run folder holds of it; whoever appends holds the folder's lock."""
+
+    job: Job
+    cell: Cell
+    folder: RunFolder
+    first: list[Planned]
+    """Its first passes."""
+    planned: list[Planned] = field(init=False)
+    """They, and the second passes of those that have a reply."""
+    done: set[str] = field(init=False)
+    """Keys of the requests that are not generated again."""
+    barred: str = ""
+    """Why the cell cannot run; empty where it can."""
+
+    def __post_init__(self) -> None:
+        self.done = self.folder.done(errors=not self.job.retry_errors)
+        self.planned = self.first
+
+    @property
+    def task(self) -> Task:
+        return self.job.tasks[self.cell.task]
+
+    @property
+    def condition(self) -> Condition:
+        return self.job.conditions[self.cell.condition]
+
+    @property
+    def missing(self) -> list[Request]:
+        return unanswered(self.planned, self.done)
+
+    def keep(self, generation: Generation) -> None:
+        """Journal a generation; it is done from here on."""
+        self.folder.append(generation)
+        self.done.add(generation.key)
+
+    def follow(self) -> None:
+        """Plan the second passes that the replies in the journal make possible."""
+        if self.condition.passes == 1:
+            return
+        done = {generation.key: generation for generation in self.folder.generations()}
+        identity = partial(self.job.backend.identity, self.job.backbone)
+        prompt = self.job.prompts[self.cell.prompt]
+        self.planned = [*self.first, *second_passes(self.first, done, self.task, self.condition, prompt, identity)]
+
+    def advance(self) -> None:
+        """After the first passes: plan the second ones, and write them down."""
+        if self.condition.passes > 1:
+            self.follow()
+            self.folder.write_requests(self.planned)
+
+    def begin(self) -> None:
+        """Compile the grammars of what is missing, and write down what is about to run, so that a killed run explains itself."""
+        self.follow()
+        missing = self.missing
+        admission = compile_all(self.job.backend, self.job.backbone, self._grammars())
+        self.barred = admission.barred
+        self.folder.write_config(self.cell.config)
+        self.folder.write_requests(self.planned)
+        if missing or self.folder.manifest().get("status") != "complete":
+            self.folder.write_manifest(self._facts(admission, len(missing)))
+            self.folder.log(self.barred or f"planned {len(self.planned)}, to generate {len(missing)}")
+        if self.barred:
+            logger.warning("%s/%s does not run: %s", self.cell.task, self.cell.condition, self.barred)
+
+    def opened(self, engine: Mapping[str, Any], determinism: Mapping[str, Any] | None) -> None:
+        """Write down what the engine says of itself."""
+        self.folder.write_manifest(self.folder.manifest() | {"engine": engine, "determinism": determinism})
+
+    def score(self) -> list[Row]:
+        return score(self.folder, self.cell, self.task, self.condition)
+
+    def _grammars(self) -> set[Constraint | None]:
+        """The constraints of what is missing, including those of second passes that are still to be planned."""
+        grammars = {request.constraint for request in self.missing}
+        if grammars and self.condition.passes > 1:
+            grammars |= {self.condition.constraint(self.task.kind(one.item)) for one in self.first}
+        return grammars
+
+    def _facts(self, admission: Admission, missing: int) -> dict[str, Any]:
+        items = [asdict(item) for item in dict.fromkeys(one.item for one in self.planned)]
+        facts = provenance(items) | {
+            "status": "running",
+            "sampling": asdict(self.job.sampling),
+            "seed": self.cell.seed,
+            "planned": len(self.planned),
+            "missing_at_start": missing,
+            "grammars": admission.grammars,
+        }
+        return facts | ({"barred": admission.barred} if admission.barred else {})

@@ -1,0 +1,64 @@
+"""From a job to its requests: every cell, every item, every sample, in the order of the items. No model is needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from fmtbench.errors import UserError
+from fmtbench.running.asking import request_seed
+from fmtbench.running.job import Cell, Job
+from fmtbench.store.folder import Planned
+from fmtbench.tasks.base import Task, check_items, worked_examples
+from fmtbench.types import Item, Request
+
+logger = logging.getLogger(__name__)
+
+
+def plan(job: Job) -> dict[Cell, list[Planned]]:
+    """The first passes of every cell. Raises `UserError` for items, examples or samplings that cannot be asked."""
+    most = max(job.samples(cell.condition) for cell in job.cells)
+    if most > 1 and job.sampling.temperature == 0:
+        raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
+    asked = {cell.task for cell in job.cells}
+    items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
+    return {cell: _plan_cell(cell, job, items[cell.task]) for cell in job.cells}
+
+
+def select_items(name: str, task: Task, limit: int | None) -> list[Item]:
+    """The first `limit` items of a task, checked; all of them, with a note in the log, where there are fewer."""
+    items = task.items()
+    check_items(task, items, name)
+    if limit is not None and limit > len(items):
+        logger.info("task %s has %d items, fewer than limit=%d: using all", name, len(items), limit)
+    return items[:limit]
+
+
+def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
+    return [
+        Planned(item=item, sample=sample, request=request)
+        for item in items
+        for sample, request in enumerate(_requests(cell, job, item))
+    ]
+
+
+def _requests(cell: Cell, job: Job, item: Item) -> list[Request]:
+    """One request for each sample of an item; they differ in their seeds alone."""
+    task, condition = job.tasks[cell.task], job.conditions[cell.condition]
+    kind = task.kind(item)
+    shots = worked_examples(task, cell.task, item, condition.shots)
+    constraint = condition.opening.constraint(kind)
+    messages = condition.render(item, kind, job.prompts[cell.prompt], shots)
+    greedy = job.sampling.temperature == 0
+    return [
+        Request(
+            messages=messages,
+            constraint=constraint,
+            temperature=job.sampling.temperature,
+            top_p=job.sampling.top_p,
+            max_tokens=job.sampling.max_tokens,
+            seed=None if greedy else request_seed(cell.seed, item.id, sample),
+            identity=job.backend.identity(job.backbone, constraint),
+        )
+        for sample in range(job.samples(cell.condition))
+    ]
