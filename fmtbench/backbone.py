@@ -1,7 +1,7 @@
-"""A backbone: one language model, the same for generation and embedding; and where its weights are.
+"""A backbone: one language model, the same for generation and embedding, and where its weights are.
 
-Weights are looked for in this order: a local folder or GGUF file, a GGUF that an installed package carries, the
-Hugging Face hub. A GGUF is turned once into an ordinary Hugging Face folder, in a cache keyed by the file's hash.
+Weights are looked for in this order: a local folder or GGUF file, a GGUF that an installed package ships, the Hugging Face
+hub. A GGUF is converted once into an ordinary Hugging Face folder, in a cache keyed by the file's hash.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Weights:
     fingerprint: str
     """sha256 of the local files (weights, tokenizer, chat template), or `hub:<id>@<commit>`."""
     gguf: Path | None = None
-    """The GGUF that `source` is to be made from, where it is not an ordinary folder already."""
+    """The GGUF that `source` is to be converted from, if that has not happened yet."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -65,18 +65,18 @@ class Backbone:
     path: str | None = None
     """A folder with `config.json` and weights, or a `.gguf` file."""
     package: str | None = None
-    """An installed Python package that carries `file` as data; it is found, not imported."""
+    """An installed Python package that ships `file` as data; it is found without being imported."""
     file: str | None = None
     hub_id: str | None = None
     revision: str | None = None
-    """Commit of the hub repository; null takes what the hub (or its local cache) calls `main`, and records it."""
+    """Commit of the hub repository; null takes what the hub or its local cache calls `main`, and records the commit."""
     dtype: Dtype = "auto"
-    """`auto`: the dtype the weights are stored in."""
+    """`auto` is the dtype in which the weights are stored."""
     context: int = Field(default=2048, gt=0)
-    """Longest prompt and reply together, in tokens."""
+    """Most tokens that a prompt and its reply may have together."""
 
     def resolve(self) -> Weights:
-        """Find the weights without loading them. Raises `UserError` naming every place that was tried."""
+        """Find the weights without loading them. Raises `UserError` that names every place that was tried."""
         if self.path is not None:
             return _local(Path(self.path).expanduser())
         if carried := self._carried():
@@ -139,7 +139,7 @@ def _hub(hub_id: str, revision: str | None) -> Weights:
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: `$FMTBENCH_CACHE`, or the user's cache folder."""
+    """Where converted models and compiled grammars are kept: `$FMTBENCH_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("FMTBENCH_CACHE") or user_cache_path("fmtbench"))
 
 
@@ -149,7 +149,7 @@ def _hash_files(files: list[Path]) -> str:
 
 @lru_cache(maxsize=64)
 def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
-    """sha256 over names and contents; size and time are in the argument so that a changed file is read again."""
+    """sha256 over suffixes and contents; size and time are among the arguments so that a changed file is read again."""
     total = hashlib.sha256()
     for name, _, _ in files:
         with open(name, "rb") as stream:
@@ -158,7 +158,7 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def prepare(weights: Weights) -> Path | str:
-    """Make sure that `weights.source` can be loaded: convert a GGUF if need be. A killed conversion leaves nothing behind."""
+    """What can be loaded of these weights, after converting a GGUF if need be. A killed conversion leaves nothing behind."""
     if weights.gguf is None:
         return weights.source
     folder = Path(weights.source)
@@ -171,7 +171,7 @@ def prepare(weights: Weights) -> Path | str:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """Dequantise into a temporary folder beside the target, and rename it when it is complete."""
+    """Dequantise into a temporary folder beside the target, which is renamed when it is complete."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging as transformers_logging
@@ -189,7 +189,7 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def load_tokenizer(weights: Weights) -> Any:
-    """The tokenizer, padding on the left as generation needs it. Raises `UserError` where it has no chat template."""
+    """The tokenizer, padding on the left as generation needs it. Raises `UserError` if it has no chat template."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(prepare(weights), revision=weights.revision, padding_side="left")

@@ -1,11 +1,11 @@
-"""The error tree. Each message says what was got, what is allowed and what to do, in one line.
+"""The error tree. Each message says in one line what was got, what is allowed and what to do.
 
 FmtbenchError
 ├── UserError          a mistake in a config, a path or a data file: exit code 2, no traceback
 │   └── LockedError    another process writes to the same run folder
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
 │   └── BarredError    a grammar that does not compile within its limits: bars its cell, the others go on
-├── DifferenceError    what is kept is not what is made anew
+├── DifferenceError    what is kept differs from what the same input makes now
 └── EngineFault        the engine stopped in the middle of its work: out of memory, dead, stuck
 """
 
@@ -21,7 +21,7 @@ class UserError(FmtbenchError, ValueError):
 
 
 class LockedError(UserError):
-    """A run folder has one writer at a time, and it is not this process."""
+    """A run folder has one writer at a time, and this process is not it."""
 
 
 class DecoderError(FmtbenchError):
@@ -29,16 +29,16 @@ class DecoderError(FmtbenchError):
 
 
 class BarredError(DecoderError):
-    """A grammar that the decoder asked for cannot compile, or not within the limits of time and memory."""
+    """A grammar that the decoder cannot compile at all, or not within the limits of time and memory."""
 
     def __init__(self, message: str, *, declared: bool = True) -> None:
         super().__init__(message)
         self.declared = declared
-        """False where not even a grammar could be made of the schema."""
+        """False if the schema could not even be turned into a grammar."""
 
 
 class DifferenceError(FmtbenchError):
-    """What is kept is not what the same data, or the same weights, make now: exit code 1."""
+    """What is kept differs from what the same data, or the same weights, make now: exit code 1."""
 
 
 class EngineFault(FmtbenchError):
@@ -49,4 +49,4 @@ class EngineFault(FmtbenchError):
         self.in_flight = tuple(in_flight)
         """Keys of the requests that were inside the engine."""
         self.memory = memory
-        """It ran out of memory: fewer requests at once may be all that it takes."""
+        """Whether it ran out of memory: then fewer requests at once may be enough."""

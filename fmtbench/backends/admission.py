@@ -1,4 +1,4 @@
-"""Compiling every grammar of a cell before an engine sees it: the sandbox's verdict, as data for the manifest."""
+"""Compiling every grammar of a cell before an engine sees it; the sandbox's verdict is data for the manifest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sandbox(backbone: Backbone, decoder: DecoderName, limits: Limits) -> Sandbox
 
 
 class Admission(NamedTuple):
-    """What became of the grammars of one cell."""
+    """What the sandbox says of the grammars of one cell."""
 
     grammars: list[dict[str, Any]]
     barred: str

@@ -1,4 +1,4 @@
-"""The fastest engine that is there: vLLM where a GPU and vLLM are present, else transformers."""
+"""The fastest engine at hand: vLLM if it is installed and there is a GPU, else transformers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def auto(decoder: DecoderName = "outlines", limits: Limits | None = None) -> Backend:
-    """Choose, and say which; both are built with their defaults."""
+    """Choose one and log which; either is built with its defaults."""
     settings: dict[str, Any] = {"decoder": decoder, "limits": limits or Limits()}
     if find_spec("vllm") is None:
         logger.info("backend=auto: hf, since vLLM is not installed")

@@ -1,7 +1,7 @@
-"""Choosing the next token of each row: the decoder's mask first, then greedy or seeded sampling on what it left.
+"""Choosing the next token of each row: first the decoder's mask, then greedy or seeded sampling among what it leaves.
 
 The automata are the decoder's own; only the bit mask is unpacked here, in plain torch, because the kernels of Outlines
-and llguidance are compiled at run time and need a C++ compiler on the machine. S slots, V vocabulary.
+and llguidance are compiled at run time and need a C++ compiler on the machine. S slots, V size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Chooser:
 
 
 def sample(logits_V: torch.Tensor, request: Request, generator: torch.Generator) -> int:
-    """A draw from softmax(logits / temperature), within the nucleus; its noise depends on the request's seed alone.
+    """A draw from softmax(logits / temperature) within the nucleus; its noise depends on the request's seed alone.
 
-    By the Gumbel-max trick: minus the logarithm of an exponential waiting time is Gumbel noise.
+    Uses the Gumbel-max trick: minus the logarithm of an exponential waiting time is Gumbel noise.
     """
     scaled_V = logits_V / request.temperature
     if request.top_p < 1:

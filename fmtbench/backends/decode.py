@@ -25,9 +25,9 @@ class Finished(NamedTuple):
     ids: list[int]
     reason: FinishReason
     seconds: float
-    """The row's share of the wall time: every step is shared out over the rows that were running."""
+    """The row's share of the wall time: every step is divided among the rows that were running."""
     logprobs: list[float]
-    """Of each token, after the mask and before temperature; empty where nobody asked for them."""
+    """Of each token, after the mask and before temperature; empty if nobody asked for them."""
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -41,7 +41,7 @@ def decode(
     *,
     with_logprobs: bool = False,
 ) -> Iterator[Finished]:
-    """Yield each row as it ends, by one of the `ends` tokens, at its limit of new tokens, or by an error where its logits are
+    """Yield each row as it ends: at one of the `ends` tokens, at its limit of new tokens, or with an error if its logits are
     not numbers. Prompts are padded on the left.
     """
     cache = DynamicCache(config=model.config)
@@ -87,13 +87,13 @@ def decode(
 
 
 def log_probabilities(logits_SV: torch.Tensor, tokens: Sequence[int]) -> list[float]:
-    """Of one token for each slot."""
+    """The log-probability of one token for each slot."""
     picked_S1 = torch.tensor(tokens, device=logits_SV.device)[:, None]
     return logits_SV.log_softmax(-1).gather(-1, picked_S1)[:, 0].tolist()
 
 
 def _reason(written: Sequence[int], limit: int, ends: frozenset[int], broken: bool) -> FinishReason | None:
-    """Why a row is done; None where it is not."""
+    """Why a row is done; None if it is not."""
     if broken:
         return "error"
     if written[-1] in ends:

@@ -1,9 +1,9 @@
-"""One OpenAI-compatible endpoint on the wire: what is tried again, and what each failure means in one line.
+"""One OpenAI-compatible endpoint on the wire: what is tried again, and what each failure means, in one line.
 
-Only a failure of transport is tried again: no connection, no answer in time, and the status codes of a server that is
-busy or starting. What the server refuses for its content (400) would be refused again: that is the request's own failure
-(`TurnedDown`). What would fail every request alike (no server, no key, a web page) stops the run (`UserError`), so that
-nothing is journalled that only says that the server was down.
+Only failures of transport are tried again: no connection, no answer in time, and the status codes of a server that is
+busy or starting. A request that the server turns down for its content (400) would be turned down again: that is the
+request's own failure (`TurnedDown`). What would fail every request alike (no server, no key, a web page) stops the run
+(`UserError`), so that the journal is not filled with errors that only say that the server was down.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 BUSY = frozenset({429, 502, 503, 504})
-"""Says nothing of the request: after the last attempt the run stops, to be repeated when the server is free."""
+"""These say nothing about the request: after the last attempt the run stops, to be repeated when the server is free."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
@@ -37,7 +37,7 @@ class TurnedDown(FmtbenchError):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """An address, and how patient to be with it. The key is read from the environment and kept nowhere."""
+    """An address, and how patient to be with it. The key is read from the environment and stored nowhere."""
 
     url: str
     """Up to and with `/v1`."""
@@ -53,7 +53,7 @@ class Endpoint:
         )
 
     def get(self, url: str) -> Any:
-        """JSON of a page, asked for once. Raises `UserError` where there is none."""
+        """The JSON of a page, asked for once. Raises `UserError` if there is none."""
         try:
             return self._read(httpx2.get(url, headers=self._headers(), timeout=min(30.0, self.timeout_s)))
         except httpx2.TransportError as error:
@@ -62,7 +62,7 @@ class Endpoint:
             raise UserError(f"{url}: {error}") from error
 
     async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float) -> Any:
-        """JSON of the reply. `spread`, between 0 and 1, keeps requests that failed together from coming back together."""
+        """The JSON of a reply. `spread`, between 0 and 1, keeps requests that failed together from returning together."""
         for attempt in range(self.retries + 1):
             fault, status, wait = "", 0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * (0.5 + spread)
             try:
@@ -82,7 +82,7 @@ class Endpoint:
         raise await self._given_up(client, status, f"{fault}, {self.retries + 1} times")
 
     async def _given_up(self, client: httpx2.AsyncClient, status: int, fault: str) -> FmtbenchError:
-        """Whose failure it was: the request's own where the server still lists its models."""
+        """Whose failure it was: the request's own, if the server still lists its models."""
         if status not in BUSY:
             try:
                 self._read(await client.get(f"{self.url}/models", timeout=min(30.0, self.timeout_s)))
@@ -94,7 +94,7 @@ class Endpoint:
     def _read(self, response: httpx2.Response) -> Any:
         status, complaint = response.status_code, self._complaint(response)
         if status in (401, 403):
-            raise UserError(f"{self.url} refuses the key ({complaint}): {self._key_advice()}")
+            raise UserError(f"{self.url} does not accept the key ({complaint}): {self._key_advice()}")
         if status == 404:
             raise UserError(f"{response.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
@@ -122,11 +122,11 @@ class Endpoint:
         return f"{'check' if self._key() else 'put your key into'} the environment variable {self.key_variable}"
 
     def _complaint(self, response: httpx2.Response) -> str:
-        """Status and the server's own words, in one line."""
+        """Status and the server's own words, on one line."""
         return f"{response.status_code} {self._said(_words(response) or response.reason_phrase)}".strip()
 
     def _said(self, words: object) -> str:
-        """In one line, without the key, which some servers echo."""
+        """On one line, without the key, which some servers echo."""
         text = " ".join(str(words).split()) or type(words).__name__
         return (text.replace(self._key(), "***") if self._key() else text)[:300]
 

@@ -1,8 +1,8 @@
-"""transformers, with constraints masked by Outlines, xgrammar or guidance: works anywhere torch does.
+"""transformers, with constraints masked by Outlines, xgrammar or guidance: runs wherever torch does.
 
-Requests are sorted by length and padded on the left; one batch may mix constraints, temperatures and limits. A row is
-yielded as it finishes. Each request has its own seed, so a sampled text does not depend on which other requests share
-its batch (up to rounding).
+Requests are sorted by length and padded on the left; a batch may mix constraints, temperatures and limits. Each row is
+yielded as it finishes. Each request has its own seed, so that a sampled text does not depend on which other requests
+share its batch (up to rounding).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class HF(MaskingBackend):
     """Options of the transformers engine."""
 
     device: str = "auto"
-    """`auto` takes a GPU where there is one."""
+    """`auto` takes a GPU if there is one."""
     batch_size: int = Field(default=64, gt=0)
     """Most requests in one batch."""
     batch_tokens: int = Field(default=32768, gt=0)
-    """Most tokens in one batch: rows times (longest prompt + longest reply). Bounds the memory of the cache."""
+    """Most tokens in one batch, rows times (longest prompt + longest reply): it bounds the memory of the cache."""
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
@@ -80,12 +80,12 @@ class HFSession(Session):
         self._grammar = lru_cache(maxsize=256)(self._load)
 
     def _end_tokens(self) -> frozenset[int]:
-        """Every token that ends a reply: the tokenizer's, and those the model was shipped with."""
+        """Every token that ends a reply: the tokenizer's own, and those that the model was shipped with."""
         shipped = self.model.generation_config.eos_token_id
         return frozenset({self.tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
 
     def _load(self, constraint: Constraint) -> Any:
-        """What the sandbox compiled of a constraint over this tokenizer's vocabulary."""
+        """A constraint's grammar over this tokenizer's vocabulary, as the sandbox compiled it."""
         return self._decoder.load(self._sandbox.payload(constraint))
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
@@ -95,7 +95,7 @@ class HFSession(Session):
             yield from self._run(batch)
 
     def batches(self, prompted: Sequence[Prompted], most: int) -> Iterator[list[Prompted]]:
-        """Longest prompts first, so that too large a batch shows at once; ties by key, so that the order is stable."""
+        """Longest prompts first, so that a batch that is too large fails at once; ties by key, so that the order is stable."""
         ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
         while ordered:
             longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[:most])

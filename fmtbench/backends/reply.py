@@ -1,4 +1,4 @@
-"""A chat completion as it comes over the wire, and what of it a generation needs."""
+"""A chat completion as it comes over the wire, and the parts of it that a generation needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Choice(BaseModel):
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
     token_ids: list[int] | None = None
-    """vLLM's, where asked for."""
+    """Only vLLM sends them, if asked to."""
 
 
 class Usage(BaseModel):
@@ -37,7 +37,7 @@ class Usage(BaseModel):
 
 
 class Reply(BaseModel):
-    """What is read of a reply; whatever else a server sends is left."""
+    """The parts of a reply that are read; whatever else a server sends is ignored."""
 
     choices: list[Choice] = Field(min_length=1)
     usage: Usage = Usage()
@@ -52,7 +52,7 @@ class Reply(BaseModel):
 
     @property
     def token_ends(self) -> tuple[int, ...]:
-        """For each token the index in the text at which it ends; empty where the server does not tell."""
+        """For each token the index in the text at which it ends; empty if the server does not tell."""
         return token_ends(self._tokens, self.text)
 
     @property
@@ -68,7 +68,7 @@ class Reply(BaseModel):
 def token_ends(tokens: Sequence[Token], text: str) -> tuple[int, ...]:
     """Where each token ends in the text; a token inside a character ends where the character begins.
 
-    Tokens behind the text (the end of the sequence) end where it ends. Empty where the tokens do not spell the text.
+    Tokens after the text (the end of the sequence) end where it ends. Empty if the tokens do not spell the text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     spelled, ends = "", []

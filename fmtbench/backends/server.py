@@ -1,8 +1,8 @@
 """Any OpenAI-compatible chat endpoint: `vllm serve`, SGLang, llama.cpp, Ollama, or a hosted API.
 
 Requests are sent as messages, at most `concurrency` at a time, and each generation is yielded as it finishes. What a
-server does with a constraint cannot be seen from outside, so `open` sends one whose effect shows, and every constrained
-reply is checked against its grammar.
+server does with a constraint cannot be seen from outside, so `open` sends one whose effect is visible, and every
+constrained reply is checked against its grammar.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Server(Backend):
     """Options of a served model."""
 
     url: str
-    """Up to and with `/v1`."""
+    """The address up to and including `/v1`."""
     model: str | None = None
     """Its name on the server; None takes the backbone's hub id, or the only model there is."""
     dialect: Literal["vllm", "sglang", "openai"] = "vllm"
@@ -45,9 +45,9 @@ class Server(Backend):
     key_variable: str = "FMTBENCH_API_KEY"
     """Name of the environment variable that holds the key; the key itself is never a setting."""
     decoder: Literal["server"] = "server"
-    """What masks is a setting of the server, which does not tell."""
+    """Which library masks is a setting of the server, which does not tell."""
     token_ends: bool = True
-    """Ask for logprobs, which say which token wrote what; without, `reasoning_tokens` are unknown."""
+    """Ask for logprobs, which tell which token wrote what; without them `reasoning_tokens` are unknown."""
     concurrency: int = Field(default=64, gt=0)
     """Most requests in flight."""
     timeout_s: float = Field(default=600, gt=0)
@@ -82,7 +82,7 @@ class Server(Backend):
 
     @cached_property
     def _served(self) -> dict[str, dict[str, Any]]:
-        """What the server tells of each model it offers, by name: what does not change from start to start."""
+        """What the server tells of each model it offers, by name: only what is the same after a restart."""
         listed = self.endpoint.get(f"{self.url}/models")
         entries = (listed.get("data") if isinstance(listed, Mapping) else None) or []
         cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
@@ -92,7 +92,7 @@ class Server(Backend):
 
     @cached_property
     def _version(self) -> str | None:
-        """vLLM's version; other servers have no page for it."""
+        """vLLM's version; other servers have no page that tells theirs."""
         if self.dialect != "vllm":
             return None
         try:
@@ -154,7 +154,7 @@ class ServerSession(Session):
         yield from streamed(partial(self._answer_all, requests, workers))
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
-        """As many workers as requests may be in flight, on one list, in which common beginnings are neighbours."""
+        """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
         waiting = iter(sorted(requests, key=lambda request: [message.content for message in request.messages]))
         clock = SharedClock()
         async with self._options.endpoint.client(workers) as client:
@@ -238,7 +238,7 @@ class ServerSession(Session):
 
 
 def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
-    """How the reply ended; an error where the server ended it otherwise, or where its grammar was not kept."""
+    """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
     reason = reply.choices[0].finish_reason
     if reason == "length":
         return "length", ""

@@ -1,9 +1,9 @@
 """Dataset text is data: special tokens that an item's text spells out are broken up before the model sees them.
 
 An item that contains `<|im_end|>` would otherwise end its own turn. The rule is the same for every engine and acts on
-text: a space goes behind the first character (`< |im_end|>`), so that the words stay readable and the tokenizer finds no
-special token. Which texts are special the tokenizer says; a server's tokenizer is not seen, so for one the marks of the
-usual chat templates count.
+text: a space goes after the first character (`< |im_end|>`), so that the words stay readable and the tokenizer finds no
+special token. The tokenizer says which texts are special; a server's tokenizer cannot be seen, so for a server it is the
+marks of the usual chat templates.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ USUAL = re.compile(r"<\|[^<>|\s]{1,60}\|>|</?s>|<(?:bos|eos|pad|unk|mask|start_o
 def special_tokens(tokenizer: Any) -> re.Pattern[str]:
     """Matches every special token of a tokenizer, the longest first.
 
-    Added tokens that the tokenizer itself does not call special (line breaks in Gemma's, `<think>` in Qwen's) are left:
-    they stand for ordinary text.
+    Added tokens that the tokenizer itself does not call special (line breaks in Gemma's, `<think>` in Qwen's) are left
+    alone: they are ordinary text.
     """
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     spelled = sorted({*added, *tokenizer.all_special_tokens} - {""}, key=lambda token: (-len(token), token))
@@ -33,7 +33,7 @@ def special_tokens(tokenizer: Any) -> re.Pattern[str]:
 
 
 def neutral(messages: Sequence[Message], special: re.Pattern[str]) -> tuple[tuple[Message, ...], int]:
-    """The messages without special tokens in their contents, and how many there were; the same messages where none was."""
+    """The messages without special tokens in their contents, and how many there were; the same messages if there were none."""
     counts = [len(special.findall(message.content)) for message in messages]
     return tuple(
         replace(message, content=_broken_up(message.content, special)) if count else message
@@ -42,7 +42,7 @@ def neutral(messages: Sequence[Message], special: re.Pattern[str]) -> tuple[tupl
 
 
 def _broken_up(text: str, special: re.Pattern[str]) -> str:
-    """Again and again, since what is left may spell another one."""
+    """Repeatedly, since what is left may spell another special token."""
     while special.search(text):
         text = special.sub(lambda found: f"{found[0][0]} {found[0][1:]}" if len(found[0]) > 1 else " ", text)
     return text

@@ -17,8 +17,8 @@ WAIT_SECONDS = 0.2
 def streamed(produce: Callable[[Put[T]], Awaitable[None]]) -> Iterator[T]:
     """Yield what `produce` puts, as it puts it; raise what it raises.
 
-    The event loop has a thread of its own, so that this works inside a notebook's loop too, and the network goes on while
-    the caller writes a journal. Closing the iterator early, or an interrupt, cancels the producer and waits for its end.
+    The event loop has a thread of its own, so that this works inside a notebook's loop as well, and the network goes on
+    while the caller writes a journal. Closing the iterator early, or an interrupt, cancels the producer and waits for its end.
     """
     results: SimpleQueue[tuple[T] | None] = SimpleQueue()
     with start_blocking_portal() as portal:
@@ -30,7 +30,7 @@ def streamed(produce: Callable[[Put[T]], Awaitable[None]]) -> Iterator[T]:
 
 
 def next_of(results: SimpleQueue[T]) -> T:
-    """The next result. The wait is cut into pieces: a signal that another thread takes does not end a wait of this one."""
+    """The next result. The wait is cut into pieces, because a signal that another thread takes does not end it."""
     while True:
         try:
             return results.get(timeout=WAIT_SECONDS)
@@ -39,7 +39,7 @@ def next_of(results: SimpleQueue[T]) -> T:
 
 
 class SharedClock:
-    """Seconds shared out over whatever is in flight: each one's share, so that the shares sum to the wall time."""
+    """Divides time among whatever is in flight, so that the shares sum to the wall time."""
 
     def __init__(self) -> None:
         self._flying = 0
@@ -47,7 +47,7 @@ class SharedClock:
         self._last = time.perf_counter()
 
     def enter(self) -> float:
-        """What to hand to `leave`."""
+        """Returns what to hand to `leave`."""
         self._advance()
         self._flying += 1
         return self._share

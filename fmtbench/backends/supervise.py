@@ -1,8 +1,8 @@
-"""An engine that stops is started again, the request that stops it is found and recorded, and the others finish.
+"""An engine that stops is started again; the request that stops it is found and recorded, and the others finish.
 
 After a fault, what was in flight is asked again a quarter at a time; each further fault narrows the window to a quarter of
 what was in flight then, until a request that stops the engine on its own is known by name. It becomes an `engine_error` with its
-cause. Where the engine ran out of memory, the window stays at half of what was too much.
+cause. If the engine ran out of memory, the window stays at half of what was too much.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fmtbench.types import Generation, Request
 logger = logging.getLogger(__name__)
 
 GIVE_UP = 5
-"""So many requests in a row that each stop the engine alone mean that the engine is broken, not they."""
+"""After this many requests in a row that each stop the engine on their own, it is the engine that is broken."""
 
 
 class SupervisedSession(Session):
@@ -70,7 +70,7 @@ class SupervisedSession(Session):
             ) from error
 
     def _until_fault(self, queue: _Queue) -> Generator[Generation, None, str]:
-        """Pass on what the engine answers; the cause where it stopped, empty where it answered everything."""
+        """Pass on what the engine answers; returns why it stopped, or an empty text if it answered everything."""
         try:
             for generation in self.current.generate(*queue.next()):
                 if queue.answered(generation):
@@ -85,7 +85,7 @@ class SupervisedSession(Session):
 
 
 class _Queue:
-    """What is still to be asked: the suspects of the last fault first and few at a time, then the rest."""
+    """What is still to be asked: first the suspects of the last fault, a few at a time, then the rest."""
 
     def __init__(self, requests: Sequence[Request], at_most: int | None = None) -> None:
         self.left = {request.key: request for request in requests}
@@ -115,7 +115,7 @@ class _Queue:
             raise EngineFault(f"the engine answered {len(self._asked) - len(unanswered)} of {len(self._asked)}", unanswered)
 
     def narrowed(self, fault: EngineFault) -> Generation | None:
-        """Narrow the search for what stops the engine; the record of the request where it is found."""
+        """Narrow the search for what stops the engine; returns the record of that request if it is found."""
         flying = [key for key in fault.in_flight if key in self.left] or [one.key for one in self._asked if one.key in self.left]
         if len(flying) > 1:
             self._window = len(flying) // 2 if fault.memory else self._window

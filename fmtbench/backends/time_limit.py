@@ -11,10 +11,10 @@ from types import FrameType
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` inside the block once it has taken so long.
+    """Raise `TimeoutError` inside the block once it has taken this long.
 
-    By the alarm signal, which Python handles between two of its own instructions: a call that never leaves compiled code is
-    not interrupted. In another thread than the main one, where signals do not arrive, there is no bound.
+    It uses the alarm signal, which Python handles between two of its own instructions: a call that never leaves compiled
+    code is not interrupted. Signals only arrive in the main thread; in any other there is no bound.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

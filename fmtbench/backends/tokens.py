@@ -1,4 +1,4 @@
-"""From requests to token ids and back: what every engine that runs weights on this machine shares."""
+"""From requests to token ids and back: shared by every engine that runs weights on this machine."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Prompted:
     request: Request
     ids: list[int]
     neutralised: int = 0
-    """Special tokens that the messages spelled out, and that were broken up."""
+    """How many special tokens the messages spelled out; they were broken up."""
 
     def excess(self, context: int) -> str:
-        """Why the request does not fit into the context; empty where it does."""
+        """Why the request does not fit into the context; empty if it does."""
         new = self.request.max_tokens
         if len(self.ids) + new <= context:
             return ""
@@ -38,7 +38,7 @@ class Prompted:
 
 
 def prompt(tokenizer: Any, request: Request) -> Prompted:
-    """The chat template applied to the request's messages; its special tokens are added here and nowhere else."""
+    """The request's messages under the chat template; special tokens are added here and nowhere else."""
     messages, neutralised = neutral(request.messages, special_tokens(tokenizer))
     chat = [{"role": message.role, "content": message.content} for message in messages]
     ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"]
@@ -54,7 +54,7 @@ def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tup
 
 
 def failed(prompted: Prompted, error: str) -> Generation:
-    """The engine's own failure on a request; it is recorded, and the others go on."""
+    """The record of a request that the engine itself failed on; the others go on."""
     return Generation(
         key=prompted.request.key,
         text="",

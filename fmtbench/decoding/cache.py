@@ -1,4 +1,4 @@
-"""Compiled grammars on disk: one file each, written at once, with a checksum; a damaged file counts as none."""
+"""Compiled grammars on disk: one file each, written in one step, with a checksum; a damaged file counts as absent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Cache:
         return self._folder / kind / name
 
     def read(self, path: Path) -> tuple[dict[str, Any], bytes] | None:
-        """Facts and bytes, or None where there is no whole file."""
+        """Facts and bytes, or None if there is no undamaged file."""
         try:
             head, _, stored = path.read_bytes().partition(b"\n")
             facts: dict[str, Any] = json.loads(head)
@@ -37,7 +37,7 @@ class Cache:
         self.write_plain(path, head.encode() + b"\n" + stored)
 
     def write_plain(self, path: Path, content: bytes) -> None:
-        """All of it or nothing, also where two processes write the same file."""
+        """Write all of it or nothing, even if two processes write the same file."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:

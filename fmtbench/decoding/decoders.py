@@ -1,7 +1,7 @@
-"""The libraries that mask, behind one small interface: which tokens may come next, and what came.
+"""The libraries that mask, behind one small interface: which tokens may come next, and which one came.
 
-All of them are given the same regular expression, so that the language is the same. V is the size of the vocabulary; a
-mask is V bits in words of 32, lowest bit first, as all three libraries write it.
+All of them get the same regular expression, so that the language is the same. V is the size of the vocabulary; a mask is V
+bits in words of 32, lowest bit first, as all three libraries write it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DecoderName = Literal["outlines", "xgrammar", "guidance"]
 
 
 class Matcher(ABC):
-    """Where one reply stands in its grammar."""
+    """The state of one reply in its grammar."""
 
     @abstractmethod
     def fill(self, words: Any) -> None:
@@ -42,12 +42,12 @@ class Decoder(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of all that the library is told of the tokenizer."""
+        """sha256 of everything that the library is told about the tokenizer."""
         return hashlib.sha256(self.material()).hexdigest()
 
     @abstractmethod
     def material(self) -> bytes:
-        """What the sandbox needs of the tokenizer."""
+        """What the sandbox needs to know of the tokenizer."""
 
     @abstractmethod
     def load(self, compiled: bytes) -> Any:
@@ -67,9 +67,9 @@ class Outlines(Decoder):
         from outlines_core import Vocabulary
 
         end = self.tokenizer.eos_token_id
-        return Vocabulary(end, {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}).__reduce__()[
-            1
-        ][0]
+        written = {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}
+        _, (stored,) = Vocabulary(end, written).__reduce__()  # the binary form that the sandbox reads has no other way out
+        return stored
 
     @cached_property
     def memory(self) -> MaskMemory:
@@ -120,7 +120,7 @@ def is_byte_level(tokenizer: Any) -> bool:
 
 
 def byte_alphabet() -> dict[str, int]:
-    """The letter that stands for each byte in byte-level BPE (Radford et al. 2019): printable ones stand for themselves."""
+    """The byte that each letter means in byte-level BPE (Radford et al. 2019): printable characters mean themselves."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
@@ -221,7 +221,7 @@ class GuidanceMatcher(Matcher):
         if self._ended:
             words.fill_(-1)
         elif self._matcher.is_stopped():
-            # The text is whole, or a limit of the library was met on the way: then the reply ends, and fails its check.
+            # The text is complete, or the library met a limit of its own: then the reply ends, and fails its check.
             bit = self._end % BITS
             words[self._end // BITS] = 1 << bit if bit < BITS - 1 else -(1 << bit)
         else:
@@ -234,7 +234,7 @@ class GuidanceMatcher(Matcher):
 
 
 MASKS = "2: tokens as bytes, masked until the end token"
-"""What our own use of the libraries makes of a grammar. Part of each request's key, so that texts made under other masks are
-never mistaken for these: changes with them.
+"""The version of our own use of these libraries. It is part of each request's key, so that texts made under other masks are
+never mistaken for these; raise it when the masks change.
 """
 DECODERS: dict[str, type[Decoder]] = {decoder.name: decoder for decoder in (Outlines, XGrammar, Guidance)}

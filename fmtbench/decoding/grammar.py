@@ -19,12 +19,12 @@ WHITESPACE = r"[ ]?"
 MASKS_WITH = {"outlines": ("outlines", "outlines_core"), "xgrammar": ("xgrammar",), "guidance": ("llguidance",)}
 """The packages behind each level of the decoder axis."""
 ANYTHING = Constraint(kind="regex", source=r"[\s\S]*")
-"""The sham: a grammar that allows everything, through the same machinery. It must show no effect."""
+"""The sham: a grammar that allows everything, through the same machinery. It must have no effect."""
 
 
 @cache  # asked for every request
 def decoder_version(decoder: str) -> str:
-    """Name and version of the library that does the masking, for keys and manifests. `UserError` where it is absent."""
+    """Name and version of the library that does the masking, for keys and manifests. Raises `UserError` if it is absent."""
     try:
         return " ".join(f"{package} {version(package)}" for package in MASKS_WITH[decoder])
     except PackageNotFoundError as error:
@@ -43,5 +43,5 @@ def regex(constraint: Constraint) -> str:
 
 
 def allows(constraint: Constraint, text: str) -> bool:
-    """Whether a finished text keeps to the constraint: the check on every constrained output after the fact."""
+    """Whether a finished text keeps to the constraint: every constrained output is checked like this after the fact."""
     return re.fullmatch(regex(constraint), text) is not None

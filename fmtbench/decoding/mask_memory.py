@@ -1,8 +1,8 @@
-"""Masks that Outlines wrote before, kept by the state of its automaton.
+"""Masks that Outlines has written before, kept by the state of its automaton.
 
-outlines_core writes a mask token by token: 0.4 ms where all of a vocabulary of 49,152 is allowed, for every reply at every step.
-A mask depends on nothing but the state, and inside a string the state does not change, so nearly every mask is one that was
-written before.
+outlines_core writes a mask token by token: 0.4 ms if all of a vocabulary of 49,152 is allowed, for every reply at every
+step. A mask depends on nothing but the state, and inside a string the state does not change, so that nearly every mask has
+been written before.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from typing import Any
 
 MASKS = 4096
-"""Kept at most: 25 MB with a vocabulary of 49,152, 78 MB with one of 151,936."""
+"""How many are kept: 25 MB with a vocabulary of 49,152, 78 MB with one of 151,936."""
 
 
 class MaskMemory:
@@ -22,7 +22,7 @@ class MaskMemory:
         self._masks: OrderedDict[tuple[Hashable, int], Any] = OrderedDict()
 
     def fill(self, words: Any, grammar: Hashable, guide: Any) -> None:
-        """Write the mask of where `guide`, an `outlines_core.Guide` under `grammar`, stands into `words`, int32 on the CPU."""
+        """Write the mask for the state of `guide`, an `outlines_core.Guide` of `grammar`, into `words` (int32, on the CPU)."""
         key = grammar, guide.get_state()
         if (known := self._masks.get(key)) is not None:
             self._masks.move_to_end(key)

@@ -1,6 +1,6 @@
-"""Regular expressions that more than one constraint is made of: at most N words, and "until this text is written".
+"""Regular expressions that several constraints are made of: at most N words, and "until this text is written".
 
-They use nothing but literals, classes, groups and repetition, so that every decoder reads them alike.
+They use nothing but literals, classes, groups and repetition, so that every decoder reads them in the same way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ LINE = r"[^\n]"
 
 
 def literal(text: str) -> str:
-    """The text itself as a pattern; `re.escape` also escapes the space, which Rust's engine refuses."""
+    """The text itself as a pattern; `re.escape` also escapes the space, which Rust's engine does not accept."""
     shown = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
     return "".join(shown.get(char, "\\" + char if char in SPECIAL else char) for char in text)
 
@@ -18,19 +18,19 @@ def literal(text: str) -> str:
 def at_most_words(char: str, space: str, words: int) -> str:
     """Texts of at most `words` words, with any white space between and around them.
 
-    `char` and `space` are patterns of one character that no text is both of: the automaton then has two states a word. Where
-    a text can be split in several ways it has many more (thirty a word, for a space that may be one or two line breaks).
+    `char` and `space` are patterns of one character, and no text matches both: the automaton then has two states a word. If a
+    text could be split in several ways it would have many more (thirty a word, for a space of one or two line breaks).
     """
     return f"{space}*({char}+({space}+{char}+){{0,{words - 1}}}{space}*)?"
 
 
 def all_words(char: str, space: str, words: int) -> str:
-    """Texts of exactly `words` words and the white space behind them."""
+    """Texts of exactly `words` words and the white space after them."""
     return f"{space}*({char}+{space}+){{{words}}}"
 
 
 def until(trigger: str) -> str:
-    """Texts that end with `trigger` and hold it nowhere before: made from its Knuth-Morris-Pratt automaton.
+    """Texts that end with `trigger` and do not contain it before: made from its Knuth-Morris-Pratt automaton.
 
     State i means that the last i characters are the trigger's first i. States are eliminated from the last to the first;
     each edge of state i leads forward to i + 1, or back to a state not above i.

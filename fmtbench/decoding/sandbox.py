@@ -1,7 +1,7 @@
 """Every grammar is compiled in a child process, within limits of time and memory, before an engine sees it.
 
-There are small schemas whose automaton has no end: `[ab]*a[ab]{40}`, or a bare string with `maxLength: 200`. What
-exceeds the limits is barred (`BarredError`), with no fall-back; what compiles is kept on disk, by the hash of its
+Some small schemas have an automaton of immense size: `[ab]*a[ab]{40}`, or a bare string with `maxLength: 200`. What
+exceeds the limits is barred (`BarredError`), with no fall-back. What compiles is kept on disk, under a hash of its
 source, the tokenizer and the masking library, so that it is compiled once.
 """
 
@@ -43,25 +43,25 @@ class Limits:
     seconds: float = Field(default=10, gt=0)
     """Wall time."""
     memory_gb: float = Field(default=2, gt=0)
-    """Address space, in GiB, beyond what the child holds before it compiles. Enforced on Linux."""
+    """Address space in GiB, beyond what the child process has before it compiles. Enforced on Linux."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """A grammar that keeps to the limits."""
+    """A grammar that compiled within the limits."""
 
     path: Path
-    """The file that holds the compiled form, with its checksum."""
+    """The file with the compiled form and its checksum."""
     states: int | None
-    """States of the automaton; None where the library has none to count."""
+    """States of the automaton; None if the library has none to count."""
     cpu_seconds: float
-    """Processor time of the compilation, whenever it was made."""
+    """Processor time of the compilation, whenever that was."""
     cached: bool
-    """It was found on disk."""
+    """Whether it was found on disk."""
 
 
 class Sandbox:
-    """Compiles for one decoder and one tokenizer; its child is reused, and ends with this object."""
+    """Compiles for one decoder and one tokenizer; its child process is reused, and ends with this object."""
 
     def __init__(self, decoder: Decoder, limits: Limits, folder: Path) -> None:
         self.decoder = decoder
@@ -71,7 +71,7 @@ class Sandbox:
         self._known: dict[Constraint, Compiled | BarredError] = {}
 
     def compile(self, constraint: Constraint) -> Compiled:
-        """The compiled form; made once. Raises `BarredError` naming the schema, and what is wrong with it."""
+        """The compiled form, made once. Raises `BarredError` naming the schema and what is wrong with it."""
         if constraint not in self._known:
             try:
                 self._known[constraint] = self._find(constraint) or self._make(constraint)
@@ -131,7 +131,7 @@ class Sandbox:
         return reply
 
     def _material(self) -> Path:
-        """What the child needs of the tokenizer, in a file."""
+        """The file with what the child needs to know of the tokenizer."""
         path = self._cache.path("tokenizers", f"{self.decoder.name}-{self.decoder.fingerprint}")
         if not path.is_file():
             self._cache.write_plain(path, self.decoder.material())
@@ -162,7 +162,7 @@ class Child:
             raise DecoderError(f"the compiler of {decoder.name} does not start: {reply}")
 
     def ask(self, task: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The reply of the child, or `time`, `memory` or `crash` where there is none."""
+        """The reply of the child, or `time`, `memory` or `crash` if there is none."""
         assert self._process.stdin
         assert self._process.stdout
         try:
@@ -197,7 +197,7 @@ def _stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 
 
 def _read_line(descriptor: int, until: float) -> bytes | None:
-    """One line; empty where the other end is closed, None where the time is over."""
+    """One line; empty if the other end is closed, None if the time is over."""
     line = b""
     while not line.endswith(b"\n"):
         if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:

@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 
 class BareSchema(GenerateJsonSchema):
-    """pydantic's schema without titles: they are words no condition asked for."""
+    """pydantic's schema without titles, which are words that no condition asked for."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -1,8 +1,8 @@
-"""The child process of the sandbox: reads one task a line on stdin, answers with one line on stdout.
+"""The child process of the sandbox: reads one task a line from stdin, and answers with one line on stdout.
 
-It is started as a script, and imports nothing but the masking library asked for, so that it is up in a tenth of a
-second and its memory is the compiler's own. The parent watches the wall time; the limits set here are memory, and
-processor time for the case that the parent dies.
+It is started as a script and imports nothing but the masking library in question, so that it is up in a tenth of a second
+and its memory is the compiler's own. The parent watches the wall time; the limits set here are on memory, and on processor
+time in case the parent dies.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ COMPILERS = {"outlines": outlines, "xgrammar": xgrammar, "guidance": guidance}
 def count_states(stored: bytes) -> int:
     """States of an `outlines_core.Index` in its binary form: the first state, the set of final states, the transitions.
 
-    `get_transitions` would say it too, at a hundred bytes of Python objects for every pair of state and token.
+    `get_transitions` would tell it as well, at a hundred bytes of Python objects for every pair of state and token.
     """
     position = 0
 
@@ -89,7 +89,7 @@ def to_regex(kind: str, source: str, whitespace: str) -> str:
 
 
 def limit_memory(gigabytes: float) -> None:
-    """Address space beyond what the process holds now. Where the system has no such limit, wall time is the only one."""
+    """Limit address space beyond what the process has now. On systems without such a limit, wall time is the only one."""
     with open("/proc/self/statm", encoding="ascii") as sizes:
         held = int(sizes.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + int(gigabytes * 2**30),) * 2)
@@ -102,7 +102,7 @@ def limit_processor(seconds: float) -> None:
 
 
 def answer(task: dict[str, Any], compile_: Compile) -> dict[str, Any]:
-    """Compile one constraint, and leave its compiled form in the file that the task names."""
+    """Compile one constraint, and write its compiled form to the file that the task names."""
     limit_processor(task["seconds"])
     started = time.process_time()
     try:

@@ -1,7 +1,8 @@
 """What a grammar keeps out of the free text that it lets a model write.
 
-A rationale inside a JSON string cannot hold a raw line break, and what it may escape differs by library and version: so
-a schema changes what can be said, not only where. The automaton itself is asked, over a vocabulary of single characters.
+A rationale inside a JSON string cannot contain a raw line break, and what it may escape differs by library and version: so
+a schema changes what can be said, and not only where. The answer comes from the automaton itself, over a vocabulary of
+single characters.
 
 >>> alphabet(Constraint(kind="regex", source="[a-z0-9 <]*"))["newline"]
 'never'
@@ -31,13 +32,13 @@ PROBES = {
     "Hangul": "서",
     "emoji": "😀",
 }
-"""What free answers use; each stands for its kind."""
+"""What free answers use, one character for each kind."""
 ESCAPES = {"\n": "n", "\t": "t"}
 PROSE = string.ascii_lowercase + string.digits + " "
 
 
 def alphabet(constraint: Constraint) -> dict[str, How]:
-    """How each kind of character may stand in free text; empty where the grammar has no free text.
+    """How each kind of character may occur in free text; empty if the grammar has no free text.
 
     Free text is where any lower-case letter, digit or space may come next. `never`: neither as it is nor escaped.
     """
@@ -54,7 +55,7 @@ def _how(character: str, free: list[dict[str, int]], steps: dict[int, dict[str, 
 
 
 def _anything(after: list[dict[str, int]]) -> bool:
-    """After a backslash everything may come: there it is a character like others, and escapes nothing."""
+    """Whether anything may follow a backslash: then it is a character like any other, and escapes nothing."""
     return any(step.keys() >= set(PROSE) for step in after)
 
 

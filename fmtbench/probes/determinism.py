@@ -1,7 +1,7 @@
-"""How far an engine repeats itself: greedy replies again, in another order, in other batches.
+"""How far an engine repeats itself: greedy replies once more, in another order, in other batches.
 
-Greedy decoding is deterministic on paper only: sums are rounded in an order that depends on the batch. How much of that reaches
-the text differs by engine, mode and machine, so it is measured, and every manifest made afterwards carries the result.
+Greedy decoding is deterministic on paper only: sums are rounded in an order that depends on the batch. How much of that
+reaches the text differs by engine, mode and machine, so it is measured, and every later manifest contains the result.
 
     {"asked": {...}, "identical": {"free": {"replies": 100, "repeat": 100, "shuffled": 97, "at_most_4": 91}, ...}}
 """
@@ -27,9 +27,9 @@ AT_MOST = (16, 4)
 
 
 def probe_determinism(session: Session, requests: Sequence[Request]) -> dict[str, Any]:
-    """Counts of identical replies of an open engine, apart for requests with and without a constraint.
+    """Counts of identical replies of an open engine, separately for requests with and without a constraint.
 
-    Raises `ValueError` where a request is sampled.
+    Raises `ValueError` if a request is sampled.
     """
     if any(request.temperature > 0 for request in requests):
         raise ValueError("determinism is probed with greedy requests: set temperature to 0")
@@ -50,7 +50,7 @@ def _replies(session: Session, requests: Sequence[Request], at_most: int | None 
 
 
 def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
-    """Keep a result for the engine of these facts on this machine; the file that holds it."""
+    """Keep a result for the engine of these facts on this machine; returns the file that it is in."""
     place = _place(facts)
     place.parent.mkdir(parents=True, exist_ok=True)
     with replacing(place) as part:
@@ -59,7 +59,7 @@ def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
 
 
 def remembered(facts: dict[str, Any]) -> dict[str, Any] | None:
-    """What was probed for the engine of these facts on this machine; None where nothing was."""
+    """What was measured for the engine of these facts on this machine; None if nothing was."""
     place = _place(facts)
     return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
 

@@ -1,14 +1,15 @@
-"""Did the engine say what the model says? Replies of any engine, held against what transformers makes of the same weights.
+"""Does an engine say what the model says? Its replies are compared with what transformers computes from the same weights.
 
-An engine whose kernels are wrong fails nowhere: it reads like a weaker model. Computed by transformers in float32 from the
-journal alone, two things tell it.
+An engine whose kernels are wrong does not fail: it reads like a weaker model. Two measures, computed by transformers in
+float32 from the journal alone, give it away.
 
-Of replies that were drawn (`Fidelity`): the log-probability of a token is, on average, the negative entropy of its position,
-whatever was said before. So the sum over all tokens of the difference of the two is a martingale, and divided by the root of
-its summed variances it is near a standard normal variable. It needs no second sample and no tolerance. An engine that
-flattens, sharpens or damages the distribution is far outside.
+For sampled replies (`Fidelity`): the expected log-probability of a token is the negative entropy at its position, whatever
+was said before. So the sum over all tokens of the difference between the two is a martingale, and divided by the square root
+of its summed variances it is close to a standard normal variable. It needs no second sample and no tolerance. An engine
+that flattens, sharpens or damages the distribution is far outside.
 
-Of greedy replies (`Agreement`): each token is the most likely one, but for ties that the engine's rounding turned over.
+For greedy replies (`Agreement`): each token is the most likely one, except for ties that the engine's rounding decided
+otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Reply = tuple[Request, Generation]
 
 
 def drawn(request: Request) -> bool:
-    """From the whole distribution: no mask, and no `top_p` that cuts it."""
+    """Sampled from the whole distribution: no mask, and no `top_p` that cuts it."""
     return request.constraint is None and request.temperature > 0 and request.top_p == 1
 
 
@@ -42,9 +43,9 @@ def greedy(request: Request) -> bool:
 
 
 def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> list[Reply]:
-    """Those of a cell's first items.
+    """The replies of a cell's first items.
 
-    The order is that of the requests: the journal's is that of finishing, and the first to finish are short ones.
+    In the order of the requests: the journal's order is that of finishing, and short replies finish first.
     """
     asked = [one.request for one in folder.requests() if which(one.request) and not one.after][:most]
     keys = {request.key for request in asked}
@@ -68,7 +69,7 @@ class Reference:
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, revision=weights.revision, dtype=torch.float32).eval()
 
     def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
-        """At each position of a reply: of all tokens (L x V, float64, at the request's temperature), and of the one said (L)."""
+        """At each position of a reply, of all tokens (L x V, float64, at the request's temperature) and of the one said (L)."""
         request, generation = reply
         said_L = torch.tensor(generation.token_ids)
         ids_L = torch.cat([torch.tensor(prompt(self.tokenizer, request).ids), said_L])
@@ -92,7 +93,7 @@ def check_weights(folder: RunFolder, reference: Reference) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """Of drawn replies, in nats a token."""
+    """Of sampled replies, in nats per token."""
 
     replies: int
     tokens: int
@@ -100,11 +101,11 @@ class Fidelity:
     expected: float
     """The negative entropy, mean over the same positions."""
     deviation: float
-    """Standard deviation that sampling alone gives to the sum over all tokens."""
+    """Standard deviation of the sum over all tokens that sampling alone causes."""
 
     @property
     def z(self) -> float:
-        """The difference, in standard deviations of what sampling alone would give; NaN of texts that were certain."""
+        """The difference, in standard deviations of sampling alone; NaN if every token was certain."""
         return (self.logprob - self.expected) * self.tokens / self.deviation if self.deviation > 0 else math.nan
 
 
@@ -122,7 +123,7 @@ def fidelity(reference: Reference, group: Sequence[Reply]) -> Fidelity:
 
 
 def _sums(log_LV: torch.Tensor, said_L: torch.Tensor) -> tuple[float, float, float]:
-    """Over the tokens of a reply: log-probability, its expectation, and its variance."""
+    """Sums over the tokens of a reply: log-probability, its expectation, and its variance."""
     weight_LV = log_LV.exp()
     expected_L = (weight_LV * log_LV).sum(-1)
     variance_L = (weight_LV * log_LV**2).sum(-1) - expected_L**2
@@ -130,7 +131,7 @@ def _sums(log_LV: torch.Tensor, said_L: torch.Tensor) -> tuple[float, float, flo
 
 
 def pooled(found: Sequence[Fidelity]) -> Fidelity:
-    """All groups as one."""
+    """All groups taken together."""
     tokens = sum(one.tokens for one in found)
     return Fidelity(
         replies=sum(one.replies for one in found),
@@ -148,9 +149,9 @@ class Agreement:
     replies: int
     tokens: int
     likeliest: float
-    """Share of tokens that are the most likely in float32 too."""
+    """Share of tokens that are the most likely ones in float32 as well."""
     gap: float
-    """How far the unlikeliest of them lies below the most likely one, in nats."""
+    """How far the least likely of them is below the most likely token, in nats."""
 
 
 def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
@@ -159,5 +160,5 @@ def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
 
 
 def _gaps(log_LV: torch.Tensor, said_L: torch.Tensor) -> torch.Tensor:
-    """How far below the most likely token each lies (L). Alone, so that one reply's L x V is in memory at a time."""
+    """How far each token is below the most likely one (L). A function of its own, so that one L x V is in memory at a time."""
     return log_LV.max(-1).values - said_L

@@ -1,8 +1,8 @@
 """How much of a collection of JSON schemas a decoder can do: coverage, not accuracy (Geng et al. 2025, arXiv 2501.10868).
 
-A schema is *declared* where a grammar can be made of it, *compiled* where that keeps to the limits, and *valid* where what
-a model then wrote, and ended, validates against it. A decoder that ignores a keyword compiles the schema and fails there:
-the keyword that was broken is kept. Denominators are always all schemas.
+A schema is *declared* if a grammar can be made of it, *compiled* if that grammar compiles within the limits, and *valid* if
+what a model then writes to its end validates against it. A decoder that ignores a keyword compiles the schema and fails
+there; the broken keyword is recorded. Denominators are always all schemas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fmtbench.types import Constraint, Generation, Message, Request, Watch
 
 PROMPT = "Write one JSON value that keeps to this JSON schema. Reply with the JSON alone.\n\n"
 Outcome = Literal["undeclared", "barred", "compiled", "unfinished", "error", "invalid", "valid"]
-"""The last two need a model; `compiled` stands where none was asked."""
+"""The last four need a model; `compiled` is the last word if none was asked."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -42,7 +42,7 @@ class SchemaSet:
     data_root: str | None = None
 
     def schemas(self, subset: str) -> list[tuple[str, str]]:
-        """Id and schema of each row. Raises `UserError` where the data cannot be reached, or is none."""
+        """Id and schema of each row. Raises `UserError` if the data cannot be reached or has no schema in a row."""
         source = Source(
             name=self.name,
             hub_id=self.hub_id,
@@ -63,7 +63,7 @@ class SchemaSet:
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What became of one schema."""
+    """How far one schema came."""
 
     subset: str
     id: str
@@ -124,7 +124,7 @@ def _judge(verdict: Verdict, generation: Generation) -> None:
 
 
 def broken_keyword(schema: str, text: str) -> str:
-    """The keyword of the schema that a finished text breaks; empty where it validates."""
+    """The keyword of the schema that a finished text breaks; empty if it validates."""
     try:
         value, parsed = json.loads(text), json.loads(schema)
         errors = jsonschema.validators.validator_for(parsed)(parsed).iter_errors(value)
@@ -137,7 +137,7 @@ def broken_keyword(schema: str, text: str) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One line a subset, and one for all: how many schemas there are, and how many of them came how far."""
+    """One line a subset, and one for all: how many schemas there are, and how far they came."""
     frame = pd.DataFrame([(one.subset, one.outcome, one.why) for one in verdicts], columns=["subset", "outcome", "why"])
     groups = [*frame.groupby("subset", sort=False), *([("all", frame)] if frame.subset.nunique() > 1 else [])]
     return pd.DataFrame([_line(str(name), group) for name, group in groups])

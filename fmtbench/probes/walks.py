@@ -1,7 +1,7 @@
-"""Do two masking libraries allow the same tokens after the same text? Random walks through their masks say so.
+"""Do two masking libraries allow the same tokens after the same text? Random walks through their masks tell.
 
-A walk is driven by one decoder: each next token is drawn from its mask, and all decoders take it. Where another forbids
-the token that was drawn, that decoder leaves the walk. V is the size of the vocabulary.
+A walk is driven by one decoder: each next token is drawn from its mask, and all decoders take it. A decoder that forbids
+the token leaves the walk. V is the size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import torch
 from fmtbench.decoding.decoders import BITS, Decoder, Matcher, token_bytes
 
 CLOSING = 0.25
-"""How often a token that can end a string or an object is taken, where there is one: so that walks end."""
+"""How often a token that can end a string or an object is taken, if there is one, so that walks end."""
 
 
 @dataclass(kw_only=True)
 class Difference:
-    """What two decoders did at the same prefixes, over all walks."""
+    """Where the masks of two decoders differ at the same prefixes, over all walks."""
 
     steps: int = 0
     differing: int = 0
     only: dict[str, torch.Tensor] = field(default_factory=dict)
-    """By decoder, for each of V tokens, at how many steps it alone allowed it."""
+    """By decoder, for each of V tokens, the number of steps at which only this decoder allowed it."""
     left: int = 0
-    """Walks that one of the two could not follow."""
+    """Walks that one of the two had to leave."""
 
 
 class Comparison:
@@ -50,7 +50,7 @@ class Comparison:
         }
 
     def walk(self, grammars: Mapping[str, Any], driver: str, rng: random.Random, longest: int = 300) -> list[int] | None:
-        """Tokens of one walk without the end token; None where it did not end."""
+        """The tokens of one walk without the end token; None if it did not end."""
         matchers: dict[str, Matcher] = {name: self._decoders[name].matcher(grammar) for name, grammar in grammars.items()}
         ids: list[int] = []
         while len(ids) < longest:
@@ -96,7 +96,7 @@ def unpacked(words: torch.Tensor) -> torch.Tensor:
 
 
 def classify(tokenizer: Any, tokens: Sequence[int]) -> dict[str, list[int]]:
-    """Tokens by what they are: special, a piece of a character, with white space at an edge, other."""
+    """Tokens by what they are: special, a piece of a character, other."""
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
     written = {number: text for text, numbers in token_bytes(tokenizer).items() for number in numbers}
     found: dict[str, list[int]] = {}

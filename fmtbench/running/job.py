@@ -1,4 +1,4 @@
-"""What runs: a cell is one task under one condition, a job is the cells that one backbone on one backend serves."""
+"""What runs: a cell is one task under one condition; a job is the grid of cells that one backbone on one backend answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cell:
     prompt: str
     seed: int
     config: str = field(default="", repr=False)
-    """The resolved configuration as YAML text, kept beside the results."""
+    """The resolved configuration as YAML text, which is stored beside the results."""
 
     def folder(self, results: Path) -> RunFolder:
         variant = f"{self.prompt}-seed{self.seed}"
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One backbone on one backend, and the cells it serves. The dictionaries are by the names the cells use."""
+    """One backbone on one backend, and the cells it answers. The keys of the dictionaries are the names that the cells use."""
 
     cells: Sequence[Cell]
     tasks: dict[str, Task]
@@ -48,10 +48,10 @@ class Job:
     limit: int | None = None
     """Use the first `limit` items of each task; None uses all."""
     samples_of: Mapping[str, int] = field(default_factory=dict)
-    """Samples of an item under some conditions, by name; the others take `sampling.samples`."""
+    """Samples per item for some conditions, by name; the others take `sampling.samples`."""
     retry_errors: bool = False
-    """Generate again what ended in an `engine_error`."""
+    """Whether to generate again what ended in an `engine_error`."""
 
     def samples(self, condition: str) -> int:
-        """How many samples of an item a condition takes."""
+        """Samples per item under a condition."""
         return self.samples_of.get(condition, self.sampling.samples)

@@ -1,7 +1,7 @@
-"""Second passes: requests that are made from finished first passes, and the pairs that they end in.
+"""Second passes: requests made from the replies of first passes, and the pairs that both form.
 
-A condition with two passes asks for free text first (the very request of `free_cot`, so cells share it), and then shows
-the model its own reply and asks for it in a format. Both requests are planned, journalled and resumed alike.
+A condition with two passes first asks for free text (exactly the request of `free_cot`, so that cells share it), then shows
+the model its own reply and asks for it in a format. Both requests are planned, journalled and resumed in the same way.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def second_passes(
     prompt: Prompt,
     identity: Callable[[Constraint | None], str],
 ) -> list[Planned]:
-    """The second pass of every first pass that has a reply; what the engine failed on has none to convert.
+    """The second pass of every first pass that has a reply; where the engine failed there is nothing to convert.
 
-    Its seed is the first pass's own, which another prompt turns into another draw.
+    It keeps the seed of the first pass: with another prompt that is another draw.
     """
     if condition.passes == 1:
         return []
@@ -66,7 +66,7 @@ def _second(
 
 
 def answered(planned: Sequence[Planned], done: Mapping[str, Generation], condition: Condition) -> Iterator[Answered]:
-    """Every item whose passes are all done, in the order of the plan; a failed first pass ends its item."""
+    """Every item whose passes are all done, in the order of the plan; after a failed first pass there is no second."""
     second = {(one.item.id, one.sample): one for one in planned if one.after}
     for one in planned:
         first = done.get(one.request.key)

@@ -1,4 +1,4 @@
-"""Read and score what is journalled: the second half of the pipeline, which needs no model and can be repeated."""
+"""Read and score the journal: the second half of the pipeline, which needs no model and can be repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> list[Row]:
-    """Read and score what is journalled for the plan; needs no model, and gives the same rows every time."""
+    """Read and score what the journal has for the plan. Needs no model, and gives the same rows every time."""
     planned = folder.requests()
     wanted = {one.request.key for one in planned}
     done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
@@ -34,7 +34,7 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
 
 
 def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
-    """The last pass holds the answer, the first the rationale; all passes cost tokens and time."""
+    """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
     found, latent = condition.read(last, kind), read_latent(last.text, kind)
@@ -67,7 +67,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
 
 
 def count_tokens(generation: Generation, found: Extraction) -> int | None:
-    """Tokens that wrote at least one character of the rationale; None where it is not known which token wrote what."""
+    """Tokens that wrote at least one character of the rationale; None if it is not known which token wrote what."""
     if found.reasoning and not generation.token_ends:
         return None
     starts = (0, *generation.token_ends[:-1])
@@ -76,7 +76,7 @@ def count_tokens(generation: Generation, found: Extraction) -> int | None:
 
 
 def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
-    """No silent fall-back: what was asked for under a constraint must have been masked."""
+    """No silent fall-back: a request with a constraint must have been masked."""
     for one in planned:
         generation = done.get(one.request.key)
         if one.request.constraint and generation and generation.decoder == "none" and generation.finish_reason != "error":
@@ -84,7 +84,7 @@ def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[s
 
 
 def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Generation]) -> None:
-    """Say which items the engine could not do, and why; the first three of a cell."""
+    """Name the first three items of a cell that the engine failed on, and why."""
     failed = [f"{row.item_id}: {error}" for row in rows if (error := done[row.request_key].error)]
     for line in failed[:3]:
         logger.warning("%s: %s", folder.path, line)
@@ -93,7 +93,7 @@ def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Gene
 
 
 def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:
-    """Say in the manifest and the log how the cell stands, where that is news."""
+    """Write the cell's status into manifest and log, if it has changed."""
     statuses = dict(Counter(row.status for row in rows))
     manifest = folder.manifest()
     outcome = {
@@ -107,6 +107,6 @@ def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence
         counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
         folder.log(f"{outcome['status']}: {len(rows)} of {planned} scored; {counts}")
         if outcome["neutralised"]:
-            warning = f"{outcome['neutralised']} special tokens of the tokenizer stood in the items' text and were broken up"
+            warning = f"{outcome['neutralised']} special tokens of the tokenizer occurred in the items' text and were broken up"
             folder.log(warning)
             logger.warning("%s: %s", folder.path, warning)

@@ -1,4 +1,4 @@
-"""What a result must say of where it came from: code, packages, machine, data."""
+"""Where a result comes from: code, packages, machine, data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """The part of a manifest that every cell shares, with the hash of the items it asks."""
+    """The part of a manifest that every cell has in common, with the hash of the items that are asked."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": _commit(),
@@ -49,7 +49,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> dict[str, Any] | None:
-    """Commit and dirty flag of the checkout that this code runs from; None where it is an installed copy."""
+    """Commit and dirty flag of the checkout that this code runs from; None for an installed copy."""
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return None

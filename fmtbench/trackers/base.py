@@ -1,4 +1,4 @@
-"""What a tracker can be told. The libraries keep the run that is open themselves, and so do we not."""
+"""What a tracker can be told. The libraries remember the open run themselves, so we need not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Values = Mapping[str, float]
 
 class Tracker(Protocol):
     def start(self, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
-        """Open a run. Raises `UserError` where the library is not installed: before any weights are loaded."""
+        """Open a run. Raises `UserError` if the library is not installed, before any weights are loaded."""
 
     def log(self, values: Values, step: int) -> None:
-        """Numbers by name, at a step that never falls."""
+        """Numbers by name, at a step that never decreases."""
 
     def finish(self, *, ok: bool) -> None:
         """Close the run."""
 
 
 class NoTracker:
-    """The default: tells nobody."""
+    """The default: tells nobody anything."""
 
     def start(self, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
         pass

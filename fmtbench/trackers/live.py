@@ -1,9 +1,9 @@
-"""Between a run and a tracker: counts generations as they pass, and tells the scores of each cell when they are known.
+"""Between a run and a tracker: counts generations as they pass, and reports the scores of each cell at the end.
 
     with live(tracker, "quickstart", "smollm2_135m", settings, progress) as watch:
         watch.scores(run(job, watch=watch))
 
-While it runs: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for each cell, under the name
+During the run: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for each cell, under the name
 `<task>/<condition>/<prompt>-seed<k>/`: `strict`, `latent`, `ok` (shares) and `tokens` (a mean).
 """
 
@@ -21,7 +21,7 @@ EVERY_SECONDS = 10.0
 
 
 class Live:
-    """Passes generations through, and tells a tracker of them. One for a whole run, whose streams it counts together."""
+    """Passes generations through and tells a tracker of them. One serves a whole run and counts all of its streams."""
 
     def __init__(self, tracker: Tracker, watch: Watch, every: float = EVERY_SECONDS) -> None:
         self._tracker, self._watch, self._every = tracker, watch, every
@@ -66,7 +66,7 @@ def _scores(rows: Sequence[Row]) -> dict[str, float]:
 
 @contextmanager
 def live(tracker: Tracker, experiment: str, name: str, settings: Mapping[str, Any], watch: Watch) -> Iterator[Live]:
-    """A run of the tracker, closed as failed where the block ends in an error."""
+    """A run of the tracker, closed as failed if the block ends in an error."""
     tracker.start(experiment, name, settings)
     ok = False
     try:

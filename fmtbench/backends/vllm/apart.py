@@ -1,8 +1,8 @@
 """vLLM in processes of its own, one for each copy of the model, stepped like an engine in this process.
 
-`LLM` in process holds one copy; vLLM balances requests over several only behind its asynchronous engine. This wraps that one in
-the three calls that a stepped engine has, so that everything above is the same code. Waiting for a step is waiting for a queue,
-which a time limit can always interrupt.
+`LLM` in process holds one copy; only vLLM's asynchronous engine balances requests over several. This wraps it in the three
+calls of a stepped engine, so that everything above is the same code. Waiting for a step is waiting for a queue, which a
+time limit can always interrupt.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class EngineApart:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def add_request(self, key: str, prompt: Any, parameters: Any) -> None:
-        """Hand a request over; its output comes out of a later `step`."""
+        """Hand a request over; a later `step` returns its output."""
         answer = self._call(self._answer(key, prompt, parameters))
         answer.add_done_callback(lambda done: self._finished.put((key, done)))
 
     async def _answer(self, key: str, prompt: Any, parameters: Any) -> Any:
-        """The last output of a request, which is the whole one."""
+        """The last output of a request, which contains all of it."""
         outputs = [output async for output in self._engine.generate(prompt, parameters, request_id=key)]
         return outputs[-1]
 
     def step(self) -> list[Any]:
         """Wait for at least one output, and take all that are there.
 
-        Raises what the engine raised, and `EngineFault` naming the request that it will not have.
+        Raises what the engine raised, and `EngineFault` naming a request that it turned down.
         """
         finished = [next_of(self._finished)]
         while not self._finished.empty():
@@ -72,5 +72,5 @@ class EngineApart:
 def _output(key: str, done: Future[Any]) -> Any:
     try:
         return done.result()
-    except ValueError as error:  # vLLM's own word for a request that it cannot serve
+    except ValueError as error:  # what vLLM raises for a request that it cannot serve
         raise EngineFault(f"vLLM turned the request down: {error}", [key]) from error

