@@ -7,7 +7,7 @@ import pytest
 from experiments.starting.build import build
 from fmtbench.backends.scripted import Scripted
 from fmtbench.errors import UserError
-from fmtbench.probes.schema_coverage import SchemaSet, Verdict, admit, broken_keyword, generate, table
+from fmtbench.probes.schema_coverage import SchemaSet, Verdict, broken_keyword, compile_schema, generate, table
 from tests.conftest import DATA, composed
 
 SETTINGS: dict[str, Any] = {"name": "jsonschemabench", "hub_id": "x/y", "split": "test", "licence": "MIT", "citation": "none"}
@@ -49,7 +49,7 @@ def test_what_outlines_ignores_is_compiled_and_not_valid(backbone: Any) -> None:
         '{"$ref": "#/absent"}',
         '{"type": "string", "maxLength": 300}',
     )
-    verdicts = [admit(backend, backbone, "mine", str(i), schema) for i, schema in enumerate(schemas)]
+    verdicts = [compile_schema(backend, backbone, "mine", str(i), schema) for i, schema in enumerate(schemas)]
     assert [one.outcome for one in verdicts] == ["compiled", "compiled", "undeclared", "barred"]
     generate(Scripted(reply=lambda request: "7"), backbone, verdicts, 8, lambda total, stream: stream)
     assert [(one.outcome, one.why) for one in verdicts[:2]] == [("invalid", "maximum"), ("valid", "")]
