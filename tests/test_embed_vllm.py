@@ -13,10 +13,9 @@ import pytest
 
 from experiments.starting.build import build
 from fmtbench.embed.encoder import Encoder
-from fmtbench.embed.engines import open_embedder
-from fmtbench.embed.st import STEngine
+from fmtbench.embed.st import STEmbedBackend
 from fmtbench.embed.templates import Template
-from fmtbench.embed.vllm import VLLMEngine, check_recipe, saved_folder
+from fmtbench.embed.vllm import VLLMEmbedBackend, check_poolable, saved_folder
 from fmtbench.errors import UserError
 from tests.conftest import composed
 from tests.test_embed_encoder import TEXTS
@@ -43,10 +42,11 @@ def test_vllm_agrees_with_st(
     importlib.import_module("llvmlite.binding.ffi")  # as bm25s does, by way of numba: vLLM has to start after it too
     exact = dataclasses.replace(backbone, dtype="float32", context=48)
     encoder = Encoder(backbone=exact, pooling=pooling, attention=attention, template=Template(query=template))
-    with open_embedder(STEngine(), encoder) as embedder:
+    with STEmbedBackend().open(encoder) as embedder:
         expected = embedder.encode(TEXTS)
-    engine = build(composed("engine=vllm", "engine.enforce_eager=true", "output=x", root="embed").engine, "engine")
-    with open_embedder(engine, encoder) as embedder:
+    overrides = ["embed_backend=vllm", "embed_backend.enforce_eager=true", "output=x"]
+    backend = build(composed(*overrides, root="embed").embed_backend, "embed_backend")
+    with backend.open(encoder) as embedder:
         found = embedder.encode(TEXTS)
         alone = np.concatenate([embedder.encode([text]).vectors for text in TEXTS])
         raw = embedder._llm.embed([TEXTS[1]], use_tqdm=False)[0]
@@ -66,9 +66,9 @@ def test_vllm_agrees_with_st(
 def test_what_its_pooler_cannot_do_is_refused_before_loading(backbone: Any, change: dict[str, Any], message: str) -> None:
     encoder = Encoder(backbone=backbone, **change)
     with pytest.raises(UserError, match=message):
-        VLLMEngine().open(encoder)
+        VLLMEmbedBackend().open(encoder)
     with pytest.raises(UserError, match=message):
-        check_recipe(encoder.recipe())
+        check_poolable(encoder.spec())
 
 
 @pytest.mark.model

@@ -22,7 +22,7 @@ from fmtbench.backends.scripted import Scripted
 from fmtbench.errors import DecoderError, LockedError, UserError
 from fmtbench.store.folder import RunFolder
 from fmtbench.synthesis.checks import REASONS, bad_text, written_in
-from fmtbench.synthesis.recipe import Bounds, Language, Recipe, fill
+from fmtbench.synthesis.recipe import Bounds, Language, SynthesisRecipe, fill
 from fmtbench.synthesis.run import Synthesis, synthesize
 from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, rows_a_band, shingles
 from fmtbench.types import Generation, Request
@@ -32,7 +32,7 @@ WORDS = "amber basin cedar delta ember fjord gorge heron inlet joker knoll lemon
 KOREAN = "가나다 라마바 사아자 차카타 파하고 노도로 모보소 오조초 코토포 호구누 두루무 부수우".split()  # noqa: SIM905
 
 
-def recipe(**changes: Any) -> Recipe:
+def recipe(**changes: Any) -> SynthesisRecipe:
     return replace(build(composed("languages=[English]", root="synthesize").synthesis, "synthesis"), **changes)
 
 

@@ -93,8 +93,8 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, t
 
     resumed = run("experiments.train", *words, f"output={tmp_path / 'killed'}")
     assert resumed.returncode == 0, resumed.stderr[-2000:]
-    assert re.search(r"1-mntp-\w+: done before", resumed.stderr)
-    assert re.search(r"3-simcse-\w+: going on from step (12|18|24|30|36|42|48|54|60|66|72|78)\b", resumed.stderr)
+    assert re.search(r"1-mntp-\w+: already done", resumed.stderr)
+    assert re.search(r"3-simcse-\w+: continuing from step (12|18|24|30|36|42|48|54|60|66|72|78)\b", resumed.stderr)
     whole = run("experiments.train", *words, f"output={tmp_path / 'whole'}")
     assert whole.returncode == 0, whole.stderr[-2000:]
     curves = [
@@ -112,7 +112,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, t
     stamp = weights[1].stat().st_mtime_ns
     main(composed(*words, f"output={tmp_path / 'whole'}", root="train"))
     assert weights[1].stat().st_mtime_ns == stamp, "trained before"
-    with pytest.raises(UserError, match=r"holds an encoder that was trained otherwise \(.*\): give another output, or delete it"):
+    with pytest.raises(UserError, match=r"an encoder that was trained differently \(.*\): give another output, or delete it"):
         main(composed(*words, f"output={tmp_path / 'whole'}", "recipe.stages.simcse.dropout=0.1", root="train"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.starting.build import build_group
-from fmtbench.embed.training.data import Example, joined
+from fmtbench.embed.training.examples import Example, joined
 from fmtbench.errors import UserError
 from tests.conftest import composed, options
 

@@ -13,22 +13,22 @@ import torch
 
 from fmtbench.backbone import Backbone
 from fmtbench.embed.attention import attending, set_attention
-from fmtbench.embed.encoder import Encoder, SavedEncoder
-from fmtbench.embed.engines import open_embedder
-from fmtbench.embed.st import STEmbedder, STEngine
+from fmtbench.embed.encoder import Encoder
+from fmtbench.embed.saved import SavedEncoder
+from fmtbench.embed.st import STEmbedBackend, STEmbedder
 from fmtbench.embed.templates import Template
-from fmtbench.embed.training.adapters import attach, attention_dropout, merge, prepare_weights
+from fmtbench.embed.training.adapters import Lora, attach, attention_dropout, merge, prepare_weights
 from fmtbench.embed.training.contrastive import Contrastive
-from fmtbench.embed.training.data import Example, TrainSet
 from fmtbench.embed.training.distill import Distill
-from fmtbench.embed.training.fitting import Columns, EncoderTrainer, arguments, as_rows, rounded, trainable
+from fmtbench.embed.training.examples import Example, TrainSet
+from fmtbench.embed.training.fitting import ColumnCollator, EncoderTrainer, arguments, as_rows, rounded, trainable
 from fmtbench.embed.training.merge import Merge
 from fmtbench.embed.training.mine import Finder, Mine, mine
 from fmtbench.embed.training.mntp import MNTP, masking, with_head
 from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.simcse import SimCSE
-from fmtbench.embed.training.stage import Lora, Work
 from fmtbench.embed.training.teacher import CrossEncoder, scored
+from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
 from tests.tiny_backbone import sentences, write_backbone
 
@@ -58,7 +58,7 @@ def recipe(backbone: Backbone, stages: dict[str, Any], **encoder: Any) -> Traini
 
 
 def vectors(encoder: Any, texts: list[str] = TEXTS) -> np.ndarray:
-    with open_embedder(STEngine(), encoder) as embedder:
+    with STEmbedBackend().open(encoder) as embedder:
         return embedder.encode(texts, "query", "Find it.").vectors
 
 
@@ -76,20 +76,20 @@ def test_training_sees_the_vectors_that_encoding_gives(tiny: Backbone, pooling: 
     encoder = Encoder(backbone=tiny, template=template, pooling=pooling, include_prompt=include, max_tokens=24)
     loaded = encoder.load()
     rows = [{"anchor": text, "positive": text, "instruction": "Find it.", "role": "document"} for text in TEXTS]
-    batch = Columns(loaded.model.tokenizer, loaded.recipe)(rows)
-    model = trainable(loaded.model, loaded.recipe).eval()
+    batch = ColumnCollator(loaded.model.tokenizer, loaded.spec)(rows)
+    model = trainable(loaded.model, loaded.spec).eval()
     with torch.inference_mode():
         features = {name: batch[f"anchor_{name}"] for name in ("input_ids", "attention_mask", "start")}
         seen = model(features)["sentence_embedding"].numpy()
         features = {name: batch[f"positive_{name}"] for name in ("input_ids", "attention_mask", "start")}
         documents = model(features)["sentence_embedding"].numpy()
-    embedder = STEmbedder(loaded, STEngine())
+    embedder = STEmbedder(loaded, STEmbedBackend())
     assert lowest(seen, embedder.encode(TEXTS, "query", "Find it.").vectors) > 1 - 1e-6
     assert lowest(documents, embedder.encode(TEXTS, "document", "").vectors) > 1 - 1e-6
     assert lowest(seen, documents) < 0.999
 
 
-class AsTheyAre(Columns):
+class AsTheyAre(ColumnCollator):
     """The rows of a batch instead of their tokens."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> Any:
@@ -99,14 +99,14 @@ class AsTheyAre(Columns):
 def test_no_text_is_twice_in_a_batch(work: Work, tmp_path: Path) -> None:
     """Else it would be its own negative; the instruction, the same in every row, is no text."""
     examples = [Example(anchor=f"a{i % 5}", positive=f"p{i}", instruction="Find it.", symmetric=True) for i in range(40)]
-    model = trainable(work.loaded.model, work.loaded.recipe)
+    model = trainable(work.loaded.model, work.loaded.spec)
     fit = Contrastive(batch_size=4)
     trainer = EncoderTrainer(
         model=model,
         args=arguments(EncoderTrainer, tmp_path, 0, fit),
         train_dataset=as_rows(examples),
         loss=torch.nn.Identity(),
-        data_collator=AsTheyAre(model.tokenizer, work.loaded.recipe),
+        data_collator=AsTheyAre(model.tokenizer, work.loaded.spec),
     )
     batches = [[(row["anchor"], row["positive"]) for row in batch] for batch in trainer.get_train_dataloader()]
     assert len(batches) >= 8
@@ -332,11 +332,14 @@ NO_NEGATIVES = TrainSet(examples=tuple(Example(anchor=f"a{i}", positive=f"b{i}")
     [
         ({"c": Contrastive(batch_size=41)}, r"c: batch_size=41 is larger than the data \(40 examples\): lower it"),
         ({"m": MNTP(batch_size=4)}, r"m: batch_size=4 is larger than the data \(2 texts\)"),
-        ({"c": Contrastive(directions=("doc_to_doc",))}, r"c: directions has none: allowed are .* with query_to_doc among them"),
+        (
+            {"c": Contrastive(directions=("doc_to_doc",))},
+            r"c: directions lacks query_to_doc: allowed are query_to_doc, query_to_query",
+        ),
         ({"c": Contrastive(directions=("query_to_doc", "up"))}, r"c: directions has up"),
         ({"merge": Merge()}, r"merge: there is no adapter to merge"),
         ({"c": Contrastive(), "merge": Merge()}, r"merge: there is no adapter to merge"),
-        ({"d": Distill()}, r"d: one document an example has no distribution"),
+        ({"d": Distill()}, r"d: examples without negatives have nothing to distil"),
         ({"x": CrossEncoder()}, r"x: the examples have no negatives"),
         ({"mine": Mine(), "d": Distill()}, r"d: no teacher: set teacher=FOLDER"),
         ({"mine": Mine(), "d": Distill(teacher="/no/such")}, r"d: teacher=/no/such holds no config\.json"),
@@ -362,7 +365,7 @@ def test_another_backbone_or_pooling_than_the_saved_ones_is_refused(tiny: Backbo
         SavedEncoder(path=str(folder), backbone=other).load()
     with pytest.raises(UserError, match=r"pools by last_token, asked for is mean"):
         SavedEncoder(path=str(folder), pooling="mean").load()
-    with pytest.raises(UserError, match=r"holds an encoder that was trained otherwise .*: give another output, or delete it"):
+    with pytest.raises(UserError, match=r"holds an encoder that was trained differently .*: give another output, or delete it"):
         recipe(tiny, {"c": Contrastive()}).train(data, tmp_path / "out", 0)
-    with pytest.raises(UserError, match=r"trained otherwise"):
+    with pytest.raises(UserError, match=r"trained differently"):
         recipe(tiny, {}).train(data, tmp_path / "out", 1)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fmtbench.backends.vllm.setup import ready_vllm
-from fmtbench.embed.encoder import Encoder, SavedEncoder
-from fmtbench.embed.engines import open_embedder
-from fmtbench.embed.st import STEngine
+from fmtbench.embed.encoder import Encoder
+from fmtbench.embed.saved import SavedEncoder
+from fmtbench.embed.st import STEmbedBackend
 from fmtbench.embed.vllm import saved_folder
 from tests.test_embed_encoder import TEXTS
 
@@ -40,7 +40,7 @@ def test_vllm_cuts_vectors_only_of_a_folder_that_allows_it(backbone: Any, tmp_pa
     with pytest.raises(VLLMValidationError, match="only supports Matryoshka"):
         PoolingParams(task="embed", dimensions=63).verify(ModelConfig(model=str(said), runner="pooling", dtype="float32"))
 
-    with open_embedder(STEngine(), SavedEncoder(path=str(plain), dimensions=64)) as embedder:
+    with STEmbedBackend().open(SavedEncoder(path=str(plain), dimensions=64)) as embedder:
         expected = embedder.encode(TEXTS[:3]).vectors
     assert expected.shape == (3, 64)
     llm = LLM(str(said), runner="pooling", dtype="float32", max_model_len=48, enforce_eager=True, enable_prefix_caching=False)

@@ -1,4 +1,4 @@
-"""Texts per second of the embedding engines: ours against plain sentence-transformers, and vLLM's pooling runner against ours.
+"""Texts per second of the embed backends: our `st` against plain sentence-transformers, and vLLM's pooling runner against ours.
 
 The plain last-token encoder over texts of mixed lengths. Loading is left out on both sides, tokenizing is not.
 """
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import Backbone
+from fmtbench.embed.embedder import Embedder
 from fmtbench.embed.encoder import Encoder
-from fmtbench.embed.engines import Embedder, open_embedder
-from fmtbench.embed.st import STEmbedder, STEngine
-from fmtbench.embed.vllm import VLLMEngine
+from fmtbench.embed.st import STEmbedBackend
+from fmtbench.embed.vllm import VLLMEmbedBackend
 
 TEXTS = 10_000
 WARM_UP = 128
@@ -30,9 +30,8 @@ def mixed_texts(count: int, seed: int = 0) -> list[str]:
 def against_plain(backbone: Backbone, pairs: int) -> Row:
     """Our `st` over `SentenceTransformer.encode` of the same model, batch size and truncation."""
     texts = mixed_texts(TEXTS)
-    with open_embedder(STEngine(), Encoder(backbone=backbone)) as embedder:
-        assert isinstance(embedder, STEmbedder)
-        model, size = embedder.loaded.model, embedder.engine.batch_size
+    with STEmbedBackend().open(Encoder(backbone=backbone)) as embedder:
+        model, size = embedder.loaded.model, embedder.backend.batch_size
 
         def plain() -> float:
             started = time.perf_counter()
@@ -42,19 +41,19 @@ def against_plain(backbone: Backbone, pairs: int) -> Row:
         embedder.encode(texts[:WARM_UP])
         speeds: list[float] = []
         ratios = paired(lambda: _speed(embedder, texts, speeds), plain, pairs)
-    what = "texts/s of engine=st over SentenceTransformer.encode, same model and batch size"
+    what = "texts/s of embed_backend=st over SentenceTransformer.encode, same model and batch size"
     return Row(name="embed_st", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds))
 
 
 def against_st(backbone: Backbone, pairs: int) -> Row:
     """vLLM's pooling runner over our `st`; both are open side by side."""
     texts, encoder = mixed_texts(TEXTS), Encoder(backbone=backbone)
-    with open_embedder(STEngine(), encoder) as st, open_embedder(VLLMEngine(), encoder) as vllm:
+    with STEmbedBackend().open(encoder) as st, VLLMEmbedBackend().open(encoder) as vllm:
         for one in (st, vllm):
             one.encode(texts[:WARM_UP])
         speeds: list[float] = []
         ratios = paired(lambda: _speed(vllm, texts, speeds), lambda: _speed(st, texts, []), pairs)
-    what = "texts/s of engine=vllm over engine=st, same encoder"
+    what = "texts/s of embed_backend=vllm over embed_backend=st, same encoder"
     return Row(
         name="embed_vllm", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds)
     )

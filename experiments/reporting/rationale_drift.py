@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.statistics.drift import GATE, Array, drift
-from fmtbench.embed.engines import Embedder
+from fmtbench.embed.embedder import Embedder
 from fmtbench.errors import UserError
 from fmtbench.readers.plain import plain_rationale, plain_reply
 

@@ -116,7 +116,7 @@ class EmbedConfig:
     view: str = "rationale"
     output: str = MISSING
     backbone: Any = MISSING
-    engine: Any = MISSING
+    embed_backend: Any = MISSING
     embedder: dict[str, Any] = field(default_factory=dict)
     embed_task: dict[str, Any] = field(default_factory=dict)
 
@@ -133,7 +133,7 @@ class TrainConfig:
     data_root: str | None = None
     output: str = MISSING
     backbone: Any = MISSING
-    engine: Any = MISSING
+    embed_backend: Any = MISSING
     recipe: Any = MISSING
     train_data: dict[str, Any] = field(default_factory=dict)
     embed_task: dict[str, Any] = field(default_factory=dict)

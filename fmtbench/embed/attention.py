@@ -1,7 +1,7 @@
 """Causal or bidirectional attention of a decoder-only backbone, without a second model class.
 
-LLM2Vec (BehnamGhader et al. 2024, arXiv 2404.05961) takes the causal mask away. transformers from 5.2 on reads
-`config.is_causal` in every forward pass, so that is all it takes. Passing `is_causal` to `from_pretrained` does nothing.
+LLM2Vec (BehnamGhader et al. 2024, arXiv 2404.05961) removes the causal mask. Since 5.2, transformers reads
+`config.is_causal` in every forward pass, so setting it is enough. Passing `is_causal` to `from_pretrained` has no effect.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fmtbench.embed.recipe import Attention
+from fmtbench.embed.spec import Attention
 
 UNSET = object()
 
 
 @contextmanager
 def attending(model: Any, attention: Attention | None) -> Iterator[None]:
-    """Inside the block, `model` (a `PreTrainedModel`) attends so; afterwards as before, so that shared weights can generate."""
+    """Set a `PreTrainedModel`'s attention inside the block and restore it after, so that shared weights can generate."""
     if attention is None:
         yield
         return
@@ -33,6 +33,6 @@ def attending(model: Any, attention: Attention | None) -> Iterator[None]:
 
 
 def set_attention(model: Any, attention: Attention | None) -> None:
-    """For a model that is only an encoder; the setting is saved with its config. None leaves it as it is."""
+    """For a model that only encodes; the setting is saved with its config. None changes nothing."""
     if attention is not None:
         model.config.is_causal = attention == "causal"

@@ -1,7 +1,7 @@
-"""Embedders judged on tasks by mteb's evaluators; encoders and lexical baselines in one table.
+"""mteb's evaluators judge embedders on tasks; encoders and lexical baselines share one table.
 
-A score is journalled as soon as it is there, under a key of everything that determines it, so that a killed evaluation
-goes on where it was, and more embedders or tasks only add to the table.
+Each score goes into the journal as soon as it is known, under a key of everything that determines it. So a killed evaluation
+continues where it was, and more embedders or tasks only add to the table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fmtbench.embed.engines import Engine, open_embedder
+from fmtbench.embed.embedder import EmbedBackend
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_model import MtebEncoder
 from fmtbench.errors import UserError
@@ -32,12 +32,12 @@ class Score:
     """One embedder on one task."""
 
     key: str
-    """sha256 over everything that determines the score."""
+    """sha256 of everything that determines the score."""
     embedder: str
     task: str
     metric: str
     score: float | None
-    """mteb's main score, 0..1 (correlations -1..1); None where the embedder has nothing to say."""
+    """mteb's main score, 0..1 (correlations -1..1); None where the embedder does not apply."""
     texts: int = 0
     tokens: int = 0
     cut: int = 0
@@ -45,29 +45,29 @@ class Score:
     seconds: float = 0.0
 
 
-def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], engine: Engine, journal: Path) -> list[Score]:
-    """The score of every embedder on every task (mteb tasks, loaded), in this order; what the journal holds is not run again."""
+def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], backend: EmbedBackend, journal: Path) -> list[Score]:
+    """Score every embedder on every task (loaded mteb tasks), in this order. What is in the journal is not run again."""
     done = {score.key: score for score in read_scores(journal)}
     found = []
     for name, embedder in embedders.items():
-        keys = {task: _key(embedder, engine, data) for task, data in tasks.items()}
+        keys = {task: _key(embedder, backend, data) for task, data in tasks.items()}
         missing = {task: tasks[task] for task, key in keys.items() if key not in done}
-        with _models(name, embedder, engine, bool(missing)) as model_for:
+        with _models(name, embedder, backend, bool(missing)) as model_for:
             for task, data in missing.items():
                 score = _judge(keys[task], name, task, data, model_for(data))
                 _append(journal, score)
                 done[score.key] = score
-        found += [replace(done[keys[task]], embedder=name) for task in tasks]  # measured before, maybe under another name
+        found += [replace(done[keys[task]], embedder=name) for task in tasks]  # the journal may have it under another name
     return found
 
 
 @contextmanager
-def _models(name: str, embedder: Any, engine: Engine, needed: bool) -> Iterator[Any]:
-    """A function from a task to a model in mteb's protocols; weights are loaded only where a score is missing."""
+def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> Iterator[Any]:
+    """A function from a task to a model in mteb's protocols. Weights are loaded only if a score is missing."""
     if isinstance(embedder, Lexical) or not needed:
         yield lambda task: embedder.model(task)
         return
-    with open_embedder(engine, embedder) as opened:
+    with backend.open(embedder) as opened:
         yield lambda task: MtebEncoder(opened, name, task)
 
 
@@ -79,7 +79,7 @@ def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> Scor
         return Score(key=key, embedder=name, task=task, metric=metric, score=None)
     started = time.monotonic()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*ill-defined.*")  # side scores of labels that few test texts lack
+        warnings.filterwarnings("ignore", message=".*ill-defined.*")  # secondary scores, where few test texts lack some label
         result = mteb.evaluate(model, data, cache=None, co2_tracker=False, show_progress_bar=False)
     value = float(result.task_results[0].get_score())
     seconds = round(time.monotonic() - started, 2)
@@ -88,14 +88,14 @@ def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> Scor
     return Score(key=key, embedder=name, task=task, metric=metric, score=value, seconds=seconds, **counts)
 
 
-def _key(embedder: Any, engine: Engine, task: Any) -> str:
-    who = embedder.facts() if isinstance(embedder, Lexical) else [embedder.identity(), type(engine).__name__]
+def _key(embedder: Any, backend: EmbedBackend, task: Any) -> str:
+    who = embedder.facts() if isinstance(embedder, Lexical) else [embedder.identity(), backend.score_key]
     what = [task.metadata.name, task.metadata.main_score, task.metadata.prompt, _content(task)]
     return hashlib.sha256(json.dumps([who, what], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _content(task: Any) -> str:
-    """A hash of a local task's data; the revision of one from the hub."""
+    """A hash of a local task's data; for a task from the hub, its revision."""
     if task.metadata.dataset["revision"] != "local":
         return str(task.metadata.dataset)
     data = task.dataset.get("default", {}).get("test") if "default" in task.dataset else task.dataset
@@ -115,7 +115,7 @@ def _append(journal: Path, score: Score) -> None:
 
 
 def read_scores(journal: Path) -> list[Score]:
-    """What was measured; a line that a kill cut off is measured again."""
+    """The scores in the journal. A line that a kill cut off is dropped, so it is measured again."""
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.is_file() else []
     if lines and not lines[-1].endswith("\n"):
         journal.write_text("".join(lines[:-1]), encoding="utf-8")
@@ -130,7 +130,7 @@ def read_scores(journal: Path) -> list[Score]:
 
 
 def table(scores: list[Score]) -> list[dict[str, str]]:
-    """One line an embedder, one column a task: main scores x 100, empty where an embedder has none."""
+    """One line for each embedder, one column for each task: main scores x 100, empty where there is none."""
     lines: dict[str, dict[str, str]] = {}
     for score in scores:
         shown = "" if score.score is None else f"{100 * score.score:.1f}"
@@ -140,7 +140,7 @@ def table(scores: list[Score]) -> list[dict[str, str]]:
 
 
 def gains(scores: list[Score], reference: str) -> list[str]:
-    """For each task, by how much each other embedder is above the reference: the mean, and the least and most."""
+    """For each task, how far the other embedders are above the reference: mean, minimum and maximum."""
     known = [(one.embedder, one.task, 100 * one.score) for one in scores if one.score is not None]
     lines = []
     for task, before in [(task, score) for embedder, task, score in known if embedder == reference]:

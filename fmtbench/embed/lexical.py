@@ -1,7 +1,7 @@
-"""Lexical baselines, which a small backbone may well lose to: TF-IDF and BM25 over words or character n-grams.
+"""Lexical baselines: TF-IDF and BM25 over words or character n-grams. A small backbone may well lose to them.
 
-They have no vectors to store, so they speak mteb's protocols themselves: TF-IDF encodes pairs and texts to classify, and
-both search. Korean joins particles to words, so there character n-grams are the fair baseline.
+They have no vectors to store, so they implement mteb's protocols themselves: TF-IDF encodes pairs and texts to classify, and
+both search. Korean joins particles to words, so character n-grams are the fair baseline there.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from fmtbench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Lexical(ABC):
-    """What counts as a term; the names are scikit-learn's."""
+    """A baseline, and what counts as a term; the names are scikit-learn's."""
 
     analyzer: Literal["word", "char", "char_wb"] = "word"
     ngram_range: tuple[int, int] = (1, 1)
 
     def facts(self) -> dict[str, Any]:
+        """Part of the key of every score, the class name included."""
         return {"baseline": type(self).__name__, **asdict(self)}
 
     @abstractmethod
     def model(self, task: Any) -> Any | None:
-        """A model for one mteb task, in mteb's protocols; None where this baseline has nothing to say."""
+        """A model for one mteb task, in mteb's protocols; None where the baseline does not apply."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class TfIdf(Lexical):
-    """Cosines of TF-IDF vectors (scikit-learn), its document frequencies taken from the texts of the task."""
+    """Cosines of TF-IDF vectors (scikit-learn), with document frequencies from the texts of the task."""
 
     def model(self, task: Any) -> Any | None:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -49,7 +50,7 @@ class TfIdf(Lexical):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class BM25(Lexical):
-    """Okapi BM25 as Lucene scores it (bm25s, Lù 2024, arXiv 2407.03618): for search only."""
+    """Okapi BM25 as Lucene scores it (bm25s, Lù 2024, arXiv 2407.03618): only for search."""
 
     k1: float = 1.5
     b: float = 0.75
@@ -59,7 +60,7 @@ class BM25(Lexical):
 
 
 def known_texts(task: Any) -> list[str]:
-    """The texts that document frequencies are counted on: both sentences of each pair, or the training texts."""
+    """The texts that give the document frequencies: both sentences of each pair, or the training texts."""
     data = task.dataset
     if hasattr(task, "column_names") and hasattr(task, "max_score"):
         (split,) = task.metadata.eval_splits
@@ -70,7 +71,7 @@ def known_texts(task: Any) -> list[str]:
 
 
 class TfIdfEncoder:
-    """mteb's `EncoderProtocol`."""
+    """TF-IDF in mteb's `EncoderProtocol`."""
 
     def __init__(self, vectorizer: Any) -> None:
         self.vectorizer = vectorizer
@@ -86,17 +87,17 @@ class TfIdfEncoder:
         return np.asarray(one.multiply(other).sum(1)).ravel()
 
 
-class Search(ABC):
+class LexicalSearch(ABC):
     """mteb's `SearchProtocol` over plain lists of texts."""
 
     def index(self, corpus: Any, **unused: Any) -> None:
-        """Take in the documents, title and text."""
+        """Index the documents: title and text."""
         self.ids = list(corpus["id"])
         titles = corpus["title"] if "title" in corpus.column_names else [""] * len(self.ids)
         self.add([f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])])
 
     def search(self, queries: Any, *, top_k: int, **unused: Any) -> dict[str, dict[str, float]]:
-        """The best documents of each query with their scores."""
+        """The best documents for each query, with their scores."""
         found = {}
         for query, scores in zip(queries["id"], self.scores(list(queries["text"]))):
             best = np.argsort(-scores, kind="stable")[:top_k]
@@ -105,15 +106,15 @@ class Search(ABC):
 
     @abstractmethod
     def add(self, documents: Sequence[str]) -> None:
-        """Index the documents."""
+        """Index the documents, given as plain texts."""
 
     @abstractmethod
     def scores(self, queries: Sequence[str]) -> Any:
-        """For each query, one score for each document."""
+        """For each query, a score for each document."""
 
 
-class TfIdfSearch(Search):
-    """Cosines with the query; document frequencies of the corpus."""
+class TfIdfSearch(LexicalSearch):
+    """Cosines with the query; document frequencies come from the corpus."""
 
     def __init__(self, vectorizer: Any) -> None:
         self.vectorizer = vectorizer
@@ -126,8 +127,8 @@ class TfIdfSearch(Search):
         return ((self.vectorizer.transform([query]) @ self.matrix.T).toarray()[0] for query in queries)
 
 
-class BM25Search(Search):
-    """The index of bm25s over scikit-learn's terms."""
+class BM25Search(LexicalSearch):
+    """bm25s' index over scikit-learn's terms."""
 
     def __init__(self, settings: BM25) -> None:
         from sklearn.feature_extraction.text import CountVectorizer

@@ -1,9 +1,9 @@
-"""A backbone's weights into a stock sentence-transformers model, and into a folder.
+"""Load a backbone's weights as a stock sentence-transformers model, and save such a model as a folder.
 
-Three silent failures are kept away here. sentence-transformers wraps plain text in the chat template of any tokenizer
-that has one: the text modality is pinned. Tokenizers of decoder-only models append no EOS, and an EOS appended as text
-is cut off long texts: the post-processor does it. `is_causal` does nothing where it is passed to `from_pretrained`: it
-is set on the config, and saved with it.
+This file avoids three silent failures. sentence-transformers wraps plain text in the chat template of any tokenizer that
+has one, so the text modality is pinned. Tokenizers of decoder-only models append no EOS, and an EOS that is appended as
+text is cut off long texts, so the post-processor appends it. `is_causal` has no effect when passed to `from_pretrained`,
+so it is set on the config and saved with it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ from typing import Any
 
 from fmtbench.backbone import Backbone, Weights, prepare
 from fmtbench.embed.attention import set_attention
-from fmtbench.embed.encoder import Loaded, check_backbone, write_description
-from fmtbench.embed.recipe import Pooling, Recipe
+from fmtbench.embed.description import LoadedEncoder, check_backbone, write_description
+from fmtbench.embed.spec import EncoderSpec, Pooling
 from fmtbench.embed.templates import Role
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-NAMES: dict[Pooling, str] = {"last_token": "lasttoken", "mean": "mean", "weighted_mean": "weightedmean", "first": "cls"}
-"""Our names, the usual words, and sentence-transformers' own."""
+POOLING_MODES: dict[Pooling, str] = {
+    "last_token": "lasttoken",
+    "mean": "mean",
+    "weighted_mean": "weightedmean",
+    "first": "cls",
+}
+"""sentence-transformers' names for our poolings."""
 TEXT_ONLY = {
     "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
     "module_output_name": "token_embeddings",
 }
 
 
-def load_backbone(backbone: Backbone, recipe: Recipe, adapter: str | None) -> Loaded:
+def load_backbone(backbone: Backbone, spec: EncoderSpec, adapter: str | None) -> LoadedEncoder:
     """A fresh encoder on a backbone's weights."""
     weights = backbone.resolve()
     if adapter:
@@ -41,10 +46,10 @@ def load_backbone(backbone: Backbone, recipe: Recipe, adapter: str | None) -> Lo
     transformer = _transformer(weights, backbone.dtype)
     if adapter:
         transformer.model = merged(transformer.model, Path(adapter).expanduser())
-    if recipe.append_eos:
+    if spec.append_eos:
         append_eos(transformer.tokenizer)
-    set_attention(transformer.model, recipe.attention)
-    return Loaded(model=assemble(transformer, recipe), recipe=recipe, backbone=backbone.name, fingerprint=weights.fingerprint)
+    set_attention(transformer.model, spec.attention)
+    return LoadedEncoder(model=assemble(transformer, spec), spec=spec, backbone=backbone.name, fingerprint=weights.fingerprint)
 
 
 def _transformer(weights: Weights, dtype: str) -> Any:
@@ -55,8 +60,8 @@ def _transformer(weights: Weights, dtype: str) -> Any:
     return Transformer(source, model_kwargs=model_kwargs, config_kwargs=revision, processor_kwargs=revision, **TEXT_ONLY)
 
 
-def assemble(transformer: Any, recipe: Recipe) -> Any:
-    """A `SentenceTransformer` of stock modules; a template that is only a prefix goes into the folder."""
+def assemble(transformer: Any, spec: EncoderSpec) -> Any:
+    """A `SentenceTransformer` of stock modules. A template that is only a prefix becomes one of its prompts."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Normalize
     from sentence_transformers.sentence_transformer.modules import Pooling as StockPooling
@@ -64,16 +69,16 @@ def assemble(transformer: Any, recipe: Recipe) -> Any:
     tokenizer = transformer.tokenizer
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    transformer.max_seq_length = min(recipe.max_tokens, tokenizer.model_max_length)
+    transformer.max_seq_length = min(spec.max_tokens, tokenizer.model_max_length)
     dimension = transformer.get_embedding_dimension()
-    pooling = StockPooling(dimension, pooling_mode=NAMES[recipe.pooling], include_prompt=recipe.include_prompt)
+    pooling = StockPooling(dimension, pooling_mode=POOLING_MODES[spec.pooling], include_prompt=spec.include_prompt)
     roles: tuple[Role, ...] = ("query", "document")
-    prompts = {role: prefix for role in roles if (prefix := recipe.template.prefix(role))}
+    prompts = {role: prefix for role in roles if (prefix := spec.template.prefix(role))}
     return SentenceTransformer(modules=[transformer, pooling, Normalize()], prompts=prompts)
 
 
 def append_eos(tokenizer: Any) -> None:
-    """Let the post-processor end every text with EOS, after whatever special tokens it already puts around a text."""
+    """Make the post-processor end every text with EOS, after the special tokens that it already puts around a text."""
     from tokenizers.processors import TemplateProcessing
 
     around = tokenizer("").input_ids
@@ -90,7 +95,7 @@ def append_eos(tokenizer: Any) -> None:
 
 
 def merged(model: Any, adapter: Path) -> Any:
-    """The model with a PEFT adapter added into its weights."""
+    """The model with a PEFT adapter merged into its weights."""
     from peft import PeftModel
 
     if not (adapter / "adapter_config.json").is_file():
@@ -104,8 +109,8 @@ def merged(model: Any, adapter: Path) -> Any:
         raise UserError(f"adapter {adapter} does not fit the backbone ({reason}): choose the one it was trained on") from error
 
 
-def save(loaded: Loaded, folder: Path) -> None:
-    """Write a folder for sentence-transformers and vLLM; it takes its place when it is complete."""
+def save(loaded: LoadedEncoder, folder: Path) -> None:
+    """Write a folder for sentence-transformers and vLLM. It appears only once it is complete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))

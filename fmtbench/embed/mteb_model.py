@@ -1,8 +1,8 @@
-"""An embedder in mteb's `EncoderProtocol`, so that mteb's evaluators judge it.
+"""An embedder in mteb's `EncoderProtocol`, so that mteb's evaluators can judge it.
 
-mteb says which side a text is on: documents of an asymmetric task, queries, or nothing where the task is symmetric. Then
-every text is a query, with the instruction on both sides; mteb's own wrapper for sentence-transformers gives the texts of
-a similarity task no prompt at all.
+mteb marks the texts of an asymmetric task as queries or documents, and does not mark those of a symmetric one. Here the
+latter are all queries, with the instruction on both sides; mteb's own wrapper for sentence-transformers gives the texts of a
+similarity task no prompt at all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fmtbench.embed.engines import Embedder, Vectors
+from fmtbench.embed.embedder import Embedder, Vectors
 from fmtbench.embed.templates import Role
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class MtebEncoder:
         role: Role = "document" if prompt_type is not None and prompt_type.value == "document" else "query"
         texts = [text for batch in inputs for text in batch["text"]]
         if empty := sum(not text.strip() for text in texts):
-            logger.info("%s: %d empty texts are embedded as a full stop", self.task.metadata.name, empty)
+            logger.info("%s: %d empty texts were embedded as a full stop", self.task.metadata.name, empty)
         encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self._instruction(role))
         self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
         return encoded.vectors
@@ -52,7 +52,7 @@ class MtebEncoder:
 
 
 def named(name: str) -> Any:
-    """mteb's metadata of a model of which it need only know the name."""
+    """mteb's metadata for a model, which needs only its name."""
     from mteb.models.model_meta import ModelMeta
 
     return ModelMeta.create_empty(overwrites={"name": f"fmtbench/{name}", "revision": "local"})

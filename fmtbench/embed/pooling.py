@@ -1,9 +1,9 @@
-"""Pooling: from one vector a token to one unit vector a text.
+"""Pooling: from one vector for each token to one unit vector for each text.
 
-Shapes: B texts of a batch, L token positions, D dimensions of a hidden state. `hidden_BLD` are the last hidden states,
-`mask_BL` is 1 where a position takes part and 0 elsewhere. Padding may stand on either side: everything is found by the
-mask, never by token id, since for many models the padding token is the end-of-sequence token. All arithmetic is float32,
-whatever the dtype of the model.
+Shapes: B texts in a batch, L token positions, D dimensions of a hidden state. `hidden_BLD` are the last hidden states,
+`mask_BL` is 1 where a position takes part and 0 elsewhere. Padding may be on either side: positions are found by the mask,
+never by token id, since many models pad with the end-of-sequence token. All arithmetic is in float32, whatever the model's
+dtype.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fmtbench.embed.recipe import Pooling
+from fmtbench.embed.spec import Pooling
 
 
 def last_token(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def last_token(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
 
 
 def first(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """The state of the first position of each text: `[CLS]` in BERT's family, and of little use under causal attention."""
+    """The state of the first position of each text: `[CLS]` in BERT's family; of little use under causal attention."""
     return _at(hidden_BLD, mask_BL.int().argmax(1))
 
 
@@ -33,7 +33,7 @@ def mean(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
 
 
 def weighted_mean(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """A mean with weights 1, 2, ... from the first position on, since later states have seen more (SGPT, arXiv 2202.08904)."""
+    """A mean with weights 1, 2, ..., since later states have seen more of the text (SGPT, arXiv 2202.08904)."""
     return _weighted(hidden_BLD, mask_BL.float() * mask_BL.float().cumsum(1))
 
 
@@ -46,7 +46,7 @@ POOLINGS: dict[Pooling, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:
-    """Unit vectors, B x D, float32. A text without a position would have no vector: the caller keeps such texts away."""
+    """Unit vectors, B x D, float32. Every text must have a position that takes part; the caller sees to it."""
     assert bool(mask_BL.any(1).all()), "a row of the mask is empty"
     return torch.nn.functional.normalize(POOLINGS[pooling](hidden_BLD, mask_BL), dim=1)
 

@@ -1,13 +1,13 @@
-"""The engine `st`: a sentence-transformers model, batched by tokens so that short texts do not wait for long ones.
+"""`st`: a sentence-transformers model, batched by tokens so that short texts do not wait for long ones.
 
-Its hidden states are pooled by `pooling.pool` in float32, where sentence-transformers pools in the model's dtype.
+`pooling.pool` pools its hidden states in float32; sentence-transformers itself pools in the model's dtype.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,32 +15,34 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.attention import attending
-from fmtbench.embed.encoder import Loadable, Loaded, describe
-from fmtbench.embed.engines import Embedder, Engine, Vectors
+from fmtbench.embed.description import LoadedEncoder, describe
+from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
 from fmtbench.embed.pooling import pool
 from fmtbench.embed.tokens import Tokens
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class STEngine(Engine):
-    """Options of the engine."""
+class STEmbedBackend(EmbedBackend):
+    """sentence-transformers in this process."""
 
+    score_key: ClassVar[str] = "STEngine"
     batch_size: int = Field(default=64, gt=0)
-    """Most texts that run together."""
+    """Most texts in a batch."""
     batch_tokens: int = Field(default=8192, gt=0)
-    """Most tokens that run together, padding included."""
+    """Most tokens in a batch, padding included."""
 
     def open(self, encoder: Loadable) -> STEmbedder:
         return STEmbedder(encoder.load(), self)
 
 
 class STEmbedder(Embedder):
-    """An encoder in this process. Weights that generate elsewhere may be put in as `loaded.model[0].model`."""
+    """An encoder in this process. To share weights with a model that generates, assign them to `loaded.model[0].model`."""
 
-    def __init__(self, loaded: Loaded, engine: STEngine) -> None:
-        self.loaded = loaded.model.eval() and loaded
-        self.engine = engine
-        self.recipe = loaded.recipe
+    def __init__(self, loaded: LoadedEncoder, backend: STEmbedBackend) -> None:
+        loaded.model.eval()
+        self.loaded = loaded
+        self.backend = backend
+        self.spec = loaded.spec
         self.tokenizer = loaded.model.tokenizer
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
@@ -53,9 +55,9 @@ class STEmbedder(Embedder):
         return vectors
 
     def _batches(self, order: list[int], tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """The longest first, so that too large a batch shows at once."""
+        """The longest first, so that a batch too large for the memory fails at once."""
         while order:
-            rows = max(1, min(self.engine.batch_size, self.engine.batch_tokens // len(tokens[order[0]].ids)))
+            rows = max(1, min(self.backend.batch_size, self.backend.batch_tokens // len(tokens[order[0]].ids)))
             yield order[:rows]
             order = order[rows:]
 
@@ -64,13 +66,13 @@ class STEmbedder(Embedder):
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, padding_side="right", return_tensors="pt")
         padded = padded.to(model.device)
         mask_BL = padded["attention_mask"]
-        if self.recipe.attention == "causal":
-            del padded["attention_mask"]  # padding on the right is in no token's past, and without a mask attention is faster
-        with attending(model, self.recipe.attention), torch.inference_mode():
+        if self.spec.attention == "causal":
+            del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
+        with attending(model, self.spec.attention), torch.inference_mode():
             hidden_BLD = model(**padded).last_hidden_state
-        if not self.recipe.include_prompt:
+        if not self.spec.include_prompt:
             mask_BL = mask_BL * (mask_BL.cumsum(1) > torch.tensor([[one.start] for one in batch], device=mask_BL.device))
-        return pool(hidden_BLD, mask_BL, self.recipe.pooling).cpu().numpy()
+        return pool(hidden_BLD, mask_BL, self.spec.pooling).cpu().numpy()
 
     def facts(self) -> dict[str, Any]:
         model = self.loaded.model

@@ -1,7 +1,7 @@
-"""Evaluation tasks: any task of mteb by name, and tasks from files through mteb's own evaluators.
+"""Evaluation tasks: any task of mteb by name, and tasks from files, which mteb's own evaluators judge too.
 
 Each YAML of `conf/embed_task/` gives one of these classes its rows. They come from `fmtbench.tasks.source.Source`, which
-reads the hub or a local file; here only the protocol `Rows` is known.
+reads the hub or a local file; this package knows only the protocol `Rows`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pydantic.dataclasses import dataclass
 from fmtbench.errors import UserError
 
 OTHERS = 10
-"""With a limit, a query brings along so many documents."""
+"""Documents in the corpus for each query, if there is a limit."""
 
 
 class Rows(Protocol):
-    """A split of a data set."""
+    """One split of a data set."""
 
     @property
     def place(self) -> str:
@@ -32,16 +32,16 @@ class Rows(Protocol):
 
 
 class EmbedTask(ABC):
-    """Makes an mteb task with its data."""
+    """Makes a loaded mteb task."""
 
     @abstractmethod
     def make(self, name: str, limit: int | None) -> Any:
-        """An mteb `AbsTask`, loaded. Raises `UserError` for a mistake in its data."""
+        """An mteb `AbsTask` with its data. Raises `UserError` for a mistake in the data."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Mteb(EmbedTask):
-    """A task of mteb, by its name; mteb loads its data from the hub."""
+    """A task of mteb by name; mteb loads its data from the hub."""
 
     name: str | None
     languages: tuple[str, ...] = ()
@@ -69,15 +69,15 @@ class Mteb(EmbedTask):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Local(EmbedTask):
-    """What every task from files says of itself."""
+    """What every task from files has in common."""
 
     language: str = "eng-Latn"
     """ISO 639-3 code and script."""
     instruction: str
-    """What is sought, for templates that ask for it."""
+    """What to look for, for templates with `{instruction}`."""
 
     def define(self, name: str, base: type, kind: str, main_score: str, dataset: Any) -> Any:
-        """An mteb task of this data."""
+        """An mteb task on this data."""
         from mteb.abstasks.task_metadata import TaskMetadata
 
         metadata = TaskMetadata(
@@ -98,7 +98,7 @@ class Local(EmbedTask):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class STS(Local):
-    """Similarity of sentence pairs: `sentence1`, `sentence2`, `score`. Main score: Spearman's correlation of cosines."""
+    """Similarity of sentence pairs: `sentence1`, `sentence2`, `score`. Main score: Spearman's correlation with the cosines."""
 
     source: SkipValidation[Rows]
     highest: int = Field(default=5, gt=0)
@@ -121,10 +121,10 @@ class STS(Local):
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
-class Classification(Local):
-    """Labels of short texts: `text`, `label`; a logistic regression on eight texts a label, ten times. Main score: accuracy.
+class TextClassification(Local):
+    """Labels of short texts: `text`, `label`. A logistic regression on eight texts a label, ten times. Main score: accuracy.
 
-    With a limit: test texts at even distances.
+    With a limit, the test texts are taken at even distances.
     """
 
     train: SkipValidation[Rows]
@@ -140,7 +140,7 @@ class Classification(Local):
         test = [(row.text("text"), row.text("label")) for row in spaced]
         number = {label: i for i, label in enumerate(sorted({label for _, label in train}))}
         if unknown := sorted({label for _, label in test} - set(number)):
-            raise UserError(f"{self.test.place}: labels that {self.train.place} has not: {', '.join(unknown[:3])}")
+            raise UserError(f"{self.test.place}: labels that {self.train.place} does not have: {', '.join(unknown[:3])}")
         splits = {
             split: Dataset.from_list([{"text": text, "label": number[label]} for text, label in rows])
             for split, rows in (("train", train), ("test", test))
@@ -152,7 +152,7 @@ class Classification(Local):
 class Retrieval(Local):
     """Search in BEIR's form: documents, queries, and which belong together. Main score: nDCG@10.
 
-    With a limit: the first queries, their documents, and others in the corpus' order up to ten documents a query.
+    With a limit, it takes the first queries, their documents, and the first other documents, up to ten a query.
     """
 
     corpus: SkipValidation[Rows]
@@ -174,10 +174,10 @@ class Retrieval(Local):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class QuestionParagraph(Local):
-    """Search for the paragraph that a question of a SQuAD-like set was asked of. Main score: nDCG@10."""
+    """Search for the paragraph that a SQuAD-like question was asked about. Main score: nDCG@10."""
 
     source: SkipValidation[Rows]
-    """Rows are articles, with `paragraphs`, each a `context` with `qas`."""
+    """Its rows are articles with `paragraphs`, each a `context` with `qas`."""
 
     def make(self, name: str, limit: int | None) -> Any:
         documents: dict[str, tuple[str, str]] = {}
@@ -191,7 +191,7 @@ class QuestionParagraph(Local):
                     queries[question["id"]] = question["question"]
                     relevant[question["id"]] = {document: 1}
         if not queries:
-            raise UserError(f"{self.source.place}: no row has paragraphs with questions: it is no set in SQuAD's form")
+            raise UserError(f"{self.source.place}: no row has paragraphs with questions: give a set in SQuAD's form")
         return search_task(self, name, documents, queries, relevant, limit)
 
 

@@ -1,10 +1,10 @@
-"""Templates: the words around a text before it is embedded. Data: `conf/embedder/*.yaml` holds them in full.
+"""Templates: the words around a text before it is embedded. The templates themselves are in `conf/embedder/*.yaml`.
 
     Template(query="Instruct: {instruction}\\nQuery: {text}", document="{text}")
 
-`{text}` and `{instruction}` are the only names. In a symmetric task (similarity, classification) every text is a query;
-in an asymmetric one (retrieval) the corpus are documents. Only the last `{text}` counts as the text where pooling leaves
-out the template's words, so that Echo pools its second copy.
+`{text}` and `{instruction}` are the only names. In a symmetric task (similarity, classification) every text is a query; in
+an asymmetric one (retrieval) the texts of the corpus are documents. Where pooling leaves out the template's words, it starts
+at the last `{text}`, so Echo pools its second copy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAME = re.compile(r"\{(\w*)\}")
 
 
 class Rendered(NamedTuple):
-    """What the tokenizer is given, and where the text stands in it."""
+    """What the tokenizer gets, and where the text is in it."""
 
     text: str
     spans: tuple[tuple[int, int], ...]
@@ -31,11 +31,11 @@ class Rendered(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Template:
-    """The words around a text, by its role."""
+    """The words around a text, for each role."""
 
     query: str = "{text}"
     document: str | None = None
-    """Null takes the same words as for a query."""
+    """Null uses the query's words."""
 
     @model_validator(mode="after")
     def _complete(self) -> Template:
@@ -49,10 +49,12 @@ class Template:
         return self.query if role == "query" or self.document is None else self.document
 
     def render(self, text: str, role: Role, instruction: str) -> Rendered:
-        """The words with their names filled in, once: what stands in the text is never taken for a name."""
+        """The words with their names filled in, in one pass: a name inside the text is left alone."""
         words = self.words(role)
         if "{instruction}" in words and not instruction:
-            raise UserError(f"the template {words!r} needs an instruction: set instruction= to one sentence on what is sought")
+            raise UserError(
+                f"the template {words!r} needs an instruction: set instruction= to one sentence that says what to look for"
+            )
         written, spans = "", []
         for i, part in enumerate(NAME.split(words)):
             filled = part if i % 2 == 0 else text if part == "text" else instruction
@@ -62,7 +64,7 @@ class Template:
         return Rendered(written, tuple(spans))
 
     def prefix(self, role: Role) -> str | None:
-        """What stands before the text, where fixed words there are all that the template does; None otherwise."""
+        """The fixed words before the text, if they are all there is to the template; None otherwise."""
         words = self.words(role)
         before, after = words.split("{text}", 1)
         return None if after or "{instruction}" in words else before

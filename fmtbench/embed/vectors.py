@@ -1,4 +1,4 @@
-"""Texts in, vectors out: what `experiments.embed texts=FILE` reads and writes.
+"""What `experiments.embed texts=FILE` reads and writes: texts in, vectors out.
 
 {"id": "a1", "text": "The capital of Peru is Lima."}
 """
@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmtbench.embed.engines import Vectors
+from fmtbench.embed.embedder import Vectors
 from fmtbench.errors import UserError
 from fmtbench.store.files import replacing
 
 
 def check_texts(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, str]]:
-    """`id` and `text` of each row. Raises `UserError`, naming the row, where one is absent, empty or twice."""
+    """`id` and `text` of each row. Raises `UserError`, naming the row, where one is missing, empty or repeated."""
     found: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         identity, text = row.get("id"), row.get("text")
         if not isinstance(identity, str | int) or not isinstance(text, str):
-            raise UserError(f"{name}, row {number}: needs a text under 'id' and one under 'text', has {sorted(row)}")
+            raise UserError(f"{name}, row {number}: needs 'id' and 'text', has {sorted(row)}")
         if not text.strip():
             raise UserError(f"{name}, row {number} (id {identity!r}): the text is empty: leave the row out")
         if str(identity) in found:

@@ -1,1 +1,1 @@
-"""Training data for embedders, written by a backbone: two steps, each held to a JSON schema."""
+"""Training data for embedders, written by a backbone in two steps, each under a JSON schema."""

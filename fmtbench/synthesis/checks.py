@@ -1,7 +1,7 @@
-"""Why a text is not kept. Every check gives the reason as one word, or nothing.
+"""Why a text is not kept. Each check returns the reason as one word, or an empty string.
 
-A schema that the decoder enforces says nothing of what stands inside its strings: a small model writes empty ones, repeats
-the query as its own answer, or answers in another language.
+The schema that the decoder enforces does not govern the contents of strings: a small model writes empty ones, repeats the
+query as its own answer, or answers in another language.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ REASONS = (
     "duplicate",
     "near_duplicate",
 )
-"""In the order in which they are looked for; a text has the first that is found."""
+"""In the order in which they are checked; a text gets the first that applies."""
 OWN_SCRIPT = 0.5
-"""Least share of a text's letters that must be of its language's script: names and terms may be of another."""
-LONG, TWO = 20, 2
-"""A text of so many words needs so many different common words of its language."""
+"""Least share of a text's letters in its language's script; names and terms may be in another one."""
+LONG_TEXT = 20
+"""Words from which a text needs common words of its language."""
+COMMON_WORDS = 2
+"""How many different ones it needs."""
 
 
 def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[str, Any]]:
-    """The reason why there is no object, or the object."""
+    """The reason why there is no object, and the object; one of them is empty."""
     if generation.finish_reason != "stop":
         return {"error": "engine_error", "length": "truncated"}[generation.finish_reason], {}
     members = parse_object(generation.text)
@@ -56,7 +58,7 @@ def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[st
 
 
 def bad_text(text: str, bounds: Bounds) -> str:
-    """What is wrong with one text by itself, white space at its ends aside."""
+    """What is wrong with one text, given without white space at its ends."""
     if any(char == "\ufffd" or (unicodedata.category(char) in ("Cs", "Cc") and not char.isspace()) for char in text):
         return "broken_characters"
     if not normal(text):
@@ -69,7 +71,7 @@ def bad_text(text: str, bounds: Bounds) -> str:
 
 
 def bad_triple(triple: Mapping[str, str], most: float) -> str:
-    """Whether its query is as good as one of its passages, or the passages are one; a hard negative may be a word away."""
+    """Whether the query repeats a passage, or both passages are the same. A hard negative may differ by a single word."""
     query, positive, negative = (normal(triple[name]) for name in ("query", "positive", "negative"))
     if jaccard(shingles(query), shingles(positive)) >= most:
         return "query_is_positive"
@@ -79,10 +81,10 @@ def bad_triple(triple: Mapping[str, str], most: float) -> str:
 
 
 def written_in(text: str, language: Language) -> bool:
-    """Whether at least half of the letters are of the language's scripts, and a longer text holds two of its common words."""
+    """Whether at least half of the letters are in the language's scripts, and a longer text has two of its common words."""
     letters = [char for char in unicodedata.normalize("NFKC", text) if char.isalpha()]
     own = sum(unicodedata.name(char, "").partition(" ")[0] in language.scripts for char in letters)
     if language.scripts and not own >= OWN_SCRIPT * len(letters) > 0:
         return False
     words = normal(text).split()
-    return not language.common or len(words) < LONG or len(set(words) & set(language.common)) >= TWO
+    return not language.common or len(words) < LONG_TEXT or len(set(words) & set(language.common)) >= COMMON_WORDS

@@ -1,4 +1,4 @@
-"""What is asked for: the prompts of both steps, the lists that attributes are drawn from, and what a triple must keep to.
+"""What is asked for: the prompts of both steps, the lists that attributes are drawn from, and the bounds of a triple.
 
 The two steps are those of E5-mistral (Wang et al. 2024, Improving Text Embeddings with Large Language Models, arXiv
 2401.00368): brainstorm retrieval tasks, then write one triple (query, positive, hard negative) for a task and sampled
@@ -26,10 +26,10 @@ Values = Annotated[list[str], Field(min_length=1)]
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Bounds:
-    """Least and most characters of a text; characters, since not every language puts spaces between words.
+    """Minimum and maximum number of characters; not of words, since not every language puts spaces between them.
 
-    The schema holds the least, so the decoder enforces it. It leaves the most out: a `maxLength` costs states that no
-    compiler has, and would cut a text in mid-word.
+    The schema has the minimum, so the decoder enforces it. It has no maximum: a `maxLength` takes more states than any
+    compiler can afford, and would cut texts in mid-word.
     """
 
     least: int = Field(gt=0)
@@ -48,47 +48,47 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Language:
-    """By what a text of this language is known; what is empty is not looked at."""
+    """How to recognise a text in this language; what is empty is not checked."""
 
     scripts: list[str] = Field(default_factory=list)
-    """First words of its letters' Unicode names."""
+    """First words of the Unicode names of its letters."""
     common: list[str] = Field(default_factory=list)
-    """Words that longer texts cannot do without, in lower case."""
+    """Words that no longer text does without, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Asked:
-    """One step's prompt. Each `{name}` in it stands for a value drawn from the list of that name."""
+class StepPrompt:
+    """The prompt of one step. Each `{name}` in it becomes a value drawn from the list of that name."""
 
     GIVEN: ClassVar[tuple[str, ...]] = ()
-    """Names that the step itself gives."""
+    """Names that the step itself fills in."""
     prompt: str
     attributes: dict[str, Values] = Field(default_factory=dict)
-    """A value that stands in its list twice is drawn twice as often."""
+    """A value that is listed twice is drawn twice as often."""
     max_tokens: int = Field(gt=0)
 
     def draw(self, seed: int, item_id: str) -> dict[str, str]:
-        """The attributes of one request: a function of seed and id alone."""
+        """The attributes of one request, a function of seed and id alone."""
         rng = item_rng(seed, item_id)
         return {name: rng.choice(values) for name, values in self.attributes.items()}
 
     def longest(self) -> dict[str, str]:
-        """The longest value of each attribute, for the context's sake."""
+        """The longest value of each attribute, to find the longest prompt."""
         return {name: max(values, key=len) for name, values in self.attributes.items()}
 
     @model_validator(mode="after")
     def _every_placeholder(self) -> Self:
         found, known = set(PLACEHOLDER.findall(self.prompt)), {*self.attributes, *self.GIVEN}
         for name in sorted(found - known):
-            raise ValueError(f"the prompt holds {{{name}}}, which stands for nothing: it may hold {', '.join(sorted(known))}")
+            raise ValueError(f"the prompt holds {{{name}}}, which has no list: it may hold {', '.join(sorted(known))}")
         for name in sorted(known - found):
             raise ValueError(f"the prompt does not hold {{{name}}}")
         return self
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Brainstorm(Asked):
-    """The first step: a list of tasks a reply. In the prompt `{count}` is how many, `{examples}` a line for each example."""
+class BrainstormPrompt(StepPrompt):
+    """The first step: each reply is a list of tasks. `{count}` says how many, `{examples}` is a line for each example."""
 
     GIVEN = ("count", "examples")
     count: int = Field(gt=0)
@@ -102,8 +102,8 @@ class Brainstorm(Asked):
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Triples(Asked):
-    """The second step. `{task}` in the prompt is the task, `{language}` a language."""
+class TriplePrompt(StepPrompt):
+    """The second step: each reply is a triple. `{task}` is the search task, `{language}` the language to write in."""
 
     GIVEN = ("task", "language")
     chars: dict[str, Bounds]
@@ -122,22 +122,22 @@ class Triples(Asked):
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Recipe:
-    """Everything that decides what is written, apart from the backbone, the seed and how much."""
+class SynthesisRecipe:
+    """Everything that determines what is written, apart from the backbone, the seed and the amount."""
 
     name: str
-    brainstorm: Brainstorm
-    triple: Triples
+    brainstorm: BrainstormPrompt
+    triple: TriplePrompt
     languages: Values
-    """Those to write in, drawn like an attribute; each a key of `known`."""
+    """Languages to write in, drawn like an attribute; each is a key of `known`."""
     known: dict[str, Language]
     similarity: float = Field(gt=0, le=1)
-    """Jaccard similarity from which on two texts count as near duplicates; likewise the share of a text that is its prompt's."""
+    """Jaccard similarity from which two texts are near duplicates; also the share of a passage that is copied from its prompt."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
-    def _whole(self) -> Recipe:
+    def _languages_are_known(self) -> SynthesisRecipe:
         for language in self.languages:
             if language not in self.known:
                 known = ", ".join(self.known)
@@ -146,5 +146,5 @@ class Recipe:
 
 
 def fill(prompt: str, values: Mapping[str, str]) -> str:
-    """The prompt with its placeholders replaced, in one pass: braces inside a value stay what they are."""
+    """The prompt with its placeholders replaced in one pass: braces inside a value stay as they are."""
     return PLACEHOLDER.sub(lambda found: values[found[1]], prompt)

@@ -2,8 +2,8 @@
 
     made = synthesize(Synthesis(recipe=..., backbone=..., backend=..., tasks=20, triples=100, output=Path("triples")))
 
-Both steps ask until they have kept what is wanted, or have asked `attempts` times as much. What is asked next depends on
-nothing but what was answered, so that the same command goes on where it was, and generates nothing twice.
+Each step asks until it has kept enough, or has asked `attempts` times as much. The next request depends only on the replies so
+far, so the same command continues where it was and generates nothing twice.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from fmtbench.running.asking import answer, unanswered
 from fmtbench.store.files import replacing
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.store.provenance import provenance
-from fmtbench.synthesis.recipe import Recipe
-from fmtbench.synthesis.steps import BrainstormStep, Rejected, Step, Task, Triple, TripleStep
+from fmtbench.synthesis.recipe import SynthesisRecipe
+from fmtbench.synthesis.steps import BrainstormStep, Rejected, SearchTask, Step, Triple, TripleStep
 from fmtbench.types import Generation, Request, Watch
 
 logger = logging.getLogger(__name__)
@@ -38,17 +38,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """What is to be made, by whom, and where it goes."""
+    """What to make, with which model, and where to write it."""
 
-    recipe: Recipe
+    recipe: SynthesisRecipe
     backbone: Backbone
     backend: Backend
     tasks: int
-    """Tasks wanted."""
+    """Tasks to keep."""
     triples: int
-    """Triples wanted."""
+    """Triples to keep."""
     attempts: int = 5
-    """So many times as much is asked at most, where replies are rejected."""
+    """Ask at most this many times as much, where replies are rejected."""
     seed: int = 0
     output: Path
     config: str = ""
@@ -56,18 +56,18 @@ class Synthesis:
 
 
 class Made(NamedTuple):
-    """What was kept, and the counts of both steps by name."""
+    """What was kept, and the counts of each step."""
 
-    tasks: list[Task]
+    tasks: list[SearchTask]
     triples: list[Triple]
     counts: dict[str, dict[str, int]]
 
 
 def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> Made:
-    """Bring the output folder up to what is wanted.
+    """Bring the output folder up to what is asked.
 
-    Raises `UserError` before any weights are loaded for a folder that holds something else and for prompts that the
-    backbone's context cannot hold, and `BarredError` for a schema that the decoder cannot compile within its limits.
+    Before any weights are loaded it raises `UserError` for a folder that holds something else and for prompts that exceed the
+    backbone's context, and `BarredError` for a schema that the decoder cannot compile within its limits.
     """
     common: dict[str, Any] = {"recipe": this.recipe, "seed": this.seed, "backend": this.backend, "backbone": this.backbone}
     first = BrainstormStep(wanted=this.tasks, **common)
@@ -86,7 +86,7 @@ def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> 
 
 
 def _collect(step: Step, attempts: int, asker: Asker) -> None:
-    """Ask and judge, round by round, until enough is kept or so much was asked."""
+    """Ask and judge, round by round, until enough is kept or the attempts are used up."""
     most = attempts * step.requests_for(step.wanted)
     while (lacking := step.wanted - len(step.kept)) > 0 and step.asked < most:
         count = min(step.requests_for(lacking), most - step.asked)
@@ -98,7 +98,7 @@ def _collect(step: Step, attempts: int, asker: Asker) -> None:
 
 
 class Asker:
-    """One journal and one engine, which starts at the first request that the journal lacks."""
+    """One journal and one engine, which starts only when the journal lacks a request."""
 
     def __init__(self, this: Synthesis, largest: Sequence[Request], folder: RunFolder, watch: Watch) -> None:
         self._this, self._largest, self._folder, self._watch = this, largest, folder, watch
@@ -113,7 +113,7 @@ class Asker:
             self._session.close()
 
     def replies(self, planned: Sequence[Planned]) -> dict[str, Generation]:
-        """The generations of some requests by key, from the journal where it has them; without token ids, for their size."""
+        """The generations of these requests by key, from the journal where it has them; without token ids, to save memory."""
         todo = unanswered(planned, self._folder.done())
         if todo and self._session is None:
             self._session = self._start()
@@ -127,7 +127,7 @@ class Asker:
         return {one.key: _masked(replace(one, token_ids=(), token_ends=())) for one in found}
 
     def _start(self) -> Session:
-        """Check, compile, write down what is about to run, so that a killed run explains itself too, and open the engine."""
+        """Check, compile, and write the manifest, so that a killed run explains itself too; then open the engine."""
         this = self._this
         _check_fits(this, self._largest)
         admission = compile_all(this.backend, this.backbone, {request.constraint for request in self._largest})
@@ -143,17 +143,17 @@ class Asker:
 
 
 def _masked(generation: Generation) -> Generation:
-    """No silent fall-back: every request here has a constraint."""
+    """Check that a decoder masked the generation: every request here has a constraint, and there is no silent fall-back."""
     if generation.decoder == "none" and generation.finish_reason != "error":
         raise DecoderError(f"request {generation.key[:12]} has a constraint, but no decoder masked its generation")
     return generation
 
 
-# -- what can be known before
+# -- checks before anything is loaded
 
 
 def _identity(this: Synthesis, largest: Sequence[Request]) -> dict[str, Any]:
-    """What a folder's triples have in common; how many are wanted may change."""
+    """What all triples of a folder share; their number may change."""
     recipe = json.dumps(asdict(this.recipe), sort_keys=True)
     return {
         "synthesis": this.recipe.name,
@@ -165,7 +165,7 @@ def _identity(this: Synthesis, largest: Sequence[Request]) -> dict[str, Any]:
 
 
 def _check_same(folder: RunFolder, this: Synthesis, largest: Sequence[Request]) -> None:
-    """Raises `UserError` where the folder holds what another recipe has made."""
+    """Raises `UserError` where the folder holds what another recipe made."""
     manifest = folder.manifest()
     held, wanted = manifest.get("recipe"), _identity(this, largest)
     if held is None and (manifest or (folder.path / "generations.jsonl").exists()):
@@ -175,7 +175,7 @@ def _check_same(folder: RunFolder, this: Synthesis, largest: Sequence[Request]) 
 
 
 def _check_fits(this: Synthesis, largest: Sequence[Request]) -> None:
-    """Raises `UserError` where a prompt and its longest reply exceed the context, as far as this machine can tell."""
+    """Raises `UserError` where a prompt and its longest reply exceed the context. Only a tokenizer on this machine can tell."""
     if not isinstance(this.backend, MaskingBackend):
         return
     tokenizer = load_tokenizer(this.backbone.resolve())
@@ -187,11 +187,11 @@ def _check_fits(this: Synthesis, largest: Sequence[Request]) -> None:
             )
 
 
-# -- what is written
+# -- the files
 
 
 def _write(folder: RunFolder, made: Made, rejected: Sequence[Rejected]) -> None:
-    """All three are made anew from the journal each time."""
+    """Write all three files anew from the journal."""
     _write_lines(folder.path / "tasks.jsonl", made.tasks)
     _write_lines(folder.path / "triples.jsonl", made.triples)
     _write_lines(folder.path / "rejected.jsonl", rejected)

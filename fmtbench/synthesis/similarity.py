@@ -1,8 +1,8 @@
-"""Exact and near duplicates: equality after normalising, and the Jaccard similarity of character shingles.
+"""Exact and near duplicates: equality after normalisation, and the Jaccard similarity of character shingles.
 
-Shingles and their comparison are Broder's (1997, On the Resemblance and Containment of Documents); of characters, so that
-languages without spaces count alike. Not all pairs are compared: those that share no band of their MinHash signatures
-are taken to differ (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3).
+The comparison of shingles is Broder's (1997, On the Resemblance and Containment of Documents). The shingles are of
+characters, so that languages without spaces are treated alike. Only pairs that share a band of their MinHash signatures are
+compared; all others are taken to differ (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 SIZE = 4
-"""Characters a shingle."""
+"""Characters in a shingle."""
 HASHES = 128
 MISSED = 1e-3
 """Bound on the probability that a pair just at the threshold shares no band."""
@@ -25,7 +25,7 @@ _MULTIPLY |= np.uint64(1)
 
 
 def normal(text: str) -> str:
-    """Compatibility forms, case, punctuation and white space taken off.
+    """The text without compatibility forms, case, punctuation and extra white space.
 
     >>> normal("  Who  wrote 'Faust'? ")
     'who wrote faust'
@@ -34,31 +34,28 @@ def normal(text: str) -> str:
 
 
 def shingles(text: str) -> frozenset[str]:
-    """Every run of `SIZE` characters of a normalised text; the text itself where it is shorter."""
+    """Every run of `SIZE` characters in a normalised text; the text itself if it is shorter."""
     return frozenset(text[i : i + SIZE] for i in range(max(1, len(text) - SIZE + 1)))
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Shared over all. 1 for two empty sets."""
+    """Size of the intersection over size of the union; 1 for two empty sets."""
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
 def contained(text: str, whole: str) -> float:
-    """The share of a text's shingles that stand in another one: Broder's containment."""
+    """The share of a text's shingles that occur in another text: Broder's containment."""
     part = shingles(normal(text))
     return len(part & shingles(normal(whole))) / len(part)
 
 
 def rows_a_band(threshold: float) -> int:
-    """The most rows a band with which two sets at the threshold are missed no more often than `MISSED`; at least one."""
-    return max(
-        (rows for rows in range(2, 9) if (1 - threshold**rows) ** (HASHES // rows) <= MISSED),
-        default=1,
-    )
+    """The most rows in a band, at least one, that miss a pair at the threshold with a probability of at most `MISSED`."""
+    return max((rows for rows in range(2, 9) if (1 - threshold**rows) ** (HASHES // rows) <= MISSED), default=1)
 
 
 class Seen:
-    """The texts so far, and what a new one repeats."""
+    """The texts so far, to find out whether a new one repeats one of them."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -68,7 +65,7 @@ class Seen:
         self._holders: dict[tuple[int, int], list[int]] = defaultdict(list)
 
     def repeats(self, text: str) -> Literal["", "duplicate", "near_duplicate"]:
-        """What the text is to those before; empty where it is new."""
+        """How the text repeats an earlier one; empty if it is new."""
         plain = normal(text)
         if plain in self._exact:
             return "duplicate"
@@ -85,7 +82,7 @@ class Seen:
         self._texts.append(plain)
 
     def _bands(self, found: frozenset[str]) -> list[tuple[int, int]]:
-        """The signature's bands, each with its place; equal sets have equal ones, in every process."""
+        """The signature's bands, each with its place. Equal sets have equal bands, in every process."""
         hashes_S = np.array([zlib.crc32(one.encode("utf-8", "surrogatepass")) for one in found], dtype=np.uint64)
         signature_H: Any = (hashes_S[:, None] * _MULTIPLY + _ADD >> np.uint64(32)).min(axis=0)
         ends = range(self._rows, HASHES + 1, self._rows)

@@ -1,7 +1,7 @@
-"""The two steps: each makes its requests one by one, and judges the replies in the order of their numbers.
+"""The two steps. Each makes its requests one by one, and judges the replies in the order of their numbers.
 
-Request i is a function of the recipe, the seed and i (and, in the second step, of the tasks), so a run that was killed
-plans the same requests again, and a larger run begins with those of a smaller one.
+Request i is a function of the recipe, the seed and i (in the second step also of the tasks). So a killed run plans the same
+requests again, and a larger run begins with those of a smaller one.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from fmtbench.backends.base import Backend
 from fmtbench.running.asking import request_seed
 from fmtbench.store.folder import Planned
 from fmtbench.synthesis.checks import REASONS, bad_text, bad_triple, parsed, written_in
-from fmtbench.synthesis.recipe import FIELDS, Asked, Recipe, fill
+from fmtbench.synthesis.recipe import FIELDS, StepPrompt, SynthesisRecipe, fill
 from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, shingles
 from fmtbench.tasks.base import item_rng
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A task that was kept, and where it comes from."""
+class SearchTask:
+    """One line of `tasks.jsonl`."""
 
     id: str
     task: str
     attributes: dict[str, str]
     key: str
-    """Of the request that it was written for."""
+    """Key of the request that it answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class Triple:
     task: str
     attributes: dict[str, str]
     key: str
-    """Of the request that it was written for."""
+    """Key of the request that it answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """One line of `rejected.jsonl`: the text as it was written."""
+    """One line of `rejected.jsonl`, with the text as the model wrote it."""
 
     id: str
     reason: str
@@ -61,9 +61,9 @@ class Rejected:
 
 @dataclass(kw_only=True)
 class Step(ABC):
-    """What is common to both: numbers, seeds, and counts."""
+    """What both steps share: numbers, seeds and counts."""
 
-    recipe: Recipe
+    recipe: SynthesisRecipe
     seed: int
     backend: Backend
     backbone: Backbone
@@ -72,12 +72,12 @@ class Step(ABC):
     rejected: list[Rejected] = field(default_factory=list)
     asked: int = 0
     surplus: int = 0
-    """Good, but not needed any more."""
+    """Good texts beyond those wanted."""
 
     @property
     @abstractmethod
-    def part(self) -> Asked:
-        """The step's own part of the recipe."""
+    def part(self) -> StepPrompt:
+        """This step's part of the recipe."""
 
     @property
     @abstractmethod
@@ -85,24 +85,24 @@ class Step(ABC):
 
     @abstractmethod
     def plan(self, number: int) -> Planned:
-        """The request of that number."""
+        """The request with this number."""
 
     @abstractmethod
     def judge(self, planned: Planned, generation: Generation) -> None:
-        """Keep or reject what a reply holds. Called in the order of the numbers."""
+        """Keep or reject the contents of a reply. Called in the order of the numbers."""
 
     @property
     def per_reply(self) -> int:
         return 1
 
     def requests_for(self, lacking: int) -> int:
-        """How many requests should give what is lacking, by the share kept so far; at most ten times as many."""
+        """How many requests should yield what is lacking, given the share kept so far; at most ten times as many."""
         judged = len(self.kept) + self.surplus + len(self.rejected)
         share = max(0.1, (len(self.kept) + self.surplus) / judged) if judged else 1.0
         return math.ceil(lacking / (share * self.per_reply))
 
     def counts(self) -> dict[str, int]:
-        """Every reason, those that did not occur too. What was written is kept, not needed, or rejected: they add up."""
+        """Counts of all reasons, including zeros. Kept, not needed and rejected add up to written."""
         reasons = Counter(one.reason for one in self.rejected)
         written = len(self.kept) + self.surplus + len(self.rejected)
         head = {"requests": self.asked, "written": written, "kept": len(self.kept), "not_needed": self.surplus}
@@ -128,7 +128,7 @@ class Step(ABC):
 
 @dataclass(kw_only=True)
 class BrainstormStep(Step):
-    """A list of tasks a reply. Those that the prompt gives as examples count as seen."""
+    """Each reply is a list of tasks. The examples in the prompt count as seen."""
 
     def __post_init__(self) -> None:
         self._seen = Seen(self.recipe.similarity)
@@ -136,7 +136,7 @@ class BrainstormStep(Step):
             self._seen.add(example)
 
     @property
-    def part(self) -> Asked:
+    def part(self) -> StepPrompt:
         return self.recipe.brainstorm
 
     @property
@@ -176,23 +176,23 @@ class BrainstormStep(Step):
             return
         self._seen.add(text)
         attributes = self.part.draw(self.seed, planned.item.id)
-        self.keep(Task(id=task_id, task=text, attributes=attributes, key=planned.request.key))
+        self.keep(SearchTask(id=task_id, task=text, attributes=attributes, key=planned.request.key))
 
 
 @dataclass(kw_only=True)
 class TripleStep(Step):
-    """One triple a reply; the tasks take turns.
+    """Each reply is one triple; the tasks take turns.
 
-    Queries are compared with queries and positives with positives: in a batch, either repeated makes a false negative.
+    Queries are compared with queries and positives with positives, since either one repeated in a batch is a false negative.
     """
 
-    tasks: Sequence[Task]
+    tasks: Sequence[SearchTask]
 
     def __post_init__(self) -> None:
         self._seen = {name: Seen(self.recipe.similarity) for name in ("query", "positive")}
 
     @property
-    def part(self) -> Asked:
+    def part(self) -> StepPrompt:
         return self.recipe.triple
 
     @property
@@ -205,7 +205,7 @@ class TripleStep(Step):
         return self._planned(item_id, task.task, self._attributes(item_id), after=task.key)
 
     def largest(self) -> Request:
-        """The request with the longest prompt, but for its task."""
+        """The request with the longest prompt, leaving its task aside."""
         attributes = self.part.longest() | {"language": max(self.recipe.languages, key=len)}
         return self._planned("triple/largest", "", attributes, after="").request
 
@@ -230,7 +230,7 @@ class TripleStep(Step):
         self.keep(Triple(id=planned.item.id, **texts, task=planned.item.question, attributes=attributes, key=generation.key))
 
     def _bad(self, texts: dict[str, str], planned: Planned) -> str:
-        """The first reason, in the order of `REASONS`."""
+        """The first reason that applies, in the order of `REASONS`; empty if there is none."""
         language = self.recipe.known[self._attributes(planned.item.id)["language"]]
         found = {bad_text(texts[name], bounds) for name, bounds in self.recipe.triple.chars.items()}
         found.add(bad_triple(texts, self.recipe.similarity))
@@ -242,7 +242,7 @@ class TripleStep(Step):
         return min(found - {""}, key=REASONS.index, default="")
 
     def _copies(self, texts: dict[str, str], planned: Planned) -> bool:
-        """Whether a passage is words of the prompt, or the query is the task over again."""
+        """Whether a passage copies the prompt, or the query repeats the task."""
         prompt, most = planned.request.messages[0].content, self.recipe.similarity
         same = jaccard(shingles(normal(texts["query"])), shingles(normal(planned.item.question))) >= most
         return same or any(contained(texts[name], prompt) >= most for name in ("positive", "negative"))

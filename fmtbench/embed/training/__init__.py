@@ -1,1 +1,1 @@
-"""Training encoders: a recipe is an encoder and its stages, each a thin layer over the trainers of the libraries."""
+"""Training encoders: a recipe is an encoder and its stages, each a thin layer over the libraries' trainers."""

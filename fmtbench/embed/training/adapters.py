@@ -1,25 +1,38 @@
-"""LoRA on the weights of an encoder: on, saved, back again, merged; and attention dropout.
+"""LoRA on an encoder's weights: attach, save, restore, merge; and attention dropout.
 
-PEFT puts its layers into the model in place. The encoder keeps its model object, and the `PeftModel` around it is only
-the handle that saves, merges and removes them, so that the causal language model which shares the weights has them too.
+PEFT changes the model's layers in place. The encoder keeps its model object, so that a causal language model that shares the
+weights has the adapter too; the `PeftModel` around it only saves, merges and removes the adapter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
-from fmtbench.embed.encoder import write_description
-from fmtbench.embed.training.stage import Lora, Work
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from fmtbench.embed.description import write_description
+from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
 
 WEIGHTS = "weights.safetensors"
 ADAPTER = "adapter"
 
 
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Lora:
+    """A low-rank adapter (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: int = Field(default=16, gt=0)
+    alpha: int = Field(default=32, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+
+
 def prepare_weights(work: Work, lora: Lora | None) -> None:
-    """Decide what is trained: the adapter that is on, a fresh one, or all weights."""
+    """Choose what is trained: all weights, the adapter that is already there, or a fresh one."""
     if lora is None:
         merge(work)
         work.weights.requires_grad_(True)
@@ -28,7 +41,7 @@ def prepare_weights(work: Work, lora: Lora | None) -> None:
 
 
 def attach(model: Any, lora: Lora) -> Any:
-    """A fresh adapter in the model's layers, and the handle to it. Its random numbers are torch's: seed them before."""
+    """Put a fresh adapter into the model's layers and return its `PeftModel`. Its weights come from torch's random state."""
     from peft import LoraConfig, get_peft_model
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
@@ -40,7 +53,7 @@ def attach(model: Any, lora: Lora) -> Any:
 
 
 def save_weights(work: Work) -> None:
-    """What was trained, into the stage's folder: the adapter, or all weights."""
+    """Save what was trained to the stage's folder: the adapter, or all weights."""
     from safetensors.torch import save_model
 
     if work.adapter is None:
@@ -53,7 +66,7 @@ def save_weights(work: Work) -> None:
 
 
 def restore_weights(work: Work) -> None:
-    """The reverse of `save_weights`."""
+    """Load what `save_weights` saved."""
     from peft import PeftModel
     from safetensors.torch import load_model
 
@@ -67,7 +80,7 @@ def restore_weights(work: Work) -> None:
 
 
 def merge(work: Work) -> None:
-    """Add the adapter into the weights and take its layers out; nothing without an adapter."""
+    """Merge the adapter into the weights and remove its layers; without an adapter, do nothing."""
     if work.adapter is not None:
         work.adapter.merge_and_unload()
         work.adapter = None
@@ -75,9 +88,9 @@ def merge(work: Work) -> None:
 
 @contextmanager
 def attention_dropout(model: Any, rate: float) -> Iterator[None]:
-    """Inside the block, every attention layer drops so many of its weights in training; afterwards as before.
+    """Set the dropout of every attention layer inside the block, and restore it after.
 
-    The layers copied the rate when they were made: to set the config does nothing.
+    The layers copied the rate when they were made, so setting it on the config has no effect.
     """
     layers = [layer for layer in model.modules() if hasattr(layer, "attention_dropout")]
     before = [layer.attention_dropout for layer in layers]

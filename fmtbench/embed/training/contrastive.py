@@ -1,4 +1,4 @@
-"""Contrastive training: a text is nearer to what belongs to it than to the rest of the batch (InfoNCE, arXiv 1807.03748)."""
+"""Contrastive training: bring a text nearer to its positive than to the rest of the batch (InfoNCE, arXiv 1807.03748)."""
 
 from __future__ import annotations
 
@@ -8,36 +8,41 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from fmtbench.embed.training.stage import Fit, Supply, Work
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
+
+KNOWN = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Contrastive(Fit):
-    """In-batch negatives, and each example's own hard ones. No text is twice in a batch."""
+class Contrastive(TrainingStage):
+    """In-batch negatives and each example's own hard ones. No batch holds a text twice."""
 
     temperature: float = Field(default=0.02, gt=0)
     directions: tuple[str, ...] = ("query_to_doc",)
-    """What else is a negative: `query_to_query`, `doc_to_query`, `doc_to_doc` (all four: GTE, arXiv 2308.03281)."""
+    """Add negatives by `query_to_query`, `doc_to_query`, `doc_to_doc` (all four: GTE, arXiv 2308.03281)."""
     false_negative_margin: float | None = Field(default=None, ge=0)
     """Drop negatives nearer than the positive by more than this (Qwen3-Embedding, arXiv 2506.05176: 0.1); null keeps all."""
     mini_batch: int | None = Field(default=None, gt=0)
-    """Rows in memory at a time, for batches that are larger than it (gradient caching); null: the whole batch."""
+    """Rows in memory at a time, for batches larger than memory (gradient caching); null takes the whole batch."""
     matryoshka: tuple[int, ...] = ()
-    """Also train the first so many dimensions of each vector alone (arXiv 2205.13147)."""
+    """Also train vectors cut to these numbers of dimensions (arXiv 2205.13147)."""
 
     def check(self, supply: Supply, name: str) -> Supply:
-        known = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
-        if unknown := [way for way in self.directions if way not in known] or ["none"] * ("query_to_doc" not in self.directions):
-            raise UserError(f"{name}: directions has {unknown[0]}: allowed are {', '.join(known)}, with query_to_doc among them")
-        self.enough(supply.examples, "examples", name)
+        allowed = f"allowed are {', '.join(KNOWN)}; query_to_doc must be among them"
+        if unknown := [direction for direction in self.directions if direction not in KNOWN]:
+            raise UserError(f"{name}: directions has {unknown[0]}: {allowed}")
+        if "query_to_doc" not in self.directions:
+            raise UserError(f"{name}: directions lacks query_to_doc: {allowed}")
+        self.require(supply.examples, "examples", name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
         from fmtbench.embed.training.fitting import fit_encoder
         from fmtbench.embed.training.objectives import ranking_loss
 
-        self.enough(len(work.data.examples), "examples", work.folder.name)
+        self.require(len(work.data.examples), "examples", work.folder.name)
 
         def loss(model: Any) -> Any:
             ranking = ranking_loss(model, self.temperature, self.directions, self.false_negative_margin, self.mini_batch)

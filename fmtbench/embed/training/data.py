@@ -1,55 +1,20 @@
-"""Training sets: texts that belong together, and texts that do not. Each YAML of `conf/train_data/` gives one class its rows.
+"""Training sets from rows. Each YAML of `conf/train_data/` gives one of these classes its rows.
 
-    {"query": "who wrote Emma?", "positive": "Jane Austen wrote Emma.", "negative": "Emma is a town in Ohio."}
-
-Rows come from `fmtbench.tasks.source.Source`, which reads the hub or a local file; here only the protocol `Rows` is known.
+Rows come from `fmtbench.tasks.source.Source`, which reads the hub or a local file; this package knows only the protocol `Rows`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from dataclasses import dataclass as plain_dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.tasks import Rows
-from fmtbench.embed.templates import Role
+from fmtbench.embed.training.examples import Example, TrainSet, distinct
 from fmtbench.errors import UserError
-
-
-@plain_dataclass(frozen=True, kw_only=True)
-class Example:
-    """One text, one that belongs to it, and any number that do not."""
-
-    anchor: str
-    positive: str
-    negatives: tuple[str, ...] = ()
-    scores: tuple[float, ...] = ()
-    """A teacher's scores of the positive and each negative; empty where there is none."""
-    instruction: str = ""
-    symmetric: bool = False
-    """Every text is a query, as in similarity; else positives and negatives are documents."""
-
-    @property
-    def other_role(self) -> Role:
-        return "query" if self.symmetric else "document"
-
-
-@plain_dataclass(frozen=True, kw_only=True)
-class TrainSet:
-    """What a recipe is given."""
-
-    examples: tuple[Example, ...]
-    texts: tuple[str, ...]
-    """All distinct texts, also of pairs that are no positives: for stages that need no pairs."""
-
-    def content(self) -> list[Any]:
-        """For a hash."""
-        return [[asdict(example) for example in self.examples], list(self.texts)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -58,17 +23,17 @@ class TrainData(ABC):
 
     source: SkipValidation[Rows]
     instruction: str = ""
-    """What is sought, for templates that ask for it."""
+    """What to look for, for templates with `{instruction}`."""
     symmetric: bool = False
 
     @abstractmethod
     def load(self) -> TrainSet:
-        """Raises `UserError` for a mistake in its rows."""
+        """Read the rows. Raises `UserError` for a mistake in them."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class ScoredPairs(TrainData):
-    """`sentence1`, `sentence2`, `score`: pairs with at least the score `least` are positives."""
+    """`sentence1`, `sentence2`, `score`: pairs with a score of at least `least` are positives."""
 
     least: float = 4.0
 
@@ -78,7 +43,7 @@ class ScoredPairs(TrainData):
         if not kept:
             raise UserError(f"{self.source.place}: no pair has a score of at least {self.least}: lower least")
         made = [Example(anchor=a, positive=b, instruction=self.instruction, symmetric=self.symmetric) for a, b in kept]
-        return TrainSet(examples=tuple(made), texts=_distinct(text for one, other, _ in rows for text in (one, other)))
+        return TrainSet(examples=tuple(made), texts=distinct(text for one, other, _ in rows for text in (one, other)))
 
     def _score(self, row: Any) -> float:
         try:
@@ -89,7 +54,7 @@ class ScoredPairs(TrainData):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Inference(TrainData):
-    """`premise`, `hypothesis`, `label`: a premise, what it entails, what it contradicts (supervised SimCSE, arXiv 2104.08821)."""
+    """`premise`, `hypothesis`, `label`: the entailment is positive, the contradiction negative (SimCSE, arXiv 2104.08821)."""
 
     entailment: str = "entailment"
     contradiction: str = "contradiction"
@@ -98,38 +63,40 @@ class Inference(TrainData):
         found: dict[str, dict[str, str]] = {}
         for row in self.source.rows():
             found.setdefault(row.text("premise"), {}).setdefault(row.text("label"), row.text("hypothesis"))
-        whole = [(one, said) for one, said in found.items() if {self.entailment, self.contradiction} <= said.keys()]
+        needed = {self.entailment, self.contradiction}
+        whole = {premise: by_label for premise, by_label in found.items() if needed <= by_label.keys()}
         if not whole:
-            labels = sorted({label for said in found.values() for label in said})
+            labels = sorted({label for by_label in found.values() for label in by_label})
             raise UserError(
                 f"{self.source.place}: no premise has both '{self.entailment}' and '{self.contradiction}'; labels there: {labels}"
             )
         made = [
             Example(
-                anchor=one,
-                positive=said[self.entailment],
-                negatives=(said[self.contradiction],),
+                anchor=premise,
+                positive=by_label[self.entailment],
+                negatives=(by_label[self.contradiction],),
                 instruction=self.instruction,
                 symmetric=self.symmetric,
             )
-            for one, said in whole
+            for premise, by_label in whole.items()
         ]
-        return TrainSet(examples=tuple(made), texts=_distinct([*found, *(text for _, said in whole for text in said.values())]))
+        hypotheses = [text for by_label in whole.values() for text in by_label.values()]
+        return TrainSet(examples=tuple(made), texts=distinct([*found, *hypotheses]))
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Triples(TrainData):
-    """`query` (or `anchor`), `positive`, and where there are any `negative` (a text or a list), `scores`, `instruction`."""
+    """`query` (or `anchor`) and `positive`; optional are `negative` (a text or a list), `scores` and `instruction`."""
 
     ignore: tuple[str, ...] = Field(default=())
-    """Columns that are there, but not for training."""
+    """Columns that are not for training."""
 
     def load(self) -> TrainSet:
         rows = self.source.rows()
         examples = tuple(self._example(row) for row in rows)
         counts = {len(example.negatives) for example in examples}
         if len(counts) > 1:
-            raise UserError(f"{self.source.place}: rows have {min(counts)} to {max(counts)} negatives: give every row as many")
+            raise UserError(f"{self.source.place}: rows have {min(counts)} to {max(counts)} negatives: give all the same number")
         return TrainSet(examples=examples, texts=_all_texts(examples))
 
     def _example(self, row: Any) -> Example:
@@ -153,18 +120,6 @@ class Triples(TrainData):
         )
 
 
-def joined(sets: Iterable[TrainSet]) -> TrainSet:
-    """Several sets as one. Raises `UserError` where they differ in their number of negatives, or hold nothing."""
-    sets = list(sets)
-    examples = tuple(example for one in sets for example in one.examples)
-    counts = sorted({len(example.negatives) for example in examples})
-    if len(counts) > 1:
-        raise UserError(f"the training sets have {counts[0]} and {counts[-1]} negatives a row: train on one after the other")
-    if not examples:
-        raise UserError("no training data: choose train_data=NAME or train_data=[...] with names from conf/train_data")
-    return TrainSet(examples=examples, texts=_distinct(text for one in sets for text in one.texts))
-
-
 def _texts(row: Any, name: str) -> tuple[str, ...]:
     value = row.value(name)
     if value is None:
@@ -185,8 +140,4 @@ def _scores(row: Any, count: int) -> tuple[float, ...]:
 
 
 def _all_texts(examples: Sequence[Example]) -> tuple[str, ...]:
-    return _distinct(text for one in examples for text in (one.anchor, one.positive, *one.negatives))
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
+    return distinct(text for one in examples for text in (one.anchor, one.positive, *one.negatives))

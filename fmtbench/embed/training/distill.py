@@ -1,4 +1,4 @@
-"""Distillation: the encoder's similarities follow a teacher's scores of an example's own documents (E5, arXiv 2212.03533)."""
+"""Distillation: fit the encoder's similarities to a teacher's scores of each example's documents (E5, arXiv 2212.03533)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from fmtbench.embed.training.examples import read_examples, write_examples
 from fmtbench.embed.training.mine import EXAMPLES
-from fmtbench.embed.training.stage import Fit, Supply, Work, read_examples, write_examples
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Distill(Fit):
-    """The teacher: `teacher`, else the cross_encoder stage before this one, else the `scores` of the data."""
+class Distill(TrainingStage):
+    """The teacher is `teacher`, or else the cross_encoder stage before this one, or else the `scores` in the data."""
 
     teacher: str | None = None
     """A folder that sentence-transformers' CrossEncoder loads."""
@@ -24,18 +26,20 @@ class Distill(Fit):
     """Of the encoder's cosines."""
     teacher_temperature: float = Field(default=1.0, gt=0)
     contrastive: float = Field(default=0.2, ge=0)
-    """Weight of InfoNCE beside it."""
+    """Weight of an additional InfoNCE loss."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         if not supply.negatives:
-            raise UserError(f"{name}: one document an example has no distribution: give negatives, or put a mine stage before it")
+            raise UserError(
+                f"{name}: examples without negatives have nothing to distil: give negatives, or put a mine stage before it"
+            )
         if not (self.teacher or supply.teacher or supply.scores):
             raise UserError(
                 f"{name}: no teacher: set teacher=FOLDER, put a cross_encoder stage before it, or give scores in the data"
             )
         if self.teacher and not (Path(self.teacher) / "config.json").is_file():
             raise UserError(f"{name}: teacher={self.teacher} holds no config.json: give the folder of a cross-encoder")
-        self.enough(supply.examples, "examples", name)
+        self.require(supply.examples, "examples", name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
@@ -43,7 +47,7 @@ class Distill(Fit):
         from fmtbench.embed.training.objectives import DistilAndRank
 
         self._score(work)
-        self.enough(len(work.data.examples), "examples", work.folder.name)
+        self.require(len(work.data.examples), "examples", work.folder.name)
 
         def loss(model: Any) -> Any:
             return DistilAndRank(model, self.temperature, self.teacher_temperature, self.contrastive)
@@ -51,7 +55,7 @@ class Distill(Fit):
         return fit_encoder(work, self, work.data.examples, loss, scored=True)
 
     def _score(self, work: Work) -> None:
-        """Once: the teacher's scores are kept, so that a killed stage does not ask it again."""
+        """Ask the teacher once and keep its scores, so that a killed stage does not ask again."""
         from fmtbench.embed.training.teacher import scored
 
         teacher, kept = Path(self.teacher) if self.teacher else work.teacher, work.folder / EXAMPLES

@@ -1,7 +1,7 @@
-"""What every stage that trains shares: the libraries' trainers with checkpoints, a loss curve, and resuming.
+"""What all training stages share: the libraries' trainers with checkpoints, a loss curve, and resuming.
 
-A checkpoint holds the trained tensors, the optimiser and the random states, so that a killed stage goes on with the same
-numbers that it would have had. One that was half written has no `complete` beside it, and is not used.
+A checkpoint holds the trained tensors, the optimiser and the random states, so that a killed stage continues with the numbers
+that it would have had. A half-written one has no `complete` file in it and is not used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from fmtbench.embed.pooling import pool
-from fmtbench.embed.recipe import Recipe
+from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
 from fmtbench.embed.training.adapters import prepare_weights, save_weights
-from fmtbench.embed.training.data import Example
-from fmtbench.embed.training.stage import Fit, Work
+from fmtbench.embed.training.examples import Example
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,11 @@ QUIET_SECONDS = 20.0
 TRAINED = "trained.safetensors"
 COMPLETE = "complete"
 ASIDE = ("label", "instruction", "role")
-"""Columns of a training set that are no texts."""
+"""Columns of a training set that are not texts."""
 
 
 class TrainedOnly:
-    """A trainer whose checkpoints hold only what is trained: with LoRA a few megabytes."""
+    """A trainer whose checkpoints hold only what is trained; with LoRA, a few megabytes."""
 
     model: nn.Module
     args: Any
@@ -56,7 +57,7 @@ class TrainedOnly:
         self.model.load_state_dict(load_file(Path(checkpoint) / TRAINED), strict=False)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """No model card: the manifest says more."""
+        """Write no model card, since the manifest says more."""
 
 
 class EncoderTrainer(TrainedOnly, SentenceTransformerTrainer):
@@ -79,7 +80,10 @@ ARGUMENTS: dict[type, Any] = {
 
 
 class Curve(TrainerCallback):
-    """`loss.jsonl`, a line a step; what a kill cut off is taken from the checkpoint. And a line on stderr now and then."""
+    """Writes `loss.jsonl`, a line for each step, and now and then a line to stderr.
+
+    On resuming, the lines up to the checkpoint are written again from the trainer's own log.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
@@ -111,29 +115,29 @@ def _line(log: dict[str, Any]) -> str:
     return json.dumps({name: log[name] for name in ("step", "epoch", "loss", "learning_rate") if name in log}) + "\n"
 
 
-def run_trainer(kind: type, folder: Path, seed: int, fit: Fit, inside: Any, **parts: Any) -> dict[str, Any]:
-    """Train by the settings of a stage, from the last whole checkpoint on where there is one. Returns steps and losses.
+def run_trainer(kind: type, folder: Path, seed: int, stage: TrainingStage, inside: Any, **parts: Any) -> dict[str, Any]:
+    """Train with the settings of a stage, from the last complete checkpoint if there is one. Returns steps and losses.
 
-    `inside` are the weights whose arithmetic `fit.precision` sets.
+    `inside` is the module that computes in `stage.precision`.
     """
-    trainer = kind(args=arguments(kind, folder, seed, fit), callbacks=[Curve(folder / "loss.jsonl", folder.name)], **parts)
-    trainer.remove_callback(PrinterCallback)  # the curve says more
+    trainer = kind(args=arguments(kind, folder, seed, stage), callbacks=[Curve(folder / "loss.jsonl", folder.name)], **parts)
+    trainer.remove_callback(PrinterCallback)  # the curve holds more
     last = last_checkpoint(folder / "checkpoints")
     if last is not None:
-        logger.info("%s: going on from step %s", folder.name, last.name.rpartition("-")[2])
-    with rounded(inside, fit.precision):
+        logger.info("%s: continuing from step %s", folder.name, last.name.rpartition("-")[2])
+    with rounded(inside, stage.precision):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     if not losses:
-        raise UserError(f"{folder.name}: no {fit.batch_size} examples are without a text that is there twice: lower batch_size")
+        raise UserError(f"{folder.name}: no batch of {stage.batch_size} examples is free of repeated texts: lower batch_size")
     return {"steps": trainer.state.global_step, "first_loss": losses[0], "last_loss": losses[-1]}
 
 
 @contextmanager
 def rounded(model: Any, precision: str) -> Iterator[None]:
-    """Inside the block, the model computes in this precision, and nothing else does.
+    """Compute in this precision inside the model, and nowhere else, for the length of the block.
 
-    The trainer's own `bf16` would round the cosines too, by more than a temperature of 0.01 can bear.
+    The trainer's own `bf16` would also round the cosines, by too much for a temperature of 0.01.
     """
     if precision == "float32":
         yield
@@ -145,27 +149,29 @@ def rounded(model: Any, precision: str) -> Iterator[None]:
         del model.forward
 
 
-def arguments(kind: type, folder: Path, seed: int, fit: Fit) -> Any:
+def arguments(kind: type, folder: Path, seed: int, stage: TrainingStage) -> Any:
+    """The trainer's own arguments object."""
+    sampler = {"batch_sampler": "no_duplicates"} if kind is EncoderTrainer else {}
     return ARGUMENTS[kind](
         output_dir=str(folder / "checkpoints"),
         seed=seed,
-        max_steps=fit.steps or -1,
-        num_train_epochs=fit.epochs,
-        per_device_train_batch_size=fit.batch_size,
-        learning_rate=fit.learning_rate,
-        warmup_steps=fit.warmup if fit.warmup < 1 else int(fit.warmup),
-        weight_decay=fit.weight_decay,
-        logging_steps=1,  # a coarser mean would not survive a resume in the middle of it
+        max_steps=stage.steps or -1,
+        num_train_epochs=stage.epochs,
+        per_device_train_batch_size=stage.batch_size,
+        learning_rate=stage.learning_rate,
+        warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
+        weight_decay=stage.weight_decay,
+        logging_steps=1,  # a mean over several steps would be lost when a resume falls into the middle of it
         logging_nan_inf_filter=False,
         save_strategy="steps",
-        save_steps=fit.save_every,
+        save_steps=stage.save_every,
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.accelerator.is_available(),
-        **({"batch_sampler": "no_duplicates"} if kind is EncoderTrainer else {}),
+        **sampler,
     )
 
 
@@ -182,73 +188,80 @@ def drop_checkpoints(folder: Path) -> None:
 
 
 class RowPooling(nn.Module):
-    """Our own pooling behind the transformer, so that training sees the vectors that encoding will give."""
+    """Our own pooling after the transformer, so that training sees the vectors that encoding will give."""
 
-    def __init__(self, recipe: Recipe, dimension: int) -> None:
+    def __init__(self, spec: EncoderSpec, dimension: int) -> None:
         super().__init__()
-        self.recipe, self.dimension = recipe, dimension
+        self.spec, self.dimension = spec, dimension
 
     def forward(self, features: dict[str, Any]) -> dict[str, Any]:
         mask_BL = features["attention_mask"]
-        if not self.recipe.include_prompt:
+        if not self.spec.include_prompt:
             mask_BL = mask_BL * (mask_BL.cumsum(1) > features["start"].unsqueeze(1))
-        features["sentence_embedding"] = pool(features["token_embeddings"], mask_BL, self.recipe.pooling)
+        features["sentence_embedding"] = pool(features["token_embeddings"], mask_BL, self.spec.pooling)
         return features
 
     def get_embedding_dimension(self) -> int:
         return self.dimension
 
 
-def trainable(model: Any, recipe: Recipe) -> Any:
-    """The encoder's transformer under our pooling, as the trainer wants it."""
+def trainable(model: Any, spec: EncoderSpec) -> Any:
+    """The encoder's transformer with our pooling, as a model for the trainer."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(modules=[model[0], RowPooling(recipe, model[0].get_embedding_dimension())])
+    return SentenceTransformer(modules=[model[0], RowPooling(spec, model[0].get_embedding_dimension())])
 
 
 def fit_encoder(
-    work: Work, fit: Fit, examples: Sequence[Example], loss: Callable[[Any], nn.Module], scored: bool = False
+    work: Work, stage: TrainingStage, examples: Sequence[Example], loss: Callable[[Any], nn.Module], scored: bool = False
 ) -> dict[str, Any]:
     """Train an encoder's weights, or an adapter on them, and save what was trained. Returns steps and losses.
 
-    `loss` makes the loss of the model that it is given. `scored`: examples carry a teacher's scores.
+    `loss` maps a model to its loss module. `scored`: the examples carry a teacher's scores.
     """
-    prepare_weights(work, fit.lora)
-    model = trainable(work.loaded.model, work.loaded.recipe)
+    prepare_weights(work, stage.lora)
+    model = trainable(work.loaded.model, work.loaded.spec)
     facts = run_trainer(
         EncoderTrainer,
         work.folder,
         work.seed,
-        fit,
+        stage,
         inside=work.weights,
         model=model,
         loss=loss(model),
         train_dataset=as_rows(examples, scored),
-        data_collator=Columns(model.tokenizer, work.loaded.recipe),
+        data_collator=ColumnCollator(model.tokenizer, work.loaded.spec),
     )
     save_weights(work)
     return facts
 
 
 def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:
-    """The examples as columns: anchor, positive, negative_1, ..."""
+    """The examples as a data set with columns anchor, positive, negative_1, ..."""
     from datasets import Dataset
 
     rows = []
     for one in examples:
         negatives = {f"negative_{number}": text for number, text in enumerate(one.negatives, start=1)}
-        row = {"anchor": one.anchor, "positive": one.positive, **negatives}
-        aside = {"instruction": one.instruction, "role": one.other_role, **({"label": list(one.scores)} if scored else {})}
-        rows.append({**row, **aside})
+        row = {
+            "anchor": one.anchor,
+            "positive": one.positive,
+            **negatives,
+            "instruction": one.instruction,
+            "role": one.other_role,
+        }
+        rows.append(row | {"label": list(one.scores)} if scored else row)
     return Dataset.from_list(rows)
 
 
-class Columns:
-    """The trainer's collator: each column through the same tokens as in encoding."""
+class ColumnCollator:
+    """The trainer's collator: tokenises each column as encoding does."""
 
-    def __init__(self, tokenizer: Any, recipe: Recipe) -> None:
-        self.tokenizer, self.recipe = tokenizer, recipe
-        self.valid_label_columns = list(ASIDE)  # what the trainer must not take for texts when it keeps duplicates apart
+    def __init__(self, tokenizer: Any, spec: EncoderSpec) -> None:
+        self.tokenizer, self.spec = tokenizer, spec
+        self.valid_label_columns = list(
+            ASIDE
+        )  # else the trainer, which keeps texts that repeat out of a batch, takes them for texts
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}
@@ -262,6 +275,6 @@ class Columns:
     def _column(self, rows: list[dict[str, Any]], column: str) -> dict[str, Any]:
         roles: list[Role] = ["query" if column == "anchor" else row["role"] for row in rows]
         instructions = [row["instruction"] for row in rows]
-        tokens = tokenise_each(self.tokenizer, [row[column] for row in rows], self.recipe, roles, instructions)
+        tokens = tokenise_each(self.tokenizer, [row[column] for row in rows], self.spec, roles, instructions)
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in tokens]}, return_tensors="pt")
         return {**padded, "start": torch.tensor([one.start for one in tokens])}

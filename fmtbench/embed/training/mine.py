@@ -1,7 +1,7 @@
-"""Hard negatives: what the encoder, as trained so far, finds near but does not belong.
+"""Hard negatives: texts that the encoder, as trained so far, finds near though they do not belong.
 
-Positives that nobody marked are among the nearest. A margin keeps them out: `relative_margin=0.05` takes only what is at
-least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831).
+Some of the nearest are positives that nobody marked. A margin keeps them out: `relative_margin=0.05` takes only texts that
+are at least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
-from fmtbench.embed.training.data import Example
-from fmtbench.embed.training.stage import Stage, Supply, Work, read_examples, write_examples
+from fmtbench.embed.training.examples import Example, read_examples, write_examples
+from fmtbench.embed.training.stage import Stage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -27,16 +28,16 @@ EXAMPLES = "examples.jsonl"
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Mine(Stage):
-    """Put so many hard negatives to every example, in place of those it has.
+    """Replace the negatives of every example by this many mined ones.
 
-    Repeats, and examples that find fewer, are left out.
+    Repeated examples, and those for which it finds fewer, are left out.
     """
 
     negatives: int = Field(default=1, gt=0)
     relative_margin: float | None = Field(default=0.05, ge=0)
     absolute_margin: float | None = Field(default=None, ge=0)
     skip: int = Field(default=0, ge=0)
-    """So many of the nearest are never taken."""
+    """Pass over this many of the nearest."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         if supply.examples <= self.negatives + self.skip:
@@ -50,7 +51,12 @@ class Mine(Stage):
         write_examples(work.folder / EXAMPLES, mined)
         before = len(work.data.examples)
         if len(mined) < before:
-            logger.info("%s: %d of %d examples stay; others are repeats or find too little", work.folder.name, len(mined), before)
+            logger.info(
+                "%s: %d of %d examples stay; the others are repeats or have too few near texts",
+                work.folder.name,
+                len(mined),
+                before,
+            )
         work.take(mined)
         return {"examples": len(mined), "left_out": before - len(mined)}
 
@@ -59,12 +65,12 @@ class Mine(Stage):
 
 
 class Finder:
-    """The encoder as sentence-transformers' miner wants it, with our templates on both sides."""
+    """The encoder with the interface of sentence-transformers' miner, and our templates on both sides."""
 
     def __init__(self, work: Work) -> None:
-        from fmtbench.embed.st import STEmbedder, STEngine
+        from fmtbench.embed.st import STEmbedBackend, STEmbedder
 
-        self.embedder, self.device = STEmbedder(work.loaded, STEngine()), "cpu"
+        self.embedder, self.device = STEmbedder(work.loaded, STEmbedBackend()), "cpu"
         self.instructions = {text: one.instruction for one in work.data.examples for text in (one.positive, one.anchor)}
         self.role = work.data.examples[0].other_role
 
@@ -75,10 +81,10 @@ class Finder:
         return self._vectors(texts, self.role)
 
     def _vectors(self, texts: Sequence[str], role: Role) -> Any:
-        sought = [self.instructions[text] for text in texts]
-        return self.embedder.vectors(
-            tokenise_each(self.embedder.tokenizer, texts, self.embedder.recipe, [role] * len(texts), sought)
-        )
+        instructions = [self.instructions[text] for text in texts]
+        roles = [role] * len(texts)
+        tokens = tokenise_each(self.embedder.tokenizer, texts, self.embedder.spec, roles, instructions)
+        return self.embedder.vectors(tokens)
 
     def similarity(self, one: Any, other: Any) -> Any:
         from sentence_transformers.util import dot_score
@@ -92,7 +98,7 @@ class Finder:
 
 
 def mine(finder: Any, examples: Sequence[Example], settings: Mine) -> list[Example]:
-    """sentence-transformers' miner over the positives of all examples."""
+    """Run sentence-transformers' miner over the positives of all examples."""
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 

@@ -1,7 +1,7 @@
-"""Masked next-token prediction (LLM2Vec, BehnamGhader et al. 2024, arXiv 2404.05961): getting used to seeing what follows.
+"""Masked next-token prediction (LLM2Vec, BehnamGhader et al. 2024, arXiv 2404.05961): getting used to bidirectional attention.
 
 Tokens are masked as for BERT; the masked token i is predicted from position i - 1. The loss of a causal language model
-already shifts its labels by one, so that masked labels are all it takes.
+already shifts its labels by one, so masked labels are enough.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, prepare
-from fmtbench.embed.training.stage import Fit, Supply, Work
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class MNTP(Fit):
+class MNTP(TrainingStage):
     """Texts alone, without a template."""
 
     masked: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the tokens."""
+    """Share of the tokens that are masked."""
     mask_token: str = "_"
-    """Decoder-only vocabularies have none of their own."""
+    """Decoder-only models have no mask token of their own."""
 
     def check(self, supply: Supply, name: str) -> Supply:
-        self.enough(supply.texts, "texts", name)
+        self.require(supply.texts, "texts", name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
@@ -39,7 +40,7 @@ class MNTP(Fit):
 
         prepare_weights(work, self.lora)
         tokenizer = masking(work.loaded.model.tokenizer, self.mask_token)
-        ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.recipe.max_tokens).input_ids
+        ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.spec.max_tokens).input_ids
         model = with_head(work.weights, work.backbone)
         facts = run_trainer(
             TokenTrainer,
@@ -56,16 +57,16 @@ class MNTP(Fit):
 
 
 def masking(tokenizer: Any, mask_token: str) -> Any:
-    """A copy of the tokenizer that knows a mask."""
+    """A copy of the tokenizer with a mask token."""
     masks = copy.deepcopy(tokenizer)
     if masks.convert_tokens_to_ids(mask_token) in (None, masks.unk_token_id):
-        raise UserError(f"mask_token={mask_token!r} is no token of this backbone: choose one of its vocabulary")
+        raise UserError(f"mask_token={mask_token!r} is no token of this backbone: choose one from its vocabulary")
     masks.mask_token = mask_token
     return masks
 
 
 def with_head(weights: Any, backbone: Backbone) -> Any:
-    """The causal language model around the encoder's weights, which it shares; its head is the backbone's, and not trained."""
+    """The causal language model around the encoder's own weights; its head is the backbone's and is not trained."""
     from transformers import AutoModelForCausalLM
 
     found = backbone.resolve()

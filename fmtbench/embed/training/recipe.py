@@ -1,12 +1,12 @@
-"""A training recipe: an encoder, and the stages that make it better. Each YAML of `conf/recipe/` is one.
+"""A training recipe: an encoder and the stages that train it. Each YAML of `conf/recipe/` is one.
 
-    DIR/encoder/           what came out: a sentence-transformers folder, with fmtbench.json beside its weights
-    DIR/manifest.json      what ran: recipe, seed, data hash, commit, versions, a line of facts for each stage
+    DIR/encoder/           the result: a sentence-transformers folder, with fmtbench.json beside its weights
+    DIR/manifest.json      what ran: recipe, seed, data hash, commit, versions, and facts about each stage
     DIR/loss.csv           stage, step, loss, learning rate
-    DIR/stages/1-mntp-<key>/   what each stage left; the key is a hash of all that determines it
+    DIR/stages/1-mntp-<key>/   what each stage left; the key is a hash of everything that determines it
 
-A finished stage is not run again, and a killed one goes on at its last checkpoint. Another recipe, seed, data set or
-backbone has other keys; a folder whose encoder is finished takes no other recipe.
+A finished stage is not run again, and a killed one continues from its last checkpoint. Another recipe, seed, data set or
+backbone gives other keys. A folder with a finished encoder accepts no other recipe.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Dtype
 from fmtbench.embed.encoder import Encoder
-from fmtbench.embed.training.data import TrainSet
-from fmtbench.embed.training.stage import Stage, Supply, Work
+from fmtbench.embed.training.examples import TrainSet
+from fmtbench.embed.training.stage import Stage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import LockedError, UserError
 from fmtbench.store.files import replacing, writable
 from fmtbench.store.provenance import provenance
@@ -39,23 +40,23 @@ DONE = "stage.json"
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class TrainingRecipe:
-    """Building one is cheap; `train` does the work."""
+    """Cheap to build; `train` does the work."""
 
     encoder: Encoder
-    """What is trained, and what it is compared with."""
+    """What is trained; untrained, it is also what the result is compared with."""
     stages: SkipValidation[Mapping[str, Stage]]
-    """By name, in order; none leaves the encoder as it is."""
+    """By name, in order; without stages the encoder stays untrained."""
 
     def rounded(self, dtype: Dtype) -> Encoder:
         """The untrained encoder with its weights in this dtype."""
         return replace(self.encoder, backbone=replace(self.encoder.backbone, dtype=dtype))
 
     def exact(self) -> Encoder:
-        """As it is trained and saved: in less than float32 small steps would be lost."""
+        """As it is trained and saved: in float32, since less would lose small steps."""
         return self.rounded("float32")
 
     def check(self, data: TrainSet) -> None:
-        """Whatever can be known before weights are loaded. Raises `UserError`."""
+        """Check everything that can be known before weights are loaded. Raises `UserError`."""
         self._check_instruction(data)
         scores = all(one.scores for one in data.examples)
         negatives = len(data.examples[0].negatives)
@@ -72,14 +73,14 @@ class TrainingRecipe:
             )
 
     def keys(self, data: TrainSet, seed: int) -> dict[str, str]:
-        """What each stage's result depends on, as a hash: everything before it, too."""
+        """A hash of everything that determines each stage's result, including the stages before it."""
         key, keys = _hash([self.exact().identity(), data.content(), seed]), {}
         for name, stage in self.stages.items():
             keys[name] = key = _hash([key, name, stage.settings()])
         return keys
 
     def train(self, data: TrainSet, folder: Path, seed: int) -> Path:
-        """Run what is missing and return the folder of the encoder. Raises `UserError`; resumes by itself."""
+        """Run what is missing, and return the encoder's folder. Resumes by itself. Raises `UserError`."""
         self.check(data)
         writable(folder)
         with _alone(folder):
@@ -109,7 +110,7 @@ class TrainingRecipe:
 
         merge(work)
         sizes = sorted({size for stage in self.stages.values() for size in getattr(stage, "matryoshka", ())})
-        if sizes:  # vLLM refuses `dimensions` without
+        if sizes:  # vLLM turns `dimensions` down without them
             work.weights.config.matryoshka_dimensions = sizes
 
     def _described(self) -> dict[str, Any]:
@@ -118,14 +119,14 @@ class TrainingRecipe:
 
 
 def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
-    """The stage's facts, from its folder where it is finished."""
+    """Run a stage, or restore it where it is finished. Returns its facts."""
     from transformers import set_seed
 
     from fmtbench.embed.training.fitting import drop_checkpoints
 
     work.folder = place
     if (place / DONE).is_file():
-        logger.info("%s: done before", place.name)
+        logger.info("%s: already done", place.name)
         stage.restore(work)
         return json.loads((place / DONE).read_text(encoding="utf-8"))
     place.mkdir(parents=True, exist_ok=True)
@@ -140,16 +141,16 @@ def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
 
 
 def _finished(folder: Path, identity: str) -> bool:
-    """Raises `UserError` where the folder holds the encoder of another recipe."""
+    """Whether the folder holds this encoder. Raises `UserError` where it holds another recipe's."""
     path = folder / "manifest.json"
     if not path.is_file():
         return False
     found = json.loads(path.read_text(encoding="utf-8"))
     if found.get("identity") != identity:
         raise UserError(
-            f"{folder} holds an encoder that was trained otherwise ({_difference(found)}): give another output, or delete it"
+            f"{folder} holds an encoder that was trained differently ({_difference(found)}): give another output, or delete it"
         )
-    logger.info("%s: trained before", folder)
+    logger.info("%s: already trained", folder)
     return True
 
 

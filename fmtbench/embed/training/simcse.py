@@ -1,7 +1,7 @@
-"""Unsupervised SimCSE (Gao et al. 2021, arXiv 2104.08821): a text's positive is itself under other dropout.
+"""Unsupervised SimCSE (Gao et al. 2021, arXiv 2104.08821): a text's positive is the same text under another dropout mask.
 
-Decoder-only models have no dropout but that of attention, which is 0 in their configs: it is set for the time of training,
-as LLM2Vec does (BehnamGhader et al. 2024, arXiv 2404.05961).
+Decoder-only models have only attention dropout, which is 0 in their configs. It is switched on for training, as in LLM2Vec
+(BehnamGhader et al. 2024, arXiv 2404.05961).
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from fmtbench.embed.training.stage import Fit, Supply, Work
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Supply, Work
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class SimCSE(Fit):
-    """Texts alone; their order in the file does not matter."""
+class SimCSE(TrainingStage):
+    """Needs texts only."""
 
     temperature: float = Field(default=0.05, gt=0)
     dropout: float = Field(default=0.3, gt=0, lt=1)
 
     def check(self, supply: Supply, name: str) -> Supply:
-        self.enough(supply.texts, "texts", name)
+        self.require(supply.texts, "texts", name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:
         from fmtbench.embed.training.adapters import attention_dropout
-        from fmtbench.embed.training.data import Example
+        from fmtbench.embed.training.examples import Example
         from fmtbench.embed.training.fitting import fit_encoder
         from fmtbench.embed.training.objectives import ranking_loss
 

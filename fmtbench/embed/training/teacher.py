@@ -1,7 +1,7 @@
-"""A cross-encoder on the same backbone: both texts at once, one score. Slow to search with, a good teacher.
+"""A cross-encoder on the same backbone: both texts in, one score out. Slow for search, but a good teacher.
 
-It is a sequence classifier with one label, `text EOS text EOS`, trained by binary cross-entropy on positives and hard
-negatives, as sentence-transformers trains its rerankers.
+It is a sequence classifier with one label on `text EOS text EOS`, trained by binary cross-entropy on positives and hard
+negatives, as sentence-transformers trains rerankers.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import prepare
-from fmtbench.embed.training.data import Example
-from fmtbench.embed.training.stage import Fit, Supply, Work
+from fmtbench.embed.training.examples import Example
+from fmtbench.embed.training.stage import TrainingStage
+from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
 
 FOLDER = "teacher"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class CrossEncoder(Fit):
-    """Trains a teacher; the encoder stays as it is."""
+class CrossEncoder(TrainingStage):
+    """Trains a teacher; the encoder does not change."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         if not supply.negatives:
-            raise UserError(f"{name}: the examples have no negatives to tell from positives: put a mine stage before it")
-        self.enough(supply.examples * (1 + supply.negatives), "pairs", name)
+            raise UserError(f"{name}: the examples have no negatives: put a mine stage before it")
+        self.require(supply.examples * (1 + supply.negatives), "pairs", name)
         return replace(supply, teacher=True)
 
     def run(self, work: Work) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class CrossEncoder(Fit):
 
 
 def pairs(examples: tuple[Example, ...]) -> list[dict[str, Any]]:
-    """Both texts and 1.0 for a positive, 0.0 for a negative."""
+    """Both texts, and 1.0 for a positive or 0.0 for a negative."""
     return [
         {"anchor": one.anchor, "other": text, "label": float(text is one.positive)}
         for one in examples
@@ -71,7 +72,7 @@ def pairs(examples: tuple[Example, ...]) -> list[dict[str, Any]]:
 
 
 def untrained(work: Work) -> Any:
-    """A sentence-transformers cross-encoder on the backbone's weights, with a head that has learnt nothing yet."""
+    """A sentence-transformers cross-encoder on the backbone's weights, with an untrained head."""
     from sentence_transformers import CrossEncoder as StockCrossEncoder
     from sentence_transformers.base.modules import Transformer
     from torch import nn
@@ -81,7 +82,7 @@ def untrained(work: Work) -> Any:
     transformer = Transformer(
         str(prepare(found)),
         transformer_task="sequence-classification",
-        max_seq_length=2 * work.loaded.recipe.max_tokens,
+        max_seq_length=2 * work.loaded.spec.max_tokens,
         model_kwargs={"dtype": "float32", **revision},
         config_kwargs={"num_labels": 1, **revision},
         processor_kwargs=revision,
@@ -94,7 +95,7 @@ def untrained(work: Work) -> Any:
 
 
 def end_both(tokenizer: Any) -> None:
-    """Let the post-processor end each text of a pair with EOS."""
+    """Make the post-processor end each text of a pair with EOS."""
     from tokenizers.processors import TemplateProcessing
 
     if tokenizer.pad_token is None:
@@ -106,7 +107,7 @@ def end_both(tokenizer: Any) -> None:
 
 
 def scored(teacher: Path, examples: tuple[Example, ...], batch_size: int) -> list[Example]:
-    """The examples with the teacher's scores. Any folder that sentence-transformers' CrossEncoder loads is a teacher."""
+    """The examples with the teacher's scores. A teacher is any folder that sentence-transformers' CrossEncoder loads."""
     from sentence_transformers import CrossEncoder as StockCrossEncoder
 
     model = StockCrossEncoder(str(teacher), local_files_only=True)

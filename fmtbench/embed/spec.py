@@ -1,4 +1,4 @@
-"""A recipe: how the hidden states of a model become vectors. Words only: nothing here imports torch."""
+"""How the hidden states of a model become vectors. Plain data: nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Attention = Literal["causal", "bidirectional"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """All that `fmtbench.json` says beside the backbone."""
+class EncoderSpec:
+    """Everything in `fmtbench.json` apart from the backbone."""
 
     template: Template = field(default_factory=Template)
     pooling: Pooling = "last_token"
@@ -23,4 +23,4 @@ class Recipe:
     include_prompt: bool = True
     max_tokens: int = 512
     dimensions: int | None = None
-    """Only the first so many, at unit length again; None takes all."""
+    """Keep only this many dimensions, rescaled to unit length; None keeps all."""

@@ -1,0 +1,63 @@
+"""`fmtbench.json`, written beside an encoder or an adapter, so that it is never put on another backbone.
+
+{"backbone": "smollm2_135m", "fingerprint": "5fc2...", "pooling": "mean", "attention": "bidirectional", "template": {...}, ...}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fmtbench.backbone import Backbone
+from fmtbench.embed.spec import EncoderSpec
+from fmtbench.errors import UserError
+
+DESCRIPTION = "fmtbench.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedEncoder:
+    """An encoder with its weights in memory."""
+
+    model: Any
+    """A `SentenceTransformer` of stock modules. Train it, save it, or encode with it; it takes rendered texts."""
+    spec: EncoderSpec
+    backbone: str
+    """Name of the backbone; empty where the folder has none."""
+    fingerprint: str
+    """Identifies the backbone's weights; empty where the folder has none."""
+
+
+def describe(loaded: LoadedEncoder) -> dict[str, Any]:
+    """The contents of `fmtbench.json`."""
+    return {"backbone": loaded.backbone, "fingerprint": loaded.fingerprint, **asdict(loaded.spec)}
+
+
+def write_description(folder: Path, loaded: LoadedEncoder) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(describe(loaded), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Empty where the folder has none. Raises `UserError` where it cannot be read."""
+    path = folder / DESCRIPTION
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): save the encoder again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object: save the encoder again")
+    return found
+
+
+def check_backbone(folder: Path, backbone: Backbone) -> None:
+    """Raises `UserError` where the folder was trained on other weights."""
+    found = read_description(folder)
+    if found and found.get("fingerprint") != backbone.resolve().fingerprint:
+        raise UserError(
+            f"{folder} was trained on backbone {found.get('backbone')!r} ({str(found.get('fingerprint'))[:12]}), "
+            f"asked for is {backbone.name!r} ({backbone.resolve().fingerprint[:12]}): choose backbone={found.get('backbone')}"
+        )
