@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from experiments.starting.build import build
 from fmtbench.backbone import Backbone
-from fmtbench.backends.scripted import Scripted
+from fmtbench.backends.base import Session
+from fmtbench.backends.scripted import Scripted, ScriptedSession
 from fmtbench.errors import DecoderError, LockedError, UserError
 from fmtbench.store.folder import RunFolder
 from fmtbench.synthesis.checks import REASONS, bad_text, written_in
@@ -180,14 +181,22 @@ def test_a_hard_negative_may_be_a_word_away(tmp_path: Path) -> None:
     assert len(synthesize(this).triples) == 1
 
 
+class Ending(Scripted):
+    """Writes good replies, and reports them as something else."""
+
+    ends: dict[str, str]
+
+    def open(self, backbone: Any) -> Session:
+        return EndingSession(self.reply)
+
+
+class EndingSession(ScriptedSession):
+    def generate(self, requests: Any, at_most: Any = None) -> Any:
+        for good in super().generate(requests):
+            yield replace(good, **Ending.ends)
+
+
 def test_truncated_failed_and_unmasked_replies(tmp_path: Path) -> None:
-    class Ending(Scripted):
-        ends: Any = ()
-
-        def generate(self, requests: Any, at_most: Any = None) -> Any:
-            for good in super().generate(requests):
-                yield replace(good, **self.ends)
-
     for ends, reason in (
         ({"finish_reason": "length"}, "truncated"),
         ({"finish_reason": "error", "error": "oom"}, "engine_error"),
