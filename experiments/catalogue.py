@@ -75,16 +75,16 @@ def contracts() -> str:
     from experiments.starting.build import build
     from fmtbench.answers import Number
     from fmtbench.backbone import load_tokenizer
-    from fmtbench.conditions.condition import CONTRACTS
+    from fmtbench.formats import FORMATS
     from fmtbench.formats.base import Layout
 
     backbone = build(OmegaConf.load(CONF / "backbone" / "smollm2_135m.yaml"), "backbone")
     tokenizer = load_tokenizer(backbone.resolve())
     stages: Any = {"answer": (), "reasoning": ("reasoning",), "staged": ("phenomenon", "observation", "conclusion")}
     lines = []
-    for name, contract in CONTRACTS.items():
+    for name, written in FORMATS.items():
         asked = [
-            contract.ask(Layout(stages=names, answer="answer", order="reasoning_first" if names else "answer_only"), Number())
+            written.ask(Layout(stages=names, answer="answer", order="reasoning_first" if names else "answer_only"), Number())
             for names in stages.values()
         ]
         lines.append((f"`{name}`", *(str(len(tokenizer(text, add_special_tokens=False)["input_ids"])) for text in asked)))

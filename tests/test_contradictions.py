@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from fmtbench.answers import Number
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.grammar import allows
+from fmtbench.formats import FORMATS
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"reasoning": "none"}, "reasoning=none contradicts order=reasoning_first: reasoning=none goes with order=answer_only"),
@@ -75,7 +76,8 @@ def test_a_contradiction_is_refused_with_its_reason(axes: dict[str, Any], reason
 def test_every_combination_is_refused_with_a_reason_or_works_as_a_whole() -> None:
     """All levels crossed: what is not refused can be asked, constrained, written and read back."""
     annotations = get_type_hints(Condition)
-    levels = {name: get_args(annotations[name]) for name in ("reasoning", "asked", "enforced", "when", "order", "budget")}
+    levels = {name: get_args(annotations[name]) for name in ("reasoning", "enforced", "when", "order", "budget")}
+    levels["asked"] = tuple(FORMATS)
     assert all(levels.values())
     built = 0
     for point in itertools.product(*levels.values()):

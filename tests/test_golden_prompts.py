@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from fmtbench.conditions.condition import CONTRACTS, Condition
+from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
+from fmtbench.formats import FORMATS
 from fmtbench.tasks.base import worked_examples
 from fmtbench.types import Message, Request
 from tests.conftest import options
@@ -175,13 +176,13 @@ FIELDS = re.compile(r"[a-z]+")
 
 
 @pytest.mark.parametrize("staged", [False, True])
-@pytest.mark.parametrize("asked", sorted(set(CONTRACTS) - {"text"}))
+@pytest.mark.parametrize("asked", sorted(set(FORMATS) - {"text"}))
 def test_every_format_and_its_control_ask_for_the_same_fields_in_the_same_order(asked: str, staged: bool) -> None:
     """Information matched: names, placeholders and order in `prose` are those of every registered format."""
     from fmtbench.answers import Number
 
     reasoning: Any = "staged" if staged else "free"
-    condition = Condition(reasoning=reasoning, asked=asked)  # type: ignore[arg-type]
+    condition = Condition(reasoning=reasoning, asked=asked)
     told = FIELDS.findall(condition.asking.ask(condition.layout, Number()).lower().partition("order")[2])
     control = Condition(reasoning=reasoning, asked="prose")
     expected = FIELDS.findall(control.asking.ask(control.layout, Number()).lower().partition("order")[2])

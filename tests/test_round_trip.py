@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
-from fmtbench.conditions.condition import CONTRACTS
 from fmtbench.decoding.grammar import allows
+from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
-from fmtbench.formats.json import JsonContract, parse_object
-from fmtbench.formats.markdown import MarkdownContract
-from fmtbench.formats.text import TextContract
-from fmtbench.formats.xml import XmlContract
-from fmtbench.formats.yaml import YamlContract
+from fmtbench.formats.json import JsonFormat, parse_object
+from fmtbench.formats.markdown import MarkdownFormat
+from fmtbench.formats.text import TextFormat
+from fmtbench.formats.xml import XmlFormat
+from fmtbench.formats.yaml import YamlFormat
 from fmtbench.types import Generation
 from tests.conftest import options
 
@@ -43,8 +43,8 @@ def layout(order: str, staged: bool = False) -> Layout:
 
 @given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
 def test_json_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
-    contract, plan = JsonContract(), layout(order, staged)
-    text = contract.example(plan, Text(), reasoning, answer)
+    contract, plan = JsonFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
     found = contract.read(text, plan, Text())
     assert (found.status, found.answer) == ("ok", answer)
     fenced = contract.read(f"```json\n{text}\n```", plan, Text())
@@ -59,7 +59,7 @@ def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning
     answer, reasoning = answer.translate(dict.fromkeys(map(ord, ".!?"))).strip(), reasoning.replace("nswer", "")
     if answer and not answer.startswith(":") and "nswer" not in answer:
         plan = layout(order, staged)
-        found = TextContract().read(TextContract().example(plan, Text(), reasoning, answer), plan, Text())
+        found = TextFormat().read(TextFormat().write(plan, Text(), reasoning, answer), plan, Text())
         assert found.status == "ok"
         assert found.answer == answer
 
@@ -68,8 +68,8 @@ def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning
 @example(order="reasoning_first", staged=False, reasoning="2024-99-99", answer="0x_")
 @given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
 def test_yaml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
-    contract, plan = YamlContract(), layout(order, staged)
-    text = contract.example(plan, Text(), reasoning, answer)
+    contract, plan = YamlFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
     assert yaml.safe_load(text).keys() == set(plan.fields)
     for shown in (text, f"```yaml\n{text}\n```"):
         found = contract.read(shown, plan, Text())
@@ -79,14 +79,14 @@ def test_yaml_gives_back_any_answer(order: str, staged: bool, reasoning: str, an
 
 @pytest.mark.parametrize("answer", ["true", "017", "12:30", "1_000", "2024-01-01", "1e3", "~x", "0x1F", "No", ".5", "$1,234.00"])
 def test_yaml_keeps_what_the_model_wrote(answer: str) -> None:
-    found = YamlContract().read(f"reasoning: |\n  So: it is.\nanswer: {answer}", layout("reasoning_first"), Text())
+    found = YamlFormat().read(f"reasoning: |\n  So: it is.\nanswer: {answer}", layout("reasoning_first"), Text())
     assert (found.status, found.answer) == ("ok", answer)
 
 
 @given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
 def test_xml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
-    contract, plan = XmlContract(), layout(order, staged)
-    text = contract.example(plan, Text(), reasoning, answer)
+    contract, plan = XmlFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
     for shown in (text, f"```xml\n{text}\n```", f'<?xml version="1.0"?>\n<reply>\n{text}\n</reply>'):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
@@ -98,20 +98,20 @@ def test_markdown_gives_back_any_answer_of_one_line(order: str, staged: bool, re
     """Any line but a heading of the form: that would begin another part."""
     plan = layout(order, staged)
     if not any(line.lstrip().startswith(("#", "```")) for line in (answer, reasoning)):
-        text = MarkdownContract().example(plan, Text(), reasoning, answer)
+        text = MarkdownFormat().write(plan, Text(), reasoning, answer)
         for shown in (text, f"```markdown\n{text}\n```"):
-            found = MarkdownContract().read(shown, plan, Text())
+            found = MarkdownFormat().read(shown, plan, Text())
             assert (found.status, found.answer) == ("ok", answer)
             assert [shown[a:b] for a, b in found.reasoning] == [reasoning] * len(plan.stages)
 
 
 @given(
-    st.sampled_from(list(CONTRACTS)),
+    st.sampled_from(list(FORMATS)),
     st.sampled_from(ORDERS),
     st.text(alphabet="<>/&;!?#:|-'\"\\{}[]*`answer \n\t18", max_size=60),
 )
 def test_no_text_breaks_a_reader(name: str, order: str, text: str) -> None:
-    found = CONTRACTS[name].read(text, layout(order), Number())
+    found = FORMATS[name].read(text, layout(order), Number())
     assert (found.status == "ok") == (found.answer is not None)
 
 

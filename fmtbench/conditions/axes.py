@@ -7,15 +7,25 @@ places conditions on the same axes with the same defaults.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
+from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
 
 REFERENCE = "free_cot"
 """The condition that others are compared with, unless something else is asked for."""
+
+
+def known_format(name: str) -> str:
+    if name not in FORMATS:
+        known = [f"'{one}'" for one in FORMATS]
+        allowed = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise PydanticCustomError("unknown_format", "Input should be {allowed}", {"allowed": allowed})
+    return name
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -24,8 +34,8 @@ class Axes:
 
     reasoning: Literal["none", "free", "budget", "staged", "draft"] = "free"
     """Answer at once, reason freely, in at most `words` words, in the `stages` in order, or in steps of five words."""
-    asked: Literal["text", "prose", "json", "yaml", "xml", "markdown"] = "text"
-    """The format that the prompt demands; `prose` asks for the fields of the formats without a format."""
+    asked: Annotated[str, AfterValidator(known_format)] = "text"
+    """The format that the prompt demands, by its name; `prose` asks for the fields of the formats without a format."""
     enforced: Literal["no", "object", "schema", "sham"] = "no"
     """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
     when: Literal["whole", "answer", "second_pass"] = "whole"

@@ -15,28 +15,17 @@ from pydantic.dataclasses import dataclass
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.allowed import any_object, budgeted_object, budgeted_text, object_of_fields
 from fmtbench.conditions.axes import Axes
-from fmtbench.conditions.delayed import DelayedContract
+from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.formats.base import Contract
-from fmtbench.formats.json import JsonContract
-from fmtbench.formats.markdown import MarkdownContract
-from fmtbench.formats.prose import ProseContract
-from fmtbench.formats.text import TextContract
-from fmtbench.formats.xml import XmlContract
-from fmtbench.formats.yaml import YamlContract
+from fmtbench.formats import FORMATS
+from fmtbench.formats.base import Format
+from fmtbench.formats.json import JsonFormat
 from fmtbench.readers.failure import name_failure
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
-JSON = JsonContract()
-CONTRACTS: dict[str, Contract] = {
-    "text": TextContract(),
-    "prose": ProseContract(),
-    "json": JSON,
-    "yaml": YamlContract(),
-    "xml": XmlContract(),
-    "markdown": MarkdownContract(),
-}
+JSON = JsonFormat()
+"""What is enforced: the decoders' grammars are JSON's."""
 
 
 class Parts(NamedTuple):
@@ -68,9 +57,9 @@ class Condition(Axes):
     # -- ask
 
     @property
-    def asking(self) -> Contract:
+    def asking(self) -> Format | DelayedFormat:
         """The contract that the prompt states."""
-        return DelayedContract(trigger=self.trigger, json=JSON) if self.when == "answer" else CONTRACTS[self.asked]
+        return DelayedFormat(trigger=self.trigger, inner=JSON) if self.when == "answer" else FORMATS[self.asked]
 
     def parts(self, item: Item, kind: AnswerKind, prompt: Prompt) -> Parts:
         """The parts of the first pass's prompt."""
@@ -116,12 +105,12 @@ class Condition(Axes):
             return None
         layout = replace(self.layout, stages=(), order="answer_only") if self.when == "answer" else self.layout
         inner = any_object() if self.enforced == "object" else object_of_fields(layout, kind)
-        return DelayedContract(trigger=self.trigger, json=JSON).constraint(inner) if self.when == "answer" else inner
+        return DelayedFormat(trigger=self.trigger, inner=JSON).constraint(inner) if self.when == "answer" else inner
 
     # -- read
 
     @property
-    def produced(self) -> Contract:
+    def produced(self) -> Format | DelayedFormat:
         """The format that comes out: an enforced schema wins over what was asked."""
         return JSON if self.enforced == "schema" and self.when != "answer" else self.asking
 
@@ -135,4 +124,4 @@ class Condition(Axes):
 
     def example(self, kind: AnswerKind, reasoning: str, answer: str) -> str:
         """A reply that keeps this condition's contract."""
-        return self.produced.example(self.layout, kind, reasoning, answer)
+        return self.produced.write(self.layout, kind, reasoning, answer)

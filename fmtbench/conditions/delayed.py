@@ -13,27 +13,27 @@ from dataclasses import dataclass, replace
 from fmtbench.answers import AnswerKind
 from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.patterns import until
-from fmtbench.formats.base import Contract, Layout
-from fmtbench.formats.json import JsonContract
+from fmtbench.formats.base import Layout
+from fmtbench.formats.structured import StructuredFormat
 from fmtbench.types import Constraint, Extraction
 
 SPACE = r"[ \n]?"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DelayedContract(Contract):
+class DelayedFormat:
     """Plain text, the trigger, and a JSON object that holds the answer alone."""
 
     trigger: str
-    json: JsonContract
+    inner: StructuredFormat
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         plain = f"Begin with the {', '.join(layout.stages)} in plain text"
-        return f'{plain}, then write "{self.trigger}" and only {self.json.form(_alone(layout), kind)}'
+        return f'{plain}, then write "{self.trigger}" and only {self.inner.form(_alone(layout), kind)}'
 
-    def constraint(self, inner: Constraint) -> Constraint:
-        """Free text; from the first trigger on, what `inner` allows and nothing more."""
-        return Constraint(kind="regex", source=f"{until(self.trigger)}{SPACE}({regex(inner)})")
+    def constraint(self, allowed: Constraint) -> Constraint:
+        """Free text; from the first trigger on, what `allowed` says and nothing more."""
+        return Constraint(kind="regex", source=f"{until(self.trigger)}{SPACE}({regex(allowed)})")
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         thoughts, trigger, reply = text.partition(self.trigger)
@@ -42,14 +42,14 @@ class DelayedContract(Contract):
             return Extraction(status="missing_trigger" if thoughts.strip() else "no_answer", reasoning=reasoning)
         if not thoughts.strip():
             return Extraction(status="premature_trigger")
-        found = self.json.read(reply, _alone(layout), kind)
+        found = self.inner.read(reply, _alone(layout), kind)
         offset = len(thoughts) + len(trigger)
         span = found.span and (found.span[0] + offset, found.span[1] + offset)
         return replace(found, span=span, reasoning=reasoning)
 
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         thoughts = "\n".join(reasoning for _ in layout.stages)
-        return f"{thoughts}\n{self.trigger} {self.json.example(_alone(layout), kind, '', answer)}"
+        return f"{thoughts}\n{self.trigger} {self.inner.write(_alone(layout), kind, '', answer)}"
 
 
 def _alone(layout: Layout) -> Layout:

@@ -1,14 +1,16 @@
-"""What a contract is: the words that ask for a format, the reader that locates the answer in it, and an example.
+"""What a format is: all that the project knows of it, from the words that ask for it to the words that remain without it.
 
-The three live in one file per format (`text.py`, `json.py`), because they must agree: `read(example(answer))` gives
-the answer back, for every answer (a property test).
+Everything about one format is in one file, because its parts must agree: `read(write(answer))` gives the answer back, for
+every answer (a property test). A subclass that lacks a part is an error where it is defined, so none can be forgotten.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from fmtbench.answers import AnswerKind
 from fmtbench.types import Extraction
@@ -33,18 +35,92 @@ class Layout:
         """All parts in the order in which they are generated."""
         return (self.answer, *self.stages) if self.order == "answer_first" else (*self.stages, self.answer)
 
+    def in_order(self, parts: str) -> str:
+        """The demand that several parts (`keys`, `headings`) come in their order; empty where there is only one."""
+        return f", with the {parts} in this order" if len(self.fields) > 1 else ""
 
-class Contract(ABC):
-    """One output format."""
+
+class Field(NamedTuple):
+    """A field named like an answer, in a reply that may be cut, broken, or in another format altogether."""
+
+    name: str
+    held: str
+    """What it holds, without the format's escapes."""
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Syntax:
+    """What a format adds to plain words. Readers take it off from the outside in: for all formats tags, then lines, ..."""
+
+    answer: re.Pattern[str] | None
+    """The answer with its name, left out of a rationale."""
+    tags: re.Pattern[str] | None = None
+    """Marks that separate words."""
+    lines: re.Pattern[str] | None = None
+    """Whole lines."""
+    heads: re.Pattern[str] | None = None
+    """What begins a line or a sentence."""
+    inline: re.Pattern[str] | None = None
+    """Marks inside a line."""
+
+
+class Format(ABC):
+    """One output format. Defining a subclass registers it in `FORMATS`; `base=True` is for classes that others build on."""
+
+    name: ClassVar[str]
+    """What a condition calls it: `asked: json`."""
+    precedence: ClassVar[int]
+    """Its place among all formats, the strictest first: a reply that keeps several is guessed to be in the first of them."""
+    syntax: ClassVar[Syntax]
+
+    def __init_subclass__(cls, base: bool = False) -> None:
+        if not base:
+            _register(cls)
+
+    # -- what a condition asks for
 
     @abstractmethod
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         """The sentence of the prompt that demands the format."""
 
     @abstractmethod
-    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        """Locate the answer in a finished text, or say which way the contract was broken."""
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        """A reply in the format; every stage carries `reasoning`."""
 
     @abstractmethod
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        """A reply that keeps the contract; every stage carries `reasoning`."""
+    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        """Locate the answer in a finished text, or say in which way it breaks the contract."""
+
+    # -- how any reply is read, whatever was asked for
+
+    @abstractmethod
+    def find(self, text: str) -> Iterable[Field]:
+        """The fields of this format that are named like an answer, for the lenient reader, which asks every format."""
+
+    def unpack(self, text: str, answers: bool) -> str | None:
+        """The words of a reply that quotes them (JSON's strings), with or without those of the answer; None for any other."""
+        return None
+
+
+FORMATS: dict[str, Format] = {}
+"""Every format by its name, in the order of precedence."""
+
+
+def _register(written: type[Format]) -> None:
+    lacking = _lacking(written)
+    if lacking:
+        raise TypeError(f"the format {written.__qualname__} lacks {', '.join(lacking)}: its file must say all about it")
+    known = FORMATS.get(written.name)
+    if known and type(known).__module__ != written.__module__:
+        raise TypeError(f"the format name {written.name!r} of {written.__module__} belongs to {type(known).__module__}")
+    FORMATS[written.name] = written()
+    for name, one in sorted(FORMATS.items(), key=lambda item: (item[1].precedence, item[0])):
+        FORMATS[name] = FORMATS.pop(name, one)
+
+
+def _lacking(written: type[Format]) -> list[str]:
+    """Abstract methods without a body, and declared attributes without a value."""
+    methods = [name for name in dir(written) if getattr(getattr(written, name, None), "__isabstractmethod__", False)]
+    declared = [name for base in written.__mro__ for name in vars(base).get("__annotations__", {})]
+    return methods + [name for name in declared if not hasattr(written, name)]

@@ -1,64 +1,72 @@
-"""One JSON object with fixed keys in a fixed order: {"reasoning": "...", "answer": 18}.
-
-The reader asks for the structure alone (the keys, their order, text for the rationale, a scalar for the answer): what
-the scalar may look like is the answer kind's business, or formats would be judged by different rules. One Markdown
-fence around the whole reply is taken off, as JSON clients do; words around the object break the contract.
-"""
+"""One JSON object with fixed keys in a fixed order: {"reasoning": "...", "answer": 18}"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.answers import AnswerKind
-from fmtbench.formats.base import Contract, Layout
-from fmtbench.formats.fence import unfenced
-from fmtbench.types import Extraction, Status
+from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.names import NAMED, NAMES, NOTHING
+from fmtbench.formats.structured import Part, StructuredFormat
+
+FIELD = re.compile(
+    rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s*({NAMES}))\s*:\s*'
+    r'(?:"(?P<text>(?:[^"\\]|\\.)*)"?|\[(?P<list>[^\[\]]*)\]?'
+    r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[][^,}\]\n]*))",
+    re.I,
+)
+KEY = re.compile(r'[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
+SCALAR = re.compile(r'"((?:[^"\\]|\\.)*)"?|[^\s,{}\[\]"]+')
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 
 
-class JsonContract(Contract):
+class JsonFormat(StructuredFormat):
     """A flat JSON object."""
 
-    def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        return f"Reply with only {self.form(layout, kind)}"
+    name = "json"
+    precedence = 10
+    languages = ("json",)
+    syntax = Syntax(answer=None)  # `unpack` leaves it out
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
-        """The object in words, with its schema where that is shown."""
         if not layout.shown:
             return "a JSON object."
-        order = ", with the keys in this order" if len(layout.fields) > 1 else ""
-        return f"a JSON object of this form{order}: {self._schema(layout, kind)}"
+        return f"a JSON object of this form{layout.in_order('keys')}: {self._schema(layout, kind)}"
 
     def _schema(self, layout: Layout, kind: AnswerKind) -> str:
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
-        shown = (f'"{name}": {answer if name == layout.answer else chr(34) + "<text>" + chr(34)}' for name in layout.fields)
-        return "{" + ", ".join(shown) + "}"
+        return "{" + ", ".join(f'"{name}": ' + (answer if name == layout.answer else '"<text>"') for name in layout.fields) + "}"
 
-    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        offset, body = unfenced(text, "json")
-        members = parse_object(body)
-        if members is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer")
-        spans = {member.key: (member.start + offset, member.end + offset) for member in members}
-        reasoning = tuple(spans[stage] for stage in layout.stages if stage in spans)
-        if (status := _status(members, layout)) != "ok":
-            return Extraction(status=status, reasoning=reasoning)
-        answer = next(member for member in members if member.key == layout.answer)
-        return Extraction(status="ok", answer=answer.written(body), span=spans[layout.answer], reasoning=reasoning)
-
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        shown: Any = answer
-        if kind.numeric and re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", answer):
-            shown = json.loads(answer)
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer
         return json.dumps({name: shown if name == layout.answer else reasoning for name in layout.fields}, ensure_ascii=False)
+
+    def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
+        members = parse_object(body)
+        return None if members is None else [_part(member, body) for member in members]
+
+    def find(self, text: str) -> Iterator[Field]:
+        """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
+        for match in FIELD.finditer(text):
+            name, group = match[2] or match[3], match.lastgroup or "text"
+            held = _unescaped(match[group]) if group == "text" else match[group].strip().strip("'")
+            if group == "text" or not NOTHING.fullmatch(held):
+                yield Field(name, held, match.span(group))
+
+    def unpack(self, text: str, answers: bool) -> str | None:
+        start = text.find("{")
+        if start < 0 or not KEY.search(text, start):
+            return None
+        return "\n".join([text[:start], *_values(text[start:], answers)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One key of an object, its value, and where the value stands."""
+    """One key of an object, its value, and the place of the value."""
 
     key: str
     value: Any
@@ -68,6 +76,18 @@ class Member:
     def written(self, body: str) -> str:
         """The value as text; numbers as the model wrote them (`18.0` stays `18.0`)."""
         return self.value if isinstance(self.value, str) else body[self.start : self.end]
+
+
+# -- strict
+
+
+def _part(member: Member, body: str) -> Part:
+    written: str | None = member.written(body)
+    if member.value is None:
+        written = ""
+    if isinstance(member.value, dict | list):
+        written = None
+    return Part(member.key, written, (member.start, member.end), prose=isinstance(member.value, str))
 
 
 def _reject(constant: str) -> None:
@@ -106,11 +126,43 @@ def _skip_space(text: str, position: int) -> int:
     return position
 
 
-def _status(members: list[Member], layout: Layout) -> Status:
-    if tuple(member.key for member in members) != layout.fields:
-        return "schema_violation"
-    values = {member.key: member.value for member in members}
-    answer = values[layout.answer]
-    if not all(isinstance(values[stage], str) for stage in layout.stages) or isinstance(answer, (dict, list)):
-        return "schema_violation"
-    return "no_answer" if answer is None or not str(answer).strip() else "ok"
+# -- lenient
+
+
+def _unescaped(body: str) -> str:
+    """A JSON string's body with its escapes undone; unchanged where it was cut inside an escape."""
+    try:
+        return json.loads(f'"{body}"', strict=False)
+    except ValueError:
+        return body
+
+
+def _values(text: str, answers: bool) -> Iterator[str]:
+    """Values in order, those of the answer where they are wanted; from a damaged or cut object what is left of them."""
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text)
+    except (ValueError, RecursionError):
+        yield from _damaged_values(text, answers)
+        return
+    yield from _leaves(value, answers)
+    yield text[end:]
+
+
+def _leaves(value: Any, answers: bool) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if answers or not NAMED.fullmatch(key):
+                yield from _leaves(child, answers)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _leaves(child, answers)
+    elif value is not None:
+        yield str(value)
+
+
+def _damaged_values(text: str, answers: bool) -> Iterator[str]:
+    for key in KEY.finditer(text):
+        value = SCALAR.match(text, key.end())
+        if value and (answers or not NAMED.fullmatch(key[1])):
+            body = value[0] if value[1] is None else value[1]
+            yield body.replace("\\n", "\n").replace('\\"', '"')

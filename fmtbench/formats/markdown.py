@@ -6,64 +6,67 @@
     ## Answer
     18
 
-The reader asks for the structure alone, as in `json_object.py`: nothing stands before the first heading, the headings come
-in their order, and the answer is one paragraph. A heading's level, case and closing colon do not matter, and headings of
-other names belong to the section they stand in.
+Nothing comes before the first heading, and the answer is one paragraph. A heading's level, case and closing colon do not
+matter, and a heading of any other name belongs to the section it is in.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 from fmtbench.answers import AnswerKind
-from fmtbench.formats.base import Contract, Layout
-from fmtbench.formats.fence import unfenced
-from fmtbench.types import Extraction
+from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.names import NAMES
+from fmtbench.formats.structured import Part, StructuredFormat
 
 HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(\S.*)$", re.M)
+BLANK_LINE = re.compile(r"\n[ \t]*\n")
+ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|[ \t]*\*\*[^*\n]+\*\*:?[ \t]*)$", re.M)
+"""A line of bold text heads a section, too."""
+NAMED_HEADING = re.compile(rf"[#*_\s]*(?:\d+[.)]\s*)?({NAMES})[#*_:\s]*", re.I)
+TABLE_FIELD = re.compile(rf"^\|[ *_]*({NAMES})[ *_:]*\|([^|\n]+)\|", re.I | re.M)
 
 Section = tuple[str, int, int]
-"""Name of the field (or the words of its heading), start and end of what stands below."""
+"""The words of a heading, start and end of what it heads."""
 
 
-class MarkdownContract(Contract):
+class MarkdownFormat(StructuredFormat):
     """Sections under headings."""
 
-    def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        order = ", with the headings in this order" if len(layout.fields) > 1 else ""
+    name = "markdown"
+    precedence = 40
+    languages = ("markdown", "md")
+    syntax = Syntax(
+        answer=re.compile(rf"^#+[ \t]*[*_]*{NAMES}\b[^\n]*\n.*?(?=^#|\Z)", re.I | re.M | re.S),
+        lines=re.compile(r"^#{1,6}[ \t].*$", re.M),
+        inline=re.compile(r"\*{2,}|__+|`+"),
+    )
+
+    def form(self, layout: Layout, kind: AnswerKind) -> str:
         form = (f"## {title(n)}\n{kind.placeholder() if n == layout.answer else '<text>'}" for n in layout.fields)
-        return f"Reply with only Markdown of this form{order}:\n" + "\n\n".join(form)
+        return f"Markdown of this form{layout.in_order('headings')}:\n" + "\n\n".join(form)
 
-    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        offset, body = unfenced(text, "markdown", "md")
-        sections = _sections(body, layout)
-        if sections is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer")
-        spans = {name: (start + offset, end + offset) for name, start, end in sections}
-        reasoning = tuple(spans[stage] for stage in layout.stages if stage in spans)
-        if tuple(name for name, _, _ in sections) != layout.fields:
-            return Extraction(status="schema_violation", reasoning=reasoning)
-        start, end = spans[layout.answer]
-        if start == end:
-            return Extraction(status="no_answer", reasoning=reasoning)
-        if re.search(r"\n[ \t]*\n", text[start:end]):
-            return Extraction(status="schema_violation", reasoning=reasoning)
-        return Extraction(status="ok", answer=text[start:end], span=(start, end), reasoning=reasoning)
-
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         return "\n\n".join(f"## {title(n)}\n{answer if n == layout.answer else reasoning}" for n in layout.fields)
+
+    def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
+        names = {title(name).casefold(): name for name in fields or ()}
+        sections = parse_sections(body, None if fields is None else frozenset(names))
+        if sections is None:
+            return None
+        return [_part(names.get(words.casefold(), words), body, start, end) for words, start, end in sections]
+
+    def find(self, text: str) -> Iterator[Field]:
+        """A section under a heading, or a row of a table."""
+        yield from _headed(text)
+        for match in TABLE_FIELD.finditer(text):
+            yield Field(match[1], match[2].strip(), match.span(2))
 
 
 def title(field: str) -> str:
     """The heading of a field: `final_answer` is `Final answer`."""
     return field.replace("_", " ").capitalize()
-
-
-def _sections(body: str, layout: Layout) -> list[Section] | None:
-    """The sections of the layout's fields, in the order of the text; None where text stands before the first, or none is."""
-    names = {title(name).casefold(): name for name in layout.fields}
-    sections = parse_sections(body, frozenset(names))
-    return sections and [(names[heading.casefold()], start, end) for heading, start, end in sections]
 
 
 def parse_sections(body: str, known: frozenset[str] | None = None) -> list[Section] | None:
@@ -76,7 +79,24 @@ def parse_sections(body: str, known: frozenset[str] | None = None) -> list[Secti
     return [(words, *_stripped(body, match.end(), stop)) for (match, words), stop in zip(found, stops)]
 
 
+def _part(name: str, body: str, start: int, end: int) -> Part:
+    written = body[start:end]
+    return Part(name, None if BLANK_LINE.search(written) else written, (start, end))
+
+
 def _stripped(body: str, start: int, end: int) -> tuple[int, int]:
     written = body[start:end]
     start += len(written) - len(written.lstrip())
     return start, start + len(written.strip())
+
+
+def _headed(text: str) -> Iterator[Field]:
+    lines = list(ANY_HEADING.finditer(text))
+    ends = [0, *(line.end() for line in lines)]
+    # A bold line right below a heading is what the section holds.
+    headings = [line for line, end in zip(lines, ends) if "#" in line[0] or not end or text[end : line.start()].strip()]
+    stops = [heading.start() for heading in headings[1:]] + [len(text)]
+    for heading, stop in zip(headings, stops):
+        named = NAMED_HEADING.fullmatch(heading[0])
+        if named and text[heading.end() : stop].strip():
+            yield Field(named[1], text[heading.end() : stop].strip(), (heading.end(), stop))

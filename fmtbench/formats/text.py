@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
-from fmtbench.formats.base import Contract, Layout
+from fmtbench.formats.base import Field, Format, Layout, Syntax
 from fmtbench.types import Extraction
 
 MARKER = re.compile(
@@ -18,8 +19,12 @@ SENTENCE_END = re.compile(
 )
 
 
-class TextContract(Contract):
+class TextFormat(Format):
     """Prose, with headings where the rationale has several stages."""
+
+    name = "text"
+    precedence = 90
+    syntax = Syntax(answer=re.compile(r"####[ \t]*\S.*|\\boxed\s*\{(?:[^{}]|\{[^{}]*\})*\}"))  # and see `without_statement`
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         state = 'in the form "The answer is ...".'
@@ -34,6 +39,11 @@ class TextContract(Contract):
         headings = ", ".join(f'"{stage.capitalize()}:"' for stage in layout.stages)
         return f"Write each part on a line of its own, beginning with {headings}. "
 
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        rationale = [f"{stage.capitalize()}: {reasoning}" if len(layout.stages) > 1 else reasoning for stage in layout.stages]
+        line = f"The answer is {answer}."
+        return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
+
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         markers = list(MARKER.finditer(text))
         if not markers:
@@ -45,11 +55,9 @@ class TextContract(Contract):
             return Extraction(status="no_answer", reasoning=reasoning)
         return Extraction(status="ok", answer=text[start:end], span=(start, end), reasoning=reasoning)
 
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        heads = [f"{stage.capitalize()}: " if len(layout.stages) > 1 else "" for stage in layout.stages]
-        rationale = [head + reasoning for head in heads]
-        line = f"The answer is {answer}."
-        return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
+    def find(self, text: str) -> Iterable[Field]:
+        """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
+        return ()
 
 
 def answer_span(text: str, start: int) -> tuple[int, int]:
@@ -58,6 +66,13 @@ def answer_span(text: str, start: int) -> tuple[int, int]:
     found = text[start : match.start() if match else len(text)].rstrip().removesuffix(".")
     start += len(found) - len(found.lstrip())
     return start, start + len(found.strip())
+
+
+def without_statement(text: str) -> str:
+    """The text without the sentences that state the answer."""
+    for marker in reversed(list(MARKER.finditer(text))):
+        text = text[: marker.start()] + text[answer_span(text, marker.end())[1] :].lstrip(".")
+    return text
 
 
 def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:

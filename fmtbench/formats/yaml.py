@@ -4,50 +4,64 @@
       9 * 2 = 18
     answer: 18
 
-The reader asks for the structure alone, as in `json_object.py`. Values are never resolved to YAML's types: `true`, `017`,
-`12:30`, `1_000` and `2024-01-01` stay the text the model wrote, and the answer kind judges that. JSON is YAML as well, so a
-JSON object keeps this contract.
+Values are never resolved to YAML's types: `true`, `017`, `12:30`, `1_000` and `2024-01-01` stay the text the model wrote, and
+the answer kind judges that. JSON is YAML as well, so a JSON object keeps this contract.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+
 import yaml
 
 from fmtbench.answers import AnswerKind
-from fmtbench.formats.base import Contract, Layout
-from fmtbench.formats.fence import unfenced
-from fmtbench.types import Extraction, Status
+from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.names import NAMES, NOTHING
+from fmtbench.formats.structured import Part, StructuredFormat
 
 NULL = "tag:yaml.org,2002:null"
+KEY = re.compile(r"^[ \t]*[a-z][a-z_ -]{1,30}:(?=\s)", re.M)
+FIELD = re.compile(rf"^([ \t]*)({NAMES}):[ \t]*(?:[|>][+-]?[ \t]*\n((?:\1[ \t]+\S.*(?:\n|$))+)|(\S.*)$)", re.I | re.M)
 
 Members = list[tuple[yaml.Node, yaml.Node]]
 
 
-class YamlContract(Contract):
+class YamlFormat(StructuredFormat):
     """A flat YAML mapping."""
 
-    def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        order = ", with the keys in this order" if len(layout.fields) > 1 else ""
+    name = "yaml"
+    precedence = 30
+    languages = ("yaml", "yml")
+    syntax = Syntax(
+        answer=re.compile(rf"^[ \t>*_-]*{NAMES}[*_]*[ \t]*:.*$", re.I | re.M),
+        # Markdown's bullets and its bold labels are taken off here too, since they come before and around the same key.
+        heads=re.compile(
+            r"^[ \t]*(?:[-*+>][ \t]+)?(?:[*_]{0,2}[A-Za-z][\w-]*[*_]{0,2}[ \t]*:[*_]{0,2}(?:[ \t]*[|>][+-]?)?(?=\s|$))?", re.M
+        ),
+    )
+
+    def form(self, layout: Layout, kind: AnswerKind) -> str:
         form = (f"{name}: {kind.placeholder()}" if name == layout.answer else f"{name}: |\n  <text>" for name in layout.fields)
-        return f"Reply with only YAML of this form{order}:\n" + "\n".join(form)
+        return f"YAML of this form{layout.in_order('keys')}:\n" + "\n".join(form)
 
-    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        offset, body = unfenced(text, "yaml", "yml")
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        shown = {name: _written(reasoning, _block(reasoning)) for name in layout.stages}
+        shown[layout.answer] = _written(answer, answer)
+        return "\n".join(f"{name}: {shown[name]}" for name in layout.fields)
+
+    def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         members = parse_mapping(body)
-        if members is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer")
-        nodes = {str(key.value): value for key, value in members}
-        reasoning = tuple(_span(nodes[stage], body, offset) for stage in layout.stages if stage in nodes)
-        if (status := _status(members, layout)) != "ok":
-            return Extraction(status=status, reasoning=reasoning)
-        answer = nodes[layout.answer]
-        return Extraction(status="ok", answer=answer.value, span=_span(answer, body, offset), reasoning=reasoning)
+        return None if members is None else [_part(key, value, body) for key, value in members]
 
-    def example(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        return "\n".join(
-            f"{name}: {_written(answer, answer) if name == layout.answer else _written(reasoning, _block(reasoning))}"
-            for name in layout.fields
-        )
+    def find(self, text: str) -> Iterator[Field]:
+        """A key counts where there is another one: in prose, "Answer:" is a mark among others."""
+        if len(KEY.findall(text)) < 2:
+            return
+        for match in FIELD.finditer(text):
+            held = match[3] or match[4]
+            if not NOTHING.fullmatch(held):
+                yield Field(match[2], held.strip().strip("\"'"), match.span(3 if match[3] else 4))
 
 
 def parse_mapping(text: str) -> Members | None:
@@ -62,22 +76,18 @@ def parse_mapping(text: str) -> Members | None:
     return node.value if isinstance(node, yaml.MappingNode) else None
 
 
-def _status(members: Members, layout: Layout) -> Status:
-    if tuple(key.value for key, _ in members) != layout.fields:
-        return "schema_violation"
-    if not all(isinstance(value, yaml.ScalarNode) for _, value in members):
-        return "schema_violation"
-    answer = next(value for key, value in members if key.value == layout.answer)
-    return "no_answer" if answer.tag == NULL or not answer.value.strip() else "ok"
+def _part(key: yaml.Node, value: yaml.Node, body: str) -> Part:
+    if not isinstance(value, yaml.ScalarNode):
+        return Part(str(key.value), None, _span(value, body), prose=False)
+    return Part(str(key.value), "" if value.tag == NULL else str(value.value), _span(value, body))
 
 
-def _span(node: yaml.Node, body: str, offset: int) -> tuple[int, int]:
-    """Where a value stands, without the header (`|`) of a block."""
+def _span(node: yaml.Node, body: str) -> tuple[int, int]:
+    """The place of a value, without the header (`|`) of a block."""
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         start = min(body.index("\n", start) + 1, end)
-    written = body[start:end].rstrip()
-    return start + offset, start + len(written) + offset
+    return start, start + len(body[start:end].rstrip())
 
 
 def _block(text: str) -> str:

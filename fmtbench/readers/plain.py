@@ -3,41 +3,21 @@
     {"reasoning": "7 + 5 is 12.", "answer": 12}    ->  7 + 5 is 12.
     Reasoning: 7 + 5 is 12.\\nThe answer is 12.     ->  7 + 5 is 12.
 
-Used where replies of different formats are compared by their content (drift): were each format stripped by its own
-reader, the difference could be the readers'. From a rationale the final answer is left out too, since two replies with
-the same answer would look alike by that alone; `plain_reply` keeps it, for tasks whose replies are little else.
+Used where replies in different formats are compared by their content (drift). The syntax of every format is taken off every
+reply: if each were stripped by its own reader alone, the difference could be the readers'. A rationale loses its final answer
+too, since two replies with the same answer would look alike by that alone; `plain_reply` keeps it, for tasks whose replies
+are little else.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
-from fmtbench.formats.fence import unfenced
-from fmtbench.formats.text import MARKER, answer_span
-from fmtbench.readers.marks import NAMES
+from fmtbench.formats import FORMATS
+from fmtbench.formats.structured import StructuredFormat, unfenced
+from fmtbench.formats.text import without_statement
 
-ANSWER_NAME = re.compile(NAMES, re.I)
-JSON_KEY = re.compile(r'[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
-JSON_SCALAR = re.compile(r'"((?:[^"\\]|\\.)*)"?|[^\s,{}\[\]"]+')
-ANSWER_ELEMENT = re.compile(rf"<({NAMES})>.*?(?:</\1>|$)", re.I | re.S)
-ANSWER_LINE = re.compile(rf"^[ \t>*_-]*{NAMES}[*_]*[ \t]*:.*$", re.I | re.M)
-ANSWER_SECTION = re.compile(rf"^#+[ \t]*[*_]*{NAMES}\b[^\n]*\n.*?(?=^#|\Z)", re.I | re.M | re.S)
-MARKED = re.compile(r"####[ \t]*\S.*|\\boxed\s*\{(?:[^{}]|\{[^{}]*\})*\}")
-TAG = re.compile(r"</?[A-Za-z][\w.-]*\s*/?>")
 FENCE = re.compile(r"```\w*")
-HEADING = re.compile(r"^#{1,6}[ \t].*$", re.M)
-LINE_HEAD = re.compile(
-    r"^[ \t]*(?:[-*+>][ \t]+)?(?:[*_]{0,2}[A-Za-z][\w-]*[*_]{0,2}[ \t]*:[*_]{0,2}(?:[ \t]*[|>][+-]?)?(?=\s|$))?", re.M
-)
-PROSE_FIELD = re.compile(
-    r"(?:^|(?<=[.!?\n] ))[ \t]*The (?:reasoning|rationale|thoughts?|phenomenon|observation|conclusion) is\b:?", re.M
-)
-EMPHASIS = re.compile(r"\*{2,}|__+|`+")
-ANSWERS = (ANSWER_SECTION, ANSWER_ELEMENT, ANSWER_LINE, MARKED)
-SYNTAX = (HEADING, LINE_HEAD, PROSE_FIELD, EMPHASIS)
 
 
 def plain_rationale(text: str) -> str:
@@ -51,51 +31,36 @@ def plain_reply(text: str) -> str:
 
 
 def _plain(text: str, answers: bool) -> str:
-    body = unfenced(text, "json", "yaml", "yml", "xml", "markdown", "md")[1]
-    start = body.find("{")
-    if start >= 0 and JSON_KEY.search(body, start):
-        body = "\n".join([body[:start], *_json_values(body[start:], answers)])
+    languages = [name for one in FORMATS.values() if isinstance(one, StructuredFormat) for name in one.languages]
+    body = unfenced(text, languages)[1]
+    unpacked = next((words for one in FORMATS.values() if (words := one.unpack(body, answers)) is not None), None)
+    if unpacked is not None:
+        body = unpacked
     elif not answers:
-        for pattern in ANSWERS:
-            body = pattern.sub("", body)
-    body = TAG.sub("\n", FENCE.sub("", body if answers else _without_answer_sentence(body)))
-    for pattern in SYNTAX:
-        body = pattern.sub("", body)
-    return " ".join(body.split())
+        body = _without_answers(body)
+    if not answers:
+        body = without_statement(body)
+    return " ".join(_without_syntax(FENCE.sub("", body)).split())
 
 
-def _without_answer_sentence(text: str) -> str:
-    for marker in reversed(list(MARKER.finditer(text))):
-        text = text[: marker.start()] + text[answer_span(text, marker.end())[1] :].lstrip(".")
+def _without_answers(text: str) -> str:
+    """The text without the answer of any format; where two overlap, both go."""
+    patterns = [one.syntax.answer for one in FORMATS.values() if one.syntax.answer]
+    kept, end = [], 0
+    for start, stop in sorted(match.span() for pattern in patterns for match in pattern.finditer(text)):
+        kept.append(text[end : max(start, end)])
+        end = max(stop, end)
+    return "".join([*kept, text[end:]])
+
+
+def _without_syntax(text: str) -> str:
+    every = [one.syntax for one in FORMATS.values()]
+    for tags in filter(None, (one.tags for one in every)):
+        text = tags.sub("\n", text)
+    for lines in filter(None, (one.lines for one in every)):
+        text = lines.sub("", text)
+    for heads in filter(None, (one.heads for one in every)):
+        text = heads.sub("", text)
+    for inline in filter(None, (one.inline for one in every)):
+        text = inline.sub("", text)
     return text
-
-
-def _json_values(text: str, answers: bool) -> Iterator[str]:
-    """Values in order, those under an answer's name where they are wanted; of a damaged or cut object what can be told."""
-    try:
-        value, end = json.JSONDecoder(strict=False).raw_decode(text)
-    except (ValueError, RecursionError):
-        yield from _damaged_values(text, answers)
-        return
-    yield from _leaves(value, answers)
-    yield text[end:]
-
-
-def _leaves(value: Any, answers: bool) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, child in value.items():
-            if answers or not ANSWER_NAME.fullmatch(key):
-                yield from _leaves(child, answers)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _leaves(child, answers)
-    elif value is not None:
-        yield str(value)
-
-
-def _damaged_values(text: str, answers: bool) -> Iterator[str]:
-    for key in JSON_KEY.finditer(text):
-        value = JSON_SCALAR.match(text, key.end())
-        if value and (answers or not ANSWER_NAME.fullmatch(key[1])):
-            body = value[0] if value[1] is None else value[1]
-            yield body.replace("\\n", "\n").replace('\\"', '"')

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.errors import UserError
 from fmtbench.readers.latent import read_latent
-from fmtbench.readers.transcripts import Format, guess_format, read_transcript
+from fmtbench.readers.transcripts import TEXT, guess_format, read_transcript, readable
 from fmtbench.tasks.readers import read_jsonl
 from fmtbench.types import Generation, Row
 
 KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
 ANSWERS = (*KINDS, "choice", "label")
-FORMATS = (*get_args(Format), "auto")
+AUTO = "auto"
 
 
 class Transcript(BaseModel):
@@ -89,8 +89,9 @@ def rescore(
     transcripts: Sequence[Transcript], answer: str, written: str, *, experiment: str, labels: Sequence[str] = ()
 ) -> list[Row]:
     """One scored row a transcript; `condition` is the format it was read as."""
-    if written not in FORMATS:
-        raise UserError(f"format={written}: allowed are {', '.join(FORMATS)}")
+    allowed = (TEXT, *readable(), AUTO)
+    if written not in allowed:
+        raise UserError(f"format={written}: allowed are {', '.join(allowed)}")
     return [
         _row(index, transcript, kind_of(transcript, answer, labels), answer, written, experiment)
         for index, transcript in enumerate(transcripts)
@@ -98,7 +99,7 @@ def rescore(
 
 
 def _row(index: int, transcript: Transcript, kind: AnswerKind, answer: str, written: str, experiment: str) -> Row:
-    shown: Any = guess_format(transcript.text) if written == "auto" else written
+    shown = guess_format(transcript.text) if written == AUTO else written
     gold = str(transcript.gold)
     generation = Generation(key="", text=transcript.text, finish_reason=transcript.finish_reason)
     found, latent = read_transcript(generation, shown), read_latent(transcript.text, kind)

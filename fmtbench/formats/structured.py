@@ -1,0 +1,96 @@
+"""A format whose replies are named parts in an order: JSON, YAML, XML, Markdown.
+
+Reading is the same for all of them, and no subclass overrides it: the parts must be the layout's in its order, and the
+answer's part must hold a scalar. What the scalar looks like is the answer kind's business, or formats would be judged by
+different rules. One Markdown fence around the whole reply is taken off, as clients do; words around it break the contract.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, final
+
+from fmtbench.answers import AnswerKind
+from fmtbench.formats.base import Format, Layout
+from fmtbench.types import Extraction, Status
+
+FENCE = re.compile(r"\s*```([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*```\s*", re.S)
+
+
+class Part(NamedTuple):
+    """One key, element or section, and what it holds."""
+
+    name: str
+    written: str | None
+    """As the model wrote it; None where it holds no scalar, empty where it holds nothing."""
+    span: tuple[int, int]
+    prose: bool = True
+    """Whether it may hold a rationale."""
+
+
+class StructuredFormat(Format, base=True):
+    """Subclasses give `form`, `write` and `parse`."""
+
+    languages: ClassVar[tuple[str, ...]]
+    """What a Markdown fence around a reply calls the format."""
+
+    def __init_subclass__(cls, base: bool = False) -> None:
+        changed = [name for name in ("ask", "read", "parts") if name in vars(cls)]
+        if changed:
+            raise TypeError(f"{cls.__qualname__} overrides {', '.join(changed)}, the same for every structured format")
+        super().__init_subclass__(base=base)
+
+    @abstractmethod
+    def form(self, layout: Layout, kind: AnswerKind) -> str:
+        """The format in words, with its fields: completes "Reply with only ..."."""
+
+    @abstractmethod
+    def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
+        """The parts of a whole reply in order; None where it is anything else. `fields` are the names expected, None for any."""
+
+    @final
+    def ask(self, layout: Layout, kind: AnswerKind) -> str:
+        return f"Reply with only {self.form(layout, kind)}"
+
+    @final
+    def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        parts = self.parts(text, layout.fields)
+        if parts is None:
+            return Extraction(status="invalid_format" if text.strip() else "no_answer")
+        found = {part.name: part for part in parts}
+        reasoning = tuple(found[stage].span for stage in layout.stages if stage in found)
+        status = _judged(parts, layout)
+        if status != "ok":
+            return Extraction(status=status, reasoning=reasoning)
+        answer = found[layout.answer]
+        return Extraction(status="ok", answer=answer.written, span=answer.span, reasoning=reasoning)
+
+    @final
+    def parts(self, text: str, fields: Sequence[str] | None) -> list[Part] | None:
+        """The parts of a reply, with or without a fence; their spans are places in `text`."""
+        offset, body = unfenced(text, self.languages)
+        parts = self.parse(body, fields)
+        if parts is None:
+            return None
+        return [part._replace(span=(part.span[0] + offset, part.span[1] + offset)) for part in parts]
+
+
+def _judged(parts: Sequence[Part], layout: Layout) -> Status:
+    found = {part.name: part for part in parts}
+    if tuple(part.name for part in parts) != layout.fields or not all(found[stage].prose for stage in layout.stages):
+        return "schema_violation"
+    written = found[layout.answer].written
+    if written is None:
+        return "schema_violation"
+    return "ok" if written.strip() else "no_answer"
+
+
+def unfenced(text: str, languages: Sequence[str]) -> tuple[int, str]:
+    """The text inside a fence around all of it that names one of these languages or none, and where that begins.
+
+    The text itself, from 0, where there is no such fence.
+    """
+    match = FENCE.fullmatch(text)
+    return (match.start(2), match[2]) if match and match[1].lower() in ("", *languages) else (0, text)
