@@ -25,10 +25,11 @@ from IPython.display import Markdown, display
 
 from fmtbench.analysis.rows.study import load_study
 from fmtbench.analysis.showing.figures import decomposition, forest
+from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.showing.text import shown, spread
 from fmtbench.analysis.tables.contrasts import contrast_table
 from fmtbench.analysis.tables.decomposition import decomposition_table
-from fmtbench.analysis.tables.main import accuracy_table, readable
+from fmtbench.analysis.tables.main import accuracy_table
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
 Markdown(f"From **{study.origin['runs']}**.")

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from fmtbench.analysis.rows.frame import check_rows, load_rows
-from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
+from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.showing.readable import readable
+from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.errors import UserError
 from fmtbench.store.rows import write_rows
 from fmtbench.types import Row

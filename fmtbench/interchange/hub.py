@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
+from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.showing.readable import readable
+from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.interchange.cells import Cell, by_backbone, safe
 from fmtbench.store.files import replacing
 

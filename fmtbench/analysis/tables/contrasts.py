@@ -9,17 +9,18 @@ Tasks are never pooled: formats help some kinds of task and harm others, and a m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.statistics.bootstrap import DRAWS, SEED, bootstrap
-from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
+from fmtbench.analysis.statistics.cube import Array, Cube, cubes, sums
 from fmtbench.analysis.statistics.exact import MARGIN, adjust, detectable, odds_ratio, sign_test
+from fmtbench.analysis.statistics.pairs import Pair, difference_KU, pairs_of, planned_pairs
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
-REFERENCE = "free_cot"
 FEW_ITEMS, FEW_DISCORDANT, FEW_PROMPTS = 30, 10, 6
 COLUMNS = [
     *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
@@ -39,11 +40,6 @@ COLUMNS = [
         "mark",
     ),
 ]
-
-
-class Pair(NamedTuple):
-    condition: str
-    reference: str
 
 
 def contrast_table(
@@ -75,31 +71,6 @@ def contrast_table(
     table["margin"] = margin
     table["correction"] = np.where(table["planned"], "holm", "bh")
     return table[COLUMNS]
-
-
-def planned_pairs(planned: Sequence[Mapping[str, str] | str], reference: str = REFERENCE) -> list[Pair]:
-    """`json_schema` means against the reference; a mapping names both. In the order given."""
-    pairs = []
-    for one in planned:
-        given = {"condition": one} if isinstance(one, str) else dict(one)
-        if "condition" not in given or set(given) - {"condition", "reference"}:
-            raise UserError(f"planned contrast {given}: give condition, and reference where it is not {reference}")
-        pairs.append(Pair(given["condition"], given.get("reference", reference)))
-    return pairs
-
-
-def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
-    """Everything against the reference, and the planned pairs that exist."""
-    others = [name for name in one.conditions if name != reference and not name.endswith(RERUN)]
-    against = [Pair(name, reference) for name in others if reference in one.conditions]
-    there = [pair for pair in wanted if set(pair) <= set(one.conditions) and pair.condition != pair.reference]
-    return list(dict.fromkeys(against + there))
-
-
-def difference_KU(one: Cube, pairs: Sequence[Pair], reading: str = "strict") -> Array:
-    score_CU = one.scores(reading)
-    ours, base = ([one.at(name) for name in names] for names in zip(*pairs))
-    return score_CU[ours] - score_CU[base]
 
 
 def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed: int) -> Iterator[dict[str, Any]]:

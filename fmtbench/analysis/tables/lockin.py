@@ -25,7 +25,7 @@ from fmtbench.analysis.statistics.accuracy import item_means
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.analysis.statistics.labels import ITEMS_PER_LABEL
-from fmtbench.analysis.tables.contrasts import REFERENCE
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 FEW_GOLDS = 10

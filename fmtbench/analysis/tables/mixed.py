@@ -18,7 +18,8 @@ import pandas as pd
 from scipy import sparse, stats
 
 from fmtbench.analysis.statistics.cube import Array, Cube, Index, cubes
-from fmtbench.analysis.tables.contrasts import REFERENCE, Pair, pairs_of, planned_pairs
+from fmtbench.analysis.statistics.pairs import Pair, pairs_of, planned_pairs
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 MOST_PAIRS = 2_000
