@@ -20,7 +20,7 @@ import yaml
 from fmtbench.analysis.showing.markdown import to_markdown
 from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.tables.main import accuracy_table
-from fmtbench.interchange.cells import Cell, by_backbone, safe
+from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -58,7 +58,7 @@ Made by fmtbench at {commits}.
 """
 
 
-def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     """One parquet file a backbone, and the card. Returns the files."""
     (output / "data").mkdir(parents=True, exist_ok=True)
     schema = pa.Schema.from_pandas(_frame(cells), preserve_index=False).remove_metadata()
@@ -72,7 +72,7 @@ def write(cells: Sequence[Cell], output: Path) -> list[Path]:
     return [*written, output / "README.md"]
 
 
-def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
+def _frame(cells: Sequence[ScoredCell]) -> pd.DataFrame:
     return pd.concat([cell.rows for cell in cells], ignore_index=True)
 
 
@@ -81,7 +81,7 @@ def split_name(backbone: str) -> str:
     return re.sub(r"\W", "_", backbone)
 
 
-def card(cells: Sequence[Cell], name: str) -> str:
+def card(cells: Sequence[ScoredCell], name: str) -> str:
     rows = _frame(cells)
     backbones = list(by_backbone(cells))
     return CARD.format(
@@ -103,7 +103,7 @@ def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]
     }
 
 
-def _sources(cells: Sequence[Cell]) -> str:
+def _sources(cells: Sequence[ScoredCell]) -> str:
     """A line a task. The questions are their makers': the licence of each goes with them."""
     lines = {}
     for cell in cells:

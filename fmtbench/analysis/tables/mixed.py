@@ -27,7 +27,7 @@ MOST_PAIRS = 2_000
 PRIOR = {"vcp_p": 1.0, "fe_p": 5.0}
 
 
-class Fit(NamedTuple):
+class MixedEffect(NamedTuple):
     """Effect as log odds ratio, and the standard deviations of items and prompts (NaN with one prompt)."""
 
     effect: float
@@ -37,7 +37,7 @@ class Fit(NamedTuple):
     converged: bool
 
 
-NOTHING = Fit(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
+NOTHING = MixedEffect(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
 """All verdicts are the same: there is nothing to fit."""
 
 
@@ -85,7 +85,7 @@ def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
     }
 
 
-def fit(ours: Array, base: Array, item: Index, prompt: Index) -> Fit:
+def fit(ours: Array, base: Array, item: Index, prompt: Index) -> MixedEffect:
     """`ours`, `base`: verdicts of the same U units; `item`, `prompt`: their numbers from 0."""
     from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
@@ -100,7 +100,7 @@ def fit(ours: Array, base: Array, item: Index, prompt: Index) -> Fit:
         warnings.simplefilter("always")
         result = model.fit_vb(mean=np.zeros(size), sd=np.full(size, 0.6), fit_method="L-BFGS-B", minim_opts={"maxiter": 1000})
     spread = np.exp(result.vcp_mean)
-    return Fit(
+    return MixedEffect(
         effect=float(result.fe_mean[1]),
         sd=float(result.fe_sd[1]),
         item_sd=float(spread[0]),
