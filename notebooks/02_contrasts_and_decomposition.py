@@ -41,9 +41,8 @@ Markdown(f"From **{study.origin['runs']}**.")
 # reader, the same for every condition, finds it. A wide gap between the two is a loss of reading, not of knowing.
 
 # %%
-readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"]).style.hide(axis="index").set_properties(
-    **{"white-space": "nowrap"}
-)
+accuracies = readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"])
+accuracies.style.hide(axis="index").set_table_styles([{"selector": "td", "props": "white-space: nowrap"}])
 
 # %% [markdown]
 # ## Contrasts

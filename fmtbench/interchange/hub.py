@@ -86,8 +86,12 @@ def card(cells: Sequence[ScoredCell], name: str) -> str:
     backbones = list(by_backbone(cells))
     return CARD.format(
         front=yaml.safe_dump(_front(name, backbones, len(rows)), sort_keys=False, allow_unicode=True),
-        **{"name": name, "count": len(rows), "backbones": ", ".join(backbones), "split": split_name(backbones[0])},
-        **{f"{kind}s": ", ".join(dict.fromkeys(getattr(cell, kind) for cell in cells)) for kind in ("task", "condition")},
+        name=name,
+        count=len(rows),
+        backbones=", ".join(backbones),
+        split=split_name(backbones[0]),
+        tasks=", ".join(dict.fromkeys(cell.task for cell in cells)),
+        conditions=", ".join(dict.fromkeys(cell.condition for cell in cells)),
         table=to_markdown(readable(accuracy_table(rows, draws=DRAWS))),
         sources=_sources(cells),
         commits=", ".join(sorted({cell.commit[:12] or "an unknown commit" for cell in cells})),
@@ -98,8 +102,10 @@ def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]
     files = [{"split": split_name(backbone), "path": f"data/{safe(backbone)}.parquet"} for backbone in backbones]
     size = next((label for most, label in SIZES if count < most), "n>10M")
     return {
-        **{"pretty_name": name, "tags": ["evaluation", "structured-output", "constrained-decoding", "fmtbench"]},
-        **{"size_categories": [size], "configs": [{"config_name": "default", "data_files": files}]},
+        "pretty_name": name,
+        "tags": ["evaluation", "structured-output", "constrained-decoding", "fmtbench"],
+        "size_categories": [size],
+        "configs": [{"config_name": "default", "data_files": files}],
     }
 
 

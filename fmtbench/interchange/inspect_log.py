@@ -56,7 +56,9 @@ def _spec(cell: ScoredCell, model: str) -> dict[str, Any]:
     items = list(dict.fromkeys(cell.rows["item_id"]))
     commit = {"revision": {"type": "git", "origin": "", "commit": cell.commit}} if cell.commit else {}
     return {
-        **{"eval_id": _id(cell, "eval"), "run_id": _id(cell, "run"), "task_id": _id(cell, "task")},
+        "eval_id": _id(cell, "eval"),
+        "run_id": _id(cell, "run"),
+        "task_id": _id(cell, "task"),
         "created": _utc(cell.started),
         "task": f"{cell.task}-{cell.condition}",
         "task_version": 0,
@@ -90,13 +92,19 @@ def _sample(cell: ScoredCell, model: str, row: Any) -> dict[str, Any]:
         "target": row.gold,
         "messages": [*shown, reply],
         "output": {
-            **{"model": model, "choices": [{"message": reply, "stop_reason": stop}], "completion": text},
-            **{"usage": usage, "time": float(row.seconds)},
+            "model": model,
+            "choices": [{"message": reply, "stop_reason": stop}],
+            "completion": text,
+            "usage": usage,
+            "time": float(row.seconds),
         },
         "scores": {name: _score(row, *columns) for name, columns in SCORERS.items()},
         "metadata": {
-            **{"question": text_or_none(row.question), "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
-            **{"reasoning_words": int(row.reasoning_words), "request_key": text_or_none(row.request_key)},
+            "question": text_or_none(row.question),
+            "status": row.status,
+            "finish_reason": text_or_none(row.finish_reason),
+            "reasoning_words": int(row.reasoning_words),
+            "request_key": text_or_none(row.request_key),
         },
         "model_usage": {model: usage},
         "total_time": float(row.seconds),

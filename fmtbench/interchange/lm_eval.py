@@ -67,8 +67,11 @@ def _reply(cell: ScoredCell, row: Any, number: int) -> dict[str, Any]:
         "prompt_hash": _hash(prompt),
         "target_hash": _hash(row.gold),
         "fmtbench": {
-            **{"sample": int(row.sample), "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
-            **{"completion_tokens": int(row.completion_tokens), "request_key": text_or_none(row.request_key)},
+            "sample": int(row.sample),
+            "status": row.status,
+            "finish_reason": text_or_none(row.finish_reason),
+            "completion_tokens": int(row.completion_tokens),
+            "request_key": text_or_none(row.request_key),
         },
     }
 
@@ -98,7 +101,9 @@ def results(backbone: str, cells: Sequence[ScoredCell]) -> dict[str, Any]:
         "config": {"model": "fmtbench", "model_args": {"pretrained": _weights(first) or backbone}, "batch_size": None},
         "git_hash": first.commit or None,
         "date": datetime.fromisoformat(first.started).timestamp(),
-        **{"model_source": "fmtbench", "model_name": backbone, "model_name_sanitized": safe(backbone)},
+        "model_source": "fmtbench",
+        "model_name": backbone,
+        "model_name_sanitized": safe(backbone),
         "total_evaluation_time_seconds": str(float(sum(cell.rows["seconds"].sum() for cell in cells))),
     }
 
@@ -116,13 +121,22 @@ def _scores(cell: ScoredCell) -> dict[str, Any]:
 
 def _config(cell: ScoredCell) -> dict[str, Any]:
     return {
-        **{"task": cell.name, "dataset_path": cell.source.get("hub_id"), "dataset_name": cell.source.get("config")},
-        **{"test_split": cell.source.get("split"), "output_type": "generate_until", "generation_kwargs": _generation(cell)},
-        **{"repeats": int(cell.rows["sample"].nunique()), "num_fewshot": int(cell.settings.get("shots", 0))},
+        "task": cell.name,
+        "dataset_path": cell.source.get("hub_id"),
+        "dataset_name": cell.source.get("config"),
+        "test_split": cell.source.get("split"),
+        "output_type": "generate_until",
+        "generation_kwargs": _generation(cell),
+        "repeats": int(cell.rows["sample"].nunique()),
+        "num_fewshot": int(cell.settings.get("shots", 0)),
         "metric_list": [{"metric": METRIC, "aggregation": "mean", "higher_is_better": True}],
         "filter_list": [{"name": name, "filter": []} for name in FILTERS],
         "metadata": {
-            **{"version": 1.0, "task": cell.task, "condition": cell.condition, "prompt": cell.prompt, "seed": cell.seed},
+            "version": 1.0,
+            "task": cell.task,
+            "condition": cell.condition,
+            "prompt": cell.prompt,
+            "seed": cell.seed,
             "axes": cell.settings,
         },
     }

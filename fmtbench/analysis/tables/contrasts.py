@@ -23,22 +23,36 @@ from fmtbench.errors import UserError
 
 FEW_ITEMS, FEW_DISCORDANT, FEW_PROMPTS = 30, 10, 6
 COLUMNS = [
-    *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
-    *("p_mcnemar", "p_adjusted", "planned", "mde", "equivalent", "latent_difference", "latent_low", "latent_high"),
-    *(
-        "latent_p_mcnemar",
-        "p_score",
-        "p_score_adjusted",
-        "margin",
-        "odds_ratio",
-        "odds_low",
-        "odds_high",
-        "discordant",
-        "pairs",
-        "prompts",
-        "correction",
-        "mark",
-    ),
+    "backbone",
+    "task",
+    "condition",
+    "reference",
+    "n",
+    "accuracy",
+    "reference_accuracy",
+    "difference",
+    "low",
+    "high",
+    "p_mcnemar",
+    "p_adjusted",
+    "planned",
+    "mde",
+    "equivalent",
+    "latent_difference",
+    "latent_low",
+    "latent_high",
+    "latent_p_mcnemar",
+    "p_score",
+    "p_score_adjusted",
+    "margin",
+    "odds_ratio",
+    "odds_low",
+    "odds_high",
+    "discordant",
+    "pairs",
+    "prompts",
+    "correction",
+    "mark",
 ]
 
 
@@ -85,11 +99,18 @@ def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed
     for k, pair in enumerate(pairs):
         j = k + len(pairs)
         yield {
-            **{"backbone": one.backbone, "task": one.task, "condition": pair.condition, "reference": pair.reference},
+            "backbone": one.backbone,
+            "task": one.task,
+            "condition": pair.condition,
+            "reference": pair.reference,
             **_accuracies(one, pair, both_KU[k]),
-            **{"difference": drawn.means_K[k], "low": low[k], "high": high[k]},
+            "difference": drawn.means_K[k],
+            "low": low[k],
+            "high": high[k],
             "equivalent": bool(-margin < inner_low[k] and inner_high[k] < margin),
-            **{"latent_difference": drawn.means_K[j], "latent_low": low[j], "latent_high": high[j]},
+            "latent_difference": drawn.means_K[j],
+            "latent_low": low[j],
+            "latent_high": high[j],
             **_tests(total_IK[:, k], count_IK[:, k], both_KU[k]),
             "latent_p_mcnemar": sign_test(total_IK[:, j]).p,
             **_standing(summed.count_IPK[:, :, k], total_IK[:, k]),
@@ -114,7 +135,9 @@ def _tests(total_I: Array, count_I: Array, difference_U: Array) -> dict[str, flo
     return {
         "p_mcnemar": test.p,
         "p_score": test.p_score,
-        **{"odds_ratio": ratio, "odds_low": low, "odds_high": high},
+        "odds_ratio": ratio,
+        "odds_low": low,
+        "odds_high": high,
         "mde": detectable(float(((total_I[asked] / count_I[asked]) ** 2).sum()), int(asked.sum())),
     }
 
@@ -123,6 +146,9 @@ def _standing(count_IP: Array, total_I: Array) -> dict[str, Any]:
     """How many items disagree, and what is too little for the interval to hold its level."""
     items, discordant = int((count_IP.sum(1) > 0).sum()), int((total_I != 0).sum())
     prompts = int((count_IP.sum(0) > 0).sum())
-    marks = [f"n<{FEW_ITEMS}"] * (items < FEW_ITEMS) + [f"discordant<{FEW_DISCORDANT}"] * (discordant < FEW_DISCORDANT)
-    marks += [f"prompts<{FEW_PROMPTS}"] * (1 < prompts < FEW_PROMPTS)
-    return {"discordant": discordant, "prompts": prompts, "mark": ", ".join(marks)}
+    marks = {
+        f"n<{FEW_ITEMS}": items < FEW_ITEMS,
+        f"discordant<{FEW_DISCORDANT}": discordant < FEW_DISCORDANT,
+        f"prompts<{FEW_PROMPTS}": 1 < prompts < FEW_PROMPTS,
+    }
+    return {"discordant": discordant, "prompts": prompts, "mark": ", ".join(mark for mark, holds in marks.items() if holds)}

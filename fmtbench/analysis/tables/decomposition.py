@@ -92,8 +92,14 @@ def _one(
     shared = np.isfinite(parts_KU[-1])
     for k, component in enumerate(COMPONENTS):
         yield {
-            **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
-            **{"component": component, "value": value[k], "low": low[k], "high": high[k]},
+            "backbone": one.backbone,
+            "task": one.task,
+            "condition": condition,
+            "reference": reference,
+            "component": component,
+            "value": value[k],
+            "low": low[k],
+            "high": high[k],
             "n": len(np.unique(one.item_U[shared])),
             "note": notes.get(component, ""),
         }

@@ -78,9 +78,17 @@ def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
     found = fit(ours, base, item, prompt) if len(np.unique([ours, base])) > 1 else NOTHING
     ends = np.exp(stats.norm.ppf([0.025, 0.975], found.effect, found.sd))
     yield {
-        **{"backbone": one.backbone, "task": one.task, "condition": pair.condition, "reference": pair.reference},
-        **{"n": int(item.max()) + 1, "pairs": len(ours), "odds_ratio": float(np.exp(found.effect))},
-        **{"odds_ratio_low": ends[0], "odds_ratio_high": ends[1], "item_sd": found.item_sd, "prompt_sd": found.prompt_sd},
+        "backbone": one.backbone,
+        "task": one.task,
+        "condition": pair.condition,
+        "reference": pair.reference,
+        "n": int(item.max()) + 1,
+        "pairs": len(ours),
+        "odds_ratio": float(np.exp(found.effect)),
+        "odds_ratio_low": ends[0],
+        "odds_ratio_high": ends[1],
+        "item_sd": found.item_sd,
+        "prompt_sd": found.prompt_sd,
         "converged": found.converged,
     }
 
