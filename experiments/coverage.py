@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.probes.schema_coverage import compile_schema, generate, table
     from fmtbench.store.files import writable
     from fmtbench.store.folder import cell_path

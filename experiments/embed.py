@@ -127,7 +127,7 @@ def trained(config: DictConfig) -> dict[str, Any]:
 def write_table(scores: list[Any], output: Path) -> None:
     import pandas as pd
 
-    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.embed.evaluation import table
 
     pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(output / "table.csv", index=False)
@@ -142,7 +142,7 @@ def drift(config: DictConfig) -> None:
     from fmtbench.analysis.rows.frame import load_rows
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
-    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.store.files import writable
 
     if not config.results:

@@ -114,7 +114,7 @@ def _duration(seconds: float) -> str:
 
 
 def print_power(config: DictConfig, planned: Any, pilot: Path) -> None:
-    from fmtbench.analysis.tables.contrasts import planned_pairs
+    from fmtbench.analysis.statistics.pairs import planned_pairs
 
     pairs = planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
     if not pairs:

@@ -24,7 +24,7 @@ from fmtbench.errors import FmtbenchError, UserError
 def main(config: DictConfig) -> None:
     import pandas as pd
 
-    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.synthesis.run import synthesize
 
     this = make_synthesis(config)

@@ -195,7 +195,7 @@ def make_table(name: str, study: Study, offered: dict[str, Any]) -> tuple[pd.Dat
 def write_report(arguments: Arguments) -> None:
     """The page; one that says so where the folders hold files and not a single row."""
     from experiments.reporting import report_page
-    from fmtbench.analysis.tables.main import BASELINE
+    from fmtbench.conditions.axes import REFERENCE
 
     target = writable(arguments.output) / "report.html"
     try:
@@ -211,7 +211,7 @@ def write_report(arguments: Arguments) -> None:
             tables["contrasts"], _ = make_table("contrasts", study, offered)
         except UserError as error:
             reasons["contrasts"] = str(error)
-        report_page.write(target, study, arguments.reference or BASELINE, tables, reasons)
+        report_page.write(target, study, arguments.reference or REFERENCE, tables, reasons)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 

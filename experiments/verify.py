@@ -83,7 +83,7 @@ def show_greedy(reference: Any, by_cell: dict[str, Any], most: float) -> list[st
 
 
 def show(lines: list[dict[str, Any]], caption: str) -> None:
-    from fmtbench.analysis.tables.main import to_markdown
+    from fmtbench.analysis.showing.markdown import to_markdown
 
     if lines:
         table = pd.DataFrame(lines).drop(columns="deviation", errors="ignore")

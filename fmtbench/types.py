@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 FinishReason = Literal["stop", "length", "error"]
 Status = Literal[
@@ -166,21 +166,25 @@ class Extraction:
 ROWS_VERSION = 1
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 
+Name = Annotated[str, "never empty"]
+"""A column that makes the key of a row, or groups rows; other text may be missing in rows of somebody else."""
+Count = Annotated[int, "at least 0"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One scored generation; a results table is rows."""
+    """One scored generation; a results table is rows. The only list of columns: what each may hold follows from its type."""
 
-    experiment: str
-    backbone: str
-    task: str
-    condition: str
-    prompt: str
+    experiment: Name
+    backbone: Name
+    task: Name
+    condition: Name
+    prompt: Name
     seed: int
     sample: int
-    item_id: str
+    item_id: Name
     question: str
-    gold: str
+    gold: Name
     answer: str | None
     """Located by the condition's own contract."""
     status: Status
@@ -190,11 +194,11 @@ class Row:
     """Located by the lenient cascade, which is the same for every condition."""
     latent_correct: bool
     finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int | None
+    prompt_tokens: Count
+    completion_tokens: Count
+    reasoning_tokens: Count | None
     """None if a server does not tell which token wrote what."""
-    reasoning_words: int
+    reasoning_words: Count
     text: str
     request_key: str
     seconds: float

@@ -25,10 +25,11 @@ from IPython.display import Markdown, display
 
 from fmtbench.analysis.rows.study import load_study
 from fmtbench.analysis.showing.figures import decomposition, forest
+from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.showing.text import shown, spread
 from fmtbench.analysis.tables.contrasts import contrast_table
 from fmtbench.analysis.tables.decomposition import decomposition_table
-from fmtbench.analysis.tables.main import accuracy_table, readable
+from fmtbench.analysis.tables.main import accuracy_table
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
 Markdown(f"From **{study.origin['runs']}**.")
@@ -40,9 +41,8 @@ Markdown(f"From **{study.origin['runs']}**.")
 # reader, the same for every condition, finds it. A wide gap between the two is a loss of reading, not of knowing.
 
 # %%
-readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"]).style.hide(axis="index").set_properties(
-    **{"white-space": "nowrap"}
-)
+accuracies = readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"])
+accuracies.style.hide(axis="index").set_table_styles([{"selector": "td", "props": "white-space: nowrap"}])
 
 # %% [markdown]
 # ## Contrasts

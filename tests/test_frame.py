@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fmtbench.analysis.rows.frame import load_rows, load_sources
+from fmtbench.analysis.rows.frame import load_files, load_rows
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 
@@ -36,8 +36,8 @@ def test_a_damaged_file_is_named_and_the_others_can_be_had(tmp_path: Path) -> No
     (write(tmp_path / "torn", "direct") / "rows.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(UserError, match=r"torn/rows\.parquet cannot be read as parquet"):
         load_rows(tmp_path)
-    sources, complaints = load_sources(tmp_path)
-    assert (len(sources), len(complaints)) == (1, 1)
+    files, complaints = load_files(tmp_path)
+    assert (len(files), len(complaints)) == (1, 1)
     assert "\n" not in complaints[0]
 
 

@@ -16,6 +16,8 @@ PLANTED = [
     ("fmtbench/analysis/statistics/drift.py", "import fmtbench.embed.st", "Tables rebuild on a laptop"),
     ("fmtbench/store/folder.py", "import fmtbench.answers", "Imports go one way"),
     ("fmtbench/types.py", "import fmtbench.store.folder", "Imports go one way"),
+    ("fmtbench/analysis/statistics/power.py", "import fmtbench.analysis.tables.contrasts", "Analysis goes one way"),
+    ("fmtbench/analysis/tables/main.py", "import fmtbench.analysis.showing.text", "Analysis goes one way"),
     ("fmtbench/running/pipeline.py", "import omegaconf", "Only experiments know Hydra"),
     ("fmtbench/analysis/statistics/accuracy.py", "import torch", "Tables rebuild on a laptop"),
 ]

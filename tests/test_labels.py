@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.statistics.labels import closed_labels, macro_f1_table
-from fmtbench.analysis.tables.main import accuracy_table, readable
+from fmtbench.analysis.tables.main import accuracy_table
 from tests.made_rows import made_rows
 
 LABELS = np.array(["joy", "fear", "anger"])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fmtbench.analysis.statistics.exact import detectable
+from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.analysis.statistics.power import assumed_power, observed_discordance
-from fmtbench.analysis.tables.contrasts import Pair
 from fmtbench.store.folder import RunFolder, cell_path
 from fmtbench.types import Generation
 from tests.conftest import ROOT

@@ -4,13 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from fmtbench.analysis import tables
+from fmtbench.analysis.rows.columns import check_columns
 from fmtbench.analysis.rows.frame import check_rows, load_rows
-from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
+from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.showing.readable import readable
+from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.errors import UserError
-from fmtbench.store.rows import write_rows
+from fmtbench.store.rows import VERSION_KEY, rows_schema, write_rows
 from fmtbench.types import Row
+from tests.conftest import ROOT, options
 
 GOLDEN = Path(__file__).parent / "golden" / "accuracy.md"
 
@@ -80,3 +86,39 @@ def test_the_types_of_a_column_hold_without_values(tmp_path: Path) -> None:
     paths = (tmp_path / "rows.parquet", tmp_path / "none" / "rows.parquet")
     one, none = (pd.read_parquet(path, dtype_backend="pyarrow").dtypes for path in paths)
     assert (one == none).all()
+
+
+WRONG = [
+    ("task", None, r"empty values in \['task'\]"),
+    ("sample", 0.5, "sample holds values of kind 'number', allowed is 'integer'"),
+    ("gold", 3, "gold holds values of kind 'integer', allowed is 'string'"),
+    ("answer", 3, "answer holds values of kind 'integer', allowed is 'string' or 'empty'"),
+    ("latent_correct", "yes", "latent_correct holds other values than true and false"),
+    ("seconds", -1.0, "seconds holds -1, allowed are numbers of at least 0"),
+    ("reasoning_words", "7", "reasoning_words holds values of kind 'string', allowed is 'integer' or 'number'"),
+    ("reasoning_tokens", -2, "reasoning_tokens holds -2, allowed are numbers of at least 0"),
+    ("reasoning_tokens", "7", "reasoning_tokens holds values of kind 'string', allowed is 'integer', 'number' or 'empty'"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "said"), WRONG, ids=[f"{case[0]}={case[1]}" for case in WRONG])
+def test_every_column_holds_what_row_says(rows: pd.DataFrame, column: str, value: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_columns(rows.assign(**{column: value}), "these rows")
+
+
+def test_what_may_be_empty_may(rows: pd.DataFrame) -> None:
+    check_columns(rows.assign(answer=None, text=None, question=None, reasoning_tokens=None, correct=1), "these rows")
+
+
+def test_rows_are_written_with_the_columns_of_committed_studies() -> None:
+    committed = sorted((ROOT / "paper" / "data").rglob("rows.parquet"))
+    assert committed
+    for path in committed:
+        schema = pq.read_schema(path)
+        assert schema.equals(rows_schema())
+        assert schema.metadata[VERSION_KEY] == rows_schema().metadata[VERSION_KEY] == b"1"
+
+
+def test_each_table_of_conf_is_a_file_of_tables() -> None:
+    assert sorted(path.stem for path in Path(tables.__file__).parent.glob("[!_]*.py")) == options("table")

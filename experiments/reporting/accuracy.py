@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fmtbench.analysis.rows.frame import load_rows
-from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
+from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.showing.readable import readable
+from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.store.files import replacing
 from fmtbench.store.folder import why_barred
 

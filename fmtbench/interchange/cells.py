@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from fmtbench.analysis.rows.frame import EmptyError, load_sources
+from fmtbench.analysis.rows.frame import EmptyError, load_files
 from fmtbench.analysis.rows.missing import CELL
 from fmtbench.analysis.rows.study import empty_note, read_config
 from fmtbench.errors import UserError
@@ -27,7 +27,7 @@ ROW_ORDER = ["item_id", "sample"]
 Messages = list[dict[str, str]]
 
 
-class Cell(NamedTuple):
+class ScoredCell(NamedTuple):
     """One backbone on one task under one condition, prompt and seed."""
 
     backbone: str
@@ -86,24 +86,24 @@ def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     return (config.get(group) or {}).get(name) or {}
 
 
-def read_cells(roots: Sequence[Path]) -> tuple[list[Cell], list[str]]:
+def read_cells(roots: Sequence[Path]) -> tuple[list[ScoredCell], list[str]]:
     """Every cell under the folders, and one line for each file that gives none. Raises `UserError` where there is no row."""
-    sources, complaints = load_sources(roots)
+    files, complaints = load_files(roots)
     cells = []
-    for source in sources:
-        config, prompts = read_config(source), _prompts(source.path.with_name("requests.jsonl"))
-        for key, rows in source.rows.groupby(CELL, observed=True, sort=True):
+    for file in files:
+        config, prompts = read_config(file), _prompts(file.path.with_name("requests.jsonl"))
+        for key, rows in file.rows.groupby(CELL, observed=True, sort=True):
             backbone, task, condition, prompt, seed = map(str, key)
             ordered = rows.sort_values(ROW_ORDER, kind="stable", ignore_index=True)
-            cells.append(Cell(backbone, task, condition, prompt, int(seed), ordered, source.manifest, config, prompts))
+            cells.append(ScoredCell(backbone, task, condition, prompt, int(seed), ordered, file.manifest, config, prompts))
     if not cells:
         raise EmptyError("; ".join(complaints) or "there are no rows: the run has not finished a single item yet")
     _check_twice(cells)
-    empty = [empty_note(source) for source in sources if not len(source.rows)]
+    empty = [empty_note(file) for file in files if not len(file.rows)]
     return sorted(cells, key=lambda cell: cell[:5]), [*complaints, *empty]
 
 
-def _check_twice(cells: Sequence[Cell]) -> None:
+def _check_twice(cells: Sequence[ScoredCell]) -> None:
     seen = set()
     for cell in cells:
         name = f"{safe(cell.backbone)}/{safe(cell.name)}"
@@ -125,8 +125,8 @@ def _prompts(path: Path) -> dict[str, Messages]:
         return {one["key"]: one["request"]["messages"] for one in map(json.loads, lines)}
 
 
-def by_backbone(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
+def by_backbone(cells: Sequence[ScoredCell]) -> dict[str, list[ScoredCell]]:
+    found: dict[str, list[ScoredCell]] = {}
     for cell in cells:
         found.setdefault(cell.backbone, []).append(cell)
     return found

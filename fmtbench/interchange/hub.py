@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from fmtbench.analysis.tables.main import accuracy_table, readable, to_markdown
-from fmtbench.interchange.cells import Cell, by_backbone, safe
+from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.showing.readable import readable
+from fmtbench.analysis.tables.main import accuracy_table
+from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -56,7 +58,7 @@ Made by fmtbench at {commits}.
 """
 
 
-def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     """One parquet file a backbone, and the card. Returns the files."""
     (output / "data").mkdir(parents=True, exist_ok=True)
     schema = pa.Schema.from_pandas(_frame(cells), preserve_index=False).remove_metadata()
@@ -70,7 +72,7 @@ def write(cells: Sequence[Cell], output: Path) -> list[Path]:
     return [*written, output / "README.md"]
 
 
-def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
+def _frame(cells: Sequence[ScoredCell]) -> pd.DataFrame:
     return pd.concat([cell.rows for cell in cells], ignore_index=True)
 
 
@@ -79,13 +81,17 @@ def split_name(backbone: str) -> str:
     return re.sub(r"\W", "_", backbone)
 
 
-def card(cells: Sequence[Cell], name: str) -> str:
+def card(cells: Sequence[ScoredCell], name: str) -> str:
     rows = _frame(cells)
     backbones = list(by_backbone(cells))
     return CARD.format(
         front=yaml.safe_dump(_front(name, backbones, len(rows)), sort_keys=False, allow_unicode=True),
-        **{"name": name, "count": len(rows), "backbones": ", ".join(backbones), "split": split_name(backbones[0])},
-        **{f"{kind}s": ", ".join(dict.fromkeys(getattr(cell, kind) for cell in cells)) for kind in ("task", "condition")},
+        name=name,
+        count=len(rows),
+        backbones=", ".join(backbones),
+        split=split_name(backbones[0]),
+        tasks=", ".join(dict.fromkeys(cell.task for cell in cells)),
+        conditions=", ".join(dict.fromkeys(cell.condition for cell in cells)),
         table=to_markdown(readable(accuracy_table(rows, draws=DRAWS))),
         sources=_sources(cells),
         commits=", ".join(sorted({cell.commit[:12] or "an unknown commit" for cell in cells})),
@@ -96,12 +102,14 @@ def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]
     files = [{"split": split_name(backbone), "path": f"data/{safe(backbone)}.parquet"} for backbone in backbones]
     size = next((label for most, label in SIZES if count < most), "n>10M")
     return {
-        **{"pretty_name": name, "tags": ["evaluation", "structured-output", "constrained-decoding", "fmtbench"]},
-        **{"size_categories": [size], "configs": [{"config_name": "default", "data_files": files}]},
+        "pretty_name": name,
+        "tags": ["evaluation", "structured-output", "constrained-decoding", "fmtbench"],
+        "size_categories": [size],
+        "configs": [{"config_name": "default", "data_files": files}],
     }
 
 
-def _sources(cells: Sequence[Cell]) -> str:
+def _sources(cells: Sequence[ScoredCell]) -> str:
     """A line a task. The questions are their makers': the licence of each goes with them."""
     lines = {}
     for cell in cells:

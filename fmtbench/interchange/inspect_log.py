@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fmtbench.interchange.cells import Cell, file_time, mean_and_error, safe, text_or_none
+from fmtbench.interchange.cells import ScoredCell, file_time, mean_and_error, safe, text_or_none
 
 SCORERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
 STOP = {"stop": "stop", "length": "max_tokens"}
 
 
-def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     """One file a cell. Returns the files."""
     output.mkdir(parents=True, exist_ok=True)
     written = []
@@ -34,7 +34,7 @@ def write(cells: Sequence[Cell], output: Path) -> list[Path]:
     return written
 
 
-def log(cell: Cell) -> dict[str, Any]:
+def log(cell: ScoredCell) -> dict[str, Any]:
     model = f"fmtbench/{cell.backbone}"
     samples = [_sample(cell, model, row) for row in cell.rows.itertuples(index=False)]
     return {
@@ -52,11 +52,13 @@ def log(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _spec(cell: Cell, model: str) -> dict[str, Any]:
+def _spec(cell: ScoredCell, model: str) -> dict[str, Any]:
     items = list(dict.fromkeys(cell.rows["item_id"]))
     commit = {"revision": {"type": "git", "origin": "", "commit": cell.commit}} if cell.commit else {}
     return {
-        **{"eval_id": _id(cell, "eval"), "run_id": _id(cell, "run"), "task_id": _id(cell, "task")},
+        "eval_id": _id(cell, "eval"),
+        "run_id": _id(cell, "run"),
+        "task_id": _id(cell, "task"),
         "created": _utc(cell.started),
         "task": f"{cell.task}-{cell.condition}",
         "task_version": 0,
@@ -73,11 +75,11 @@ def _spec(cell: Cell, model: str) -> dict[str, Any]:
     }
 
 
-def _generation(cell: Cell) -> dict[str, Any]:
+def _generation(cell: ScoredCell) -> dict[str, Any]:
     return {key: cell.sampling[key] for key in ("temperature", "top_p", "max_tokens") if key in cell.sampling}
 
 
-def _sample(cell: Cell, model: str, row: Any) -> dict[str, Any]:
+def _sample(cell: ScoredCell, model: str, row: Any) -> dict[str, Any]:
     text = text_or_none(row.text) or ""
     reply = {"role": "assistant", "content": text, "source": "generate", "model": model}
     shown = [message | ({"source": "input"} if message["role"] == "user" else {}) for message in cell.messages(row)]
@@ -90,13 +92,19 @@ def _sample(cell: Cell, model: str, row: Any) -> dict[str, Any]:
         "target": row.gold,
         "messages": [*shown, reply],
         "output": {
-            **{"model": model, "choices": [{"message": reply, "stop_reason": stop}], "completion": text},
-            **{"usage": usage, "time": float(row.seconds)},
+            "model": model,
+            "choices": [{"message": reply, "stop_reason": stop}],
+            "completion": text,
+            "usage": usage,
+            "time": float(row.seconds),
         },
         "scores": {name: _score(row, *columns) for name, columns in SCORERS.items()},
         "metadata": {
-            **{"question": text_or_none(row.question), "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
-            **{"reasoning_words": int(row.reasoning_words), "request_key": text_or_none(row.request_key)},
+            "question": text_or_none(row.question),
+            "status": row.status,
+            "finish_reason": text_or_none(row.finish_reason),
+            "reasoning_words": int(row.reasoning_words),
+            "request_key": text_or_none(row.request_key),
         },
         "model_usage": {model: usage},
         "total_time": float(row.seconds),
@@ -108,7 +116,7 @@ def _score(row: Any, answer: str, verdict: str) -> dict[str, Any]:
     return {"value": "C" if right else "I", "answer": text_or_none(getattr(row, answer)), "explanation": f"status: {row.status}"}
 
 
-def _results(cell: Cell) -> list[dict[str, Any]]:
+def _results(cell: ScoredCell) -> list[dict[str, Any]]:
     scores = []
     for name, (_, verdict) in SCORERS.items():
         values = dict(zip(("accuracy", "stderr"), mean_and_error(cell.rows[verdict])))
@@ -121,7 +129,7 @@ def _usage(prompt: Any, completion: Any) -> dict[str, int]:
     return {"input_tokens": int(prompt), "output_tokens": int(completion), "total_tokens": int(prompt) + int(completion)}
 
 
-def _id(cell: Cell, what: str) -> str:
+def _id(cell: ScoredCell, what: str) -> str:
     """Twenty-two letters and digits, as Inspect's own."""
     text = json.dumps([what, *cell[:5], cell.started, sorted(cell.rows["request_key"].astype(str))])
     digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()

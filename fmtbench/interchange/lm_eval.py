@@ -16,13 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fmtbench.interchange.cells import Cell, by_backbone, file_time, mean_and_error, safe, text_or_none
+from fmtbench.interchange.cells import ScoredCell, by_backbone, file_time, mean_and_error, safe, text_or_none
 
 FILTERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
 METRIC = "exact_match"
 
 
-def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     """One folder a backbone. Returns the files."""
     written = []
     for backbone, own in by_backbone(cells).items():
@@ -39,7 +39,7 @@ def write(cells: Sequence[Cell], output: Path) -> list[Path]:
     return written
 
 
-def samples(cell: Cell) -> Iterator[dict[str, Any]]:
+def samples(cell: ScoredCell) -> Iterator[dict[str, Any]]:
     """The lines of one cell, filter by filter."""
     numbers = {item: number for number, item in enumerate(dict.fromkeys(cell.rows["item_id"]))}
     for name, (answer, verdict) in FILTERS.items():
@@ -54,7 +54,7 @@ def samples(cell: Cell) -> Iterator[dict[str, Any]]:
             }
 
 
-def _reply(cell: Cell, row: Any, number: int) -> dict[str, Any]:
+def _reply(cell: ScoredCell, row: Any, number: int) -> dict[str, Any]:
     doc = {"id": row.item_id, "question": text_or_none(row.question), "answer": row.gold}
     prompt = json.dumps(cell.messages(row), ensure_ascii=False)
     return {
@@ -67,13 +67,16 @@ def _reply(cell: Cell, row: Any, number: int) -> dict[str, Any]:
         "prompt_hash": _hash(prompt),
         "target_hash": _hash(row.gold),
         "fmtbench": {
-            **{"sample": int(row.sample), "status": row.status, "finish_reason": text_or_none(row.finish_reason)},
-            **{"completion_tokens": int(row.completion_tokens), "request_key": text_or_none(row.request_key)},
+            "sample": int(row.sample),
+            "status": row.status,
+            "finish_reason": text_or_none(row.finish_reason),
+            "completion_tokens": int(row.completion_tokens),
+            "request_key": text_or_none(row.request_key),
         },
     }
 
 
-def _generation(cell: Cell) -> dict[str, Any]:
+def _generation(cell: ScoredCell) -> dict[str, Any]:
     known = {"temperature": "temperature", "top_p": "top_p", "max_gen_toks": "max_tokens"}
     settings = {name: cell.sampling[key] for name, key in known.items() if key in cell.sampling}
     return {"until": [], "do_sample": bool(settings.get("temperature")), **settings}
@@ -83,7 +86,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def results(backbone: str, cells: Sequence[Cell]) -> dict[str, Any]:
+def results(backbone: str, cells: Sequence[ScoredCell]) -> dict[str, Any]:
     """The aggregate file of one backbone."""
     first = cells[0]
     counts = {cell.name: int(cell.rows["item_id"].nunique()) for cell in cells}
@@ -98,31 +101,42 @@ def results(backbone: str, cells: Sequence[Cell]) -> dict[str, Any]:
         "config": {"model": "fmtbench", "model_args": {"pretrained": _weights(first) or backbone}, "batch_size": None},
         "git_hash": first.commit or None,
         "date": datetime.fromisoformat(first.started).timestamp(),
-        **{"model_source": "fmtbench", "model_name": backbone, "model_name_sanitized": safe(backbone)},
+        "model_source": "fmtbench",
+        "model_name": backbone,
+        "model_name_sanitized": safe(backbone),
         "total_evaluation_time_seconds": str(float(sum(cell.rows["seconds"].sum() for cell in cells))),
     }
 
 
-def _weights(cell: Cell) -> str | None:
+def _weights(cell: ScoredCell) -> str | None:
     return (cell.config.get("backbone") or {}).get("hub_id")
 
 
-def _scores(cell: Cell) -> dict[str, Any]:
+def _scores(cell: ScoredCell) -> dict[str, Any]:
     scores: dict[str, Any] = {"alias": cell.name, "sample_len": int(cell.rows["item_id"].nunique())}
     for name, (_, verdict) in FILTERS.items():
         scores[f"{METRIC},{name}"], scores[f"{METRIC}_stderr,{name}"] = mean_and_error(cell.rows[verdict])
     return scores
 
 
-def _config(cell: Cell) -> dict[str, Any]:
+def _config(cell: ScoredCell) -> dict[str, Any]:
     return {
-        **{"task": cell.name, "dataset_path": cell.source.get("hub_id"), "dataset_name": cell.source.get("config")},
-        **{"test_split": cell.source.get("split"), "output_type": "generate_until", "generation_kwargs": _generation(cell)},
-        **{"repeats": int(cell.rows["sample"].nunique()), "num_fewshot": int(cell.settings.get("shots", 0))},
+        "task": cell.name,
+        "dataset_path": cell.source.get("hub_id"),
+        "dataset_name": cell.source.get("config"),
+        "test_split": cell.source.get("split"),
+        "output_type": "generate_until",
+        "generation_kwargs": _generation(cell),
+        "repeats": int(cell.rows["sample"].nunique()),
+        "num_fewshot": int(cell.settings.get("shots", 0)),
         "metric_list": [{"metric": METRIC, "aggregation": "mean", "higher_is_better": True}],
         "filter_list": [{"name": name, "filter": []} for name in FILTERS],
         "metadata": {
-            **{"version": 1.0, "task": cell.task, "condition": cell.condition, "prompt": cell.prompt, "seed": cell.seed},
+            "version": 1.0,
+            "task": cell.task,
+            "condition": cell.condition,
+            "prompt": cell.prompt,
+            "seed": cell.seed,
             "axes": cell.settings,
         },
     }

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from fmtbench.analysis.rows.missing import CELL
 from fmtbench.analysis.rows.packed import CELLS
-from fmtbench.interchange.cells import Cell, by_backbone, safe
+from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing
 from fmtbench.store.rows import rows_schema
 
@@ -25,7 +25,7 @@ LEVEL = 19
 """Of zstd: a study is packed once and read often."""
 
 
-def write(cells: Sequence[Cell], output: Path) -> list[Path]:
+def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     """A folder a backbone with its two files. Returns the files."""
     written = []
     for backbone, own in by_backbone(cells).items():
@@ -41,7 +41,7 @@ def _write(table: pa.Table, path: Path) -> Path:
     return path
 
 
-def _rows(cells: Sequence[Cell]) -> pa.Table:
+def _rows(cells: Sequence[ScoredCell]) -> pa.Table:
     """Columns beyond those of `Row`, such as what a constraint left of the mass, keep the type that they have."""
     own = [cell.rows if cell.generated else cell.rows.assign(question="") for cell in cells]
     frame = pd.concat(own, ignore_index=True)
@@ -53,7 +53,7 @@ def _rows(cells: Sequence[Cell]) -> pa.Table:
     )
 
 
-def _cells(cells: Sequence[Cell]) -> pa.Table:
+def _cells(cells: Sequence[ScoredCell]) -> pa.Table:
     lines = [
         {**{name: getattr(cell, name) for name in CELL}, "manifest": _json(cell.manifest), "config": _json(cell.config)}
         for cell in cells

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from fmtbench.store.files import replacing
-from fmtbench.types import ROWS_VERSION, Row
+from fmtbench.types import ROWS_VERSION, Row, Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,14 +29,14 @@ def rows_schema() -> pa.Schema:
     """What a `rows.parquet` is made of, and which version of it."""
     import pyarrow as pa
 
-    types = {
-        "str": pa.string(),
-        "str | None": pa.string(),
-        "Status": pa.string(),
-        "int": pa.int64(),
-        "int | None": pa.int64(),
-        "bool": pa.bool_(),
-        "float": pa.float64(),
+    types: dict[Any, pa.DataType] = {
+        str: pa.string(),
+        str | None: pa.string(),
+        Status: pa.string(),
+        int: pa.int64(),
+        int | None: pa.int64(),
+        bool: pa.bool_(),
+        float: pa.float64(),
     }
-    columns = [(name, types[annotation]) for name, annotation in Row.__annotations__.items()]
+    columns = [(name, types[hint]) for name, hint in get_type_hints(Row).items()]
     return pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})

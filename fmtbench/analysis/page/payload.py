@@ -25,12 +25,36 @@ PLAIN = ["seed", "sample", "answer", "latent_answer", "text", "finish_reason", "
 VERDICTS = ["correct", "latent_correct"]
 PROBED = ["mass", "token_ends"]
 ACCURACY = [
-    *("backbone", "task", "condition", "n", "strict", "strict_low", "strict_high", "latent", "latent_low", "latent_high"),
-    *("tokens", "macro_f1"),
+    "backbone",
+    "task",
+    "condition",
+    "n",
+    "strict",
+    "strict_low",
+    "strict_high",
+    "latent",
+    "latent_low",
+    "latent_high",
+    "tokens",
+    "macro_f1",
 ]
 CONTRASTS = [
-    *("backbone", "task", "condition", "reference", "n", "difference", "low", "high", "p_adjusted", "planned", "mde"),
-    *("equivalent", "latent_difference", "latent_low", "latent_high", "mark"),
+    "backbone",
+    "task",
+    "condition",
+    "reference",
+    "n",
+    "difference",
+    "low",
+    "high",
+    "p_adjusted",
+    "planned",
+    "mde",
+    "equivalent",
+    "latent_difference",
+    "latent_low",
+    "latent_high",
+    "mark",
 ]
 
 
@@ -43,7 +67,10 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
     coded = {name: numbered(rows, [name]) for name in NAMES}
     task, tasks = numbered(items, ["task"])
     return {
-        **{"runs": origin["runs"], "commit": origin["commit"], "reference": reference, "notes": list(notes)},
+        "runs": origin["runs"],
+        "commit": origin["commit"],
+        "reference": reference,
+        "notes": list(notes),
         "names": {name: values[name].tolist() for name, (_, values) in coded.items()} | {"task": tasks["task"].tolist()},
         "items": {"task": task, "id": cells(items["item_id"])} | {name: cells(items[name]) for name in ("question", "gold")},
         "rows": {"item": item}
@@ -51,7 +78,9 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
         | {name: rows[name].astype(int).tolist() for name in VERDICTS}
         | {"seconds": rows["seconds"].round(3).tolist()}
         | {name: cells(rows[name]) for name in [*PLAIN, *PROBED] if name in rows.columns},
-        **{"accuracy": [], "contrasts": [], "without_contrasts": ""},
+        "accuracy": [],
+        "contrasts": [],
+        "without_contrasts": "",
     }
 
 

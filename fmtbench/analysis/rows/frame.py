@@ -10,7 +10,6 @@ A packed study (`analysis.packed`) is read like the results folder that it was m
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fmtbench.analysis.rows.columns import UNREAD, check_columns
+from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.rows.packed import CELLS, unpack
 from fmtbench.errors import UserError
 from fmtbench.store.rows import VERSION_KEY
@@ -39,8 +39,8 @@ class EmptyError(UserError):
     """There are files, and not a single row in them."""
 
 
-class Source(NamedTuple):
-    """One file of rows and what is known of its making."""
+class RowsFile(NamedTuple):
+    """One file of rows, or one cell of a packed file, and what is known of how it was made."""
 
     path: Path
     rows: pd.DataFrame
@@ -50,10 +50,10 @@ class Source(NamedTuple):
     """The cell's config where it came out of a pack, whose cells share one file; else None, and it may lie beside the file."""
 
 
-class Loaded(NamedTuple):
+class FoundRows(NamedTuple):
     """What could be read, and one line for each file that could not."""
 
-    sources: list[Source]
+    files: list[RowsFile]
     complaints: list[str]
 
 
@@ -63,33 +63,32 @@ def load_rows(roots: Path | str | Iterable[Path | str], *, mixed: bool = False) 
     Raises `UserError` where a file is damaged, a column is absent, a measurement occurs twice, or (unless `mixed`) rows
     that would be compared were made with other sampling, items or decoder.
     """
-    loaded = load_sources(roots)
-    if loaded.complaints:
-        raise UserError("; ".join(loaded.complaints))
-    return join(loaded.sources, mixed=mixed)
+    found = load_files(roots)
+    if found.complaints:
+        raise UserError("; ".join(found.complaints))
+    return join(found.files, mixed=mixed)
 
 
-def load_sources(roots: Path | str | Iterable[Path | str], *, slim: bool = False) -> Loaded:
+def load_files(roots: Path | str | Iterable[Path | str], *, slim: bool = False) -> FoundRows:
     """Every file by itself. A damaged one is a complaint here, so that the caller decides whether to go on without it.
 
     `slim` leaves out the columns that no table reads, which are the bulk of a file.
     """
-    files = find_rows([roots] if isinstance(roots, str | Path) else list(roots))
-    sources, complaints = [], []
-    for file in files:
+    found = FoundRows([], [])
+    for path in find_rows([roots] if isinstance(roots, str | Path) else list(roots)):
         try:
-            sources += read_sources(file, slim=slim)
+            found.files.extend(read_file(path, slim=slim))
         except UserError as error:
-            complaints.append(str(error))
-    return Loaded(sources, complaints)
+            found.complaints.append(str(error))
+    return found
 
 
-def read_sources(file: Path, *, slim: bool = False) -> list[Source]:
+def read_file(path: Path, *, slim: bool = False) -> list[RowsFile]:
     """One file of rows, or the many cells of a packed one."""
-    rows, cells = read_rows(file, slim=slim), file.with_name(CELLS)
+    rows, cells = read_rows(path, slim=slim), path.with_name(CELLS)
     if cells.is_file():
-        return [Source(file, *one) for one in unpack(rows, cells)]
-    return [Source(file, rows, read_manifest(file.with_name("manifest.json")))]
+        return [RowsFile(path, *one) for one in unpack(rows, cells)]
+    return [RowsFile(path, rows, read_manifest(path.with_name("manifest.json")))]
 
 
 def find_rows(roots: Iterable[Path | str]) -> list[Path]:
@@ -134,25 +133,16 @@ def check_rows(rows: pd.DataFrame, name: str = "these rows") -> pd.DataFrame:
     return rows
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
-
-
-def join(sources: list[Source], *, mixed: bool = False) -> pd.DataFrame:
+def join(files: list[RowsFile], *, mixed: bool = False) -> pd.DataFrame:
     """One frame of all rows. Raises `UserError` where `duplicates` or `comparable` finds something."""
-    filled = [source.rows for source in sources if len(source.rows)]
+    filled = [one.rows for one in files if len(one.rows)]
     if not filled:
         raise EmptyError("there are no rows: the run has not finished a single item yet")
     if not mixed:
-        comparable(sources)
+        comparable(files)
     rows = pd.concat(filled, ignore_index=True)
     if rows.duplicated(KEY).any():
-        raise DuplicateError("; ".join(duplicates(sources).values()))
+        raise DuplicateError("; ".join(duplicates(files).values()))
     return rows
 
 
@@ -162,41 +152,41 @@ def compact(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: rows[name].astype("category") for name in names})
 
 
-def duplicates(sources: list[Source]) -> dict[Path, str]:
+def duplicates(files: list[RowsFile]) -> dict[Path, str]:
     """The files that hold a measurement that occurs twice, with one line each."""
-    keys = pd.concat([source.rows[KEY] for source in sources], ignore_index=True)
-    files = np.repeat([str(source.path) for source in sources], [len(source.rows) for source in sources])
+    keys = pd.concat([one.rows[KEY] for one in files], ignore_index=True)
+    paths = np.repeat([str(one.path) for one in files], [len(one.rows) for one in files])
     again = keys.duplicated(KEY).to_numpy()
     lines = {}
-    for path, group in keys[again].groupby(files[again]):
+    for path, group in keys[again].groupby(paths[again]):
         example = ", ".join(f"{name}={group.iloc[0][name]}" for name in KEY)
         lines[Path(path)] = f"{path} holds {len(group)} rows whose keys occur before ({example}): load one run of a cell only"
     return lines
 
 
-def comparable(sources: list[Source]) -> None:
+def comparable(files: list[RowsFile]) -> None:
     """Raises `UserError`, naming the value and the files, where rows of one backbone and task were made differently."""
-    for (backbone, task), group in _by_task(sources).items():
+    for (backbone, task), group in _by_task(files).items():
         for name, values in _facts(group).items():
             if len(values) > 1:
                 shown = "; ".join(f"{value} in {where}" for value, where in values.items())
                 raise UserError(f"{backbone}/{task}: {name} differs ({shown}): compare runs that share it, or pass mixed=true")
 
 
-def _by_task(sources: list[Source]) -> dict[tuple[str, str], list[Source]]:
+def _by_task(files: list[RowsFile]) -> dict[tuple[str, str], list[RowsFile]]:
     groups = defaultdict(list)
-    for source in sources:
-        if source.manifest and len(source.rows):
-            first = source.rows.iloc[0]
-            groups[str(first.backbone), str(first.task)].append(source)
+    for one in files:
+        if one.manifest and len(one.rows):
+            first = one.rows.iloc[0]
+            groups[str(first.backbone), str(first.task)].append(one)
     return groups
 
 
-def _facts(group: list[Source]) -> dict[str, dict[str, Path]]:
+def _facts(group: list[RowsFile]) -> dict[str, dict[str, Path]]:
     """For each fact that must agree, its values and a file that has each. Items depend on the seed that drew them."""
     facts: dict[str, dict[str, Path]] = defaultdict(dict)
-    for source in group:
-        manifest, file = source.manifest, source.path
+    for one in group:
+        manifest, file = one.manifest, one.path
         for name, value in manifest.get("sampling", {}).items():
             facts[f"sampling.{name}"].setdefault(str(value), file)
         if found := manifest.get("items_sha256"):

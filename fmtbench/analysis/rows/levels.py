@@ -36,7 +36,7 @@ def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
     holds from the first token (`json@answer`): no cell of the latter lies between the two.
     """
     known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
-    order = "reasoning_first" if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
+    order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
     at = "" if known["when"] == WHOLE else f"@{known['when']}"
     asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
     enforced = known["enforced"] if known["enforced"] in ("no", "sham") else known["enforced"] + at
@@ -48,7 +48,7 @@ def _with_fields(cell: Levels, known: Mapping[str, Any]) -> Levels:
     wording, asked, *rest = cell
     kept = tuple(pair for pair in wording if pair[0] != "schema_shown")
     named = known["asked"] != "text" and known["schema_shown"]
-    return (kept + (FIELDS,) * named, "text" if known["asked"] == PROSE else asked, *rest)
+    return ((*kept, FIELDS) if named else kept, "text" if known["asked"] == PROSE else asked, *rest)
 
 
 def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -61,13 +61,13 @@ def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
 def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """The settings beside the axes that are not at their default and that the prompt or the decoder sees."""
     named = known["asked"] != "text" or known["enforced"] not in ("no", "sham")
-    unseen = {
-        *(() if named else ("reasoning_field", "answer_field", "schema_shown")),
-        *(() if known["when"] == "answer" else ("trigger",)),
-        *(() if known["reasoning"] == "staged" else ("stages",)),
-    }
+    unseen = {"stages"}
+    if not named:
+        unseen |= {"reasoning_field", "answer_field", "schema_shown"}
+    if known["when"] != "answer":
+        unseen |= {"trigger"}
     staged = (("stages", tuple(known["stages"])),) if known["reasoning"] == "staged" else ()
-    others = sorted(set(known) - TAKEN - unseen - {"stages"})
+    others = sorted(set(known) - TAKEN - unseen)
     return staged + tuple((name, str(known[name])) for name in others if known[name] not in (None, DEFAULTS.get(name)))
 
 
@@ -82,7 +82,14 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
         return names[cell]
     wording, asked, enforced, order, (reasoning, words, hard) = cell
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
-    budget = f" words={words}" * (words is not None) + f" budget={hard}" * (hard is not None)
-    moment = f" when={when or masked_when}" if when or masked_when else ""
-    extra = "".join(f" {name}={value}" for name, value in wording)
-    return f"reasoning={reasoning}{budget} asked={asked} enforced={enforced}{moment} order={order}{extra}"
+    settings = {
+        "reasoning": reasoning,
+        "words": words,
+        "budget": hard,
+        "asked": asked,
+        "enforced": enforced,
+        "when": when or masked_when or None,
+        "order": order,
+        **dict(wording),
+    }
+    return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from fmtbench.analysis.rows.frame import DuplicateError, Source, compact, duplicates, join, load_sources
+from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, duplicates, join, load_files
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.errors import UserError
 from fmtbench.store.folder import why_barred
@@ -46,44 +46,44 @@ def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, 
 
     `presets`: settings of conditions by name, for rows that come without their config. `slim`: without texts and questions.
     """
-    sources, complaints = load_sources(roots, slim=slim)
-    if not sources:
+    files, complaints = load_files(roots, slim=slim)
+    if not files:
         raise UserError("; ".join(complaints))
     try:
-        rows = join(sources, mixed=mixed)
+        rows = join(files, mixed=mixed)
     except DuplicateError:
-        twice = duplicates(sources)
+        twice = duplicates(files)
         complaints = [*complaints, *twice.values()]
-        sources = [source for source in sources if source.path not in twice]
-        if not sources:
+        files = [file for file in files if file.path not in twice]
+        if not files:
             raise UserError("; ".join(complaints)) from None
-        rows = join(sources, mixed=mixed)
+        rows = join(files, mixed=mixed)
     rows = compact(rows)
-    complaints = [*complaints, *(empty_note(source) for source in sources if not len(source.rows))]
-    configs, presets = [read_config(source) for source in sources], presets or {}
+    complaints = [*complaints, *(empty_note(file) for file in files if not len(file.rows))]
+    configs, presets = [read_config(file) for file in files], presets or {}
     return Study(
         rows=rows,
         axes=presets | _settings(configs, "condition"),
         tasks=_settings(configs, "task"),
         presets=presets,
         planned=_planned(configs),
-        origin=_origin(list(map(Path, roots)), sources),
+        origin=_origin(list(map(Path, roots)), files),
         complaints=complaints,
         missing=missing_cells(rows),
     )
 
 
-def empty_note(source: Source) -> str:
-    """A cell that is barred, or has not come to its first item."""
-    why = why_barred(source.manifest) or source.manifest.get("status") or "it has no manifest"
-    return f"{source.path} holds no rows: {why}"
+def empty_note(file: RowsFile) -> str:
+    """Of a cell that is barred, or has not finished its first item."""
+    why = why_barred(file.manifest) or file.manifest.get("status") or "it has no manifest"
+    return f"{file.path} holds no rows: {why}"
 
 
-def read_config(source: Source) -> dict[str, Any]:
+def read_config(file: RowsFile) -> dict[str, Any]:
     """The config of a cell; empty where there is none. Raises `UserError` where it is no YAML."""
-    if source.packed is not None:
-        return source.packed
-    path = source.path.with_name("config.yaml")
+    if file.packed is not None:
+        return file.packed
+    path = file.path.with_name("config.yaml")
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), LOADER) if path.is_file() else {}
     except yaml.YAMLError as error:
@@ -105,17 +105,17 @@ def _planned(configs: list[dict[str, Any]]) -> list[Any]:
     return planned
 
 
-def _origin(roots: list[Path], sources: list[Source]) -> dict[str, str]:
+def _origin(roots: list[Path], files: list[RowsFile]) -> dict[str, str]:
     """Names of the folders, the number of files or packed cells, a hash of the rows' bytes, and the commits that made them."""
     digest = hashlib.sha256()
-    for path in dict.fromkeys(source.path for source in sources):
+    for path in dict.fromkeys(file.path for file in files):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    packed = [source for source in sources if source.packed is not None]
-    names = dict.fromkeys(str((source.packed or {}).get("name")) for source in packed)
-    if len(packed) < len(sources) or "None" in names:
+    packed = [file for file in files if file.packed is not None]
+    names = dict.fromkeys(str((file.packed or {}).get("name")) for file in packed)
+    if len(packed) < len(files) or "None" in names:
         names = dict.fromkeys(root.resolve().name for root in roots)
-    codes = sorted({_commit(source.manifest) for source in sources})
-    count = f"{len(sources)} {'cells' if packed else 'files'}"
+    codes = sorted({_commit(file.manifest) for file in files})
+    count = f"{len(files)} {'cells' if packed else 'files'}"
     return {"runs": f"{'+'.join(names)} ({count}, rows sha256 {digest.hexdigest()[:12]})", "commit": ", ".join(codes)}
 
 

@@ -20,8 +20,14 @@ from fmtbench.errors import UserError
 COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677")
 """Paul Tol's bright scheme: told apart by colour-blind readers."""
 STYLE = {
-    **{"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 9, "legend.frameon": False},
-    **{"svg.hashsalt": "fmtbench", "pdf.fonttype": 42, "figure.constrained_layout.use": True},
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "legend.frameon": False,
+    "svg.hashsalt": "fmtbench",
+    "pdf.fonttype": 42,
+    "figure.constrained_layout.use": True,
 }
 PANEL = ["backbone", "task"]
 MOST_ABREAST = 3

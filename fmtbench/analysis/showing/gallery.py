@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmtbench.analysis.tables.main import BASELINE
+from fmtbench.conditions.axes import REFERENCE
 
 COLOURS = {"right": "#228833", "found by the lenient reader only": "#CC8800", "wrong": "#BB3344"}
 PAGE = '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(19em,1fr));gap:10px;align-items:start">{}</div>'
@@ -20,7 +20,7 @@ PRE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;font-size:8
 LONGEST = 900
 
 
-def gallery(rows: pd.DataFrame, item_id: str, reference: str = BASELINE) -> str:
+def gallery(rows: pd.DataFrame, item_id: str, reference: str = REFERENCE) -> str:
     """`rows`: of one backbone, prompt and seed; of samples the first. The reference comes first, texts are cut at `LONGEST`."""
     own = rows[(rows["item_id"] == item_id) & (rows["sample"] == 0)]
     ordered = sorted(own.itertuples(), key=lambda row: (row.condition != reference, row.condition))

@@ -12,11 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.tables.main import to_markdown
+from fmtbench.analysis.showing.markdown import to_markdown
 
 ESCAPES = {
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Δ": r"$\Delta$", "±": r"$\pm$"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "--", "…": r"\dots{}", "×": r"$\times$"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "−": "--",
+    "…": r"\dots{}",
+    "×": r"$\times$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 

@@ -166,7 +166,8 @@ def gate_match(free_NSD: Array) -> float:
 
 def item_match(one_ND: Array, other_ND: Array) -> float:
     """Top-1: how often the nearest row of `other` is the same item's, by cosine."""
-    return float((_unit(one_ND) @ _unit(other_ND).T).argmax(1).__eq__(np.arange(len(one_ND))).mean())
+    nearest_N = (_unit(one_ND) @ _unit(other_ND).T).argmax(1)
+    return float((nearest_N == np.arange(len(one_ND))).mean())
 
 
 def centred_match(one_ND: Array, other_ND: Array, rng: np.random.Generator) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from fmtbench.analysis.statistics.cube import Array
 
@@ -74,27 +75,13 @@ def detectable(square_sum: float, items: int, power: float = POWER, level: float
 
 
 def adjust(p: Array, planned: Array) -> Array:
-    """Holm's step-down over the planned tests (family-wise error), Benjamini and Hochberg over the rest (false discoveries)."""
+    """Holm's step-down over the planned tests (family-wise error), Benjamini and Hochberg over the rest (false discoveries).
+
+    NaN where there was no test; such a line counts in neither family.
+    """
     adjusted = np.full(len(p), np.nan)
-    for family, correct in ((planned.astype(bool), holm), (~planned.astype(bool), benjamini_hochberg)):
+    for family, method in ((planned.astype(bool), "holm"), (~planned.astype(bool), "fdr_bh")):
         tested = family & np.isfinite(p)
         if tested.any():
-            adjusted[tested] = correct(p[tested])
-    return adjusted
-
-
-def holm(p: Array) -> Array:
-    """The k-th smallest of m values times m - k + 1, never below a smaller one's."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
-
-
-def benjamini_hochberg(p: Array) -> Array:
-    """The k-th smallest of m values times m / k, never above a larger one's."""
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1, np.minimum.accumulate(scaled[::-1])[::-1])
+            _, adjusted[tested], *_ = multipletests(p[tested], method=method)
     return adjusted

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fmtbench.analysis.statistics.cube import cubes, sums
 from fmtbench.analysis.statistics.exact import detectable
-from fmtbench.analysis.tables.contrasts import Pair, difference_KU
+from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 
 ASSUMED = (0.1, 0.2, 0.3)
 """Shares of items on which two conditions disagree, as large studies of formats have found them."""

@@ -9,41 +9,51 @@ Tasks are never pooled: formats help some kinds of task and harm others, and a m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.statistics.bootstrap import DRAWS, SEED, bootstrap
-from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
+from fmtbench.analysis.statistics.cube import Array, Cube, cubes, sums
 from fmtbench.analysis.statistics.exact import MARGIN, adjust, detectable, odds_ratio, sign_test
+from fmtbench.analysis.statistics.pairs import Pair, difference_KU, pairs_of, planned_pairs
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
-REFERENCE = "free_cot"
 FEW_ITEMS, FEW_DISCORDANT, FEW_PROMPTS = 30, 10, 6
 COLUMNS = [
-    *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
-    *("p_mcnemar", "p_adjusted", "planned", "mde", "equivalent", "latent_difference", "latent_low", "latent_high"),
-    *(
-        "latent_p_mcnemar",
-        "p_score",
-        "p_score_adjusted",
-        "margin",
-        "odds_ratio",
-        "odds_low",
-        "odds_high",
-        "discordant",
-        "pairs",
-        "prompts",
-        "correction",
-        "mark",
-    ),
+    "backbone",
+    "task",
+    "condition",
+    "reference",
+    "n",
+    "accuracy",
+    "reference_accuracy",
+    "difference",
+    "low",
+    "high",
+    "p_mcnemar",
+    "p_adjusted",
+    "planned",
+    "mde",
+    "equivalent",
+    "latent_difference",
+    "latent_low",
+    "latent_high",
+    "latent_p_mcnemar",
+    "p_score",
+    "p_score_adjusted",
+    "margin",
+    "odds_ratio",
+    "odds_low",
+    "odds_high",
+    "discordant",
+    "pairs",
+    "prompts",
+    "correction",
+    "mark",
 ]
-
-
-class Pair(NamedTuple):
-    condition: str
-    reference: str
 
 
 def contrast_table(
@@ -77,31 +87,6 @@ def contrast_table(
     return table[COLUMNS]
 
 
-def planned_pairs(planned: Sequence[Mapping[str, str] | str], reference: str = REFERENCE) -> list[Pair]:
-    """`json_schema` means against the reference; a mapping names both. In the order given."""
-    pairs = []
-    for one in planned:
-        given = {"condition": one} if isinstance(one, str) else dict(one)
-        if "condition" not in given or set(given) - {"condition", "reference"}:
-            raise UserError(f"planned contrast {given}: give condition, and reference where it is not {reference}")
-        pairs.append(Pair(given["condition"], given.get("reference", reference)))
-    return pairs
-
-
-def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
-    """Everything against the reference, and the planned pairs that exist."""
-    others = [name for name in one.conditions if name != reference and not name.endswith(RERUN)]
-    against = [Pair(name, reference) for name in others if reference in one.conditions]
-    there = [pair for pair in wanted if set(pair) <= set(one.conditions) and pair.condition != pair.reference]
-    return list(dict.fromkeys(against + there))
-
-
-def difference_KU(one: Cube, pairs: Sequence[Pair], reading: str = "strict") -> Array:
-    score_CU = one.scores(reading)
-    ours, base = ([one.at(name) for name in names] for names in zip(*pairs))
-    return score_CU[ours] - score_CU[base]
-
-
 def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed: int) -> Iterator[dict[str, Any]]:
     pairs = [pair for pair in pairs if np.isfinite(difference_KU(one, [pair])).any()]
     if not pairs:
@@ -114,11 +99,18 @@ def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed
     for k, pair in enumerate(pairs):
         j = k + len(pairs)
         yield {
-            **{"backbone": one.backbone, "task": one.task, "condition": pair.condition, "reference": pair.reference},
+            "backbone": one.backbone,
+            "task": one.task,
+            "condition": pair.condition,
+            "reference": pair.reference,
             **_accuracies(one, pair, both_KU[k]),
-            **{"difference": drawn.means_K[k], "low": low[k], "high": high[k]},
+            "difference": drawn.means_K[k],
+            "low": low[k],
+            "high": high[k],
             "equivalent": bool(-margin < inner_low[k] and inner_high[k] < margin),
-            **{"latent_difference": drawn.means_K[j], "latent_low": low[j], "latent_high": high[j]},
+            "latent_difference": drawn.means_K[j],
+            "latent_low": low[j],
+            "latent_high": high[j],
             **_tests(total_IK[:, k], count_IK[:, k], both_KU[k]),
             "latent_p_mcnemar": sign_test(total_IK[:, j]).p,
             **_standing(summed.count_IPK[:, :, k], total_IK[:, k]),
@@ -143,7 +135,9 @@ def _tests(total_I: Array, count_I: Array, difference_U: Array) -> dict[str, flo
     return {
         "p_mcnemar": test.p,
         "p_score": test.p_score,
-        **{"odds_ratio": ratio, "odds_low": low, "odds_high": high},
+        "odds_ratio": ratio,
+        "odds_low": low,
+        "odds_high": high,
         "mde": detectable(float(((total_I[asked] / count_I[asked]) ** 2).sum()), int(asked.sum())),
     }
 
@@ -152,6 +146,9 @@ def _standing(count_IP: Array, total_I: Array) -> dict[str, Any]:
     """How many items disagree, and what is too little for the interval to hold its level."""
     items, discordant = int((count_IP.sum(1) > 0).sum()), int((total_I != 0).sum())
     prompts = int((count_IP.sum(0) > 0).sum())
-    marks = [f"n<{FEW_ITEMS}"] * (items < FEW_ITEMS) + [f"discordant<{FEW_DISCORDANT}"] * (discordant < FEW_DISCORDANT)
-    marks += [f"prompts<{FEW_PROMPTS}"] * (1 < prompts < FEW_PROMPTS)
-    return {"discordant": discordant, "prompts": prompts, "mark": ", ".join(marks)}
+    marks = {
+        f"n<{FEW_ITEMS}": items < FEW_ITEMS,
+        f"discordant<{FEW_DISCORDANT}": discordant < FEW_DISCORDANT,
+        f"prompts<{FEW_PROMPTS}": 1 < prompts < FEW_PROMPTS,
+    }
+    return {"discordant": discordant, "prompts": prompts, "mark": ", ".join(mark for mark, holds in marks.items() if holds)}

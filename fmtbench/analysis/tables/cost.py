@@ -74,6 +74,9 @@ def _cube_intervals(one: Any, draws: int, seed: int) -> Iterator[dict[str, Any]]
         ratio = np.divide(drawn[:, k], drawn[:, split + k], out=np.full(len(drawn), np.inf), where=drawn[:, split + k] > 0)
         low, high = np.quantile(ratio, [0.025, 0.975], method="inverted_cdf")
         yield {
-            **{"backbone": one.backbone, "task": one.task, "condition": condition},
-            **{"tokens_per_correct_low": low, "tokens_per_correct_high": high},
+            "backbone": one.backbone,
+            "task": one.task,
+            "condition": condition,
+            "tokens_per_correct_low": low,
+            "tokens_per_correct_high": high,
         }

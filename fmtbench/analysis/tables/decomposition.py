@@ -26,7 +26,7 @@ import pandas as pd
 from fmtbench.analysis.rows.levels import AXES, PROSE, Levels, between, describe, levels
 from fmtbench.analysis.statistics.bootstrap import DRAWS, FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
-from fmtbench.analysis.tables.contrasts import REFERENCE
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 COMPONENTS = (*AXES, "residual", "truncation", "reading", "total")
@@ -92,8 +92,14 @@ def _one(
     shared = np.isfinite(parts_KU[-1])
     for k, component in enumerate(COMPONENTS):
         yield {
-            **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
-            **{"component": component, "value": value[k], "low": low[k], "high": high[k]},
+            "backbone": one.backbone,
+            "task": one.task,
+            "condition": condition,
+            "reference": reference,
+            "component": component,
+            "value": value[k],
+            "low": low[k],
+            "high": high[k],
             "n": len(np.unique(one.item_U[shared])),
             "note": notes.get(component, ""),
         }

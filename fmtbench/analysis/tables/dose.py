@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from fmtbench.analysis.rows.levels import levels
 from fmtbench.analysis.statistics.accuracy import accuracy, item_means
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes
+from fmtbench.conditions.axes import DEFAULTS
 from fmtbench.errors import UserError
 
 PROSE = "text"
@@ -40,16 +41,22 @@ def _lines(one: Cube, axes: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[st
         if condition not in axes or condition.endswith(RERUN):
             continue
         wording, asked, enforced, order, (reasoning, words, hard) = levels(axes[condition])
-        if wording or order != "reasoning_first" or (enforced == "sham") or reasoning not in ("none", "free", "budget"):
+        if wording or order != DEFAULTS["order"] or (enforced == "sham") or reasoning not in ("none", "free", "budget"):
             continue
         there = np.isfinite(one.strict_CU[i])
         means = item_means(one.strict_CU[i, there], one.item_U[there])
         value, low, high = accuracy(means)
         yield {
-            **{"backbone": one.backbone, "task": one.task, "format": _format(asked, enforced, hard), "condition": condition},
+            "backbone": one.backbone,
+            "task": one.task,
+            "format": _format(asked, enforced, hard),
+            "condition": condition,
             "budget": {"none": 0.0, "free": float("inf")}.get(reasoning, float(words or 0)),
-            **{"n": len(means), "words": float(one.words_CU[i, there].mean())},
-            **{"accuracy": value, "accuracy_low": low, "accuracy_high": high},
+            "n": len(means),
+            "words": float(one.words_CU[i, there].mean()),
+            "accuracy": value,
+            "accuracy_low": low,
+            "accuracy_high": high,
         }
 
 
@@ -57,7 +64,9 @@ def _format(asked: str, enforced: str, hard: str | None) -> str:
     """`text`, `json`, `json+schema`; `@` says when the format holds, `hard` that the decoder counts the words."""
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
     name = asked if enforced == "no" else f"{asked}+{enforced}"
-    return name + f"@{when or masked_when}" * bool(when or masked_when) + ", hard" * (hard is not None)
+    if when or masked_when:
+        name += f"@{when or masked_when}"
+    return name if hard is None else f"{name}, hard"
 
 
 def _words_lost(table: pd.DataFrame) -> pd.Series:

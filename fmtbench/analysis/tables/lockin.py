@@ -25,7 +25,7 @@ from fmtbench.analysis.statistics.accuracy import item_means
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
 from fmtbench.analysis.statistics.labels import ITEMS_PER_LABEL
-from fmtbench.analysis.tables.contrasts import REFERENCE
+from fmtbench.conditions.axes import DEFAULTS, REFERENCE
 from fmtbench.errors import UserError
 
 FEW_GOLDS = 10
@@ -72,15 +72,18 @@ def _lines(
         shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
         if condition != reference and not condition.endswith(RERUN) and shared.any():
             known = _levels(one, condition, reference, shared, chance)
-            notes = [ONE_SAMPLE] * (not np.isfinite(other_U).any()) + [AT_CHANCE] * bool(np.isnan(known["retention"]))
+            notes = {ONE_SAMPLE: not np.isfinite(other_U).any(), AT_CHANCE: np.isnan(known["retention"])}
             yield {
-                **{"backbone": one.backbone, "task": one.task, "condition": condition, "reference": reference},
+                "backbone": one.backbone,
+                "task": one.task,
+                "condition": condition,
+                "reference": reference,
                 "n": len(np.unique(one.item_U[shared])),
                 **_rates(one, condition, reference, other_U, draws, seed),
                 **_locked(one, condition, reference),
                 **known,
                 "order_penalty": order_penalty(one, condition, axes),
-                "note": "; ".join(notes),
+                "note": "; ".join(note for note, holds in notes.items() if holds),
             }
 
 
@@ -175,7 +178,7 @@ def order_penalty(one: Cube, condition: str, axes: Mapping[str, Mapping[str, Any
     order = AXES.index("order")
     if condition not in known or known[condition][order] != "answer_first":
         return float("nan")
-    twin = tuple("reasoning_first" if i == order else level for i, level in enumerate(known[condition]))
+    twin = tuple(DEFAULTS["order"] if i == order else level for i, level in enumerate(known[condition]))
     for name, cell in known.items():
         if cell == twin:
             difference_U = one.strict_CU[one.at(name)] - one.strict_CU[one.at(condition)]

@@ -1,12 +1,8 @@
-"""Tables: functions from rows to a data frame, and how a data frame is shown.
-
-`accuracy_table` is the first table anybody sees: what did each format cost, and which way did its replies fail?
-"""
+"""Accuracy, the first table anybody sees: what did each format cost, and which way did its replies fail?"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,15 +13,12 @@ from fmtbench.analysis.statistics.bootstrap import DRAWS, bootstrap
 from fmtbench.analysis.statistics.cube import Cube, cubes, sums
 from fmtbench.analysis.statistics.labels import macro_f1_table
 from fmtbench.analysis.tables.failures import failure_table
+from fmtbench.conditions.axes import REFERENCE
 
-BASELINE = "free_cot"
 KEY = ["backbone", "task", "condition"]
-LEFT = {"backbone", "task", "condition", "reference", "failures", "note", "mark", "model"}
-NUMBER = re.compile(r"[<+-]?(\d|inf)")
-HEADINGS = ["task", "condition", "n", "strict", "latent", "Δ strict", "Δ latent", "macro-F1", "failures", "tokens"]
 
 
-def accuracy_table(rows: pd.DataFrame, reference: str = BASELINE, draws: int = DRAWS) -> pd.DataFrame:
+def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS) -> pd.DataFrame:
     """One line for each backbone, task and condition, by name, the reference first.
 
     Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson, 95%); `strict_diff`, `latent_diff` against the
@@ -70,54 +63,3 @@ def _differences(one: Cube, conditions: list[str], baseline: str, reading: str, 
     difference_KU = score_CU[[one.at(name) for name in others]] - score_CU[one.at(baseline)]
     drawn = bootstrap(sums(difference_KU, one), draws)
     return {baseline: nothing} | dict(zip(others, zip(drawn.means_K, *drawn.interval(bounds=(-1, 1)))))
-
-
-# -- showing
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The same table as text, with the columns of `HEADINGS`; accuracies in per cent."""
-    lines = [
-        [
-            line.task,
-            line.condition,
-            str(line.n),
-            _interval(line.strict, line.strict_low, line.strict_high),
-            _interval(line.latent, line.latent_low, line.latent_high),
-            _interval(line.strict_diff, line.strict_diff_low, line.strict_diff_high, sign="+"),
-            _interval(line.latent_diff, line.latent_diff_low, line.latent_diff_high, sign="+"),
-            "" if pd.isna(line.macro_f1) else f"{100 * line.macro_f1:.0f}",
-            _failures(line),
-            f"{line.tokens:.0f}",
-        ]
-        for line in table.itertuples(index=False)
-    ]
-    shown = pd.DataFrame(lines, columns=HEADINGS)
-    if table.macro_f1.isna().all():
-        shown = shown.drop(columns="macro-F1")
-    if table.backbone.nunique() > 1:
-        shown.insert(0, "backbone", table.backbone)
-    return shown
-
-
-def _interval(value: float, low: float, high: float, sign: str = "") -> str:
-    return "" if pd.isna(value) else f"{100 * value:{sign}.0f} [{100 * low:{sign}.0f}, {100 * high:{sign}.0f}]"
-
-
-def _failures(line: Any) -> str:
-    shares = {name.removeprefix("share_"): getattr(line, name) for name in line._fields if name.startswith("share_")}
-    return ", ".join(f"{name} {100 * share:.0f}%" for name, share in shares.items() if share > 0)
-
-
-def to_markdown(shown: pd.DataFrame) -> str:
-    """A GitHub table; the numbers are aligned to the right."""
-    header = list(map(str, shown.columns))
-    body = [list(map(str, line)) for line in shown.itertuples(index=False)]
-    widths = [max(2, *(len(line[i]) for line in [header, *body])) for i in range(len(header))]  # ":" alone is no rule
-    left = {name for i, name in enumerate(header) if name in LEFT or not any(NUMBER.match(line[i]) for line in body)}
-    rule = ["-" * width if name in left else "-" * (width - 1) + ":" for name, width in zip(header, widths)]
-    return "\n".join("| " + " | ".join(_aligned(line, header, widths, left)) + " |" for line in [header, rule, *body]) + "\n"
-
-
-def _aligned(line: Iterable[str], header: list[str], widths: list[int], left: set[str]) -> list[str]:
-    return [text.ljust(width) if name in left else text.rjust(width) for text, name, width in zip(line, header, widths)]

@@ -18,7 +18,8 @@ import pandas as pd
 from scipy import sparse, stats
 
 from fmtbench.analysis.statistics.cube import Array, Cube, Index, cubes
-from fmtbench.analysis.tables.contrasts import REFERENCE, Pair, pairs_of, planned_pairs
+from fmtbench.analysis.statistics.pairs import Pair, pairs_of, planned_pairs
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 MOST_PAIRS = 2_000
@@ -26,7 +27,7 @@ MOST_PAIRS = 2_000
 PRIOR = {"vcp_p": 1.0, "fe_p": 5.0}
 
 
-class Fit(NamedTuple):
+class MixedEffect(NamedTuple):
     """Effect as log odds ratio, and the standard deviations of items and prompts (NaN with one prompt)."""
 
     effect: float
@@ -36,7 +37,7 @@ class Fit(NamedTuple):
     converged: bool
 
 
-NOTHING = Fit(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
+NOTHING = MixedEffect(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
 """All verdicts are the same: there is nothing to fit."""
 
 
@@ -77,14 +78,22 @@ def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
     found = fit(ours, base, item, prompt) if len(np.unique([ours, base])) > 1 else NOTHING
     ends = np.exp(stats.norm.ppf([0.025, 0.975], found.effect, found.sd))
     yield {
-        **{"backbone": one.backbone, "task": one.task, "condition": pair.condition, "reference": pair.reference},
-        **{"n": int(item.max()) + 1, "pairs": len(ours), "odds_ratio": float(np.exp(found.effect))},
-        **{"odds_ratio_low": ends[0], "odds_ratio_high": ends[1], "item_sd": found.item_sd, "prompt_sd": found.prompt_sd},
+        "backbone": one.backbone,
+        "task": one.task,
+        "condition": pair.condition,
+        "reference": pair.reference,
+        "n": int(item.max()) + 1,
+        "pairs": len(ours),
+        "odds_ratio": float(np.exp(found.effect)),
+        "odds_ratio_low": ends[0],
+        "odds_ratio_high": ends[1],
+        "item_sd": found.item_sd,
+        "prompt_sd": found.prompt_sd,
         "converged": found.converged,
     }
 
 
-def fit(ours: Array, base: Array, item: Index, prompt: Index) -> Fit:
+def fit(ours: Array, base: Array, item: Index, prompt: Index) -> MixedEffect:
     """`ours`, `base`: verdicts of the same U units; `item`, `prompt`: their numbers from 0."""
     from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
@@ -99,7 +108,7 @@ def fit(ours: Array, base: Array, item: Index, prompt: Index) -> Fit:
         warnings.simplefilter("always")
         result = model.fit_vb(mean=np.zeros(size), sd=np.full(size, 0.6), fit_method="L-BFGS-B", minim_opts={"maxiter": 1000})
     spread = np.exp(result.vcp_mean)
-    return Fit(
+    return MixedEffect(
         effect=float(result.fe_mean[1]),
         sd=float(result.fe_sd[1]),
         item_sd=float(spread[0]),

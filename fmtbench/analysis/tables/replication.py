@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from fmtbench.analysis.statistics.accuracy import accuracy
+from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 PUBLISHED = Path(__file__).with_name("published.csv")
-FREE = "free_cot"
 
 
 def published() -> pd.DataFrame:
@@ -63,6 +63,6 @@ def _ours(cell: pd.DataFrame) -> dict[str, float]:
 
 def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
     """A column more: the accuracy minus that of the same study's free answers, empty where it has none."""
-    free = table[table["condition"] == FREE].set_index(keys)[column].rename("_free")
+    free = table[table["condition"] == REFERENCE].set_index(keys)[column].rename("_free")
     joined = table.join(free, on=keys)
     return joined.assign(**{f"{column}_difference": joined[column] - joined["_free"]}).drop(columns="_free")

@@ -1,0 +1,73 @@
+"""Conditions as points on the axes: what is not said has its default, and no axis is forgotten."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+import yaml
+
+from fmtbench.analysis.rows.levels import TAKEN, levels
+from fmtbench.conditions.axes import DEFAULTS
+from fmtbench.conditions.condition import Condition
+from tests.conftest import CONF, options
+
+WHEN_ANSWER = {"asked": "json", "enforced": "schema", "when": "answer"}
+MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "reasoning": ({}, {"reasoning": "draft"}),
+    "asked": ({}, {"asked": "json"}),
+    "enforced": ({"asked": "json"}, {"asked": "json", "enforced": "schema"}),
+    "when": ({"asked": "json"}, {"asked": "json", "when": "second_pass"}),
+    "order": ({}, {"order": "answer_first"}),
+    "words": ({"reasoning": "budget", "words": 10}, {"reasoning": "budget", "words": 25}),
+    "budget": ({"reasoning": "budget", "words": 10}, {"reasoning": "budget", "words": 10, "budget": "hard"}),
+    "stages": ({"reasoning": "staged"}, {"reasoning": "staged", "stages": ("first", "then")}),
+    "reasoning_field": ({"asked": "json"}, {"asked": "json", "reasoning_field": "thoughts"}),
+    "answer_field": ({"asked": "json"}, {"asked": "json", "answer_field": "final"}),
+    "schema_shown": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "schema_shown": False}),
+    "trigger": (WHEN_ANSWER, WHEN_ANSWER | {"trigger": "So:"}),
+    "shots": ({}, {"shots": 3}),
+}
+"""For each axis two conditions that differ in it alone."""
+
+
+def preset(name: str) -> dict[str, Any]:
+    (settings,) = yaml.safe_load((CONF / "condition" / f"{name}.yaml").read_text()).values()
+    return {axis: level for axis, level in settings.items() if axis != "_target_"}
+
+
+@pytest.mark.parametrize("fields", [False, True])
+@pytest.mark.parametrize("name", options("condition"))
+def test_a_preset_with_its_defaults_spelled_out_is_the_same_point(name: str, fields: bool) -> None:
+    settings = preset(name)
+    assert levels(settings, fields) == levels(asdict(Condition(**settings)), fields)
+
+
+def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
+    """A cell's config leaves out what it did not set: another default would place old results on other points."""
+    assert DEFAULTS == {
+        "reasoning": "free",
+        "asked": "text",
+        "enforced": "no",
+        "when": "whole",
+        "order": "reasoning_first",
+        "words": None,
+        "budget": "soft",
+        "stages": ("phenomenon", "observation", "conclusion"),
+        "reasoning_field": "reasoning",
+        "answer_field": "answer",
+        "schema_shown": True,
+        "trigger": "Final answer:",
+        "shots": 0,
+    }
+    assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None))
+
+
+@pytest.mark.parametrize("axis", DEFAULTS)
+def test_every_axis_moves_a_level(axis: str) -> None:
+    one, other = (asdict(Condition(**settings)) for settings in MOVED[axis])
+    assert [name for name in one if one[name] != other[name]] == [axis]
+    assert levels(one) != levels(other)
+
+
+def test_axes_are_called_as_in_the_design() -> None:
+    assert set(DEFAULTS) >= TAKEN
