@@ -41,7 +41,7 @@ class Number(AnswerKind):
         return "<number>"
 
     def canon(self, answer: str) -> str | None:
-        """The first number, or the number behind the last `=` of a written-out calculation."""
+        """The first number, or the number after the last `=` of a written-out calculation."""
         text = SPACED.sub(lambda match: match[1] + match[2].replace(" ", ""), spelling.plain(answer))
         text = MIXED.sub(_improper, text)
         if RANGE.match(text) and "=" not in text:

@@ -95,7 +95,7 @@ class Text(AnswerKind):
         return canonical is not None and canonical in {self.canon(known) for known in (gold, *self.aliases)}
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """Names behind "is" or "are", and quoted words."""
+        """Names after "is" or "are", and quoted words."""
         for match in re.finditer(r"\b(?:is|are)\s+(?:called\s+)?([A-Z][^\n.,;:!?]*)|[\"“]([^\"“”\n]{1,60})[\"”]", text):
             yield match.span(1 if match[1] else 2)
 
@@ -109,7 +109,7 @@ class Set(AnswerKind):
     """
 
     what: str = "the items"
-    """What the list holds, in words: completes "Answer with ...". """
+    """What is listed, in words: completes "Answer with ...". """
 
     def hint(self) -> str:
         return f"Answer with {self.what}, separated by commas."
@@ -125,6 +125,6 @@ class Set(AnswerKind):
         return ", ".join(sorted(items)) or None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """Lists in brackets, and what stands behind a colon or "are" and holds a comma."""
+        """Lists in brackets, and what follows a colon or "are" and has a comma."""
         for match in re.finditer(r"[\[{]([^\[\]{}\n]+)[\]}]|(?::|\bare)[ \t]+([^\n.:]*,[^\n.:]*)", text):
             yield match.span(1 if match[1] else 2)
