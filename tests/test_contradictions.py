@@ -62,6 +62,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"shots": -1}, "greater than or equal to 0"),
     ({"words": 0, "reasoning": "budget"}, "greater than 0"),
     ({"trigger": ""}, "at least 1 character"),
+    ({"asked": "html"}, "asked\n  Input should be 'json', 'xml', 'yaml', 'markdown', 'prose' or 'text'"),
     ({"colour": "red"}, "colour"),
 ]
 

@@ -1,68 +1,71 @@
-"""The rule of fairness: every surface form of every answer kind, written in every condition's own format, has one verdict."""
+"""The rule of fairness: every surface form of every answer kind, written in every condition's own format, has one verdict.
 
-from typing import Any
+A condition writes and reads by its format and its layout alone, so each such pair is tested once.
+"""
+
+from typing import Any, NamedTuple
 
 import pytest
 
-from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.condition import Condition
+from fmtbench.conditions.delayed import DelayedFormat
+from fmtbench.formats import FORMATS
+from fmtbench.formats.base import Layout
 from fmtbench.readers.latent import read_latent
 from fmtbench.types import Generation
-from tests.conftest import options
+from tests.forms import CASES, FORMS
+from tests.readings import Reading, distinct, reading
 
-BALLS = Choice(options=("red ball", "blue ball", "green ball"))
-FORMS: list[tuple[AnswerKind, str, bool, list[str]]] = [
-    (Number(), "18", True, ["18", "$18", "18.0", "18.00", "18 dollars", "**18**", "+18", "18%", "9 * 2 = 18", "$18.00 per day"]),
-    (Number(), "18", False, ["19", "-18", "1.8", "180", "$81", "none"]),
-    (Number(), "1000", True, ["1000", "1,000", "$1,000.00", "1,000 eggs", "1e3"]),
-    (Number(), "-5", True, ["-5", "\u22125", "-5.0", "-$5"]),
-    (Number(), "3.5", True, ["3.5", "3.50", "$3.50", "7/2"]),
-    (BALLS, "B", True, ["B", "(B)", "b", "B)", "**B**", "(B) blue ball", "blue ball", "the blue ball", "B: blue ball"]),
-    (BALLS, "B", False, ["A", "(C)", "green ball", "D", "red ball or blue ball"]),
-    (Label(labels=("positive", "negative")), "positive", True, ["positive", "Positive", "**positive**", "POSITIVE"]),
-    (Label(labels=("positive", "negative")), "positive", False, ["negative", "neutral", "positive or negative"]),
-    (YesNo(), "yes", True, ["yes", "Yes", "true", "**Yes**"]),
-    (YesNo(), "yes", False, ["no", "false", "perhaps"]),
-    (Text(), "esse", True, ["esse", "e-s-s-e", "E-S-S-E", '"esse"', "e s s e"]),
-    (Text(aliases=("St George's",)), "St. George's", True, ["St. George's", "st george's", "**St. George's**"]),
-    (Text(), "Washington, D.C.", True, ["Washington, D.C.", "Washington D.C.", "washington dc"]),
-    (Text(), "Berlin", False, ["Bonn", "Berlins"]),
-    (Label(labels=("사실", "거짓")), "사실", True, ["사실", "**사실**", "사실입니다", '"사실"']),
-    (Label(labels=("사실", "거짓")), "사실", False, ["거짓", "거짓입니다", "사실 또는 거짓"]),
-    (
-        Math(),
-        r"\frac{3}{4}",
-        True,
-        [r"\frac{3}{4}", r"\dfrac34", r"$\frac{3}{4}$", r"\boxed{\frac{3}{4}}", "3/4", "0.75", "¾", "x = 3/4"],
-    ),
-    (Math(), r"\frac{3}{4}", False, [r"\frac{4}{3}", "-3/4", "0.7", "34", "none"]),
-    (Math(), r"11\sqrt{2}", True, [r"11\sqrt{2}", "11*sqrt(2)", "11√2", r"**$\sqrt{242}$**"]),
-    (Math(), "6,-2", True, ["6,-2", "-2, 6", r"\{-2, 6\}"]),
-    (Math(), "18", True, ["18", "$18", r"18\text{ dollars}", "18 dollars", r"90^\circ / 5"]),
-    (Math(), r"\text{east}", True, [r"\text{east}", "east", "East", "**east**"]),
-    (Math(), "x + 1", False, ["y + 1", "x - 1", "x1"]),
-    (
-        Set(),
-        "pear, apple",
-        True,
-        ["pear, apple", "Apple, pear", "apple and pear", "**apple**, **pear**", '["pear", "apple"]', "{apple; pear}"],
-    ),
-    (Set(), "pear, apple", False, ["pear", "pear, apple, fig", "pearapple"]),
-]
-CASES = [
-    pytest.param(kind, gold, verdict, form, id=f"{type(kind).__name__}-{form}")
-    for kind, gold, verdict, forms in FORMS
-    for form in forms
-]
+BROKEN = ("", "no answer", '{"answer": 1}', "<answer>1</answer>", "answer: 1", "## Answer\n1", "The answer is 1.", '{"answer"')
+
+
+@pytest.fixture(scope="module")
+def readings(conditions: dict[str, Any]) -> dict[Reading, Condition]:
+    return distinct(conditions.values())
 
 
 @pytest.mark.parametrize(("kind", "gold", "verdict", "form"), CASES)
-@pytest.mark.parametrize("name", options("condition"))
-def test_one_verdict_in_every_condition(
-    conditions: dict[str, Any], name: str, kind: AnswerKind, gold: str, verdict: bool, form: str
+def test_one_verdict_in_every_reading(
+    readings: dict[Reading, Condition], kind: AnswerKind, gold: str, verdict: bool, form: str
 ) -> None:
-    condition = conditions[name]
-    text = condition.example(kind, reasoning="Let me think about it.", answer=form)
-    found = condition.read(Generation(key="", text=text), kind)
-    assert found.status == "ok"
-    assert kind.same(found.answer, gold) is verdict
-    assert kind.same(read_latent(text, kind).answer, gold) is verdict
+    for condition in readings.values():
+        text = condition.example(kind, reasoning="Let me think about it.", answer=form)
+        found = condition.read(Generation(key="", text=text), kind)
+        assert found.status == "ok", text
+        assert kind.same(found.answer, gold) is verdict, text
+        assert kind.same(read_latent(text, kind).answer, gold) is verdict, text
+
+
+class Only(NamedTuple):
+    """A condition of which nothing is left but what it reads by."""
+
+    produced: Any
+    layout: Layout
+
+
+def test_the_readings_cover_every_condition(conditions: dict[str, Any], readings: dict[Reading, Condition]) -> None:
+    """Every condition writes and reads, broken replies too, as the one that is tested for it does, by nothing but its reading."""
+    assert {type(condition) for condition in conditions.values()} == {Condition}, "no condition has a reader of its own"
+    assert len(readings) >= 15
+    for name, condition in conditions.items():
+        tested, only = readings[reading(condition)], Only(condition.produced, condition.layout)
+        for kind, gold, _, _ in FORMS:
+            text = condition.example(kind, "Let me think.", gold)
+            assert text == tested.example(kind, "Let me think.", gold), name
+            assert text == Condition.example(only, kind, "Let me think.", gold), name  # type: ignore[arg-type]
+            for shown in (text, text[: len(text) // 2], *BROKEN):
+                reply = Generation(key="", text=shown)
+                found = condition.read(reply, kind)
+                assert found == tested.read(reply, kind), name
+                assert found == Condition.read(only, reply, kind), name  # type: ignore[arg-type]
+
+
+def test_a_format_has_no_state_that_a_reading_would_miss(conditions: dict[str, Any]) -> None:
+    for condition in conditions.values():
+        produced = condition.produced
+        if isinstance(produced, DelayedFormat):
+            assert vars(produced).keys() == {"trigger", "inner"}
+            produced = produced.inner
+        assert not vars(produced)
+        assert type(produced) is type(FORMATS[produced.name])

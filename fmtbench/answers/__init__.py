@@ -1,5 +1,18 @@
-"""Answer kinds: what an answer may look like, and when two answers are the same."""
+"""Answer kinds: what an answer may look like, and when two answers are the same.
 
-from fmtbench.answers.kinds import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
+There is one canonicaliser for each kind and it serves every condition, so that `$18`, `1,000`, `18.0`, `(B)` or `e-S-S-E` get
+the same verdict in prose and in JSON (the rule of fairness).
+
+>>> Number().same("$1,234.00", "1234")
+True
+>>> Choice(options=("red ball", "blue ball")).canon("(B) blue ball")
+'B'
+"""
+
+from fmtbench.answers.base import AnswerKind
+from fmtbench.answers.choice import Choice
+from fmtbench.answers.math import Math
+from fmtbench.answers.number import Number
+from fmtbench.answers.words import Label, Set, Text, YesNo
 
 __all__ = ["AnswerKind", "Choice", "Label", "Math", "Number", "Set", "Text", "YesNo"]

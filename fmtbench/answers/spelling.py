@@ -1,4 +1,4 @@
-"""What of an answer's spelling does not matter, and where a text names one of several phrases."""
+"""Which differences in spelling do not matter, and where a text names one of several phrases."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
 COPULA = "입니다|이다|이에요|예요"
-"""Korean writes "is" behind the word, without a space."""
+"""Korean writes "is" after the word, without a space."""
 
 
 def plain(text: str) -> str:
-    """Unicode look-alikes, emphasis and LaTeX wrapping taken away; the words stay."""
+    """Unicode look-alikes, emphasis and LaTeX wrapping removed; the words stay."""
     text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
     text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
     text = FRACTION.sub(r"\1/\2", re.sub(r"\{,\}(?=\d)", ",", text))

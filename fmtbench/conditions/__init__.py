@@ -1,1 +1,1 @@
-"""Conditions: ways of asking, allowing and reading. `condition.py` has the axes, a contract is one file each."""
+"""Conditions: ways of asking, allowing and reading. `axes.py` has the axes, `condition.py` what a point on them means."""

@@ -34,14 +34,14 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
     """The same object, in whose rationale the words are counted: with the last one, its string has to close."""
     schema = json.loads(object_of_fields(layout, kind).source)
     for stage in layout.stages:
-        # Outlines puts a pattern between the quotation marks as it stands, so this one counts in the escaped string.
+        # Outlines puts a pattern between the quotation marks unchanged, so this one counts in the escaped string.
         schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words)}
     source = json.dumps(schema, ensure_ascii=False)
     return Constraint(kind="regex", source=regex(Constraint(kind="json_schema", source=source)))
 
 
 def budgeted_text(words: int) -> Constraint:
-    """Free text of at most `words` words, behind which nothing may follow but a statement of the answer, or the end.
+    """Free text of at most `words` words, after which nothing may follow but a statement of the answer, or the end.
 
     A reply that ends within its budget is not touched at all (budget forcing, as in Muennighoff et al. 2025, arXiv
     2501.19393). The reply may end anywhere, because outlines_core (0.2.14) loses every text that goes on from where it

@@ -1,6 +1,6 @@
 """The axes of the factorial design: their levels, their defaults, and which levels contradict each other.
 
-This is the only list of them: `condition.py` says what a point on these axes asks, allows and reads, and the analysis
+This is their only list: `condition.py` says what a point on these axes asks, allows and reads, and the analysis
 places conditions on the same axes with the same defaults.
 """
 
@@ -39,7 +39,7 @@ class Axes:
     enforced: Literal["no", "object", "schema", "sham"] = "no"
     """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
     when: Literal["whole", "answer", "second_pass"] = "whole"
-    """The format holds from the first token, behind the `trigger`, or in a second pass that converts a free reply."""
+    """The format holds from the first token, after the `trigger`, or in a second pass that converts a free reply."""
     order: Order = "reasoning_first"
     words: int | None = Field(default=None, gt=0)
     """Word budget of the rationale, for `reasoning: budget`."""
@@ -69,7 +69,7 @@ class Axes:
 
 
 DEFAULTS: dict[str, Any] = {name: axis.default for name, axis in Axes.__pydantic_fields__.items()}  # type: ignore[attr-defined]
-"""The level of each axis that nothing is said of."""
+"""The level of each axis that a condition does not name."""
 
 
 def contradiction(axes: Axes) -> str | None:
@@ -90,16 +90,16 @@ def _reasons(c: Axes) -> Iterator[str]:
     yield from _of_formats(c)
     yield from _of_budget(c)
     if c.shots and c.reasoning not in ("none", "free"):
-        yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example holds one rationale of free length"
+        yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has one rationale of free length"
 
 
 def _of_when(c: Axes) -> Iterator[str]:
     if c.when == "whole":
         return
     if c.order != "reasoning_first":
-        yield f"when={c.when} contradicts order={c.order}: what is thought freely comes before the answer"
+        yield f"when={c.when} contradicts order={c.order}: free thought comes before the answer"
     if c.when == "answer" and c.asked != "json":
-        yield f"when=answer contradicts asked={c.asked}: the answer behind the trigger is JSON, so set asked=json"
+        yield f"when=answer contradicts asked={c.asked}: the answer after the trigger is JSON, so set asked=json"
     if c.when == "second_pass" and c.asked == "text":
         yield "when=second_pass contradicts asked=text: the first pass is text already; ask for the format to convert to"
     if c.when == "second_pass" and c.enforced == "sham":

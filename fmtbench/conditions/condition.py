@@ -73,7 +73,7 @@ class Condition(Axes):
         )
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
-        """What the model is shown first: user turns alone, because some chat templates refuse a system turn.
+        """What the model is shown first: user turns alone, because some chat templates have no system turn.
 
         The question comes last: small models otherwise answer the instructions (measured on the embedded model). Worked
         examples are turns of their own, so that no word but theirs is added.

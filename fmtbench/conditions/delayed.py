@@ -1,8 +1,8 @@
 """Think freely, then write only the answer in a format: 9 * 2 makes 18. Final answer: {"answer": 18}
 
-The decoder allows every text until the trigger stands, and the format alone from there on, in one pass: the way of CRANE
+The decoder allows any text up to the trigger, and the format alone from there on, in one pass, as in CRANE
 (Banerjee et al. 2025, arXiv 2502.09061) and "Thinking Before Constraining" (arXiv 2601.07525). While it is constrained the
-reply cannot end before its answer, so one that never comes to its trigger runs into the token limit: `missing_trigger`, as
+reply cannot end before its answer, so one that never reaches its trigger runs into the token limit: `missing_trigger`, as
 for one that ends without it where nothing is enforced. `premature_trigger` has nothing before the trigger.
 """
 
@@ -22,7 +22,7 @@ SPACE = r"[ \n]?"
 
 @dataclass(frozen=True, kw_only=True)
 class DelayedFormat:
-    """Plain text, the trigger, and a JSON object that holds the answer alone."""
+    """Plain text, the trigger, and a JSON object with the answer alone."""
 
     trigger: str
     inner: StructuredFormat

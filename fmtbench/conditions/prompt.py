@@ -14,7 +14,7 @@ class Prompt:
     task: str
     """Introduces the question, which follows on its own line."""
     none: str
-    """Instruction for `reasoning: none`; likewise below."""
+    """Instruction for `reasoning: none`; the next four are those for the other levels."""
     free: str
     budget: str
     """`{words}` stands for the word budget."""
@@ -22,9 +22,9 @@ class Prompt:
     """`{stages}` stands for the names of the stages, in order."""
     draft: str
     convert: str
-    """Asks for the reply before in another form, for `when: second_pass`."""
+    """Asks for the previous reply in another form, for `when: second_pass`."""
     format: str = "{contract}"
-    """Words around the contract, which `{contract}` stands for: the format wording."""
+    """The format wording: the words around the contract, whose place is `{contract}`."""
 
     @field_validator("format")
     @classmethod

@@ -1,4 +1,4 @@
-"""Why a reply broke its contract, where the contract's reader alone cannot say: cut off, in a loop, refused."""
+"""Why a reply broke its contract, where its own reader cannot tell: it was cut off, ran into a loop, or the model refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _closed(extraction: Extraction, generation: Generation) -> bool:
 
 
 def in_loop(text: str) -> bool:
-    """Whether the text ends in one phrase (or white space) said over and over, at least five times."""
+    """Whether the text ends in one phrase (or white space) repeated, at least five times."""
     tail = text[-TAIL:]
     for period in range(1, min(LONGEST_PERIOD, len(tail) // 5) + 1):
         run = max(5 * period, 12)

@@ -3,16 +3,16 @@
 It answers "what did the model say?" where the contract's reader answers "did it say so as agreed?"; the gap between
 the two accuracies is the contract loss. The rules:
 
-1. Only the reply counts: what stands behind the end of a thinking block and before an end-of-turn token; and once an answer
-   is marked, not what follows a new "Question:".
-2. A field or section named like an answer (JSON, whole, fenced, cut or in prose; XML; YAML; a table row; a heading) outweighs
+1. Only the reply counts: what comes after the end of a thinking block and before an end-of-turn token; and once an answer
+   is marked, nothing after a new "Question:".
+2. A field named like an answer, in any format (whole, fenced, cut or in prose; a table row; a heading), outweighs
    all else. What it holds is the answer, or, where it is longer, is read by the rules below.
-3. Behind a retraction ("wait, no", "that is wrong") only what follows it counts, where that can be read.
+3. After a retraction ("wait, no", "that is wrong") only what follows counts, where that can be read.
 4. A mark comes next: `\\boxed{18}`, `#### 18`, "The answer is 18", "Answer: 18", "정답은 18", "(B) is the correct answer".
 5. Then what is set in bold and is an answer from its first word on.
 6. Then the whole reply, where it is at most eight words.
 7. Then the word or letter that the reply opens with, for yes and no, options and labels.
-8. Then the last sentence that mentions an answer: what stands behind its last `=`, or else its last mention.
+8. Then the last sentence that mentions an answer: what follows its last `=`, or else its last mention.
 
 Throughout: of several, the last one that the answer kind can read, since a model that corrects itself does so later. What a
 text denies ("the answer is not B", "A is wrong") is passed over. "The answer is A or B" is an answer, and says neither.
@@ -41,7 +41,7 @@ BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 ENUMERATED = re.compile(r"\d+[.)]\s+\S")
 SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=[\s\"'*)\]]|$)|$)", re.M)
 DENIED_BEFORE = re.compile(r"(?:\bnot|n['’]t|\bnever|\bneither|\brather than|\binstead of)\s+(?:[^\s.]+\s+){0,3}\W*$", re.I)
-DENIED_BEHIND = re.compile(
+DENIED_AFTER = re.compile(
     r"[^.\n]{0,40}?\b(?:(?:is|are|was|seems?)\s+(?:not|wrong|incorrect|false|invalid)|isn['’]t|can(?:not|['’]t)\s+be)\b", re.I
 )
 LISTED = re.compile(r"(?:^|\n)[ \t>*_#]*(?:[-*]\s*)?$")
@@ -89,7 +89,7 @@ def _read(text: str, kind: AnswerKind, rules: tuple[Rule, ...]) -> Found | None:
 
 
 def _named(answer: str, span: tuple[int, int], kind: AnswerKind) -> Found:
-    """Where a whole sentence stands for a short text ("The capital of Peru is Lima"), the name in it."""
+    """The name in a whole sentence that was given for a short text ("The capital of Peru is Lima")."""
     if not isinstance(kind, Text) or len(answer.split()) < 4:
         return answer, span
     names = [(answer[start:end], (span[0] + start, span[0] + end)) for start, end in kind.mentions(answer)]
@@ -151,7 +151,7 @@ def _concluded(text: str, kind: AnswerKind) -> Iterator[Found]:
 
 def _denied(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - 60) : start]
-    return bool(DENIED_BEFORE.search(before.rpartition("\n")[2]) or DENIED_BEHIND.match(text, end))
+    return bool(DENIED_BEFORE.search(before.rpartition("\n")[2]) or DENIED_AFTER.match(text, end))
 
 
 def _listed(text: str, start: int, end: int) -> bool:

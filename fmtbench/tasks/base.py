@@ -29,7 +29,7 @@ class Task(ABC):
         """The answer kind of one item: options and accepted spellings may differ by item."""
 
     def worked(self) -> Sequence[Shot]:
-        """Worked examples that are no items of this task's; empty where nobody wrote any."""
+        """Worked examples that are no items of this task's; empty where there are none."""
         return ()
 
 
@@ -47,7 +47,7 @@ def worked_examples(task: Task, name: str, item: Item, count: int) -> list[Shot]
 
 
 def check_items(task: Task, items: list[Item], source: str) -> None:
-    """Refuse an empty task, ids that are not unique, and a gold answer that its own kind cannot read."""
+    """Reject an empty task, ids that are not unique, and a gold answer that its own kind cannot read."""
     if not items:
         raise UserError(f"task '{source}' has no items")
     seen: set[str] = set()

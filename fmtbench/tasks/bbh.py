@@ -1,6 +1,6 @@
 """BIG-Bench Hard (Suzgun et al. 2022, arXiv 2210.09261; MIT licence): all its tasks by one loader.
 
-The input carries its own question and, in most tasks, its own `(A) ...` lines, and is shown as it stands. Benchmark data
+The input carries its own question and, in most tasks, its own `(A) ...` lines, and is shown unchanged. Benchmark data
 must not enter training corpora: the files carry a canary string for that.
 
 {"input": "... Then, Claire and Bob swap books. ... Bob has\\nOptions:\\n(A) Ulysses\\n(B) Frankenstein", "target": "(B)"}
@@ -33,10 +33,10 @@ class Bbh(Task):
     def _item(self, row: Record) -> Item:
         options = () if self.answer else listed(row.text("input"))
         if not self.answer and len(options) < 2:
-            row.refuse("input", "there are no options '(A) ...', '(B) ...', ... in order, and the task has no other answer kind")
+            row.reject("input", "there are no options '(A) ...', '(B) ...', ... in order, and the task has no other answer kind")
         kind, gold = self.answer or Choice(options=options), row.text("target")
         if kind.canon(gold) is None:
-            row.refuse("target", f"the gold answer {gold!r} is no {kind.placeholder()}")
+            row.reject("target", f"the gold answer {gold!r} is no {kind.placeholder()}")
         return Item(id=row.id, question=row.text("input"), gold=gold.strip("()"), choices=options)
 
     def kind(self, item: Item) -> AnswerKind:

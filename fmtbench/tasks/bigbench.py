@@ -32,7 +32,7 @@ class BigBench(Task):
     """Show the options in an order drawn from the question, because in some files the first is nearly always right."""
 
     choices: int | None = None
-    """Use only the rows with so many choices, where a hub split mixes sub-tasks."""
+    """Use only the rows with this many choices, where a hub split mixes sub-tasks."""
 
     def items(self) -> list[Item]:
         rows = [(row, self._scores(row)) for row in self.source.rows()]
@@ -55,9 +55,9 @@ class BigBench(Task):
         if isinstance(scores, list):
             scores = dict(zip(row.texts("targets"), scores, strict=False))
         if not isinstance(scores, dict) or sorted(scores.values(), key=str) != [0] * (len(scores) - 1) + [1]:
-            row.refuse("scores", f"one choice must have the score 1 and all others 0, got {scores!r}")
+            row.reject("scores", f"one choice must have the score 1 and all others 0, got {scores!r}")
         if self.affirmative is not None and self.affirmative not in scores:
-            row.refuse("scores", f"none of the choices {list(scores)} is {self.affirmative!r}")
+            row.reject("scores", f"none of the choices {list(scores)} is {self.affirmative!r}")
         return scores
 
     def kind(self, item: Item) -> AnswerKind:

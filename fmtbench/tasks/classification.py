@@ -36,10 +36,10 @@ class Classification(Task):
         return self.labels or tuple(sorted({row.text("label") for row in self.source.rows()}))
 
     def _gold(self, row: Record) -> str:
-        """Only the label as it is written in the set: anything else in a data file is a mistake, not a spelling."""
+        """Only the label exactly as the set writes it: anything else in a data file is a mistake, not a spelling."""
         label = row.text("label")
         if label not in self._labels:
-            row.refuse("label", f"{label!r} is outside the set of labels: {', '.join(self._labels)}")
+            row.reject("label", f"{label!r} is outside the set of labels: {', '.join(self._labels)}")
         return label
 
     def kind(self, item: Item) -> AnswerKind:

@@ -31,11 +31,11 @@ class MultipleChoice(Task):
     def _item(self, row: Record) -> Item:
         options = self.options if self.options and row.value("options") is None else row.texts("options")
         if len(options) > 26:
-            row.refuse("options", f"{len(options)} options, but there are 26 letters")
+            row.reject("options", f"{len(options)} options, but there are 26 letters")
         options = bare(options)
         gold = Choice(options=options).canon(row.text("answer"))
         if gold is None:
-            row.refuse("answer", f"{row.text('answer')!r} is none of the options {list(options)}")
+            row.reject("answer", f"{row.text('answer')!r} is none of the options {list(options)}")
         return Item(id=row.id, question=show(row.text("question"), options), gold=gold, choices=options)
 
     def kind(self, item: Item) -> AnswerKind:

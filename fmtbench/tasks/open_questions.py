@@ -1,4 +1,4 @@
-"""Questions whose answer stands in one field, of one answer kind for the whole set: GSM8K and its relatives (Cobbe et al.
+"""Questions whose answer is in one field, of one answer kind for the whole set: GSM8K and its relatives (Cobbe et al.
 2021, arXiv 2110.14168), SVAMP, ASDiv, MultiArith, MATH-500, last-letter files, Korean sets. One YAML a set.
 
 {"question": "Janet's ducks lay 16 eggs per day. ...", "answer": "Janet sells 16 - 3 - 4 = <<16-3-4=9>>9 ...\\n#### 18"}
@@ -23,7 +23,7 @@ class OpenQuestions(Task):
     source: Source
     answer: AnswerKind
     mark: str | None = None
-    """The gold answer is what stands behind the last of these marks, such as `####`; null takes the whole field."""
+    """The gold answer is what follows the last of these marks, such as `####`; null takes the whole field."""
     shots: tuple[Shot, ...] = ()
     """Worked examples, for conditions that show some."""
 
@@ -33,10 +33,10 @@ class OpenQuestions(Task):
     def _gold(self, row: Record) -> str:
         answer = row.text("answer")
         if self.mark and self.mark not in answer:
-            row.refuse("answer", f"there is no '{self.mark} ' before the final answer")
+            row.reject("answer", f"there is no '{self.mark} ' before the final answer")
         gold = answer.rpartition(self.mark)[2].strip() if self.mark else answer
         if self.answer.canon(gold) is None:
-            row.refuse("answer", f"the gold answer {gold!r} is no {self.answer.placeholder()}")
+            row.reject("answer", f"the gold answer {gold!r} is no {self.answer.placeholder()}")
         return gold
 
     def kind(self, item: Item) -> AnswerKind:

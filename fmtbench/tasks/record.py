@@ -17,12 +17,12 @@ from fmtbench.errors import UserError
 BROKEN = re.compile("[\\x00\\ud800-\\udfff]")
 """NUL and lone surrogates: neither a tokenizer nor a table can hold them."""
 Path = str | tuple[str | dict[str, str], ...]
-"""A path, or several; {"text": ...} stands for fixed words."""
+"""A path, or several; {"text": ...} gives fixed words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A row, where it stands, and the mapping from a task's names to the row's fields."""
+    """A row, its place in the data, and the mapping from a task's names to the row's fields."""
 
     id: str
     where: str
@@ -31,7 +31,7 @@ class Record:
     paths: Mapping[str, Path]
 
     def value(self, name: str) -> Any:
-        """Whatever stands under a name, None where nothing does."""
+        """The value under a name, None where there is none."""
         path = self.paths.get(name, name)
         return _find(self.row, path) if isinstance(path, str) else None
 
@@ -61,10 +61,10 @@ class Record:
         value = self.value(name)
         values = list(value) if isinstance(value, dict | list) else []
         if len(values) < 2 or not all(isinstance(one, str) and one.strip() and not BROKEN.search(one) for one in values):
-            self.refuse(name, f"must be a list of at least two texts, got {value!r}")
+            self.reject(name, f"must be a list of at least two texts, got {value!r}")
         return tuple(one.strip() for one in values)
 
-    def refuse(self, name: str, problem: str) -> NoReturn:
+    def reject(self, name: str, problem: str) -> NoReturn:
         """Stop because of one field of this row."""
         raise UserError(f"{self.where}, field '{self.paths.get(name, name)}': {problem}")
 

@@ -75,7 +75,7 @@ class Sentiment(Task):
 
 
 def _reason(review: str) -> str:
-    """What the last sentence, the verdict, tells."""
+    """What the last sentence, the verdict, says."""
     return f"The writer ends with: {review[:-1].rpartition('. ')[2]}."
 
 

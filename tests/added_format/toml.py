@@ -1,0 +1,90 @@
+"""TOML with fixed keys in a fixed order, the example of an added format:
+
+reasoning = "9 * 2 = 18"
+answer = 18
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+
+from fmtbench.answers import AnswerKind
+from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.names import NAMED, NAMES
+from fmtbench.formats.structured import Part, StructuredFormat
+
+KEY = r'^[ \t]*(?P<key>[\w-]+|"[^"\n]*")[ \t]*=[ \t]*'
+STRING = r'"(?P<text>(?:[^"\\\n]|\\.)*)"?|\'(?P<literal>[^\'\n]*)\'?'
+LINE = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>[^\s#][^#\n]*))", re.M)
+FIELD = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>-?[\w.+-]+)[ \t]*(?:#.*)?$)", re.M)
+NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
+
+
+class TomlFormat(StructuredFormat):
+    """Keys and values of a document without tables."""
+
+    name = "toml"
+    precedence = 35
+    languages = ("toml",)
+    syntax = Syntax(answer=re.compile(rf"^[ \t]*{NAMES}[ \t]*=.*$", re.I | re.M))
+
+    def form(self, layout: Layout, kind: AnswerKind) -> str:
+        answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
+        form = (f"{name} = " + (answer if name == layout.answer else '"<text>"') for name in layout.fields)
+        return f"TOML of this form{layout.in_order('keys')}:\n" + "\n".join(form)
+
+    def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        bare = kind.numeric and NUMBER.fullmatch(answer)
+        shown = {name: _quoted(reasoning) for name in layout.stages}
+        shown[layout.answer] = answer if bare else _quoted(answer)
+        return "\n".join(f"{name} = {shown[name]}" for name in layout.fields)
+
+    def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
+        try:
+            document = tomllib.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        lines = {match["key"].strip('"'): match for match in LINE.finditer(body)}
+        if document.keys() - lines.keys():
+            return None
+        return [_part(key, value, lines[key]) for key, value in document.items()] or None
+
+    def find(self, text: str) -> Iterator[Field]:
+        for match in FIELD.finditer(text):
+            if NAMED.fullmatch(match["key"]):
+                yield Field(match["key"], _held(match), match.span(match.lastgroup or "text"))
+
+    def unpack(self, text: str, answers: bool) -> str | None:
+        """Where a key has a quoted value: the values, and what is around them."""
+        fields = [match for match in FIELD.finditer(text) if match.lastgroup != "bare" or NAMED.fullmatch(match["key"])]
+        if not any(match.lastgroup != "bare" for match in fields):
+            return None
+        words, end = [], 0
+        for match in fields:
+            words += [text[end : match.start()], _held(match) if answers or not NAMED.fullmatch(match["key"]) else ""]
+            end = match.end()
+        return "\n".join([*words, text[end:]])
+
+
+def _part(key: str, value: object, line: re.Match[str]) -> Part:
+    span = line.span(line.lastgroup or "text")
+    if isinstance(value, dict | list):
+        return Part(key, None, span, prose=False)
+    return Part(key, value if isinstance(value, str) else line[0].split("=", 1)[1].strip(), span, prose=isinstance(value, str))
+
+
+def _quoted(text: str) -> str:
+    """A basic string: JSON's escapes are TOML's, but for DEL, which TOML escapes as well."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _held(match: re.Match[str]) -> str:
+    if match.lastgroup != "text":
+        return match[match.lastgroup or "bare"].strip()
+    try:
+        return json.loads(f'"{match["text"]}"')
+    except ValueError:
+        return match["text"]
