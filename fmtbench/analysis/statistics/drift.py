@@ -213,14 +213,16 @@ def linked(drift_N: Array, loss_N: Array, rng: np.random.Generator) -> tuple[flo
     if len(loss_N) < FEWEST or np.ptp(loss_N) == 0 or np.ptp(drift_N) == 0:
         return float("nan"), float("nan"), float("nan")
     picks = rng.integers(0, len(loss_N), size=(DRAWS, len(loss_N)))
-    drawn = [_spearman(drift_N[pick], loss_N[pick]) for pick in picks]
-    return _spearman(drift_N, loss_N), *_interval(np.array(drawn))
+    (value,) = spearman(drift_N[None], loss_N[None])
+    return float(value), *_interval(spearman(drift_N[picks], loss_N[picks]))
 
 
-def _spearman(one: Array, other: Array) -> float:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return float("nan")
-    return float(stats.spearmanr(one, other).statistic)
+def spearman(one_BN: Array, other_BN: Array) -> Array:
+    """Spearman's correlation of each of B pairs of rows; NaN where a row does not vary."""
+    ranks = [stats.rankdata(rows_BN, axis=1) for rows_BN in (one_BN, other_BN)]
+    one, other = (rank_BN - rank_BN.mean(axis=1, keepdims=True) for rank_BN in ranks)
+    scale_B = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return np.divide((one * other).sum(axis=1), scale_B, out=np.full(len(scale_B), np.nan), where=scale_B > 0)
 
 
 def _drawn_drift(moved_N: Array, floor_N: Array, same_NN: Array, rng: np.random.Generator) -> Array:
