@@ -38,7 +38,7 @@ Markdown(f"From **{study.origin['runs']}**.")
 # ## Accuracy
 #
 # In per cent of all items, with 95% intervals. *Strict*: the contract was kept and the answer is right. *Latent*: a lenient
-# reader, the same for every condition, finds it. A wide gap between the two means that answers are lost in reading, not in knowing.
+# reader, the same for every condition, finds it. A wide gap between the two is a loss in reading, not in knowing.
 
 # %%
 accuracies = readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"])
