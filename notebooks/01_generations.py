@@ -14,9 +14,9 @@
 # # 1. What the models said
 #
 # Before any number: read the replies. A study asks the same items under many **conditions** (ways of asking, allowing and
-# reading), and keeps every reply. Here one item stands side by side under all of them, for each model.
+# reading) and keeps every reply. Here you see one item under all of them, side by side, for each model.
 #
-# Set `FMTBENCH_RESULTS` to a results folder or a packed study to read another one than the paper's.
+# Set `FMTBENCH_RESULTS` to a results folder or a packed study to read that instead of the paper's.
 
 # %%
 # %matplotlib inline
@@ -36,7 +36,7 @@ Markdown(f"**{study.origin['runs']}**: {len(rows):,} replies, made by {study.ori
 # %% [markdown]
 # ## What there is
 #
-# Items of each model and task, and under how many conditions and prompts they were asked.
+# Items of each model and task, and how many conditions and prompts they were asked under.
 
 # %%
 counted = {"item_id": "items", "condition": "conditions", "prompt": "prompts", "sample": "samples"}
@@ -46,9 +46,9 @@ groups[list(counted)].nunique().rename(columns=counted).assign(replies=groups.si
 # %% [markdown]
 # ## One item, every condition
 #
-# Of each task, the item that divides the conditions most: some get it right, others wrong. The edge of a card tells the
-# verdict. **Right**: the answer stands where the condition demanded it. **Found by the lenient reader only**: the model
-# knew, and broke the contract. **Wrong**: neither. A word in brackets says how the reply failed its contract.
+# For each task, the item on which the conditions disagree most: some get it right, others wrong. The edge of a card shows
+# the verdict. **Right**: the answer is where the condition demands it. **Found by the lenient reader only**: the model knows
+# the answer but breaks the contract. **Wrong**: neither. A word in brackets says how the reply fails its contract.
 
 # %%
 for (backbone, task), group in rows.groupby(["backbone", "task"], observed=True):
@@ -57,12 +57,12 @@ for (backbone, task), group in rows.groupby(["backbone", "task"], observed=True)
     display(Markdown(f"### {backbone}, {task}\n\n`{item}`"), HTML(gallery(asked, item)))
 
 # %% [markdown]
-# To see another one: `HTML(gallery(asked, "last_letter/..."))`; the names are in `rows.item_id`.
+# For another item: `HTML(gallery(asked, "last_letter/..."))`; the names are in `rows.item_id`.
 #
 # ## How replies end
 #
-# A single item is an anecdote. Over all replies, this is how each condition ends: pale is a kept contract, colours are ways
-# to fail it. Wrong answers in a kept contract are pale, too: this is about form.
+# A single item is an anecdote. This is how the replies of each condition end: pale is a kept contract, colours are ways to
+# break it. A wrong answer that keeps the contract is pale too, since this figure is about form.
 
 # %%
 for _, group in failure_table(rows).groupby("backbone"):

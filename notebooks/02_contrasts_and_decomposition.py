@@ -11,11 +11,11 @@
 # ---
 
 # %% [markdown]
-# # 2. What a format costs, and of what that cost is made
+# # 2. What a format costs, and what that cost is made of
 #
 # Two conditions that differ in one thing, asked on the same items, make a **contrast**. Its difference in accuracy is what
 # that one thing costs. Where a condition differs from the free answer in several things at once, the **decomposition** says
-# how much each of them took.
+# how much each of them costs.
 
 # %%
 # %matplotlib inline
@@ -38,7 +38,7 @@ Markdown(f"From **{study.origin['runs']}**.")
 # ## Accuracy
 #
 # In per cent of all items, with 95% intervals. *Strict*: the contract was kept and the answer is right. *Latent*: a lenient
-# reader, the same for every condition, finds it. A wide gap between the two is a loss of reading, not of knowing.
+# reader, the same for every condition, finds it. A wide gap between the two is a loss in reading, not in knowing.
 
 # %%
 accuracies = readable(accuracy_table(study.rows)).drop(columns=["failures", "tokens"])
@@ -49,9 +49,9 @@ accuracies.style.hide(axis="index").set_table_styles([{"selector": "td", "props"
 #
 # Each dot is a difference in accuracy, condition minus reference, with its 95% interval (bootstrap over items, then
 # prompts). **Blue** contrasts were planned before the run; grey ones are exploration. The **grey band** is what a study of
-# this size would miss four times in five or more often: a dot in it, with an interval across zero, does not show that there
-# is no effect. A star marks an interval that is unsure, and the table says why. An interval that leaves the frame belongs to a
-# contrast on which the prompts disagree: with two prompts nothing can then be said of a third.
+# this size would miss more often than once in five: a dot in it, with an interval across zero, does not show that there is
+# no effect. A star marks an interval that is unsure; the table says why. An interval that leaves the frame belongs to a
+# contrast on which the prompts disagree: then two prompts say nothing about a third.
 
 # %%
 contrasts = contrast_table(study.rows, planned=study.planned)
@@ -59,8 +59,8 @@ for _, group in contrasts.groupby("backbone"):
     display(forest(group))
 
 # %% [markdown]
-# The planned ones in figures. `p_adjusted`: exact McNemar, after Holm over the planned contrasts. `equivalent`: the
-# difference is shown to be within two points. Neither significant nor equivalent means: this study cannot tell.
+# The planned contrasts as numbers. `p_adjusted`: exact McNemar test after Holm over the planned contrasts. `equivalent`: the
+# difference is shown to be within two points. A contrast that is neither significant nor equivalent is left open.
 
 # %%
 columns = ["backbone", "task", "condition", "reference", "n", "difference", "p_adjusted", "mde", "equivalent", "mark"]
@@ -72,7 +72,7 @@ shown(planned, columns, ["difference", "mde"]).style.hide(axis="index")
 #
 # The loss against the free answer, taken apart: **wording** (what else the prompt says), **asking** for a format,
 # **masking** its tokens, the **order** of fields, the **length** of reasoning, **truncation**, and **reading** (right, but
-# not where it was promised). Right of zero is lost, left is won; the parts sum to the diamond. `residual` is what the
+# not where it was promised). Right of zero is lost, left is gained; the parts sum to the diamond. `residual` is what the
 # conditions of this study cannot tell apart.
 
 # %%

@@ -13,12 +13,12 @@
 # %% [markdown]
 # # 3. Lock-in: solved freely, lost in the format
 #
-# A drop in accuracy is a difference of two crowds: items lost minus items won. **Lock-in** looks at the items that the model
+# A drop in accuracy is a difference of two groups: items lost minus items gained. **Lock-in** looks at the items that the model
 # solves freely, and asks how many of them it gets wrong in the format. **Unlock** is the reverse.
 #
 # But a model that samples its answers also contradicts itself. So the **floor** is measured: how often a *free* sample of the
-# same item is wrong where another one was right. Only the **excess** of lock-in over that floor speaks of the format. What was
-# solved freely is told by that other sample for the formats too, since a format may share its seed with the first one.
+# same item is wrong where another one is right. Only the **excess** of lock-in over that floor is due to the format. For the
+# formats too, that other sample decides what is solved freely, since a format may share its seed with the first one.
 
 # %%
 # %matplotlib inline
@@ -41,7 +41,7 @@ Markdown(f"From **{study.origin['runs']}**.")
 #
 # A dot is the lock-in of a condition with its 95% interval, a grey diamond the floor on the same items. A dot on its diamond
 # is noise. `sham`, where it was run, goes through the whole machinery of constraints with a grammar that allows everything:
-# it has to lie on its floor, or something is wrong with the instrument. A task without a panel has no item that was solved
+# it must lie on its floor, or something is wrong with the instrument. A task without a panel has no item that is solved
 # freely, so nothing can be locked in.
 
 # %%
@@ -49,9 +49,9 @@ for _, group in table[table["lockin"].notna()].groupby("backbone"):
     display(lockin(group))
 
 # %% [markdown]
-# In figures. `locked`: share of items whose solve rate fell by more than half with 95% probability, which takes several
-# samples an item to show. `retention`: what is kept of the accuracy above guessing; empty where the free answers are not
-# above it.
+# As numbers. `locked`: share of items whose solve rate fell by more than half with 95% probability, which takes several
+# samples of an item to show. `retention`: how much of the accuracy above guessing is kept; empty where the free answers are
+# not above it.
 
 # %%
 columns = ["backbone", "task", "condition", "n", "lockin", "unlock", "floor", "excess", "locked", "retention"]

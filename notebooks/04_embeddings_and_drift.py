@@ -16,11 +16,10 @@
 # A format may leave the accuracy alone and still change what the model reasons, or the reverse. **Drift** measures it: the
 # rationales of an item, free and in the format, are stripped of their syntax and embedded; drift is the distance between
 # them on a scale with two anchors. **0** is the distance of two free samples of one item: asking again. **1** is the
-# distance to another item's free rationale: something else altogether.
+# distance to the free rationale of another item: something else altogether.
 #
 # An embedding that sees the format and not the content would make this worthless, so an encoder first has to pass a
-# **gate**: of the free rationales, two samples of one item must find each other, nine times in ten. Where it does not, its
-# drift is not shown.
+# **gate**: two free samples of one item must find each other nine times in ten. Where they do not, its drift is not shown.
 
 # %%
 # %matplotlib inline
@@ -39,7 +38,7 @@ places = [results / "drift.csv", results.parent / "drift.csv"]
 found = next((place for place in places if place.is_file()), None)
 table = pd.read_csv(found) if found else pd.DataFrame()
 nothing = """**There is no `drift.csv` beside these results**, so this notebook has nothing to show.
-It takes a model:
+Making one takes a model:
 
     python -m experiments.embed study=drift results=RESULTS embedder=prompteol output=RESULTS
 """
@@ -49,8 +48,8 @@ Markdown(f"From **{found.name}**, {len(table)} lines." if found else nothing)
 # ## Who passes the gate
 #
 # `gate`: how often the nearest free rationale is the same item's, mean over the conditions, whose items differ; `passed`: for
-# how many of them that is often enough. A low one is common: two free samples of a small model at a high temperature may
-# have little in common but the question.
+# how many of them that is often enough. A low gate is common: two free samples of a small model at a high temperature may
+# share little but the question.
 
 # %%
 if len(table):
@@ -75,8 +74,8 @@ if len(table):
 # %% [markdown]
 # ## Does it cost?
 #
-# `link`: Spearman's correlation over items between an item's drift and its loss. Above zero: the items whose reasoning moves
-# most are those that are lost. An interval across zero: these data cannot tell.
+# `link`: Spearman's correlation over items between an item's drift and its loss. Above zero, the items whose reasoning moves
+# most are the ones that are lost. If the interval spans zero, these data cannot tell.
 
 # %%
 if len(table):

@@ -19,7 +19,7 @@
 # FMTBENCH_RESULTS=results/quickstart jupyter lab notebooks
 # ```
 #
-# or change the path below. This one shows what there is to build on: rows are a plain data frame, one line a reply.
+# or change the path below. This notebook shows what you can build on: rows are a plain data frame, one line for each reply.
 
 # %%
 # %matplotlib inline
@@ -43,12 +43,12 @@ rows[columns].head(3)
 
 # %% [markdown]
 # `correct` is the strict verdict (contract kept, answer right), `latent_correct` that of a lenient reader that is the same
-# for all conditions, `status` how the reply ended. `load_rows` takes several folders, and refuses to join runs that were made
-# differently: other items, other sampling, another decoder.
+# for all conditions, `status` how the reply ended. `load_rows` takes several folders and does not join runs that were made
+# differently: with other items, other sampling or another decoder.
 #
 # ## A comparison by hand
 #
-# Nothing about a contrast is secret. Take two conditions of one model and task, pair their replies by item, prompt and
+# A contrast is no secret. Take two conditions of one model and task, pair their replies by item, prompt and
 # sample, and count.
 
 # %%
@@ -61,7 +61,7 @@ pairs = wide[[reference, condition]].dropna().astype(bool)
 pd.crosstab(pairs[reference], pairs[condition])
 
 # %% [markdown]
-# Off the diagonal are the replies that changed sides. The difference in accuracy is their balance; the library's table adds
+# Off the diagonal are the pairs that changed sides. The difference in accuracy is their balance; the library's table adds
 # the interval, the exact test, and the smallest difference that such a study would find (`mde`).
 
 # %%
@@ -77,8 +77,8 @@ Markdown(
 # %% [markdown]
 # ## A question of your own
 #
-# Do longer rationales go with right answers? Here the replies of each condition in three groups of equal size by the words
-# of their rationale. This is a correlation and no more: hard items make for long rationales.
+# Do longer rationales go with right answers? The figure splits the replies of each condition into three groups of equal size
+# by the length of the rationale. This is only a correlation: hard items lead to long rationales.
 
 # %%
 cell = rows[(rows["backbone"] == backbone) & (rows["task"] == task)]
@@ -98,7 +98,7 @@ plt.show()
 # %% [markdown]
 # ## How a cell was made
 #
-# A run folder tells how it came about. (A packed study keeps the manifests; its journals stay with who ran it.)
+# A run folder records how it was made. (A packed study keeps the manifests; the journals stay with whoever ran it.)
 
 # %%
 folders = sorted(path.parent for path in results.rglob("manifest.json"))
@@ -107,5 +107,5 @@ facts = {name: str(manifest[name]) for name in ("started", "code", "sampling", "
 pd.Series(facts, name="value").to_frame() if facts else Markdown("*These results are packed: see `cells.parquet`.*")
 
 # %% [markdown]
-# From here: `python -m experiments.tables RESULTS` writes every table and figure, `format=html` a page to look through all
-# replies, and a table of your own is one function and one YAML in `conf/table`.
+# From here: `python -m experiments.tables results=RESULTS` writes every table and figure, `format=html` a page to look through
+# all replies, and a table of your own is one function and one YAML in `conf/table`.

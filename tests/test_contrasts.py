@@ -93,7 +93,7 @@ def by_definition(p: np.ndarray, method: str) -> np.ndarray:
     return adjusted
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(20))
 def test_corrections_are_those_of_their_definitions(seed: int) -> None:
     """Planned and other tests are families of their own; ties are corrected alike; without a test there is no value."""
     rng = np.random.default_rng(seed)
@@ -192,7 +192,7 @@ def test_simulation(design: Design) -> None:
     assert max(report.family_exact, report.family_score) <= 0.08
 
 
-@pytest.mark.parametrize("prompts", [6, 10])
+@pytest.mark.parametrize("prompts", [6, pytest.param(10, marks=pytest.mark.slow)])
 def test_prompts_that_matter_are_covered(prompts: int) -> None:
     assert 0.91 <= simulate(Design(500, prompts, 0.2, 0.3, spread=0.03), 300, seed=0, resamples=500).coverage <= 0.98
 

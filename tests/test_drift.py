@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from fmtbench.analysis.showing.drift_figure import drift_figure
-from fmtbench.analysis.statistics.drift import GATE, cka, drift, gate_match, hsic, linked, shares
+from fmtbench.analysis.statistics.drift import GATE, cka, drift, gate_match, hsic, linked, shares, spearman
 from fmtbench.errors import UserError
 
 N, D = 40, 64
@@ -88,6 +89,15 @@ def test_hsic_is_unbiased_by_its_definition() -> None:
     k, m = x @ x.T, y @ y.T
     terms = [k[a, b] * (m[a, b] + m[c, d] - 2 * m[a, c]) for a, b, c, d in permutations(range(6), 4)]
     assert hsic(k, m) == pytest.approx(np.mean(terms))
+
+
+def test_spearman_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(5)
+    one, other = rng.random((50, 30)), rng.integers(0, 3, (50, 30)).astype(float)
+    other[0] = 1.0
+    expected = [stats.spearmanr(a, b).statistic for a, b in zip(one[1:], other[1:])]
+    assert np.isnan(spearman(one, other)[0])
+    assert spearman(one, other)[1:] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_link_to_loss() -> None:

@@ -1,1 +1,1 @@
-"""Results in the shapes that other tools read: lm-evaluation-harness, Inspect, and the Hub's data sets."""
+"""Results in the formats of other tools: lm-evaluation-harness, Inspect, and data sets of the Hub."""

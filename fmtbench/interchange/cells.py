@@ -1,6 +1,6 @@
-"""A results folder as cells: rows, and with them what the run folder tells of how they were made.
+"""A results folder as cells: rows, and what the run folder says about how they were made.
 
-Rows alone are enough; the prompts are then the bare questions, and dates and settings are unknown.
+Rows alone are enough; then the prompts are the bare questions, and dates and settings are unknown.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ class ScoredCell(NamedTuple):
     prompt: str
     seed: int
     rows: pd.DataFrame
-    """Items in the order of their names, samples in theirs."""
+    """Ordered by item, then sample."""
     manifest: dict[str, Any]
     config: dict[str, Any]
     prompts: dict[str, Messages]
-    """What the model was shown, by request key."""
+    """What the model saw, by request key."""
 
     @property
     def name(self) -> str:
-        """Of the cell among those of its backbone, fit for a file name: `gsm8k__json_schema__plain-seed0`."""
+        """Identifies the cell within its backbone and is fit for a file name: `gsm8k__json_schema__plain-seed0`."""
         return f"{self.task}__{self.condition}__{self.prompt}-seed{self.seed}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The condition's axes, less the class that they build."""
+        """The condition's axes, without the class that they build."""
         return {key: value for key, value in _named(self.config, "condition", self.condition).items() if key != "_target_"}
 
     @property
     def source(self) -> dict[str, Any]:
-        """Where the task's items come from; empty where they are generated, or not known."""
+        """Where the task's items come from; empty where they are generated or unknown."""
         return _named(self.config, "task", self.task).get("source") or {}
 
     @property
     def generated(self) -> bool:
-        """Whether the items are known to be our own, and no data set's."""
+        """Whether the items are known to be generated here, and not to come from a data set."""
         return bool(_named(self.config, "task", self.task)) and not self.source
 
     @property
@@ -87,7 +87,7 @@ def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
 
 
 def read_cells(roots: Sequence[Path]) -> tuple[list[ScoredCell], list[str]]:
-    """Every cell under the folders, and one line for each file that gives none. Raises `UserError` where there is no row."""
+    """Every cell under the folders, and one line for each file without one. Raises `UserError` where there is no row."""
     files, complaints = load_files(roots)
     cells = []
     for file in files:
@@ -113,7 +113,7 @@ def _check_twice(cells: Sequence[ScoredCell]) -> None:
 
 
 def safe(name: str) -> str:
-    """A name as part of a file name: rows may come from anybody, no name leads out of the folder, and none is too long."""
+    """A name as part of a file name. Rows may come from anybody: no name leads out of the folder, and none is too long."""
     plain = re.sub(r"[^\w.+-]+|^\.+", "_", name)
     return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
@@ -133,7 +133,7 @@ def by_backbone(cells: Sequence[ScoredCell]) -> dict[str, list[ScoredCell]]:
 
 
 def file_time(time: str) -> str:
-    """A time as it stands in names of log files: no colons, no zone."""
+    """A time for names of log files, without colons and zone."""
     return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H-%M-%S")
 
 
@@ -142,6 +142,6 @@ def text_or_none(value: Any) -> str | None:
 
 
 def mean_and_error(verdicts: pd.Series) -> tuple[float, float]:
-    """Accuracy over replies and its standard error as both frameworks count it: independent replies, n - 1."""
+    """Accuracy over replies and its standard error as both frameworks compute it: independent replies, n - 1."""
     n, mean = len(verdicts), float(verdicts.mean())
     return mean, (mean * (1 - mean) / (n - 1)) ** 0.5 if n > 1 else 0.0

@@ -1,9 +1,9 @@
-"""A folder for the Hugging Face Hub: the rows as parquet, and a card that says what they are.
+"""A folder for the Hugging Face Hub: the rows as parquet, and a card that describes them.
 
     DIR/README.md                      the card; its front matter tells `datasets` where the rows are
     DIR/data/<backbone>.parquet        one split a backbone
 
-`datasets.load_dataset("DIR")` opens it; `hf upload NAME DIR --repo-type dataset` puts it on the Hub, which is never done here.
+`datasets.load_dataset("DIR")` opens it. `hf upload NAME DIR --repo-type dataset` puts it on the Hub; fmtbench never does.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ CARD = """\
 
 # {name}
 
-Replies of language models to the same items under different formats, read and scored by fmtbench: what does forcing a model
-into a format do to what it knows?
+Replies of language models to the same items in different formats, read and scored by fmtbench: what does forcing a model into
+a format do to what it knows?
 
-{count:,} replies; backbones: {backbones}; tasks: {tasks}; conditions: {conditions}. One line is one reply:
-`question` and `gold` are the item, `condition` is how it was asked and what the decoder allowed, `text` is the reply,
-`answer` and `correct` what the condition's own contract finds (strict), `latent_answer` and `latent_correct` what a lenient
-reader finds that is the same for every condition, `status` how the reply ended.
+{count:,} replies; backbones: {backbones}; tasks: {tasks}; conditions: {conditions}. Each line is a reply:
+`question` and `gold` are the item, `condition` says how it was asked and what the decoder allowed, `text` is the reply,
+`answer` and `correct` are what the condition's own format yields (strict), `latent_answer` and `latent_correct` what a
+lenient reader finds, the same for every condition, and `status` says how the reply ended.
 
 ```python
 from datasets import load_dataset
@@ -59,7 +59,7 @@ Made by fmtbench at {commits}.
 
 
 def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
-    """One parquet file a backbone, and the card. Returns the files."""
+    """One parquet file for each backbone, and the card. Returns the files."""
     (output / "data").mkdir(parents=True, exist_ok=True)
     schema = pa.Schema.from_pandas(_frame(cells), preserve_index=False).remove_metadata()
     written = []
@@ -77,7 +77,7 @@ def _frame(cells: Sequence[ScoredCell]) -> pd.DataFrame:
 
 
 def split_name(backbone: str) -> str:
-    """Splits are named by letters, digits and underscores."""
+    """Names of splits have letters, digits and underscores only."""
     return re.sub(r"\W", "_", backbone)
 
 
@@ -110,7 +110,7 @@ def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]
 
 
 def _sources(cells: Sequence[ScoredCell]) -> str:
-    """A line a task. The questions are their makers': the licence of each goes with them."""
+    """A line for each task. Questions belong to their makers, so their licences go with them."""
     lines = {}
     for cell in cells:
         source = cell.source

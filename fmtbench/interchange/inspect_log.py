@@ -1,9 +1,9 @@
-"""Inspect: one evaluation log a cell, in its JSON format (version 2, as inspect_ai 0.3.285 writes and reads it).
+"""Inspect: one evaluation log for each cell, in its JSON format (version 2, as inspect_ai 0.3.285 writes and reads it).
 
     DIR/<time>_<task>-<condition>_<id>.json        open them with `inspect view --log-dir DIR`
 
-A sample is an item, an epoch is one of its samples. Two scorers, `strict` and `latent`, say C or I; what kept a reply from
-being judged is the explanation. Ids are hashes of what they name, so that the same rows give the same files.
+A sample of Inspect is an item, an epoch is one of its samples. Two scorers, `strict` and `latent`, say C or I; the explanation
+is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STOP = {"stop": "stop", "length": "max_tokens"}
 
 
 def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
-    """One file a cell. Returns the files."""
+    """One file for each cell. Returns the files."""
     output.mkdir(parents=True, exist_ok=True)
     written = []
     for cell in cells:
@@ -130,7 +130,7 @@ def _usage(prompt: Any, completion: Any) -> dict[str, int]:
 
 
 def _id(cell: ScoredCell, what: str) -> str:
-    """Twenty-two letters and digits, as Inspect's own."""
+    """Twenty-two letters and digits, like Inspect's own ids."""
     text = json.dumps([what, *cell[:5], cell.started, sorted(cell.rows["request_key"].astype(str))])
     digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()
     return digest[:22]

@@ -1,10 +1,10 @@
-"""lm-evaluation-harness: what `lm_eval --output_path DIR --log_samples` leaves behind (version 0.4.13).
+"""lm-evaluation-harness: the files that `lm_eval --output_path DIR --log_samples` writes (version 0.4.13).
 
     DIR/<backbone>/results_<time>.json
     DIR/<backbone>/samples_<task>__<condition>__<prompt>-seed<k>_<time>.jsonl
 
-A cell is a task. As its gsm8k does, each reply has two lines, one a filter: `strict` (the contract was kept) and `latent` (the
-lenient reader), both with `exact_match`. What has no place there stands under `fmtbench` in the line.
+A cell is a task. Each reply has two lines, as in the harness's gsm8k, one for each filter: `strict` (the contract was kept) and
+`latent` (the lenient reader), both with `exact_match`. What has no place of its own goes under `fmtbench` in the line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ METRIC = "exact_match"
 
 
 def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
-    """One folder a backbone. Returns the files."""
+    """One folder for each backbone. Returns the files."""
     written = []
     for backbone, own in by_backbone(cells).items():
         folder = output / safe(backbone)

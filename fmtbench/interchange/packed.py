@@ -1,7 +1,8 @@
-"""A study small enough to commit: one parquet of rows a backbone, and one of its cells' manifests and configs.
+"""A study small enough to commit: for each backbone one parquet of rows, and one of its cells' manifests and configs.
 
-Questions of data sets belong to their makers and are left out; those known to be generated stay. Of paths only the last part
-is kept, so that a pack does not tell whose machine made it. The same cells give the same bytes. `analysis.packed` reads it.
+Questions of data sets belong to their makers and are left out; those known to be generated stay. Paths are reduced to their
+last part, so that a pack does not reveal whose machine made it. The same cells give the same bytes. `analysis.rows.packed`
+reads it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from fmtbench.store.files import replacing
 from fmtbench.store.rows import rows_schema
 
 LEVEL = 19
-"""Of zstd: a study is packed once and read often."""
+"""The level of zstd; a study is packed once and read often."""
 
 
 def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
-    """A folder a backbone with its two files. Returns the files."""
+    """A folder with two files for each backbone. Returns the files."""
     written = []
     for backbone, own in by_backbone(cells).items():
         folder = output / safe(backbone)
@@ -42,7 +43,7 @@ def _write(table: pa.Table, path: Path) -> Path:
 
 
 def _rows(cells: Sequence[ScoredCell]) -> pa.Table:
-    """Columns beyond those of `Row`, such as what a constraint left of the mass, keep the type that they have."""
+    """Columns beyond those of `Row`, such as a probe's `mass`, keep their type."""
     own = [cell.rows if cell.generated else cell.rows.assign(question="") for cell in cells]
     frame = pd.concat(own, ignore_index=True)
     known = rows_schema()
@@ -66,7 +67,7 @@ def _json(facts: Any) -> str:
 
 
 def without_folders(node: Any) -> Any:
-    """The same with only the last part of every absolute path."""
+    """The same, with only the last part of each absolute path."""
     if isinstance(node, dict):
         return {key: without_folders(value) for key, value in node.items()}
     if isinstance(node, list):

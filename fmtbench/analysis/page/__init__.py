@@ -1,1 +1,1 @@
-"""The report that people open: one HTML page with every reply of a study, its data inside, no network."""
+"""The report that people open: one HTML page that contains every reply of a study and needs no network."""

@@ -1,4 +1,4 @@
-// What Python packed, unpacked: rows as columns, with names as numbers. No network, no HTML out of data.
+// Unpacks the data: rows as columns, with names as numbers. No network, and no HTML made of data.
 
 async function unpack() {
   const packed = document.getElementById("data").textContent;
@@ -32,7 +32,7 @@ function tile(verdict, extra = "") {
   return el("span", { className: `tile ${verdict} ${extra}`, ariaHidden: "true" }, markOf(verdict));
 }
 
-// How a reply ended: right, wrong, or the status that kept it from being judged.
+// How a reply ends: right, wrong, or the status that keeps it from being judged.
 function verdictOf(study, row, reading) {
   const { rows, names } = study;
   const right = reading === "latent" ? rows.latent_correct[row] : rows.correct[row];
@@ -74,7 +74,7 @@ function variantOf(study, row) {
   return `${names.prompt[rows.prompt[row]]} seed ${rows.seed[row]} sample ${rows.sample[row]}`;
 }
 
-// One entry a tile: a row, "missing" where a reply should be, or null where this item was never drawn (another seed).
+// One entry for each tile: a row, "missing" where a reply should be, or null where the seed never drew this item.
 function repliesOf(study, line, condition) {
   return study.variants[condition].map(([variant, seed]) => {
     const row = line.cells.get(`${condition} ${variant}`);
@@ -82,7 +82,7 @@ function repliesOf(study, line, condition) {
   });
 }
 
-// The reply of the reference that a reply is compared with: of the same variant, else of its first sample.
+// The reply of the reference that a reply is compared with: the same variant, or else its first sample.
 function partnerOf(study, line, row) {
   const reference = study.names.condition.indexOf(study.reference);
   const variant = variantOf(study, row);

@@ -1,4 +1,4 @@
-// One item opened: its question, and two replies side by side with the words that differ marked.
+// An opened item: its question, and two replies side by side with the differing words marked.
 
 function openItem(study, state, grid, index, row) {
   const dialog = document.getElementById("detail");
@@ -22,7 +22,7 @@ function openItem(study, state, grid, index, row) {
   dialog.scrollTop = 0;
 }
 
-// What had the focus has it again after its element was made anew; else the dialog itself, so that its keys go on working.
+// Gives the focus back to the element that replaces the focused one, or else to the dialog, so that its keys keep working.
 function keepFocus(dialog, render) {
   const key = document.activeElement?.dataset?.key;
   render();
@@ -92,11 +92,11 @@ function side(study, state, line, sides, which, pieces, render) {
     text);
 }
 
-// One bar a token: the probability that the constraint took away, 1 - Z. Nothing where no probe ran.
+// One bar for each token: the probability that the constraint removes, 1 - Z. Nothing where no probe ran.
 function heat(mass, ends, text) {
   if (!mass?.length) return null;
   const tax = mass.reduce((sum, z) => sum - Math.log(Math.max(z, 1e-12)), 0);
-  const label = `Probability removed by the constraint, token by token; tax ${tax.toFixed(2)} nats in all`;
+  const label = `Probability removed by the constraint, token by token; tax ${tax.toFixed(2)} nats in total`;
   const strip = el("div", { className: "heat", role: "img", ariaLabel: label });
   const letters = [...(text ?? "")]; // Python counts characters, not UTF-16 units
   mass.forEach((z, i) => {

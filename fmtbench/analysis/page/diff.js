@@ -1,12 +1,12 @@
 // Which words of two texts differ: the longest common subsequence of words, signs and spaces.
 
-const MOST_STEPS = 4e6; // beyond, all that lies between the common beginning and end counts as different
+const MOST_STEPS = 4e6; // longer texts: everything between the common beginning and end counts as different
 
 function words(text) {
   return text.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
 }
 
-// For each text a list of [piece, differs], whose pieces joined are the text.
+// For each text a list of [piece, differs]; the pieces join to the text.
 function compare(left, right) {
   const a = words(left), b = words(right);
   let start = 0, end = 0;
@@ -38,7 +38,7 @@ function common(a, b) {
   return kept;
 }
 
-// Neighbours of one kind as one piece; a space between two differences belongs to them.
+// Joins neighbours of one kind into a piece; a space between two differences belongs to them.
 function joined(tokens, differs) {
   const flags = tokens.map((token, i) => differs(i));
   tokens.forEach((token, i) => { if (/^\s/.test(token)) flags[i] = Boolean(flags[i - 1] && flags[i + 1]); });

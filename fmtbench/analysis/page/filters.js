@@ -1,4 +1,4 @@
-// What is shown: the state of the filters, kept behind the # of the address, so that a view can be sent to somebody.
+// The state of the filters, kept after the # of the address, so that a view can be sent to somebody.
 
 const DISAGREEMENTS = {
   "": "all",
@@ -78,7 +78,7 @@ function conditionMenu(study, state, changed) {
   return el("fieldset", {}, "Conditions", details);
 }
 
-// Whether a reply is one that the filters look for.
+// Whether the filters look for this reply.
 function matches(study, state, line, row) {
   if (state.verdicts.size && !state.verdicts.has(verdictOf(study, row, state.reading))) return false;
   if (!state.disagreement) return true;
@@ -89,7 +89,7 @@ function matches(study, state, line, row) {
   return { lost, won, either: lost || won }[state.disagreement];
 }
 
-// The lines that hold a reply looked for, and how many such replies there are, by verdict.
+// The lines with such a reply, and how many of these there are by verdict.
 function filtered(study, state) {
   const shown = study.order.filter((index) => !state.hidden.has(study.names.condition[index]));
   const wanted = state.search.toLowerCase();
@@ -113,7 +113,7 @@ function filtered(study, state) {
   return { lines, shown, counts, replies };
 }
 
-// Whether a tile stands out; beside a disagreement its reference does too.
+// Whether a tile stands out; next to a disagreement its reference does too.
 function standsOut(study, state, line, row, condition) {
   return isWanted(study, state, line, row) || (state.disagreement && study.names.condition[condition] === study.reference);
 }

@@ -1,4 +1,4 @@
-// The grid of items and conditions. Only the lines in sight are in the document, so that ten thousand cost no more than fifty.
+// The grid of items and conditions. Only the visible lines are in the document, so ten thousand cost no more than fifty.
 
 const LINE = 26, TILE = 20, SMALL = 12, PADDING = 12, BEYOND = 8, MANY = 2;
 

@@ -1,4 +1,4 @@
-// Put the page together when its data is unpacked.
+// Builds the page once its data is unpacked.
 
 function notice(text) {
   document.getElementById("notices").append(el("p", { className: "notice" }, text));

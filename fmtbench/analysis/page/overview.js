@@ -1,4 +1,4 @@
-// The tables on top: accuracies and differences with their intervals, as numbers and as whiskers.
+// The tables at the top: accuracies and differences with their intervals, as numbers and as whiskers.
 
 const percent = (value, sign = false) => {
   if (value === null || value === undefined) return "";
@@ -9,7 +9,7 @@ const interval = (value, low, high, sign = false) =>
   value === null || value === undefined ? "" : `${percent(value, sign)} [${percent(low, sign)}, ${percent(high, sign)}]`;
 const probability = (value) => (value === null ? "" : value < 0.001 ? "<0.001" : value.toFixed(3));
 
-// Marks of [class, value, low, high] on a scale from `from` to `to`; the numbers stand beside it as text.
+// Marks of [class, value, low, high] on a scale from `from` to `to`; the numbers appear next to it as text.
 function plot(from, to, ...marks) {
   const at = (value) => (100 * (value - from)) / (to - from);
   const box = el("div", { className: "plot", ariaHidden: "true" });
@@ -79,7 +79,7 @@ function showOverview(study, state) {
     ["p, adjusted", (line) => probability(line.p_adjusted), "number"],
     ["detectable", (line) => percent(line.mde), "number"],
     ["remarks", (line) => [line.planned ? "planned" : "", line.equivalent ? "equivalent" : "", line.mark].filter(Boolean).join(", "), "remarks"],
-  ], contrasts, study.contrasts.length ? "No difference is left by these filters." : study.without_contrasts);
+  ], contrasts, study.contrasts.length ? "These filters leave no difference." : study.without_contrasts);
   showTable(document.getElementById("accuracy"), [
     ...names,
     ["n", (line) => (line.absent ? "not run" : String(line.n)), "number"],
@@ -88,5 +88,5 @@ function showOverview(study, state) {
     ["latent", (line) => interval(line.latent, line.latent_low, line.latent_high), "number"],
     ["replies", (line) => (line.absent ? "" : shares(line)), "wide"],
     ["tokens", (line) => (line.absent ? "" : line.tokens.toFixed(0)), "number"],
-  ], study.accuracy.filter(kept), "No line is left by these filters.");
+  ], study.accuracy.filter(kept), "These filters leave no line.");
 }

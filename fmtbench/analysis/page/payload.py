@@ -1,11 +1,11 @@
-"""What the page holds: rows as columns of plain lists, names as numbers, and the two tables on top of it.
+"""The data of the page: rows as columns of plain lists with names as numbers, and the two tables shown above them.
 
     {"runs": "quickstart (15 files, ...)", "commit": "9ea446c2b1f0", "reference": "free_cot", "notes": [],
      "names": {"backbone": ["smollm2"], "task": [...], "condition": [...], "prompt": [...], "status": [...]},
      "items": {"task": [0, ...], "id": ["capitals/peru", ...], "question": [...], "gold": [...]},
      "rows": {"item": [0, ...], "condition": [3, ...], "text": [...], ...}, "contrasts": [{...}], "accuracy": [{...}]}
 
-A probe's `mass` (for each token the probability that the constraint left) and `token_ends` go along where the rows have them.
+A probe's `mass` (the probability that the constraint leaves at each token) and `token_ends` are included where rows have them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ CONTRASTS = [
 
 
 def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes: Sequence[str] = ()) -> Payload:
-    """The rows of a study, in the order of backbones, tasks, items and conditions; the tables are still empty."""
+    """The rows of a study, ordered by backbone, task, item and condition; the tables are still empty."""
     order = [*("backbone", "task", "item_id", "question", "gold", "condition", "prompt", "seed", "sample")]
     plain = {name: rows[name].astype(str) for name in order if rows[name].dtype == "category"}
     rows = rows.assign(**plain).sort_values(order, kind="stable", ignore_index=True)
@@ -85,7 +85,7 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
 
 
 def empty_payload(origin: Mapping[str, str]) -> Payload:
-    """Of a study that has no rows yet."""
+    """The payload of a study that has no rows yet."""
     columns = [*ITEM, *NAMES, *PLAIN, *VERDICTS, "seconds"]
     return payload(
         pd.DataFrame({name: pd.Series(dtype="int64" if name in VERDICTS else "object") for name in columns}), origin, ""
@@ -93,14 +93,14 @@ def empty_payload(origin: Mapping[str, str]) -> Payload:
 
 
 def numbered(rows: pd.DataFrame, names: list[str]) -> tuple[list[int], pd.DataFrame]:
-    """For each row the number of its entry, and the entries, in the order in which they come."""
+    """For each row the number of its entry, and the entries in the order in which they occur."""
     entries = rows[names].drop_duplicates(ignore_index=True)
     codes = rows.groupby(names, sort=False, observed=True, dropna=False).ngroup()
     return codes.tolist(), entries
 
 
 def cells(column: pd.Series) -> list[Any]:
-    """JSON has no NaN, and knows nothing of numpy."""
+    """Values fit for JSON, which has no NaN and does not know numpy."""
     return [_cell(value) for value in column.tolist()]
 
 
@@ -118,7 +118,7 @@ def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]
 
 
 def accuracy_lines(table: pd.DataFrame, rows: pd.DataFrame, absent: pd.DataFrame) -> list[dict[str, Any]]:
-    """The accuracy table, with the share of replies that are right and wrong, and a line for each cell that has no rows."""
+    """The accuracy table with the shares of right and wrong replies, and a line for each cell without rows."""
     keys = ["backbone", "task", "condition"]
     right = rows.groupby(keys, observed=True)["correct"].mean()
     wrong = ((rows["status"] == "ok") & ~rows["correct"].astype(bool)).groupby([rows[key] for key in keys], observed=True).mean()

@@ -1,7 +1,7 @@
-"""One file of HTML out of a payload: script and style are written into it, data is gzip in base64.
+"""A payload as one HTML file: script and style are written into it, the data is gzip in base64.
 
-What models and data sets say stays data: base64 cannot end the element it stands in, the script makes text nodes only, and the
-page's own policy allows no script or style but these two (by their hash) and no connection at all.
+Text from models and data sets stays data: base64 cannot close the element around it, the script makes text nodes only, and
+the page's own policy allows these two (by their hash) as its only script and style, and no connection at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCRIPTS = ("data.js", "diff.js", "overview.js", "filters.js", "grid.js", "detail
 
 
 def write_page(path: Path, title: str, payload: Payload) -> None:
-    """The same payload gives the same bytes."""
+    """Writes the page; the same payload gives the same bytes."""
     css = _read("page.css")
     js = '"use strict";\n' + "\n".join(map(_read, SCRIPTS))
     page = Template(_read("page.html")).substitute(

@@ -1,6 +1,6 @@
 """What a table of rows must look like: the columns of `types.Row`, their kinds, and which of them may be empty.
 
-A file may hold more columns. A rule looks at a column as a whole, so that a million rows cost little more than a glance at each.
+A file may hold more columns. A rule looks at a column as a whole, so a million rows take no longer to check than their columns.
 """
 
 from __future__ import annotations

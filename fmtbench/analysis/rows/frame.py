@@ -1,11 +1,11 @@
-"""Rows as one data frame, checked: every column there, no measurement twice, nothing compared that was run differently.
+"""Rows as one checked data frame: every column is there, no measurement occurs twice, nothing is compared that ran differently.
 
     rows = load_rows("results/quickstart")
     rows = load_rows(["results/first", "results/second"])
 
 A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
-that fmtbench writes, it says how the rows were made, and `comparable` refuses to set rows side by side that differ in that.
-A packed study (`analysis.packed`) is read like the results folder that it was made from.
+that fmtbench writes, it says how the rows were made, and `comparable` raises where rows that differ in it would be compared.
+A packed study (`analysis.rows.packed`) is read like the results folder it was made from.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from fmtbench.store.rows import VERSION_KEY
 from fmtbench.types import ROWS_VERSION
 
 KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
-"""What makes one measurement: two rows of the same key are the same measurement twice."""
+"""What identifies a measurement: two rows with the same key are the same measurement twice."""
 
 
 class DuplicateError(UserError):
-    """A measurement occurs twice: no table can be made until one of its files is left out."""
+    """A measurement occurs twice, so no table can be made until one of its files is left out."""
 
 
 class EmptyError(UserError):
-    """There are files, and not a single row in them."""
+    """There are files, but they hold no row."""
 
 
 class RowsFile(NamedTuple):
@@ -47,7 +47,7 @@ class RowsFile(NamedTuple):
     manifest: dict[str, Any]
     """Empty where the file came alone."""
     packed: dict[str, Any] | None = None
-    """The cell's config where it came out of a pack, whose cells share one file; else None, and it may lie beside the file."""
+    """The config of a cell from a pack, whose cells share one file; None otherwise, and the config may lie beside the file."""
 
 
 class FoundRows(NamedTuple):
@@ -58,7 +58,7 @@ class FoundRows(NamedTuple):
 
 
 def load_rows(roots: Path | str | Iterable[Path | str], *, mixed: bool = False) -> pd.DataFrame:
-    """All rows under one or many results folders, one line a scored generation, with the columns of `types.Row`.
+    """All rows under one or more results folders, one line for each scored generation, with the columns of `types.Row`.
 
     Raises `UserError` where a file is damaged, a column is absent, a measurement occurs twice, or (unless `mixed`) rows
     that would be compared were made with other sampling, items or decoder.
@@ -70,7 +70,7 @@ def load_rows(roots: Path | str | Iterable[Path | str], *, mixed: bool = False) 
 
 
 def load_files(roots: Path | str | Iterable[Path | str], *, slim: bool = False) -> FoundRows:
-    """Every file by itself. A damaged one is a complaint here, so that the caller decides whether to go on without it.
+    """Every file by itself. A damaged one becomes a complaint, so that the caller decides whether to go on without it.
 
     `slim` leaves out the columns that no table reads, which are the bulk of a file.
     """
@@ -92,7 +92,7 @@ def read_file(path: Path, *, slim: bool = False) -> list[RowsFile]:
 
 
 def find_rows(roots: Iterable[Path | str]) -> list[Path]:
-    """Every `rows.parquet` under the folders, in order; a path to one file is taken as it is."""
+    """Every `rows.parquet` under the folders, in order; a path to a file is taken as it is."""
     found: dict[Path, None] = {}
     for root in map(Path, roots):
         files = [root] if root.is_file() else sorted(root.rglob("rows.parquet"))
@@ -118,7 +118,7 @@ def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
 
 
 def _check_version(file: Path, version: bytes | None) -> None:
-    """Rows that say no version are judged by their columns alone."""
+    """Rows without a version are judged by their columns alone."""
     if version is not None and version != str(ROWS_VERSION).encode():
         got = version.decode("utf-8", "replace")
         raise UserError(
@@ -128,7 +128,7 @@ def _check_version(file: Path, version: bytes | None) -> None:
 
 
 def check_rows(rows: pd.DataFrame, name: str = "these rows") -> pd.DataFrame:
-    """The same frame, if it has every column that tables read, verdicts are true or false, and no key is empty."""
+    """Returns the frame itself. Raises `UserError` where a column that tables read is absent or holds what it must not."""
     check_columns(rows, name, without=UNREAD)
     return rows
 
@@ -147,13 +147,13 @@ def join(files: list[RowsFile], *, mixed: bool = False) -> pd.DataFrame:
 
 
 def compact(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with repeated names as categories: a tenth of the memory, and grouping without comparing strings."""
+    """The same rows with repeated names as categories: a tenth of the memory, and groups without comparing strings."""
     names = ["backbone", "task", "condition", "prompt", "item_id", "status", "gold", "answer"]
     return rows.assign(**{name: rows[name].astype("category") for name in names})
 
 
 def duplicates(files: list[RowsFile]) -> dict[Path, str]:
-    """The files that hold a measurement that occurs twice, with one line each."""
+    """The files that repeat a measurement, with one line each."""
     keys = pd.concat([one.rows[KEY] for one in files], ignore_index=True)
     paths = np.repeat([str(one.path) for one in files], [len(one.rows) for one in files])
     again = keys.duplicated(KEY).to_numpy()
@@ -165,7 +165,7 @@ def duplicates(files: list[RowsFile]) -> dict[Path, str]:
 
 
 def comparable(files: list[RowsFile]) -> None:
-    """Raises `UserError`, naming the value and the files, where rows of one backbone and task were made differently."""
+    """Raises `UserError`, which names the values and files, where rows of one backbone and task were made differently."""
     for (backbone, task), group in _by_task(files).items():
         for name, values in _facts(group).items():
             if len(values) > 1:
@@ -183,7 +183,7 @@ def _by_task(files: list[RowsFile]) -> dict[tuple[str, str], list[RowsFile]]:
 
 
 def _facts(group: list[RowsFile]) -> dict[str, dict[str, Path]]:
-    """For each fact that must agree, its values and a file that has each. Items depend on the seed that drew them."""
+    """For each fact that must agree, its values, and one file that has each. Items depend on the seed that drew them."""
     facts: dict[str, dict[str, Path]] = defaultdict(dict)
     for one in group:
         manifest, file = one.manifest, one.path

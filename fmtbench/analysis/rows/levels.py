@@ -2,7 +2,7 @@
 
     axes = {"free_cot": {"reasoning": "free"}, "json_schema": {"reasoning": "free", "asked": "json", "enforced": "schema"}}
 
-The dictionaries are those of `conf/condition/*.yaml`, or of a cell's own `config.yaml`; what is not there has its default.
+The dictionaries come from `conf/condition/*.yaml` or from a cell's own `config.yaml`; a setting that is absent has its default.
 """
 
 from __future__ import annotations
@@ -13,27 +13,25 @@ from typing import Any
 from fmtbench.conditions.axes import DEFAULTS
 
 AXES = ("wording", "asking", "masking", "order", "length")
-"""The components that axes of a condition make; truncation and reading come from the replies."""
+"""The components that come from a condition's axes; truncation and reading come from the replies."""
 
 Levels = tuple[Any, ...]
 """One level for each of `AXES`."""
 
 WHOLE = DEFAULTS["when"]
 TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order"}
-"""Settings that an axis takes; every other one counts as wording, a setting that is not known here too."""
-
-
+"""Settings that belong to another axis than wording. All others count as wording, unknown settings included."""
 PROSE, FIELDS = "prose", ("fields", "named")
 
 
 def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
     """What a condition does on each axis. A setting without effect on the prompt or the decoder has no level.
 
-    With `fields`, that a prompt names the fields of its format is wording, which `asked: prose` does without a format; so
-    `prose` lies between text and JSON. Without it, naming them is part of asking.
+    With `fields`, naming the fields of a format counts as wording, since `asked: prose` names them without a format; `prose`
+    then lies between text and JSON. Without `fields`, naming them is part of asking.
 
-    A format that holds only for the answer, or in a second pass, is another level of asking and of masking than one that
-    holds from the first token (`json@answer`): no cell of the latter lies between the two.
+    A format that applies only to the answer or in a second pass (`json@answer`) is another level of asking and masking than
+    one that applies from the first token: no cell of the latter lies between the two.
     """
     known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
     order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
@@ -52,14 +50,14 @@ def _with_fields(cell: Levels, known: Mapping[str, Any]) -> Levels:
 
 
 def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Reasoning, its budget in words, and `hard` where the decoder counts them too; stages are a matter of wording."""
+    """Reasoning, its budget in words, and `hard` where the decoder counts them; stages are a matter of wording."""
     if known["reasoning"] in ("free", "staged"):
         return ("free", None, None)
     return (known["reasoning"], known["words"], "hard" if known["budget"] == "hard" else None)
 
 
 def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """The settings beside the axes that are not at their default and that the prompt or the decoder sees."""
+    """Settings outside the other axes that differ from their default and that the prompt or the decoder sees."""
     named = known["asked"] != "text" or known["enforced"] not in ("no", "sham")
     unseen = {"stages"}
     if not named:
@@ -72,12 +70,12 @@ def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def between(reference: Levels, condition: Levels, moved: frozenset[int]) -> Levels:
-    """The cell that has the condition's level on the moved axes, and the reference's on all others."""
+    """The cell with the condition's levels on the moved axes and the reference's on all others."""
     return tuple(condition[i] if i in moved else reference[i] for i in range(len(AXES)))
 
 
 def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
-    """The name of a cell if a condition has it, or what such a condition would have to set."""
+    """The name of the condition at this cell, or the settings that such a condition would need."""
     if cell in names:
         return names[cell]
     wording, asked, enforced, order, (reasoning, words, hard) = cell

@@ -1,7 +1,7 @@
-"""What a study does not hold: cells that were not run, and items that a cell lacks.
+"""What a study lacks: cells that did not run, and items missing from a cell.
 
-A cell is expected for every condition of a backbone under every task, prompt and seed that this backbone was asked at all;
-an item is expected in every cell of its backbone, task and seed.
+Every condition of a backbone is expected under every task, prompt and seed of that backbone; every item in every cell of its
+backbone, task and seed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ CELL = ["backbone", "task", "condition", "prompt", "seed"]
 
 
 def missing_cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line for each cell that is not whole: the columns of `CELL`, `items` that it has, `expected` that it should have."""
+    """One line for each incomplete cell: the columns of `CELL`, the `items` it has and the number `expected`."""
     there = rows.groupby(CELL, observed=True)["item_id"].nunique().rename("items")
     expected = rows.groupby(["backbone", "task", "seed"], observed=True)["item_id"].nunique().rename("expected")
     asked = rows[["backbone", "task", "prompt", "seed"]].drop_duplicates().astype({"backbone": str})
@@ -26,7 +26,7 @@ def missing_cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_note(missing: pd.DataFrame, most: int = 3) -> str:
-    """One line for people: how many, and the first of them. Empty where nothing is missing."""
+    """One line that names the first missing cells and counts the rest; empty where nothing is missing."""
     if not len(missing):
         return ""
     shown = [f"{_name(one)} ({one.items} of {one.expected} items)" for one in missing.head(most).itertuples()]

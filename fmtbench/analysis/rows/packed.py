@@ -1,9 +1,9 @@
-"""A packed study: the rows of all cells of a backbone in one file, and beside it what their run folders told of them.
+"""A packed study: the rows of all cells of a backbone in one file, and beside it what their run folders say about them.
 
     DIR/<backbone>/rows.parquet     the rows
     DIR/<backbone>/cells.parquet    one line a cell: its key, and its `manifest` and `config` as JSON
 
-`interchange.packed` writes it; whatever reads a results folder reads it too.
+`interchange.packed` writes it; everything that reads a results folder also reads a pack.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CELLS = "cells.parquet"
 
 
 class Packed(NamedTuple):
-    """One cell out of a pack."""
+    """One cell of a pack."""
 
     rows: pd.DataFrame
     manifest: dict[str, Any]

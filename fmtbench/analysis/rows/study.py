@@ -1,4 +1,4 @@
-"""A results folder as tables need it: its rows, and as plain data what its conditions and tasks are and what was planned.
+"""A results folder as the tables need it: its rows and, as plain data, its conditions, its tasks and the planned contrasts.
 
 study = load_study(["results/quickstart"])      # or a packed study, such as paper/data
 contrast_table(study.rows, planned=study.planned)
@@ -20,7 +20,7 @@ from fmtbench.errors import UserError
 from fmtbench.store.folder import why_barred
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast in C, for studies of a thousand cells."""
+"""The C loader is ten times as fast, which matters for studies of a thousand cells."""
 
 Settings = dict[str, dict[str, Any]]
 
@@ -28,23 +28,23 @@ Settings = dict[str, dict[str, Any]]
 class Study(NamedTuple):
     rows: pd.DataFrame
     axes: Settings
-    """Settings of each condition, from the cells' own configs, else from the preset of its name."""
+    """Settings of each condition, from the cells' own configs or else from the preset of the same name."""
     tasks: Settings
     """Settings of each task, from the cells' own configs."""
     presets: Settings
     planned: list[Any]
     origin: dict[str, str]
-    """`runs` and `commit`: what every table names as its source."""
+    """`runs` and `commit`, which every table names as its source."""
     complaints: list[str]
     """One line for each file that was left out."""
     missing: pd.DataFrame
-    """The cells that are not whole; see `missing_cells`."""
+    """The incomplete cells; see `missing_cells`."""
 
 
 def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, mixed: bool = False, slim: bool = False) -> Study:
-    """Everything readable under the folders. Raises `UserError` where nothing is, or where runs must not be compared.
+    """Everything readable under the folders. Raises `UserError` where there is nothing, or where runs must not be compared.
 
-    `presets`: settings of conditions by name, for rows that come without their config. `slim`: without texts and questions.
+    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions.
     """
     files, complaints = load_files(roots, slim=slim)
     if not files:
@@ -74,13 +74,13 @@ def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, 
 
 
 def empty_note(file: RowsFile) -> str:
-    """Of a cell that is barred, or has not finished its first item."""
+    """Why a file holds no rows: its cell is barred, or has not finished an item."""
     why = why_barred(file.manifest) or file.manifest.get("status") or "it has no manifest"
     return f"{file.path} holds no rows: {why}"
 
 
 def read_config(file: RowsFile) -> dict[str, Any]:
-    """The config of a cell; empty where there is none. Raises `UserError` where it is no YAML."""
+    """The config of a cell; empty where there is none. Raises `UserError` where it is not YAML."""
     if file.packed is not None:
         return file.packed
     path = file.path.with_name("config.yaml")
@@ -106,7 +106,7 @@ def _planned(configs: list[dict[str, Any]]) -> list[Any]:
 
 
 def _origin(roots: list[Path], files: list[RowsFile]) -> dict[str, str]:
-    """Names of the folders, the number of files or packed cells, a hash of the rows' bytes, and the commits that made them."""
+    """Names of the folders, the number of files or packed cells, a hash of the rows' bytes, and the commits they come from."""
     digest = hashlib.sha256()
     for path in dict.fromkeys(file.path for file in files):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

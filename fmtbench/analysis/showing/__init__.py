@@ -1,1 +1,1 @@
-"""How tables and figures are written: text, LaTeX, figures, documents, galleries."""
+"""How tables and figures are written: Markdown, LaTeX, figures, one document of all, galleries for notebooks."""

@@ -12,7 +12,7 @@ from fmtbench.errors import UserError
 
 
 def drift_figure(table: pd.DataFrame) -> Figure:
-    """A panel for each backbone, task, prompt and embedder whose gate was passed. Raises `UserError` where there is none."""
+    """A panel for each backbone, task, prompt and embedder that passes the gate. Raises `UserError` where there is none."""
     passed = table[table["passed"]]
     if passed.empty:
         raise UserError("no embedder passed the gate: two free samples of an item do not find each other in its space")

@@ -1,4 +1,4 @@
-"""Figures: functions from a table to a matplotlib figure, drawn without a display; the same table gives the same bytes."""
+"""Figures: functions from a table to a matplotlib figure. They need no display, and the same table gives the same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fmtbench.analysis.tables.failures import STATUSES
 from fmtbench.errors import UserError
 
 COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677")
-"""Paul Tol's bright scheme: told apart by colour-blind readers."""
+"""Paul Tol's bright scheme, which colour-blind readers can tell apart."""
 STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -34,11 +34,11 @@ MOST_ABREAST = 3
 
 
 def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
-    """`stem`.pdf and .png with the origin, and no date, in their metadata."""
+    """Writes `stem`.pdf and .png with the origin and without a date in their metadata."""
     source, creator = f"{origin['runs']}; {origin['commit']}", f"fmtbench ({drawn_by()})"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
-        figure.draw_without_rendering()  # lays it out, once for both files
+        figure.draw_without_rendering()  # lay it out once for both files
         figure.set_layout_engine("none")
         figure.savefig(
             stem.with_name(f"{stem.name}.pdf"),
@@ -48,15 +48,14 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
 
 
 def drawn_by() -> str:
-    """What the bytes of a figure depend on, beside its table."""
+    """What the bytes of a figure depend on besides its table."""
     libraries = (("matplotlib", mpl.__version__), ("Pillow", PIL.__version__), ("zlib", zlib.ZLIB_RUNTIME_VERSION))
     return ", ".join(f"{name} {version}" for name, version in libraries)
 
 
 def forest(contrasts: pd.DataFrame) -> Figure:
-    """Differences with intervals; the grey band is what a study of this size would miss four times in five or more often.
-
-    An interval that spans all that is possible leaves the frame.
+    """Differences with intervals. The grey band holds differences that a study of this size would miss more often than once in
+    five; an interval across all possible values leaves the frame.
     """
     figure, panels = _panels(
         contrasts,
@@ -82,9 +81,9 @@ def forest(contrasts: pd.DataFrame) -> Figure:
 
 
 def _reach(contrasts: pd.DataFrame) -> float:
-    """Points to show on either side: every difference, and nine ends of ten.
+    """Points to show on either side: every difference, and nine interval ends of ten.
 
-    Where two prompts disagree an interval may span all that is possible, and would leave the others no room.
+    Where two prompts disagree, an interval may span all possible values and would leave no room for the others.
     """
     ends = 100 * contrasts[["low", "high"]].abs().max(axis=1)
     return float(1.1 * max(ends.quantile(0.9), 100 * contrasts["difference"].abs().max(), 5.0))
@@ -95,7 +94,7 @@ def _contrast_name(line: Any) -> str:
 
 
 def decomposition(table: pd.DataFrame) -> Figure:
-    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is won."""
+    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is gained."""
     parts = [name for name in COMPONENTS if name != "total"]
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
     figure, panels = _panels(
@@ -122,7 +121,7 @@ def decomposition(table: pd.DataFrame) -> Figure:
 
 
 def lockin(table: pd.DataFrame) -> Figure:
-    """Lock-in with its interval, and the floor that a second free sample sets; a condition without either is left out."""
+    """Lock-in with its interval, and the floor set by a second free sample; a condition without lock-in is left out."""
     known = table[table["lockin"].notna()]
     figure, panels = _panels(
         known, "per cent of the items solved freely (diamond: floor)", height=lambda group: 0.7 + 0.22 * len(group), sharex=True
@@ -139,7 +138,7 @@ def lockin(table: pd.DataFrame) -> Figure:
 
 
 def statuses(failures: pd.DataFrame) -> Figure:
-    """How replies end; an unbroken contract is pale, so that failures stand out."""
+    """How replies end; a kept contract is pale, so that failures stand out."""
     used = [name for name in STATUSES if failures[name].max() > 0]
     figure, panels = _panels(failures, "replies, per cent", height=lambda group: 0.6 + 0.24 * len(group))
     for axis, (_, group) in zip(panels, failures.groupby(PANEL)):
@@ -154,7 +153,7 @@ def statuses(failures: pd.DataFrame) -> Figure:
 
 
 def dose(table: pd.DataFrame) -> Figure:
-    """Accuracy over the words really written, a line for each format."""
+    """Accuracy over the words actually written, with a line for each format."""
     figure, panels = _panels(table, "words of rationale, mean (labels: words allowed)", height=lambda group: 2.2)
     formats = sorted(table["format"].unique(), key=lambda name: (name != "text", name))
     for axis, (_, group) in zip(panels, table.groupby(PANEL)):
@@ -193,8 +192,8 @@ def frontier(cost: pd.DataFrame) -> Figure:
 
 
 def _panels(table: pd.DataFrame, label: str, height: Any, sharex: bool = False) -> tuple[Figure, list[Any]]:
-    """One panel for each backbone and task, in their order and as high as its content needs; tasks below each other, and up to
-    `MOST_ABREAST` backbones side by side. `label`: of the axis below."""
+    """One panel for each backbone and task, in their order and as high as its content needs: tasks below each other, up to
+    `MOST_ABREAST` backbones side by side. `label` names the axis at the bottom."""
     if table.empty:
         raise UserError("its table has no lines")
     groups = [(tuple(map(str, name)), group) for name, group in table.groupby(PANEL)]

@@ -1,4 +1,4 @@
-"""Is what lies in a folder what is made anew? Text to the byte; figures too, where the same libraries draw them."""
+"""Whether the files of a folder are what would be made now: text to the byte; figures too, where the same libraries draw them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Compared(NamedTuple):
 
     different: list[str]
     skipped: list[str]
-    """Figures that other versions of the libraries drew: the same drawing has other bytes there."""
+    """Figures from other versions of the libraries, where the same drawing has other bytes."""
     same: list[str]
 
 
 def compare(made: Path, kept: Path, names: Collection[str]) -> Compared:
-    """Every file of `made` with its namesake in `kept`; of `names`, none may lie in `kept` that is not made."""
+    """Every file of `made` with its namesake in `kept`. Files of `kept` under one of `names` that are not made differ too."""
     found = Compared([], [], [])
     for path in sorted(made.iterdir()):
         other = kept / path.name
@@ -41,7 +41,7 @@ def compare(made: Path, kept: Path, names: Collection[str]) -> Compared:
 
 
 def _where(path: Path, other: Path) -> str:
-    """The first line that differs, of a text."""
+    """The first line that differs; empty for figures."""
     if path.suffix in FIGURES:
         return ""
     ours, theirs = (one.read_bytes().split(b"\n") for one in (path, other))

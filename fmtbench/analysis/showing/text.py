@@ -1,6 +1,6 @@
-"""How a table is written: one frame as Markdown and as LaTeX (booktabs), the same text in both.
+"""One frame as Markdown and as LaTeX (booktabs), with the same text in both.
 
-`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares, shown in
+`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares and shown in
 per cent. Missing values are empty.
 """
 
@@ -35,19 +35,19 @@ SIZES = (
     (95, r"\scriptsize\setlength{\tabcolsep}{3pt}"),
     (float("inf"), r"\tiny\setlength{\tabcolsep}{2pt}"),
 )
-"""How a table of so many characters a line is set."""
+"""How a table is set whose lines have at most so many characters."""
 PAGE = 40
-"""Lines that a page holds for certain."""
+"""Lines that certainly fit on a page."""
 
 
 def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
-    """The chosen columns as text, in order; a column that the table lacks is left out."""
+    """The chosen columns as text, in order; columns that the table lacks are left out."""
     return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
 
 
 def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[str] = ()) -> tuple[pd.DataFrame, str]:
-    """For a page of paper: the `wanted` columns (all where none is named), those of `bare` without their intervals, less
-    backbone, task and reference where these are the same in all lines; the second value says what they are."""
+    """For a page of paper: the `wanted` columns (all where none is named), those in `bare` without intervals, and without
+    backbone, task and reference where all lines share them; the second value says what these are."""
     text = text.assign(**{name: text[name].str.replace(r" \[.*\]", "", regex=True) for name in bare if name in text.columns})
     text = text[[name for name in text.columns if not wanted or name in wanted]]
     same = [name for name in ("backbone", "task", "reference") if name in text.columns and text[name].nunique() == 1]
@@ -57,7 +57,7 @@ def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[st
 def spread(table: pd.DataFrame, column: str, value: str, percent: Collection[str] = ()) -> pd.DataFrame:
     """A long table as a wide one: the cells of `value` side by side under the entries of `column`, in their order.
 
-    Zero by definition is left empty; the notes on a residual stand in a column of their own.
+    What is zero by definition is left empty; the notes on a residual get a column of their own.
     """
     keys = [name for name in ("backbone", "task", "condition", "reference", "n") if name in table.columns]
     empty = (table[[value, "low", "high"]] == 0).all(axis=1)
@@ -115,7 +115,7 @@ def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
 def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
     """A `table`, or, where it has more than `PAGE` lines, a `longtable`; needs `\\usepackage{booktabs,longtable}`.
 
-    Wide tables are set smaller.
+    Wide tables are set in smaller type.
     """
     wide = sum(max(map(len, [str(column), *text[column]])) + 2 for column in text.columns)
     size = next(size for most, size in SIZES if wide <= most)
@@ -134,7 +134,7 @@ def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
 
 
 def escape(text: str) -> str:
-    """LaTeX that shows these characters; what is beyond Latin-1 and not known here becomes a question mark."""
+    """LaTeX that shows these characters; one beyond Latin-1 that is not in `ESCAPES` becomes a question mark."""
     joined = "".join(ESCAPES.get(character, character) for character in str(text).replace("\n", " "))
     return joined.encode("latin-1", "replace").decode("latin-1")
 

@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
 def accuracy(means: Array, level: float = 0.95) -> Estimate:
     """Mean of per-item accuracies (N values in 0..1), with the Wilson score interval for N trials.
 
-    Repeats of an item are averaged before, so that they do not narrow the interval as if they were new items.
+    Repeats of an item are averaged first, so that they do not narrow the interval as new items would.
     """
     low, high = proportion_confint(means.sum(), len(means), alpha=1 - level, method="wilson")
     return Estimate(float(means.mean()), float(low), float(high))

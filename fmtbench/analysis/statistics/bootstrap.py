@@ -1,18 +1,18 @@
 """The cluster bootstrap over items, then prompts, for many statistics at once.
 
-Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: of nested
-levels only the outermost is drawn again, since drawing both counts the inner noise twice). Prompts come second: the part
-of their spread that the noise of items does not explain is a variance component of its own. It is known from few prompts,
-so that each draw takes another value of it from its generalised fiducial distribution (Weerahandi 1993, JASA 88:899), and
-it takes part where an F test at 15% finds it. Without that gate two to six prompts widen every interval by noise; at 5%
-it overlooks prompts that matter (`experiments.simulate`).
+Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: only the
+outermost of nested levels is resampled, since resampling both counts the inner noise twice). Prompts come second: the part
+of their spread that the noise of items does not explain is a variance component of its own. It is estimated from few
+prompts, so each draw takes a new value of it from its generalised fiducial distribution (Weerahandi 1993, JASA 88:899). It
+is used only where an F test at 15% finds it: without that gate, two to six prompts widen every interval by noise; at 5%,
+prompts that matter are overlooked (`experiments.simulate`).
 
-An interval depends on nothing but its own statistic: neither on what is drawn beside it nor on the sign, so that the same
-difference has the same interval in every table.
+An interval depends on its own statistic alone, neither on what is drawn with it nor on the sign, so the same difference
+has the same interval in every table.
 
-A percentile interval of a few disagreeing pairs is too short and of none has no width. So one pair of imagined items
-takes part in the drawing, the one half a point for and the other against (after Bonett and Price 2012, Statistics in
-Medicine 31:3729, who add one item each way; half of that held the nominal level best in `experiments.simulate`).
+A percentile interval is too short for a few disagreeing pairs, and has no width for none. So a pair of imagined items joins
+the draws, one half a point for and one half a point against (after Bonett and Price 2012, Statistics in Medicine 31:3729,
+who add one item each way; half of that comes closest to the nominal level in `experiments.simulate`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from fmtbench.analysis.statistics.cube import Array, Sums
 
 DRAWS = 10_000
 FEWER_DRAWS = 2_000
-"""For tables that draw anew for each condition."""
+"""For tables that draw again for each condition."""
 MOST_PICKS = 100_000_000
-"""10 000 draws of 10 000 items; beyond, fewer draws are made, but at least 1000."""
+"""10 000 draws of 10 000 items; larger studies get fewer draws, but at least 1000."""
 FEW_KINDS = 4
 SEED = 0
 GATE = 0.15
@@ -44,7 +44,7 @@ class Draws(NamedTuple):
     draws_BK: Array
 
     def interval(self, level: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> tuple[Array, Array]:
-        """Percentile intervals within the possible values; NaN where nothing was measured, or not even every second draw."""
+        """Percentile intervals within the possible values; NaN where fewer than half of the draws are defined."""
         ends = [(1 - level) / 2, (1 + level) / 2]
         columns = self.draws_BK.T
         whole = [column[np.isfinite(column)] for column in columns]
@@ -63,9 +63,9 @@ def bootstrap(
 ) -> Draws:
     """Draws of K means.
 
-    `together` draws the same items for all K, for statistics that are computed from several of them; else each is drawn by
-    itself, which is faster. `constant_K` marks statistics that get no imagined items; zero by definition, their interval
-    has no width. The imagined items of `rates` (0..1) are one success and one failure.
+    `together` draws the same items for all K, for statistics that combine several of them; otherwise each is drawn on its
+    own, which is faster. `constant_K` marks statistics without imagined items: those that are zero by definition have an
+    interval of no width. The imagined items of `rates` (0..1) are one success and one failure.
     """
     means_K = sums.means()
     sign_K = np.where(means_K < 0, -1.0, 1.0)
@@ -95,7 +95,7 @@ def _with_imagined(sums: Sums, constant_K: Array | None, rates: bool) -> tuple[A
 
 
 def _imagined(sums: Sums) -> Array:
-    """Size of the imagined items in units of sums: that of one independent measurement in each item (design effect)."""
+    """Size of the imagined items in units of sums: one independent measurement of an item (design effect)."""
     count_IK = sums.count_IPK.sum(1)
     per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
     mean_IK = np.divide(sums.value_IPK.sum(1), count_IK, out=np.zeros(count_IK.shape), where=count_IK > 0)
@@ -109,7 +109,7 @@ def _imagined(sums: Sums) -> Array:
 def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
     """`value`, `count`: items (the imagined ones last) x K.
 
-    Items that are alike in all K need no drawing one by one: how many of each kind are drawn is multinomial.
+    Items that agree in all K need not be drawn one by one: the number drawn of each kind is multinomial.
     """
     asked = (count > 0).any(axis=1)
     value, count = value[asked], count[asked]
@@ -129,7 +129,7 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
 
 @lru_cache(maxsize=1024)
 def _drawn_kinds(kinds: bytes, number: bytes, shape: tuple[int, int], draws: int, seed: int) -> Array:
-    """Of kinds (value, then count) x 2K. Kept, since the same difference stands in several tables."""
+    """Draws of kinds (value, then count) x 2K. Cached, since several tables show the same difference."""
     kinds_N2K, number_N = np.frombuffer(kinds).reshape(shape), np.frombuffer(number, dtype=np.int64)
     value, count = np.hsplit(kinds_N2K, 2)
     if len(value) == 1:
@@ -152,7 +152,7 @@ def _item_weights(n: int, draws: int, rng: np.random.Generator) -> Array:
 
 
 def _drawn_prompts(value_IP: Array, count_IP: Array, draws: int, rng: np.random.Generator) -> Any:
-    """What other prompts would have changed. From one generator, statistics move together as their prompts did."""
+    """What other prompts would change. One generator makes statistics move together, as their prompts do."""
     effects = prompt_effects(value_IP, count_IP)
     if effects is None:
         return 0.0
@@ -165,13 +165,13 @@ def _drawn_prompts(value_IP: Array, count_IP: Array, draws: int, rng: np.random.
 
 class PromptEffects(NamedTuple):
     apart_P: Array
-    """Mean of each prompt minus the mean of all."""
+    """Mean of each prompt minus the mean over all prompts."""
     noise: float
-    """The variance that a prompt's mean has by the noise of its items alone."""
+    """The variance of a prompt's mean that comes from the noise of its items alone."""
 
 
 def prompt_effects(value_IP: Array, count_IP: Array, level: float = GATE) -> PromptEffects | None:
-    """Over the items that have every prompt in use; None where there is one prompt, or the F test sees no effect."""
+    """Over the items that have every prompt in use; None where there is one prompt or the F test finds no effect."""
     used_P = count_IP.any(axis=0)
     whole_I = (count_IP[:, used_P] > 0).all(axis=1)
     cell_IP = value_IP[np.ix_(whole_I, used_P)] / count_IP[np.ix_(whole_I, used_P)]

@@ -1,7 +1,7 @@
-"""The measurements of one backbone on one task as arrays, so that every statistic is a few lines of numpy.
+"""The measurements of one backbone on one task as arrays, so that a statistic takes a few lines of numpy.
 
 Legend of names: C conditions, U units (an item asked with one prompt, seed and sample), I items, P prompts, K statistics.
-A unit pairs across conditions; where a condition lacks a unit its value is NaN, so that pairing is `isfinite`.
+A unit pairs across conditions; its value is NaN where a condition lacks it, so pairing is `isfinite`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Index = npt.NDArray[np.int64]
 
 UNIT = ["item_id", "prompt", "seed", "sample"]
 RERUN = "_rerun"
-"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget: never compared as a whole."""
+"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget; it is never compared as a whole."""
 
 
 class Cube(NamedTuple):
@@ -47,7 +47,7 @@ class Cube(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """K statistics summed over the units of each item and prompt; what the bootstrap draws from."""
+    """K statistics summed over the units of each item and prompt: what the bootstrap draws from."""
 
     value_IPK: Array
     count_IPK: Array
@@ -99,9 +99,9 @@ def _one_code(codes: dict[str, Index]) -> Index:
 
 
 def sums(values_KU: Array, one: Cube, weights_KU: Array | None = None) -> Sums:
-    """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt are one cluster.
+    """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt form one cluster.
 
-    With weights, of at least 0, a value counts as often as its weight says.
+    `weights_KU`, at least 0, say how often a value counts.
     """
     weights_KU = np.ones_like(values_KU) if weights_KU is None else weights_KU
     items, prompts = int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1

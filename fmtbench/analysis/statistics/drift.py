@@ -1,15 +1,15 @@
-"""Drift: how far a format moves the content of a rationale, from vectors of free and formatted rationales of the same items.
+"""Drift: how far a format moves the content of a rationale, from vectors of free and formatted rationales for the same items.
 
 `vectors[condition]` is N x S x D: N items, S samples of each, unit vectors of D dimensions, NaN where a rationale is
-empty. The free condition needs two samples an item: their distance is the floor, and they are the gate. An encoder in
+empty. The free condition needs two samples of each item: their distance is the floor, and they form the gate. An encoder in
 whose space two free samples of one item do not find each other says nothing about drift.
 
-A rationale is held against the free ones of *other* samples only, as the free ones are: two of the same sample share a seed,
-and under the sham are the same words.
+A rationale is compared only with free rationales of *other* samples, as the free ones are: two of the same sample share a
+seed, and under the sham they are the same words.
 
-Drift 0 is no more than asking again, 1 is as far as the free rationale of another item; more than 1 is possible, where a
-format moves every vector by a common offset. That offset is harmless to the content, so shares of variance and the item
-match after each format's mean is taken off stand beside it.
+Drift 0 means no more than asking again, 1 as far as the free rationale of another item. It exceeds 1 where a format moves
+every vector by a common offset. Such an offset does not touch the content, so the shares of variance and the item match
+after subtracting each format's mean are reported with it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Drift:
     items: int
     """Items that have two free rationales and one under the condition."""
     empty: float
-    """Share of all items that have not."""
+    """Share of all items that lack one of these."""
     gate: float
     """Share of free samples whose nearest other free sample is of the same item."""
     passed: bool
@@ -51,7 +51,7 @@ class Drift:
     match: float
     """Share of items whose rationale under the condition is nearest to the same item's free one, as the gate counts."""
     match_centred: float
-    """The same after each format's mean, taken on the other half of the items, is subtracted."""
+    """The same after subtracting each format's mean, taken on the other half of the items."""
     share_item: float
     share_format: float
     """Shares of the variance over items x {free, condition}; the rest is what the format does to single items."""
@@ -68,7 +68,7 @@ class Drift:
 def drift(vectors: Mapping[str, Array], loss: Mapping[str, Array], free: str, seed: int = 0) -> list[Drift]:
     """One `Drift` for each condition but the free one. `loss[condition]` is N: free minus condition, NaN where unknown.
 
-    Raises `UserError` where the free condition is absent, has one sample only, or fewer than ten items can be compared.
+    Raises `UserError` where the free condition is absent or has one sample only, or where fewer than ten items can be compared.
     """
     if free not in vectors:
         raise UserError(f"there is no condition {free!r} to compare with: there are {', '.join(sorted(vectors))}")
@@ -171,7 +171,7 @@ def item_match(one_ND: Array, other_ND: Array) -> float:
 
 
 def centred_match(one_ND: Array, other_ND: Array, rng: np.random.Generator) -> float:
-    """`item_match` within each half of the items, after the other half's mean of each format is taken off."""
+    """`item_match` within each half of the items, after subtracting each format's mean over the other half."""
     halves = np.array_split(rng.permutation(len(one_ND)), 2)
     matches = [item_match(one_ND[a] - one_ND[b].mean(0), other_ND[a] - other_ND[b].mean(0)) for a, b in (halves, halves[::-1])]
     return float(np.mean(matches))
@@ -213,18 +213,20 @@ def linked(drift_N: Array, loss_N: Array, rng: np.random.Generator) -> tuple[flo
     if len(loss_N) < FEWEST or np.ptp(loss_N) == 0 or np.ptp(drift_N) == 0:
         return float("nan"), float("nan"), float("nan")
     picks = rng.integers(0, len(loss_N), size=(DRAWS, len(loss_N)))
-    drawn = [_spearman(drift_N[pick], loss_N[pick]) for pick in picks]
-    return _spearman(drift_N, loss_N), *_interval(np.array(drawn))
+    (value,) = spearman(drift_N[None], loss_N[None])
+    return float(value), *_interval(spearman(drift_N[picks], loss_N[picks]))
 
 
-def _spearman(one: Array, other: Array) -> float:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return float("nan")
-    return float(stats.spearmanr(one, other).statistic)
+def spearman(one_BN: Array, other_BN: Array) -> Array:
+    """Spearman's correlation of each of B pairs of rows; NaN where a row does not vary."""
+    ranks = [stats.rankdata(rows_BN, axis=1) for rows_BN in (one_BN, other_BN)]
+    one, other = (rank_BN - rank_BN.mean(axis=1, keepdims=True) for rank_BN in ranks)
+    scale_B = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return np.divide((one * other).sum(axis=1), scale_B, out=np.full(len(scale_B), np.nan), where=scale_B > 0)
 
 
 def _drawn_drift(moved_N: Array, floor_N: Array, same_NN: Array, rng: np.random.Generator) -> Array:
-    """Bootstrap over items of the normalised drift; a pair of the same item drawn twice is no pair of two items."""
+    """Bootstrap over items of the normalised drift; an item drawn twice does not count as a pair of two items."""
     n = len(moved_N)
     drawn = np.empty(DRAWS)
     apart_NN = same_NN * ~np.eye(n, dtype=bool)

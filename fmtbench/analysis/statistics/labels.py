@@ -1,9 +1,9 @@
-"""Macro-F1 for tasks with a closed set of labels: classes of uneven size count alike, as accuracy does not let them.
+"""Macro-F1 for tasks with a closed set of labels: unlike in accuracy, classes of uneven size count the same.
 
     F1 of a label = 2 right / (gold + given), where given counts the replies that name it; macro-F1 is the mean over labels.
 
-Which labels there are is read off the golds: words, few against the items. Single letters are options whose content changes
-from item to item, no classes. A reply that names no label, or broke its contract, is given to none, so it only costs recall.
+The labels are read off the golds: words, few compared with the items. Single letters are options whose content changes from
+item to item, not classes. A reply that names no label or breaks its contract is given to none, so it only costs recall.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_LABELS, ITEMS_PER_LABEL = 200, 5
 
 
 def closed_labels(golds: pd.Series) -> tuple[str, ...]:
-    """The labels of a task from the golds of its items, sorted; none where the answers are no closed set of words."""
+    """The labels of a task from the golds of its items, sorted; none where the answers are not a closed set of words."""
     labels = tuple(sorted(map(str, golds.unique())))
     words = all(len(label) > 1 and any(character.isalpha() for character in label) for label in labels)
     few = 2 <= len(labels) <= min(MOST_LABELS, len(golds) / ITEMS_PER_LABEL)
@@ -57,7 +57,7 @@ def _lines(rows: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any]
 
 
 def given_labels(rows: pd.DataFrame, labels: tuple[str, ...]) -> Any:
-    """The number of the label that each reply gives, -1 for none; verdicts are those of the rows, judged before."""
+    """The number of the label that each reply gives, -1 for none; verdicts are those of the rows."""
     kind: AnswerKind = YesNo() if {*map(str.casefold, labels)} == {"yes", "no"} else Label(labels=labels)
     number = {kind.canon(label): i for i, label in enumerate(labels)}
     answers, unique = pd.factorize(rows["answer"])

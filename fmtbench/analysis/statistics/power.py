@@ -1,4 +1,4 @@
-"""What a study of a given size can see, before it is run."""
+"""What a study of a given size can detect, before it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fmtbench.analysis.statistics.exact import detectable
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 
 ASSUMED = (0.1, 0.2, 0.3)
-"""Shares of items on which two conditions disagree, as large studies of formats have found them."""
+"""Shares of items on which two conditions disagree, as found in large studies of formats."""
 
 
 def assumed_power(items: int) -> dict[float, float]:
@@ -23,7 +23,7 @@ def assumed_power(items: int) -> dict[float, float]:
 def observed_discordance(rows: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     """`task condition reference n discordance`: mean squared difference of items, from a pilot's rows.
 
-    For items asked once this is the share that disagrees. Pairs that the pilot lacks have no line.
+    For items asked once this is the share that disagrees. A pair that the pilot lacks has no line.
     """
     lines = []
     for one in cubes(rows):

@@ -3,7 +3,7 @@
     contrast_table(rows)                                            every condition against free_cot
     contrast_table(rows, planned=[{"condition": "json_schema", "reference": "json_prompt"}])
 
-Tasks are never pooled: formats help some kinds of task and harm others, and a mean over both says nothing.
+Tasks are never pooled: formats help some kinds of task and harm others, so a mean over both says nothing.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def contrast_table(
 ) -> pd.DataFrame:
     """Differences condition minus reference in accuracy, on the units that both have; shares, not points.
 
-    `low`, `high`: 95% cluster bootstrap. `p_mcnemar`: exact, never rejects more often than its level. `p_adjusted`: it,
-    after Holm within the planned contrasts, Benjamini-Hochberg within the rest. `p_score`, `p_score_adjusted`: McNemar's
-    score test and the same corrections, closest to their level. `equivalent`: the 90% interval lies within `margin` (two
-    one-sided tests at 5%). `mde`: smallest difference seen with 80% power at two-sided 5%. `mark` names what makes a
-    line's interval unsure.
+    `low`, `high`: 95% cluster bootstrap. `p_mcnemar`: exact, never rejects more often than its level. `p_adjusted`: the
+    same after Holm within the planned contrasts and Benjamini-Hochberg within the rest. `p_score`, `p_score_adjusted`:
+    McNemar's score test with the same corrections, closest to its level. `equivalent`: the 90% interval lies within
+    `margin` (two one-sided tests at 5%). `mde`: smallest difference detected with 80% power at two-sided 5%. `mark` says
+    what makes a line's interval unsure.
     Raises `UserError` where no two conditions share an item.
     """
     wanted = planned_pairs(planned, reference)
@@ -143,7 +143,7 @@ def _tests(total_I: Array, count_I: Array, difference_U: Array) -> dict[str, flo
 
 
 def _standing(count_IP: Array, total_I: Array) -> dict[str, Any]:
-    """How many items disagree, and what is too little for the interval to hold its level."""
+    """How many items disagree, and what there is too little of for the interval to keep its level."""
     items, discordant = int((count_IP.sum(1) > 0).sum()), int((total_I != 0).sum())
     prompts = int((count_IP.sum(0) > 0).sum())
     marks = {

@@ -1,7 +1,7 @@
 """What a right answer costs, and which conditions no other one beats at their price.
 
-A condition that takes two passes or thinks longer is to be compared at equal tokens: `frontier` marks the conditions that
-no cheaper one equals, and the area under that staircase, over the dearest condition's tokens, sums it up for a task.
+A condition that takes two passes or reasons longer should be compared at equal tokens: `frontier` marks the conditions that
+no cheaper one equals, and the area under that staircase, over the dearest condition's tokens, sums up a task.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fmtbench.analysis.statistics.cube import RERUN, Array, Sums, cubes, sums
 def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
     """One line for each backbone, task and condition.
 
-    `tokens`, `prompt_tokens`, `seconds`: mean of a reply; `tokens_per_correct` with its 95% bootstrap interval over items
-    and `seconds_per_correct`: inf where nothing is right; `area`: of the accuracy-token frontier, one value a task.
+    `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its 95% bootstrap interval over items,
+    and `seconds_per_correct`: inf where nothing is right. `area`: that of the accuracy-token frontier, one value for a task.
     """
     rows = rows[~rows["condition"].str.endswith(RERUN)]
     intervals = _intervals(rows, draws, seed)
@@ -46,7 +46,7 @@ def _with_frontier(group: pd.DataFrame) -> pd.DataFrame:
 
 
 def frontier(tokens: Array, score: Array) -> Any:
-    """True where no other point has as much accuracy for as few tokens, and more of one of them."""
+    """True where no other point is at least as accurate for at most as many tokens, and better in one of the two."""
     cheaper = (tokens[None] <= tokens[:, None]) & (score[None] >= score[:, None])
     better = (tokens[None] < tokens[:, None]) | (score[None] > score[:, None])
     return ~(cheaper & better).any(axis=1)

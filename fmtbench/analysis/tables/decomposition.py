@@ -1,17 +1,17 @@
 """What a loss is made of: D = A(free) - A(c) = wording + asking + masking + order + length + truncation + reading.
 
-With l a lenient verdict, s a strict one and t what truncation took, a strict score is s = (l + t) - t - (l - s). The
-first bracket is the score of whole, well-read replies; the axes of the design share its loss among them by the mean over
-all orders of switching them (Shapley 1953). The other two are truncation and reading. So the parts sum to D exactly.
+With l a lenient verdict, s a strict one and t what truncation takes, a strict score is s = (l + t) - t - (l - s). The first
+bracket is the score of complete, well-read replies; its loss is divided among the axes of the design by the mean over all
+orders of switching them (Shapley 1953). The other two terms are truncation and reading. So the parts sum to D exactly.
 
-Truncation is a bound: a reply cut off, wrong, and right on the other side is taken to have lost by its cut alone. Where
+Truncation is a bound: a reply that is cut off, wrong, and right on the other side counts as lost by the cut alone. Where
 rows of a condition `<name>_rerun` exist (its truncated items at four times the budget), what the rerun wins replaces it.
 
-Wording and asking are told apart where a condition `asked: prose` names the fields of a format without the format. A format
-that holds for the answer alone, or in a second pass, is a level of asking and masking of its own (see `axes`).
+Wording and asking are separated where a condition `asked: prose` names the fields of a format without the format. A format
+that applies to the answer alone, or in a second pass, is a level of asking and masking of its own (see `rows.levels`).
 
-Where a cell between reference and condition does not exist, orders that pass through it are left out; what no existing
-cell can tell apart is `residual`, with the axes in it and the cells that would separate them in `note`.
+Where a cell between reference and condition does not exist, orders that pass through it are left out. What no existing cell
+can separate is `residual`; its `note` names the axes in it and the cells that would separate them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Paths(NamedTuple):
 
     @property
     def separated(self) -> list[int]:
-        """Axes that are switched alone in some chain."""
+        """Axes that some chain switches alone."""
         return sorted({axis for chain in self.chains for axis in single_steps(chain)})
 
 
@@ -57,7 +57,7 @@ def decomposition_table(
 ) -> pd.DataFrame:
     """One line for each backbone, task, condition and component; shares, positive where accuracy is lost.
 
-    `axes`: settings of the conditions, by name; `presets`: settings of conditions that could be run, to name missing cells.
+    `axes`: settings of the conditions, by name; `presets`: settings of conditions that could be run, which name missing cells.
     Raises `UserError` where no condition with known settings shares an item with the reference.
     """
     there = [name for name in map(str, rows["condition"].unique()) if name in axes]
@@ -106,26 +106,26 @@ def _one(
 
 
 def _intervals(parts_KU: Array, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
-    """Value, low and high of each component; the total drawn as often as in the table of contrasts, to say the same."""
+    """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
     vary_K = _varying(parts_KU)
     parts = bootstrap(sums(parts_KU[:-1], one), min(draws, FEWER_DRAWS), seed, constant_K=~vary_K[:-1])
     total = bootstrap(sums(parts_KU[-1:], one), draws, seed)
     ends = zip(parts.interval(bounds=(-1, 1)), total.interval(bounds=(-1, 1)))
     low, high = (np.append(some, last) for some, last in ends)
     whole = [k for k in range(len(low)) if np.array_equal(parts_KU[k], parts_KU[-1], equal_nan=True)]
-    low[whole], high[whole] = low[-1], high[-1]  # a part that is all of the loss has its interval
+    low[whole], high[whole] = low[-1], high[-1]  # a part that makes up the whole loss has its interval
     return np.append(parts.means_K, total.means_K), low, high
 
 
 def _varying(parts_KU: Array) -> Any:
-    """Which components are anything but zero by definition; the total always is."""
+    """Which components are not zero by definition; the total always counts."""
     vary = (np.nan_to_num(parts_KU) != 0).any(axis=1)
     vary[-1] = True
     return vary
 
 
 def _cells(one: Cube, there: Mapping[str, Levels], reference: str, condition: str) -> dict[Levels, str]:
-    """Conditions by their levels, those whose units cover what reference and condition share; both ends come first."""
+    """Conditions by their levels, where their units cover those that reference and condition share; both ends come first."""
     shared = _shared(one, [reference, condition])
     cells = {there[reference]: reference}
     cells.setdefault(there[condition], condition)
@@ -162,7 +162,7 @@ def _chains(existing: list[Moved], end: Moved) -> list[Chain]:
 
 
 def single_steps(chain: Chain) -> dict[int, int]:
-    """For each axis that is switched alone, the position of its step."""
+    """For each axis that is switched alone, the position of the step."""
     steps = {}
     for position, (before, after) in enumerate(pairwise(chain)):
         if len(after - before) == 1:
@@ -182,7 +182,7 @@ def component_values(one: Cube, paths: Paths, cells: Mapping[Levels, str], refer
     parts_KU = np.zeros((len(COMPONENTS), len(shared)))
     for axis in paths.separated:
         parts_KU[axis] = _mean_step(one, paths, axis, whole, condition, reference, cells)
-    if _unseparated(paths) or condition not in cells.values():  # the latter has the very levels of the reference
+    if _unseparated(paths) or condition not in cells.values():  # the latter: its levels are those of the reference
         parts_KU[COMPONENTS.index("residual")] = whole[start] - whole[end] - parts_KU[: len(AXES)].sum(axis=0)
     parts_KU[COMPONENTS.index("truncation")] = cut[end] - cut[start]
     parts_KU[COMPONENTS.index("reading")] = read[end] - read[start]
@@ -192,7 +192,7 @@ def component_values(one: Cube, paths: Paths, cells: Mapping[Levels, str], refer
 
 
 def _scores(one: Cube, reference: str, condition: str) -> tuple[Array, Array, Array]:
-    """For every condition and unit: the score of a whole reply, what truncation took of it, what reading took."""
+    """For every condition and unit: the score of a complete reply, what truncation takes of it, and what reading takes."""
     start, end = one.at(reference), one.at(condition)
     cut = np.zeros_like(one.latent_CU)
     for i, name in enumerate(one.conditions):
@@ -220,7 +220,7 @@ def _mean_step(
 
 
 def _unseparated(paths: Paths) -> list[int]:
-    """Axes that some chain switches together with another: their common share is the residual."""
+    """Axes that some chain switches together; their common share is the residual."""
     return sorted({axis for chain in paths.chains for a, b in pairwise(chain) if len(b - a) > 1 for axis in b - a})
 
 

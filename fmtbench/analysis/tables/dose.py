@@ -1,7 +1,7 @@
 """Accuracy against the words a rationale may have, in prose and in a format, and how many words the format costs.
 
-Each curve is made monotone (isotonic regression): more words never hurt in the model of it. The words lost at a point of
-the format's curve are its words minus the words at which prose is as accurate.
+Each curve is made monotone by isotonic regression, as if more words never hurt. The words lost at a point of the format's
+curve are its words minus the words at which prose is equally accurate.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _lines(one: Cube, axes: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[st
 
 
 def _format(asked: str, enforced: str, hard: str | None) -> str:
-    """`text`, `json`, `json+schema`; `@` says when the format holds, `hard` that the decoder counts the words."""
+    """`text`, `json`, `json+schema`; `@` says when the format applies, `hard` that the decoder counts the words."""
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
     name = asked if enforced == "no" else f"{asked}+{enforced}"
     if when or masked_when:
@@ -81,7 +81,7 @@ def _words_lost(table: pd.DataFrame) -> pd.Series:
 
 
 def horizontal_shift(words: Any, score: Any, prose_words: Any, prose_score: Any) -> Array:
-    """Words minus the words at which prose is as accurate. Both curves sorted by words; NaN beyond the prose curve."""
+    """Words minus the words at which prose is equally accurate. Both curves are sorted by words; NaN beyond the prose curve."""
     ours = isotonic_regression(np.asarray(score, float)).x
     prose = isotonic_regression(np.asarray(prose_score, float)).x
     heights, first = np.unique(prose, return_index=True)

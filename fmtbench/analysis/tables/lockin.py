@@ -1,12 +1,12 @@
-"""What remains lost when a model that solves an item freely is held in a format.
+"""What is lost when a model that solves an item freely is held to a format.
 
 With Y = 1 for a right answer, 0 for the free reference and c for the format: lock-in LIR = P(Yc = 0 | Y0 = 1), unlock
 UR = P(Yc = 1 | Y0 = 0), and D = A0 LIR - (1 - A0) UR exactly. Where answers are sampled, part of LIR is noise: the floor is
 the rate at which another free sample of the same item fails too, and only the excess over it speaks of the format.
 
-A reply and the free reply of the same sample were drawn with one seed, and may be the same words: the sham's are. So what was
-solved freely is told by the *other* free samples, for lock-in, unlock and floor alike. A format that changes nothing then has
-the lock-in of its floor, whether it shares the seed or not.
+A reply and the free reply of the same sample share a seed and may be the same words, as those of the sham are. So the *other*
+free samples decide what is solved freely, for lock-in, unlock and floor alike. A format that changes nothing then has the
+lock-in of its floor, whether or not it shares the seed.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def lockin_table(
     """One line for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
 
     `chance`: accuracy of guessing by task; by default 1 over the number of different golds where that is at most 10 and
-    each stands for five items or more, else 0. `retention`: (accuracy - chance) / (reference - chance), the share kept of
-    what the reference knows beyond guessing; NaN, with a word in `note`, where the reference's own 95% interval reaches
-    down to chance, since a ratio to nothing says nothing. Raises `UserError` where nothing can be compared with the reference.
+    each stands for five items or more, else 0. `retention`: (accuracy - chance) / (reference - chance), the share that is
+    kept of what the reference knows beyond guessing; NaN, with a remark in `note`, where the reference's own 95% interval
+    reaches down to chance, since there is then nothing to keep.
+    Raises `UserError` where nothing can be compared with the reference.
     """
     guess = _chance(rows) | dict(chance or {})
     lines = [line for one in cubes(rows) for line in _lines(one, axes, reference, guess[one.task], draws, seed)]
@@ -91,10 +92,10 @@ def _lines(
 
 
 def rate_values(one: Cube, condition: str, reference: str, other_U: Array) -> tuple[Array, Array]:
-    """Lock-in, unlock and floor of single units, 3 x units, and how much a unit counts in each rate; NaN where in none.
+    """Lock-in, unlock and floor of single units, 3 x units, and the weight of a unit in each rate; NaN where it has none.
 
-    `other_U`: how often the other free samples were right. Where no item has any, the free sample of the unit itself tells
-    what was solved freely, and there is no floor.
+    `other_U`: how often the other free samples are right. Where no item has any, the free sample of the unit itself says
+    what is solved freely, and there is no floor.
     """
     free_U, ours_U = one.strict_CU[one.at(reference)], one.strict_CU[one.at(condition)]
     again_U = np.where(np.isfinite(ours_U), 1 - free_U, np.nan)
@@ -131,7 +132,7 @@ def _rates(one: Cube, condition: str, reference: str, other_U: Array, draws: int
 
 @cache
 def posterior_locked(right: int, asked: int, free_right: int, free_asked: int, gap: float = 0.5) -> float:
-    """P(solve rate freely - solve rate in the format > gap), each with a uniform prior and binomial samples."""
+    """P(free solve rate - solve rate in the format > gap), each with a uniform prior and binomial samples."""
     free = stats.beta(1 + free_right, 1 + free_asked - free_right)
     ours = stats.beta(1 + right, 1 + asked - right)
     grid = np.linspace(gap, 1, 513)
@@ -139,7 +140,7 @@ def posterior_locked(right: int, asked: int, free_right: int, free_asked: int, g
 
 
 def _locked(one: Cube, condition: str, reference: str, sure: float = 0.95) -> dict[str, float]:
-    """Items whose posterior of being locked is above 95%: number, and share of the items both were asked."""
+    """Items that are locked with a posterior above 95%: their number, and their share of the items that both were asked."""
     shared = np.isfinite(one.strict_CU[one.at(condition)] - one.strict_CU[one.at(reference)])
     counts = [np.bincount(one.item_U[shared])]
     for name in (condition, reference):
@@ -173,7 +174,7 @@ def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: floa
 
 
 def order_penalty(one: Cube, condition: str, axes: Mapping[str, Mapping[str, Any]]) -> float:
-    """Accuracy of the condition that reasons first minus this one's, where nothing but the order of fields differs."""
+    """Accuracy of the twin that reasons first minus that of this condition, where only the order of fields differs."""
     known = {name: levels(axes[name]) for name in one.conditions if name in axes}
     order = AXES.index("order")
     if condition not in known or known[condition][order] != "answer_first":

@@ -1,4 +1,4 @@
-"""Accuracy, the first table anybody sees: what did each format cost, and which way did its replies fail?"""
+"""Accuracy, the first table that people see: what does each format cost, and in which way do its replies fail?"""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = 
     """One line for each backbone, task and condition, by name, the reference first.
 
     Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson, 95%); `strict_diff`, `latent_diff` against the
-    reference on the units both have (paired bootstrap, 95%, the same as in `contrast_table`; NaN where there is no
-    reference); `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations;
-    `tokens`, the mean completion length.
+    reference on the units that both have (paired bootstrap, 95%, as in `contrast_table`; NaN without a reference);
+    `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations; `tokens`, the mean
+    completion length.
     """
     table = pd.DataFrame([line for one in cubes(rows) for line in _lines(one, reference, draws)])
     shares = failure_table(rows).drop(columns=["replies", "ok"]).rename(columns=lambda name: _share(str(name)))

@@ -1,10 +1,10 @@
-"""A mixed logistic model beside the differences of accuracy: does the conclusion hold on the log-odds scale?
+"""A mixed logistic model to check the differences in accuracy: is the conclusion the same on the log-odds scale?
 
     logit P(right) = intercept + effect * (condition rather than reference) + item + prompt
 
-with normal item and prompt effects. Fitted by statsmodels' `BinomialBayesMixedGLM`, mean-field variational Bayes, with a
-weak normal prior on the effect (standard deviation 5) and a lognormal one on the two standard deviations. The interval is
-the 95% credible interval of that approximation, which is known to be a little narrow; a sensitivity, no second test.
+with normal item and prompt effects. statsmodels' `BinomialBayesMixedGLM` fits it by mean-field variational Bayes, with a weak
+normal prior on the effect (standard deviation 5) and a lognormal one on the two standard deviations. The interval is the 95%
+credible interval of that approximation, which is known to be slightly narrow: a sensitivity analysis, not a second test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 MOST_PAIRS = 2_000
-"""Pairs of verdicts of one contrast that are fitted unasked: a second or two each."""
+"""Most pairs of verdicts of a contrast that is fitted without being asked for: these take a second or two each."""
 PRIOR = {"vcp_p": 1.0, "fe_p": 5.0}
 
 
@@ -38,7 +38,7 @@ class MixedEffect(NamedTuple):
 
 
 NOTHING = MixedEffect(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
-"""All verdicts are the same: there is nothing to fit."""
+"""Where all verdicts are the same, there is nothing to fit."""
 
 
 def mixed_table(

@@ -1,8 +1,8 @@
-"""Published accuracies beside ours, where task and condition correspond; each with its source and how it was learned.
+"""Published accuracies next to ours, where task and condition correspond; each with its source and how it is known.
 
-The numbers are in `published.csv`. They are other models, prompts and readers, and often other settings of the task: what
-compares is the difference to the study's own free answers, not the accuracy. `provenance`: P, read in the primary source;
-S, quoted by another one. Nothing that is only remembered stands there.
+The numbers are in `published.csv`. They come from other models, prompts and readers, and often from other settings of the
+task: the difference to the study's own free answers is comparable, the accuracy is not. `provenance`: P, read in the primary
+source; S, quoted by another one. The file holds nothing that is only remembered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PUBLISHED = Path(__file__).with_name("published.csv")
 def published() -> pd.DataFrame:
     """`study model task setting condition published n provenance learned note source`.
 
-    `n` is empty where the study does not say it; `setting` is that of the task, such as `words=4`, where it has one.
+    `n` is empty where the study does not give it; `setting` is that of the task, such as `words=4`, where it has one.
     """
     return pd.read_csv(PUBLISHED, dtype={"n": "Int64"}).fillna({"setting": "", "note": ""})
 
@@ -50,7 +50,7 @@ def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
 
 
 def _setting(theirs: str, known: Mapping[str, Any]) -> str:
-    """The value that our task has for what the study's `name=value` names; empty where that is not known."""
+    """Our task's value of the setting that the study names as `name=value`; empty where it is unknown."""
     name = theirs.split("=")[0]
     return f"{name}={known[name]}" if name in known else ""
 
@@ -62,7 +62,7 @@ def _ours(cell: pd.DataFrame) -> dict[str, float]:
 
 
 def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
-    """A column more: the accuracy minus that of the same study's free answers, empty where it has none."""
+    """With one more column: the accuracy minus that of the same study's free answers, empty where it has none."""
     free = table[table["condition"] == REFERENCE].set_index(keys)[column].rename("_free")
     joined = table.join(free, on=keys)
     return joined.assign(**{f"{column}_difference": joined[column] - joined["_free"]}).drop(columns="_free")
