@@ -309,14 +309,14 @@ def test_a_teacher_on_the_same_backbone_and_its_scores(tiny: Backbone, data: Tra
     told = [replace(one, negatives=(one.negatives[0].replace("now", "never"),)) for one in data.examples]
     data = replace(data, examples=tuple(told))
     fit: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "lora": LORA}
-    stages = {"cross_encoder": CrossEncoder(steps=60, **fit), "distill": Distill(steps=20, **fit)}
+    stages = {"cross_encoder": CrossEncoder(steps=60, **fit), "distill": Distill(steps=8, **fit)}
     recipe(tiny, stages).train(data, tmp_path / "out", 0)
     facts = json.loads((tmp_path / "out" / "manifest.json").read_text())["stages"]
     assert facts["cross_encoder"]["last_loss"] < 0.5 * facts["cross_encoder"]["first_loss"]
     teacher = next((tmp_path / "out" / "stages").glob("1-cross_encoder-*")) / "teacher"
     judged = scored(teacher, data.examples[:30], 8)
     assert np.mean([one.scores[0] > one.scores[1] for one in judged]) > 0.9
-    alone = recipe(tiny, {"distill": Distill(steps=20, teacher=str(teacher), **fit)})
+    alone = recipe(tiny, {"distill": Distill(steps=8, teacher=str(teacher), **fit)})
     alone.train(data, tmp_path / "alone", 0)
     found = [vectors(SavedEncoder(path=str(tmp_path / name))) for name in ("out", "alone")]
     assert lowest(*found) > 1 - 1e-5, "a teacher's folder does what the stage before does"
