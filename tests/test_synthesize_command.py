@@ -12,12 +12,12 @@ from tests.commanding import command, imported, messages, process
 from tests.conftest import composed
 
 LOOSE = [
-    "backbone.dtype=float32", "seed=1", "attempts=4", "languages=[English]", "synthesis.temperature=0.3",
+    "backbone.dtype=float32", "seed=1", "languages=[English]", "synthesis.temperature=0.3",
     "synthesis.triple.chars.positive.least=20", "synthesis.triple.chars.negative.least=20",
 ]  # fmt: skip
 """So that a small model keeps something within few requests; in float32, which is fast on every processor."""
-SHORT = ["tasks=1", "triples=1", "synthesis.brainstorm.count=1", "synthesis.brainstorm.max_tokens=48"]
-LONG = ["tasks=2", "triples=4", "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=96"]
+SHORT = ["tasks=1", "triples=1", "attempts=1", "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=64"]
+LONG = ["tasks=2", "triples=4", "attempts=4", "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=96"]
 
 
 @pytest.mark.model
