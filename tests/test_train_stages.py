@@ -29,6 +29,7 @@ from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.simcse import SimCSE
 from fmtbench.embed.training.teacher import CrossEncoder, scored
 from fmtbench.embed.training.work import Work
+from fmtbench.embed.vllm import VLLMEmbedBackend
 from fmtbench.errors import UserError
 from tests.tiny_backbone import sentences, write_backbone
 
@@ -320,6 +321,14 @@ def test_a_teacher_on_the_same_backbone_and_its_scores(tiny: Backbone, data: Tra
     alone.train(data, tmp_path / "alone", 0)
     found = [vectors(SavedEncoder(path=str(tmp_path / name))) for name in ("out", "alone")]
     assert lowest(*found) > 1 - 1e-5, "a teacher's folder does what the stage before does"
+
+
+def test_names_that_are_part_of_keys_stay() -> None:
+    """Those of 0.1: another name would train finished stages again, and measure scores again."""
+    stages = [MNTP(), Merge(), SimCSE(), Contrastive(), Mine(), CrossEncoder(), Distill()]
+    kinds = ["MNTP", "Merge", "SimCSE", "Contrastive", "Mine", "CrossEncoder", "Distill"]
+    assert [stage.settings()["kind"] for stage in stages] == kinds
+    assert (STEmbedBackend.score_key, VLLMEmbedBackend.score_key) == ("STEngine", "VLLMEngine")
 
 
 # -- mistakes
