@@ -369,7 +369,7 @@ def test_a_template_without_its_instruction_is_refused() -> None:
 
 def test_another_backbone_or_pooling_than_the_saved_ones_is_refused(tiny: Backbone, data: TrainSet, tmp_path: Path) -> None:
     folder = recipe(tiny, {}).train(data, tmp_path / "out", 0)
-    other = Backbone(**{**write_backbone(tmp_path / "other", layers=1), "name": "other"})
+    other = Backbone(**write_backbone(tmp_path / "other", layers=1) | {"name": "other"})
     with pytest.raises(UserError, match=r"was trained on backbone 'tiny' .* asked for is 'other'"):
         SavedEncoder(path=str(folder), backbone=other).load()
     with pytest.raises(UserError, match=r"pools by last_token, asked for is mean"):
