@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +11,9 @@ import pandas as pd
 import pytest
 
 from experiments.starting.build import build, build_group
-from tests.conftest import ROOT, composed, options
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "importtime", "-m", "experiments.embed", *arguments]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
-
-
-def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+from tests.commanding import command, imported, messages, process
+from tests.conftest import composed, options
+from tests.tiny_backbone import write_backbone
 
 
 @pytest.mark.parametrize("name", options("embedder"))
@@ -44,24 +33,26 @@ def test_every_embed_backend_builds(name: str) -> None:
 
 
 def test_help_reads_like_a_page_and_imports_no_engine() -> None:
-    done = run("--help")
-    assert done.returncode == 0
-    assert all(word in done.stdout for word in ("python -m experiments.embed texts=", "last_token", "korsts", "study=drift"))
-    done = run("--cfg", "job", "output=x")
-    assert done.returncode == 0
-    assert "pooling: last_token" in done.stdout
-    assert "| torch\n" not in done.stderr
+    done = command("embed", "--help")
+    assert done.code == 0
+    assert all(word in done.out for word in ("python -m experiments.embed texts=", "last_token", "korsts", "study=drift"))
+    done = process("embed", "--cfg", "job", "output=x")
+    assert done.code == 0
+    assert "pooling: last_token" in done.out
+    assert "torch" not in imported(done)
 
 
-@pytest.mark.model
 def test_vectors_of_a_file(tmp_path: Path) -> None:
+    """In a process of its own, where the libraries' own lines on stderr would show."""
+    write_backbone(tmp_path / "tiny")
+    backbone = ["backbone=local", "backbone.name=tiny", f"backbone.path={tmp_path / 'tiny'}", "backbone.context=128"]
     texts = [{"id": "a", "text": "Hi"}, {"id": 7, "text": "The capital of Peru is Lima."}, {"id": "c", "text": "long " * 300}]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
-    command = (f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", "embedder.last_token.max_tokens=64")
-    done = run(*command)
-    assert done.returncode == 0, done.stderr[-2000:]
+    files = [f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}"]
+    done = process("embed", *files, *backbone, "embedder.last_token.max_tokens=64")
+    assert done.code == 0, messages(done)
     assert messages(done) == ["1 of 3 texts were longer than 64 tokens and were cut"]
-    assert "3 vectors of 576 dimensions" in done.stdout
+    assert "3 vectors of 32 dimensions" in done.out
     table = pd.read_parquet(tmp_path / "out" / "vectors.parquet")
     assert list(table.columns) == ["id", "vector"]
     assert list(table.id) == ["a", "7", "c"]
@@ -109,9 +100,8 @@ def test_a_mistake_ends_in_one_line_before_any_weights_are_loaded(
     tmp_path: Path, content: str, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "t.jsonl").write_text(content)
-    done = run(f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", *arguments)
-    (line,) = messages(done)
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert line.startswith("error: ")
-    assert re.search(message, line), line
+    done = command("embed", f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", *arguments)
+    assert done.code == 2, done.err
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
     assert not (tmp_path / "out" / "vectors.parquet").exists()

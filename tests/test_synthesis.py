@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,13 @@ WORDS = "amber basin cedar delta ember fjord gorge heron inlet joker knoll lemon
 KOREAN = "가나다 라마바 사아자 차카타 파하고 노도로 모보소 오조초 코토포 호구누 두루무 부수우".split()  # noqa: SIM905
 
 
+@cache
+def english() -> SynthesisRecipe:
+    return build(composed("languages=[English]", root="synthesize").synthesis, "synthesis")
+
+
 def recipe(**changes: Any) -> SynthesisRecipe:
-    return replace(build(composed("languages=[English]", root="synthesize").synthesis, "synthesis"), **changes)
+    return replace(english(), **changes)
 
 
 def prose(name: str, words: list[str], size: int) -> str:
@@ -384,7 +388,7 @@ def test_kill_and_resume_in_either_step(tmp_path: Path) -> None:
         while process.poll() is None and time.monotonic() < deadline and len(trace.read_text().split()) < stop:
             time.sleep(0.002)
         kills += process.poll() is None
-        os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.kill()
         process.wait()
     assert kills >= 3
     resumed = synthesize(synthesis(tmp_path, sloppy))

@@ -1,74 +1,69 @@
 """`experiments.synthesize` as a user meets it: with the real model, and every mistake in one line."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from experiments.synthesize import make_synthesis
 from fmtbench.errors import UserError
-from tests.conftest import ROOT, composed
+from tests.commanding import command, imported, messages, process
+from tests.conftest import composed
 
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "importtime", "-m", "experiments.synthesize", *arguments]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
-
-
-def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+LOOSE = [
+    "backbone.dtype=float32", "seed=1", "languages=[English]", "synthesis.temperature=0.3",
+    "synthesis.triple.chars.positive.least=20", "synthesis.triple.chars.negative.least=20",
+]  # fmt: skip
+"""So that a small model keeps something within few requests; in float32, which is fast on every processor."""
+SHORT = ["tasks=1", "triples=1", "attempts=1", "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=64"]
+LONG = ["tasks=2", "triples=4", "attempts=4", "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=96"]
 
 
 @pytest.mark.model
-def test_the_real_model(tmp_path: Path) -> None:
-    """Loose bounds, so that a small model keeps something within few requests."""
+@pytest.mark.parametrize(
+    ("amount", "tasks", "triples"),
+    [
+        pytest.param([*SHORT, "synthesis.triple.max_tokens=96"], 1, 1, id="short"),
+        pytest.param([*LONG, "synthesis.triple.max_tokens=128"], 2, 4, id="long", marks=pytest.mark.slow),
+    ],
+)
+def test_the_real_model(tmp_path: Path, amount: list[str], tasks: int, triples: int) -> None:
     out = tmp_path / "out"
-    command = (
-        f"output={out}", "tasks=2", "triples=4", "attempts=4", "seed=1", "languages=[English]", "synthesis.temperature=0.3",
-        "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=96", "synthesis.triple.max_tokens=128",
-        "synthesis.triple.chars.positive.least=20", "synthesis.triple.chars.negative.least=20",
-    )  # fmt: skip
-    done = run(*command)
-    assert done.returncode in (0, 1), done.stderr[-2000:]
+    done = command("synthesize", f"output={out}", *LOOSE, *amount)
+    assert done.code in (0, 1), done.err
     manifest = json.loads((out / "manifest.json").read_text())
     assert "outlines_core" in manifest["grammars"][0]["decoder"]
     for step, count in manifest["counts"].items():
         assert count["written"] == sum(count.values()) - count["requests"] - count["written"], step
         assert not count["schema_violation"], "what is masked and ends keeps the schema"
         assert not count["engine_error"]
-    assert manifest["counts"]["tasks"]["kept"] == 2
+    assert manifest["counts"]["tasks"]["kept"] == tasks
     rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
-    triples = [json.loads(line) for line in (out / "triples.jsonl").read_text().splitlines()]
+    kept = [json.loads(line) for line in (out / "triples.jsonl").read_text().splitlines()]
     counts = manifest["counts"]["triples"]
-    assert counts["written"] == len(triples) + sum(one["id"].startswith("triple/") for one in rejected) >= 4
-    assert "| kept" in done.stdout
+    assert counts["written"] == len(kept) + sum(one["id"].startswith("triple/") for one in rejected) >= triples
+    assert "| kept" in done.out
     journal = (out / "generations.jsonl").read_bytes()
-    again = run(*command)
-    assert (again.returncode, again.stdout) == (done.returncode, done.stdout)
+    again = process("synthesize", f"output={out}", *LOOSE, *amount)
+    assert (again.code, again.out) == (done.code, done.out)
     assert (out / "generations.jsonl").read_bytes() == journal
-    assert "| torch\n" not in again.stderr, "nothing is missing, so nothing is loaded"
+    assert "torch" not in imported(again), "nothing is missing, so nothing is loaded"
 
 
 def test_help_reads_like_a_page_and_imports_no_engine() -> None:
-    done = run("--help")
-    assert done.returncode == 0
-    assert all(
-        word in done.stdout for word in ("python -m experiments.synthesize", "short_long", "smollm2_135m", "triples.jsonl")
-    )
-    done = run("--cfg", "job")
-    assert done.returncode == 0
-    assert "| torch\n" not in done.stderr
+    done = command("synthesize", "--help")
+    assert done.code == 0
+    assert all(word in done.out for word in ("python -m experiments.synthesize", "short_long", "smollm2_135m", "triples.jsonl"))
+    done = process("synthesize", "--cfg", "job")
+    assert done.code == 0
+    assert "torch" not in imported(done)
 
 
 def test_without_a_model_nothing_is_kept_and_the_table_says_why(tmp_path: Path) -> None:
-    done = run("backend=scripted", f"results={tmp_path}")
-    assert done.returncode == 1
-    assert re.search(r"^\| empty +\| +100 \|", done.stdout, re.M)
+    done = process("synthesize", "backend=scripted", f"results={tmp_path}")
+    assert done.code == 1
+    assert re.search(r"^\| empty +\| +100 \|", done.out, re.M)
     assert messages(done)[-1].startswith("error: nothing was kept: ")
 
 
@@ -85,11 +80,10 @@ MISTAKES: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[case[0][0] for case in MISTAKES])
 def test_a_mistake_ends_in_one_line_before_any_weights_are_loaded(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = run(f"results={tmp_path}", *arguments)
-    (line,) = messages(done)
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert line.startswith("error: ")
-    assert re.search(message, line), line
+    done = command("synthesize", f"results={tmp_path}", *arguments)
+    assert done.code == 2, done.err
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
     assert not list(tmp_path.rglob("generations.jsonl"))
 
 
@@ -118,7 +112,7 @@ def test_a_wrong_value_is_named(argument: str, message: str) -> None:
 
 
 def test_a_folder_of_another_recipe(tmp_path: Path) -> None:
-    run("backend=scripted", f"output={tmp_path}")
-    done = run("backend=scripted", f"output={tmp_path}", "seed=5")
-    assert (done.returncode, len(messages(done))) == (2, 1)
-    assert f"output={tmp_path} holds triples of another recipe (seed): give another output=" in messages(done)[0]
+    command("synthesize", "backend=scripted", f"output={tmp_path}")
+    done = command("synthesize", "backend=scripted", f"output={tmp_path}", "seed=5")
+    assert done.code == 2
+    assert f"output={tmp_path} holds triples of another recipe (seed): give another output=" in done.error

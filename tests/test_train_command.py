@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +18,11 @@ from experiments.embed import main as embed_main
 from experiments.starting.build import build
 from experiments.train import load_data, main
 from fmtbench.errors import UserError
+from tests.commanding import command, process
 from tests.conftest import ROOT, composed, options
 from tests.tiny_backbone import sentences, write_backbone
 
-STEPS = 80
+STEPS = 40
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,6 @@ def arguments(place: Path, *more: str) -> list[str]:
     backbone = ["backbone=local", "backbone.name=tiny", f"backbone.path={place / 'tiny'}", "backbone.context=128"]
     data = ["train_data=jsonl", f"train_data.jsonl.source.file={place / 't.jsonl'}"]
     return [*backbone, *([] if any(word.startswith("train_data=") for word in more) else data), "max_tokens=100", *more]
-
-
-def command(module: str, *words: str) -> tuple[list[str], dict[str, Any]]:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-    return [sys.executable, "-m", module, *words], {"cwd": ROOT, "text": True, "env": environment}
-
-
-def run(module: str, *words: str) -> subprocess.CompletedProcess[str]:
-    line, options_ = command(module, *words)
-    return subprocess.run(line, capture_output=True, check=False, **options_)
 
 
 @pytest.mark.parametrize("name", options("recipe"))
@@ -82,21 +72,22 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, t
     short = [f"recipe.stages.{name}.{setting}" for name in ("mntp", "contrastive") for setting in ("steps=3", "batch_size=8")]
     simcse = [f"recipe.stages.simcse.{setting}" for setting in (f"steps={STEPS}", "batch_size=8", "save_every=6")]
     words = arguments(place, "recipe=llm2vec", *short, *simcse)
-    line, options_ = command("experiments.train", *words, f"output={tmp_path / 'killed'}")
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options_)
-    while process.poll() is None and _steps(tmp_path / "killed") < 15:
+    line = [sys.executable, "-m", "experiments.train", *words, f"output={tmp_path / 'killed'}"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    running = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while running.poll() is None and _steps(tmp_path / "killed") < 15:
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    running.kill()
+    assert running.wait() == -signal.SIGKILL, "it ended before it could be killed"
     assert 15 <= _steps(tmp_path / "killed") < STEPS
     assert not (tmp_path / "killed" / "encoder").exists()
 
-    resumed = run("experiments.train", *words, f"output={tmp_path / 'killed'}")
-    assert resumed.returncode == 0, resumed.stderr[-2000:]
-    assert re.search(r"1-mntp-\w+: already done", resumed.stderr)
-    assert re.search(r"3-simcse-\w+: continuing from step (12|18|24|30|36|42|48|54|60|66|72|78)\b", resumed.stderr)
-    whole = run("experiments.train", *words, f"output={tmp_path / 'whole'}")
-    assert whole.returncode == 0, whole.stderr[-2000:]
+    resumed = command("train", *words, f"output={tmp_path / 'killed'}")
+    assert resumed.code == 0, resumed.err[-2000:]
+    assert re.search(r"1-mntp-\w+: already done", resumed.err)
+    assert re.search(r"3-simcse-\w+: continuing from step (12|18|24|30|36)\b", resumed.err)
+    whole = command("train", *words, f"output={tmp_path / 'whole'}")
+    assert whole.code == 0, whole.err[-2000:]
     curves = [
         np.genfromtxt(tmp_path / name / "loss.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
         for name in ("killed", "whole")
@@ -111,7 +102,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, t
 
     stamp = weights[1].stat().st_mtime_ns
     main(composed(*words, f"output={tmp_path / 'whole'}", root="train"))
-    assert weights[1].stat().st_mtime_ns == stamp, "trained before"
+    assert weights[1].stat().st_mtime_ns == stamp, "already trained"
     with pytest.raises(UserError, match=r"an encoder that was trained differently \(.*\): give another output, or delete it"):
         main(composed(*words, f"output={tmp_path / 'whole'}", "recipe.stages.simcse.dropout=0.1", root="train"))
 
@@ -163,17 +154,14 @@ def test_mistakes(place: Path, tmp_path: Path, more: list[str], message: str) ->
 
 def test_a_training_set_with_one_column_ends_in_one_line(place: Path, tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text('{"query": "a"}\n')
-    done = run(
-        "experiments.train",
-        *arguments(place, f"output={tmp_path / 'out'}", f"train_data.jsonl.source.file={tmp_path / 'one.jsonl'}"),
-    )
-    assert done.returncode == 2
-    assert re.fullmatch(
-        r"error: \S*one\.jsonl, row 0: needs query \(or anchor\) and positive, has no positive: got \['query'\]\n", done.stderr
-    )
+    file = f"train_data.jsonl.source.file={tmp_path / 'one.jsonl'}"
+    done = command("train", *arguments(place, f"output={tmp_path / 'out'}", file))
+    assert done.code == 2
+    expected = r"error: \S*one\.jsonl, row 0: needs query \(or anchor\) and positive, has no positive: got \['query'\]"
+    assert re.fullmatch(expected, done.error)
 
 
 def test_help_reads_like_a_page() -> None:
-    done = run("experiments.train", "--help")
-    assert done.returncode == 0
-    assert all(word in done.stdout for word in ("recipe=e5_mistral", "llm2vec", "korsts", "seeds=[0,1,2]"))
+    done = process("train", "--help")
+    assert done.code == 0
+    assert all(word in done.out for word in ("recipe=e5_mistral", "llm2vec", "korsts", "seeds=[0,1,2]"))

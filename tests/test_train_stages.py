@@ -29,6 +29,7 @@ from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.simcse import SimCSE
 from fmtbench.embed.training.teacher import CrossEncoder, scored
 from fmtbench.embed.training.work import Work
+from fmtbench.embed.vllm import VLLMEmbedBackend
 from fmtbench.errors import UserError
 from tests.tiny_backbone import sentences, write_backbone
 
@@ -309,17 +310,25 @@ def test_a_teacher_on_the_same_backbone_and_its_scores(tiny: Backbone, data: Tra
     told = [replace(one, negatives=(one.negatives[0].replace("now", "never"),)) for one in data.examples]
     data = replace(data, examples=tuple(told))
     fit: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "lora": LORA}
-    stages = {"cross_encoder": CrossEncoder(steps=60, **fit), "distill": Distill(steps=20, **fit)}
+    stages = {"cross_encoder": CrossEncoder(steps=60, **fit), "distill": Distill(steps=8, **fit)}
     recipe(tiny, stages).train(data, tmp_path / "out", 0)
     facts = json.loads((tmp_path / "out" / "manifest.json").read_text())["stages"]
     assert facts["cross_encoder"]["last_loss"] < 0.5 * facts["cross_encoder"]["first_loss"]
     teacher = next((tmp_path / "out" / "stages").glob("1-cross_encoder-*")) / "teacher"
     judged = scored(teacher, data.examples[:30], 8)
     assert np.mean([one.scores[0] > one.scores[1] for one in judged]) > 0.9
-    alone = recipe(tiny, {"distill": Distill(steps=20, teacher=str(teacher), **fit)})
+    alone = recipe(tiny, {"distill": Distill(steps=8, teacher=str(teacher), **fit)})
     alone.train(data, tmp_path / "alone", 0)
     found = [vectors(SavedEncoder(path=str(tmp_path / name))) for name in ("out", "alone")]
     assert lowest(*found) > 1 - 1e-5, "a teacher's folder does what the stage before does"
+
+
+def test_names_that_are_part_of_keys_stay() -> None:
+    """Those of 0.1: another name would train finished stages again, and measure scores again."""
+    stages = [MNTP(), Merge(), SimCSE(), Contrastive(), Mine(), CrossEncoder(), Distill()]
+    kinds = ["MNTP", "Merge", "SimCSE", "Contrastive", "Mine", "CrossEncoder", "Distill"]
+    assert [stage.settings()["kind"] for stage in stages] == kinds
+    assert (STEmbedBackend.score_key, VLLMEmbedBackend.score_key) == ("STEngine", "VLLMEngine")
 
 
 # -- mistakes
@@ -360,7 +369,7 @@ def test_a_template_without_its_instruction_is_refused() -> None:
 
 def test_another_backbone_or_pooling_than_the_saved_ones_is_refused(tiny: Backbone, data: TrainSet, tmp_path: Path) -> None:
     folder = recipe(tiny, {}).train(data, tmp_path / "out", 0)
-    other = Backbone(**{**write_backbone(tmp_path / "other", layers=1), "name": "other"})
+    other = Backbone(**write_backbone(tmp_path / "other", layers=1) | {"name": "other"})
     with pytest.raises(UserError, match=r"was trained on backbone 'tiny' .* asked for is 'other'"):
         SavedEncoder(path=str(folder), backbone=other).load()
     with pytest.raises(UserError, match=r"pools by last_token, asked for is mean"):
