@@ -19,19 +19,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.reporting.progress import progress
-from experiments.starting.build import build, build_group
-from experiments.starting.start import start
 from fmtbench.errors import UserError
 from fmtbench.types import Sampling
+
+from .reporting.progress import progress
+from .starting.build import build, build_group
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from experiments.reporting.accuracy import report  # here, so that --cfg and --help import no pandas
     from fmtbench.running.pipeline import run
     from fmtbench.trackers.live import live
+
+    from .reporting.accuracy import report  # here, so that --cfg and --help import no pandas
 
     job = make_job(config)
     if not job.cells:

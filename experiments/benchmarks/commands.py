@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import prepare
 from fmtbench.errors import FmtbenchError
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import plan
+
+from .measure import Row, Target, paired, spread
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32

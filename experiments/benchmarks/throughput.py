@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backends.base import Backend
 from fmtbench.backends.hf import HF
 from fmtbench.backends.tokens import prompt_all
@@ -21,6 +20,8 @@ from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import plan, run
 from fmtbench.types import Constraint, Generation, Message, Request
+
+from .measure import Row, Target, paired, spread
 
 
 class Opened(Backend):
