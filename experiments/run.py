@@ -4,7 +4,9 @@
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
     python -m experiments.run backend=scripted                           try a config without a model
-    python -m experiments.run tracker=mlflow                             told live to MLflow (or wandb, trackio)
+    python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
+    python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
+    python -m experiments.run -m shards=8 'shard=range(8)' hydra/launcher=submitit_slurm      the cells as eight jobs on a cluster
 
 The same command lands in the same folder, so to resume is to run it again.
 """

@@ -23,7 +23,6 @@ from fmtbench.running.pipeline import plan
 
 from .measure import Row, Target, paired, spread
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32
 
 BARE = """
@@ -86,7 +85,7 @@ class Commands:
         shutil.rmtree(self.place / "results", ignore_errors=True)
         settings = ("backend=vllm", "backend.enforce_eager=true", f"backend.max_num_seqs={SEQUENCES}", f"limit={ITEMS}")
         chosen = words or ("task=[addition]", "condition=[free_cot]", f"sampling.max_tokens={TOKENS}")
-        return self._run("-m", "experiments.run", *settings, *chosen, "name=bench", f"results={self.place / 'results'}", cwd=ROOT)
+        return self._run("-m", "fmtbench", "run", *settings, *chosen, "name=bench", f"results={self.place / 'results'}")
 
     def bare(self) -> float:
         return self._run(str(self.place / "bare.py"), self.model, str(self.prompts))

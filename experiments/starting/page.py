@@ -56,9 +56,7 @@ def _group(name: str, default: Any, width: int) -> str:
     names = ", ".join((["every"] if name in EVERY else []) + options(name))
     several = isinstance(default, list)
     usual = f"[{', '.join(default)}]" if several else default
-    head = f"  {name:{width}}  "
-    text = f"{names} (default: {usual}; {shown(CONF / name)})"
-    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
+    return _line(f"  {name:{width}}  ", f"{names} (default: {usual}; {shown(CONF / name)})")
 
 
 def commented(name: str) -> list[tuple[str, str, str]]:
@@ -80,9 +78,9 @@ def commented(name: str) -> list[tuple[str, str, str]]:
 def _keys(keys: list[tuple[str, str, str]]) -> str:
     said = [(f"{key}={'...' if value in ('???', '') else value}", comment) for key, value, comment in keys]
     width = min(24, max(len(key) for key, _ in said))
-    return "\n".join(
-        textwrap.fill(
-            comment, WIDTH, initial_indent=f"  {key:{width}} ", subsequent_indent=" " * (width + 3), break_on_hyphens=False
-        )
-        for key, comment in said
-    )
+    return "\n".join(_line(f"  {key:{width}}  ", comment) for key, comment in said)
+
+
+def _line(head: str, text: str) -> str:
+    """Wrapped, with further lines below the text."""
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)

