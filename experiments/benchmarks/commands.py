@@ -102,13 +102,13 @@ class Commands:
         limits = ("-M", f"max_num_seqs={SEQUENCES}", "--max-connections", str(SEQUENCES), "--max-tokens", str(TOKENS))
         return self._run("-m", "inspect_ai", *words, *engine, *limits, "--temperature", "0")
 
-    def _run(self, *words: str, cwd: Path | None = None) -> float:
+    def _run(self, *words: str) -> float:
         """Wall time. Raises `FmtbenchError` with the last line of a command that fails."""
         path = os.pathsep.join(filter(None, (str(self.place), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, *words], cwd=cwd or self.place, env=environment, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, *words], cwd=self.place, env=environment, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
             raise FmtbenchError(f"{' '.join(words)[:120]} failed with exit code {done.returncode}: {last}")

