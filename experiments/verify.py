@@ -33,11 +33,11 @@ the unlikeliest of them lies, in nats. Rounding turns ties over, and no more.
 
 
 def main(config: DictConfig) -> None:
+    root = Path(config.results) / config.backbone.name
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
     from fmtbench.probes.fidelity import Reference, drawn, greedy
 
-    root = Path(config.results) / config.backbone.name
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
     if not by_draw and not by_rank:
         raise UserError(

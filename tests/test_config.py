@@ -95,7 +95,7 @@ def test_a_mistake_ends_in_one_line_before_any_model_is_loaded(tmp_path: Path, a
 
 MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
     "bench": (["pairs=few"], "pairs.*few"),
-    "catalogue": (["x"], "x: arguments are key=value"),
+    "catalogue": (["x"], "x: catalogue takes no arguments"),
     "coverage": (["limit=0"], "limit=0: give a number above 0"),
     "decoders": (["walks=-1"], "walks=-1: give a whole number"),
     "embed": (["output=x"], "give exactly one of texts=FILE"),
@@ -109,7 +109,7 @@ MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
     "simulate": (["rounds=0"], "rounds=0: give a number above 0"),
     "synthesize": (["tasks=0"], "tasks=0: give a number above 0"),
     "tables": (["results=x", "draws=3"], "draws=3: give a whole number"),
-    "train": ([], "output= is missing: give a folder for the encoder"),
+    "train": (["train_data=stsb"], "output= is missing: give a folder for the encoder"),
     "verify": ([], "results= is missing: give an experiment's results folder"),
 }
 

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 
 from experiments.starting.build import build, build_group
+from tests.commanding import command
 from tests.conftest import ROOT, composed, options
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "importtime", "-m", "experiments.embed", *arguments]
+    words = [sys.executable, "-X", "importtime", "-m", "experiments.embed", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -57,8 +58,8 @@ def test_help_reads_like_a_page_and_imports_no_engine() -> None:
 def test_vectors_of_a_file(tmp_path: Path) -> None:
     texts = [{"id": "a", "text": "Hi"}, {"id": 7, "text": "The capital of Peru is Lima."}, {"id": "c", "text": "long " * 300}]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
-    command = (f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", "embedder.last_token.max_tokens=64")
-    done = run(*command)
+    words = (f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", "embedder.last_token.max_tokens=64")
+    done = run(*words)
     assert done.returncode == 0, done.stderr[-2000:]
     assert messages(done) == ["1 of 3 texts were longer than 64 tokens and were cut"]
     assert "3 vectors of 576 dimensions" in done.stdout
@@ -109,9 +110,8 @@ def test_a_mistake_ends_in_one_line_before_any_weights_are_loaded(
     tmp_path: Path, content: str, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "t.jsonl").write_text(content)
-    done = run(f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", *arguments)
-    (line,) = messages(done)
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert line.startswith("error: ")
-    assert re.search(message, line), line
+    done = command("embed", f"texts={tmp_path / 't.jsonl'}", f"output={tmp_path / 'out'}", *arguments)
+    assert done.code == 2, done.err[-2000:]
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
     assert not (tmp_path / "out" / "vectors.parquet").exists()

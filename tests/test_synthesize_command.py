@@ -11,13 +11,14 @@ import pytest
 
 from experiments.synthesize import make_synthesis
 from fmtbench.errors import UserError
+from tests.commanding import command
 from tests.conftest import ROOT, composed
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "importtime", "-m", "experiments.synthesize", *arguments]
+    line = [sys.executable, "-X", "importtime", "-m", "experiments.synthesize", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -28,12 +29,12 @@ def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_the_real_model(tmp_path: Path) -> None:
     """Loose bounds, so that a small model keeps something within few requests."""
     out = tmp_path / "out"
-    command = (
+    words = (
         f"output={out}", "tasks=2", "triples=4", "attempts=4", "seed=1", "languages=[English]", "synthesis.temperature=0.3",
         "synthesis.brainstorm.count=2", "synthesis.brainstorm.max_tokens=96", "synthesis.triple.max_tokens=128",
         "synthesis.triple.chars.positive.least=20", "synthesis.triple.chars.negative.least=20",
     )  # fmt: skip
-    done = run(*command)
+    done = run(*words)
     assert done.returncode in (0, 1), done.stderr[-2000:]
     manifest = json.loads((out / "manifest.json").read_text())
     assert "outlines_core" in manifest["grammars"][0]["decoder"]
@@ -48,7 +49,7 @@ def test_the_real_model(tmp_path: Path) -> None:
     assert counts["written"] == len(triples) + sum(one["id"].startswith("triple/") for one in rejected) >= 4
     assert "| kept" in done.stdout
     journal = (out / "generations.jsonl").read_bytes()
-    again = run(*command)
+    again = run(*words)
     assert (again.returncode, again.stdout) == (done.returncode, done.stdout)
     assert (out / "generations.jsonl").read_bytes() == journal
     assert "| torch\n" not in again.stderr, "nothing is missing, so nothing is loaded"
@@ -76,7 +77,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["tasks=0"], r"tasks=0: give a number above 0"),
     (["triples=0"], r"triples=0: give a number above 0"),
     (["triple=3"], r"triple is no key .* did you mean triples\?"),
-    (["task=3"], r"a group of conf/ is chosen by name, .* --help"),
+    (["task=3"], r"a group is chosen by name, .* --help"),
     (["languages=[Klingon]"], r"language 'Klingon' is not known: allowed are Arabic, .*Korean.* add others to synthesis\.known"),
     (["backbone.context=700"], r"backbone=smollm2_135m is too .* prompt tokens and 768 new ones exceed the context of 700;"),
     (["output=/proc/nowhere"], r"cannot write to /proc/nowhere"),
@@ -85,11 +86,10 @@ MISTAKES: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[case[0][0] for case in MISTAKES])
 def test_a_mistake_ends_in_one_line_before_any_weights_are_loaded(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = run(f"results={tmp_path}", *arguments)
-    (line,) = messages(done)
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert line.startswith("error: ")
-    assert re.search(message, line), line
+    done = command("synthesize", f"results={tmp_path}", *arguments)
+    assert done.code == 2, done.err[-2000:]
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
     assert not list(tmp_path.rglob("generations.jsonl"))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from fmtbench.presets import CONF, nearest
 
 from .conf import first_fault, options, shown
@@ -14,6 +17,8 @@ from .roots import ROOTS, SamplingConfig
 
 def explain(error: Exception, name: str) -> str:
     """`name` is the command, whose keys and groups are then named."""
+    if not isinstance(error, HydraException | OmegaConfBaseException) and (fault := first_fault()):
+        return fault
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
     if launcher := re.search(r"hydra_plugins\.hydra_(submitit|ray)_launcher", text):
         extra = {"submitit": "slurm", "ray": "ray"}[launcher[1]]

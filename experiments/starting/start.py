@@ -8,8 +8,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +28,7 @@ from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
 
 from .build import plugins
-from .conf import EVERY, options, own_conf
+from .conf import EVERY, options, own_conf, shown
 from .explain import explain, one_line
 from .page import in_words_of, page
 from .roots import ROOTS
@@ -57,12 +57,25 @@ def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) ->
     """
     job = _Guarded(name, main, program)
     try:
-        with _arguments(name, main, list(words), program) as arguments:
-            _compose_and_run(name, job, arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        known = _parsed(list(words))
+        with own_conf(known.config_dir):
+            return _called(job, known, list(words))
     except FmtbenchError as error:
         return job.complain(error)
+
+
+def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
+    """The exit code, where the user's own folder is known."""
+    name = job.name
+    try:
+        if known.help:
+            print(page(name, job.main, job.program))
+            return 0
+        for word in known.overrides:
+            _check_word(name, word, job.program)
+        _compose_and_run(name, job, [_quoted(word) for word in words])
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (HydraException, OmegaConfBaseException) as error:
         return _say(explain(error, name), 2)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:  # from the YAML files of the config
@@ -82,19 +95,6 @@ def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) ->
     return 0
 
 
-@contextmanager
-def _arguments(name: str, main: Main, words: list[str], program: str) -> Iterator[list[str]]:
-    """The words that go to Hydra, in a place where the user's own folder is known. Raises `SystemExit` after a help page."""
-    known = _parsed(words)
-    with own_conf(known.config_dir):
-        if known.help:
-            print(page(name, main, program))
-            raise SystemExit(0)
-        for word in known.overrides:
-            _check_word(name, word, program)
-        yield [_quoted(word) for word in words]
-
-
 def _parsed(words: list[str]) -> argparse.Namespace:
     """Hydra's flags and overrides. Raises `UserError` where Hydra would print a usage of many lines."""
     parser = get_args_parser()
@@ -110,8 +110,10 @@ def _check_word(name: str, word: str, program: str) -> None:
     """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
     if "=" in word or word.startswith("~"):
         return
-    keys = ROOTS[name].__dataclass_fields__
-    takes = "results" if "results" in keys else "texts" if "texts" in keys else next(iter(keys))
+    keys = [field.name for field in fields(ROOTS[name])]
+    if not keys:
+        raise UserError(f"{word}: {name} takes no arguments")
+    takes = "results" if "results" in keys else "texts" if "texts" in keys else keys[0]
     raise UserError(f"{word}: arguments are key=value: {in_words_of(f'python -m experiments.{name}', program)} {takes}={word}")
 
 
@@ -194,7 +196,8 @@ class _Guarded:
     def _line(self, error: Exception) -> str:
         """Our own messages are whole: their causes would only repeat them."""
         whole = explain(error, self.name) if isinstance(error, OmegaConfBaseException) else one_line(str(error))
-        return in_words_of(whole, self.program)
+        here = re.sub(r"(?<![\w/.])conf/(\w+)\b", lambda told: shown(CONF / told[1]), whole)
+        return in_words_of(here, self.program)
 
     def interrupted(self) -> int:
         return _say("interrupted; what was generated is kept: run the same command to go on", 130)
