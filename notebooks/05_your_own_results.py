@@ -107,5 +107,5 @@ facts = {name: str(manifest[name]) for name in ("started", "code", "sampling", "
 pd.Series(facts, name="value").to_frame() if facts else Markdown("*These results are packed: see `cells.parquet`.*")
 
 # %% [markdown]
-# From here: `python -m experiments.tables results=RESULTS` writes every table and figure, `format=html` a page to look through all
-# replies, and a table of your own is one function and one YAML in `conf/table`.
+# From here: `python -m experiments.tables results=RESULTS` writes every table and figure, `format=html` a page to look through
+# all replies, and a table of your own is one function and one YAML in `conf/table`.
