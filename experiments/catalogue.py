@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import DictConfig
 
-from experiments.starting.start import CONF, start_plain
 from fmtbench.errors import UserError
+from fmtbench.presets import CONF
+
+from .starting.start import start
 
 README = CONF.parent / "README.md"
 BLOCK = re.compile(r"(<!-- (\w+): written by experiments\.catalogue -->\n).*?(<!-- end -->)", re.S)
 
 
-def main(words: list[str]) -> None:
-    if words:
-        raise UserError(f"{' '.join(words)}: experiments.catalogue takes no arguments")
+def main(config: DictConfig) -> None:
+    if not README.is_file():
+        raise UserError("this writes into the README of a clone, and fmtbench is installed without one here")
     README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -72,11 +75,12 @@ def contracts() -> str:
     """Tokens that each contract adds to the prompt of a numeric question, by the embedded model's tokenizer."""
     from omegaconf import OmegaConf
 
-    from experiments.starting.build import build
     from fmtbench.answers import Number
     from fmtbench.backbone import load_tokenizer
     from fmtbench.formats import FORMATS
     from fmtbench.formats.base import Layout
+
+    from .starting.build import build
 
     backbone = build(OmegaConf.load(CONF / "backbone" / "smollm2_135m.yaml"), "backbone")
     tokenizer = load_tokenizer(backbone.resolve())
@@ -100,4 +104,4 @@ TABLES: dict[str, Callable[[], str]] = {"conditions": conditions, "tasks": tasks
 
 
 if __name__ == "__main__":
-    start_plain(main, __doc__)
+    start("catalogue", main)

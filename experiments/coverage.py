@@ -16,10 +16,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments.reporting.progress import progress
-from experiments.starting.build import build
-from experiments.starting.start import start
 from fmtbench.errors import UserError
+
+from .reporting.progress import progress
+from .starting.build import build
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 

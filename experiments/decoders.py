@@ -4,9 +4,9 @@
     python -m experiments.decoders walks=200 generations=0         no weights are loaded
     python -m experiments.decoders backend=vllm output=decoders.md
 
-Takes the arguments of experiments.run; the grammars are those of its tasks and constrained conditions. Each output must
-validate against its schema, keep the order of its keys, and have at most one space between tokens; the exit code is 1
-where one does not. Disagreements of the masks at the same prefix are counted and listed: they are no error.
+The grammars are those of the tasks under the constrained conditions. Each output must validate against its schema, keep the
+order of its keys, and have at most one space between tokens; the exit code is 1 where one does not. Disagreements of the
+masks at the same prefix are counted and listed: they are no error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
 from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
@@ -22,18 +21,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.run import make_job
-from experiments.starting.build import build
-from experiments.starting.start import start
 from fmtbench.errors import BarredError, DecoderError, UserError
 from fmtbench.types import Constraint, Request
 
+from .run import make_job
+from .starting.build import build
+from .starting.start import start
+
 PACKAGES = {"outlines": "outlines_core", "xgrammar": "xgrammar", "guidance": "llguidance"}
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-SETTINGS = {"walks": "1000", "generations": "200", "output": ""}
 
 
 def main(config: DictConfig) -> None:
+    for key in ("walks", "generations"):
+        if config[key] < 0:
+            raise UserError(f"{key}={config[key]}: give a whole number, or 0 for none")
     from fmtbench.running.planning import plan
 
     job = make_job(config)
@@ -43,16 +45,16 @@ def main(config: DictConfig) -> None:
     names = [name for name, package in PACKAGES.items() if find_spec(package)]
     lines: list[str] = []
     broken: list[str] = []
-    for name in names if int(SETTINGS["generations"]) else ():
+    for name in names if config.generations else ():
         said, wrong = generations(name, job, config, requests)
         lines, broken = [*lines, said], [*broken, *wrong]
-    if int(SETTINGS["walks"]):
+    if config.walks:
         said_of_walks, wrong = walks(job.backbone, config, names, requests)
         lines, broken = [*lines, *said_of_walks], [*broken, *wrong]
     text = "\n".join([*lines, f"{len(broken)} outputs break their schema, key order or whitespace rule", *broken[:20]])
     print(text)
-    if SETTINGS["output"]:
-        Path(SETTINGS["output"]).write_text(text + "\n", encoding="utf-8")
+    if config.output:
+        Path(config.output).write_text(text + "\n", encoding="utf-8")
     if broken:
         raise DecoderError(f"{len(broken)} outputs break their contract")
 
@@ -74,14 +76,14 @@ def walks(backbone: Any, config: DictConfig, names: list[str], requests: list[Re
     schemas = [one for one in dict.fromkeys(request.constraint for request in requests) if one and one.kind == "json_schema"]
     grammars = {one: {name: decoders[name].load(box.payload(one)) for name, box in sandboxes.items()} for one in schemas}
     broken, ended = [], 0
-    for number, (schema, driver) in enumerate(islice(zip(cycle(schemas), cycle(names)), int(SETTINGS["walks"]))):
+    for number, (schema, driver) in enumerate(islice(zip(cycle(schemas), cycle(names)), config.walks)):
         ids = comparison.walk(grammars[schema], driver, random.Random(f"{config.seed}/{number}"))
         if ids is not None:
             ended += 1
             broken += complaint(schema, tokenizer.decode(ids, skip_special_tokens=True), f"walk {number} by {driver}")
     for box in sandboxes.values():
         box.close()
-    head = f"{SETTINGS['walks']} walks over {len(schemas)} grammars, {ended} of them to the end"
+    head = f"{config.walks} walks over {len(schemas)} grammars, {ended} of them to the end"
     return [head, *disagreements(comparison, tokenizer)], broken
 
 
@@ -104,7 +106,7 @@ def disagreements(comparison: Any, tokenizer: Any) -> list[str]:
 def generations(name: str, job: Any, config: DictConfig, requests: list[Request]) -> tuple[str, list[str]]:
     """Real replies under one decoder: how many ended, how many did not keep to their contract."""
     backend = build(OmegaConf.merge(config.backend, {"decoder": name}), "backend")
-    asked = list({request.key: request for request in requests}.values())[: int(SETTINGS["generations"])]
+    asked = list({request.key: request for request in requests}.values())[: config.generations]
     constraints = {request.key: request.constraint for request in asked}
     try:
         with backend.open(job.backbone) as session:
@@ -135,19 +137,5 @@ def complaint(constraint: Constraint | None, text: str, where: str) -> list[str]
     return [f"{where}: more than one space: {text!r}"] if re.search(r"\s\s|[\t\n\r]", STRING.sub('""', text)) else []
 
 
-def take_settings(words: list[str]) -> list[str]:
-    """Our own key=value words; the rest is for the config."""
-    own = [word for word in words if word.partition("=")[0] in SETTINGS]
-    for word in own:
-        key, _, value = word.partition("=")
-        if key != "output" and not value.isdigit():
-            sys.exit(f"error: {word}: give a whole number")
-        SETTINGS[key] = value
-    rest = [word for word in words if word not in own]
-    named = any(word.startswith("condition=") for word in rest)
-    return rest if named else [*rest, "condition=[json_schema,json_schema_answer_first]"]
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = take_settings(sys.argv[1:])
-    start("run", main)
+    start("decoders", main)

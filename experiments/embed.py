@@ -1,10 +1,16 @@
 """Turn texts into vectors with the backbones that also generate; judge encoders; measure drift.
 
-python -m experiments.embed texts=file.jsonl output=DIR
-python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol embed_backend=vllm
-python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
-python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
-python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
+    python -m experiments.embed texts=file.jsonl output=DIR
+    python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol embed_backend=vllm
+    python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
+    python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
+    python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
+    python -m experiments.embed embed_task=mteb mteb_task=STSBenchmark output=DIR
+
+texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json.
+embed_task= gives one table of embedders x tasks: table.csv, table.md. study=drift gives drift.csv, .md and .png.
+Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
+an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
 """
 
 from __future__ import annotations
@@ -17,9 +23,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.starting.build import build, build_group
-from experiments.starting.start import start
 from fmtbench.errors import UserError
+
+from .starting.build import build, build_group
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 
@@ -138,12 +145,13 @@ def write_table(scores: list[Any], output: Path) -> None:
 
 def drift(config: DictConfig) -> None:
     """drift.csv and drift.md, and drift.png where a gate was passed; the table is printed."""
-    from experiments.reporting.rationale_drift import CAPTION, drift_table, shown_drift
     from fmtbench.analysis.rows.frame import load_rows
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.store.files import writable
+
+    from .reporting.rationale_drift import CAPTION, drift_table, shown_drift
 
     if not config.results:
         raise UserError("study=drift needs results=FOLDER, the results folder of a run with sampling.samples of at least 2")

@@ -1,15 +1,14 @@
 """What each condition's grammar forbids, and what it costs to compile. Loads a tokenizer, no weights, and writes nothing.
 
-    python -m experiments.lint                                    every condition and every task of conf/
+    python -m experiments.lint                                    every condition and every task
     python -m experiments.lint task=[gsm8k,capitals] condition=[json_schema] data_root=FOLDER
     python -m experiments.lint decoder=xgrammar backbone=qwen2_5_7b
 
-Takes the arguments of experiments.run. A task whose data cannot be reached is named below the table.
+A task whose data cannot be reached is named below the table.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from typing import Any, NamedTuple
 
@@ -18,10 +17,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.run import check
-from experiments.starting.build import build, build_group
-from experiments.starting.start import CONF, start
 from fmtbench.errors import BarredError, UserError
+
+from .run import check
+from .starting.build import build, build_group
+from .starting.start import start
 
 LEGEND = """\
 never: what free text under this grammar cannot hold at all. only escaped: what it holds as \\n, \\" and the like.
@@ -124,14 +124,5 @@ def show(lines: dict[tuple[str, ...], list[str]]) -> None:
     Console(width=None if Console().is_terminal else 150).print(table)
 
 
-def everything(words: list[str]) -> list[str]:
-    """The arguments, with every task and condition where none is named."""
-    named = [word for word in words if word.startswith(("task=", "condition="))]
-    groups = [group for group in ("task", "condition") if not any(word.startswith(f"{group}=") for word in named)]
-    options = {group: ",".join(sorted(path.stem for path in (CONF / group).glob("*.yaml"))) for group in groups}
-    return [*words, *(f"{group}=[{names}]" for group, names in options.items())]
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = everything(sys.argv[1:])
-    start("run", main)
+    start("lint", main)

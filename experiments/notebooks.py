@@ -1,7 +1,7 @@
 """Run the notebooks on a results folder or a packed study, and write them with what they show.
 
-    python -m experiments.notebooks paper/data output=build/notebooks
-    python -m experiments.notebooks results/quickstart output=DIR
+    python -m experiments.notebooks results=paper/data output=build/notebooks
+    python -m experiments.notebooks results=results/quickstart output=DIR
 
 Each `notebooks/*.py` becomes a .ipynb and a .html; the first error ends it.
 """
@@ -12,34 +12,29 @@ import os
 import time
 from pathlib import Path
 
-from experiments.starting.start import start_plain
+from omegaconf import DictConfig
+
 from fmtbench.errors import FmtbenchError, UserError
 from fmtbench.store.files import writable
 
-ROOT = Path(__file__).resolve().parent.parent
+from .starting.start import start
+
+FOLDER = Path(__file__).resolve().parent
+NOTEBOOKS = FOLDER / "notebooks" if (FOLDER / "notebooks").is_dir() else FOLDER.parent / "notebooks"
+"""Inside the package where it is installed from a wheel, beside it in a clone."""
 SECONDS = 600
 
 
-def main(words: list[str]) -> None:
-    results, output = parse(words)
+def main(config: DictConfig) -> None:
+    results, output = Path(config.results), Path(config.output)
+    if not results.is_dir():
+        raise UserError(f"results={results} is no folder: give a results folder, such as results=results/quickstart")
     os.environ["FMTBENCH_RESULTS"] = str(results.resolve())
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    for source in sorted((ROOT / "notebooks").glob("*.py")):
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(FOLDER.parent), os.environ.get("PYTHONPATH")]))
+    for source in sorted(NOTEBOOKS.glob("*.py")):
         started = time.monotonic()
         execute(source, writable(output))
         print(f"{output / source.stem}.ipynb .html: {time.monotonic() - started:.0f} s")
-
-
-def parse(words: list[str]) -> tuple[Path, Path]:
-    """The results and where to write. Raises `UserError` for what is absent or unknown."""
-    options = dict(word.split("=", 1) for word in words if "=" in word)
-    results = [Path(word) for word in words if "=" not in word]
-    if unknown := sorted(set(options) - {"output"}):
-        raise UserError(f"{unknown[0]}= is no option: allowed is output=")
-    if len(results) != 1 or not results[0].is_dir():
-        given = ", ".join(map(str, results)) or "nothing"
-        raise UserError(f"got {given}: give one results folder, as in python -m experiments.notebooks paper/data output=DIR")
-    return results[0], Path(options.get("output", "build/notebooks"))
 
 
 def execute(source: Path, output: Path) -> None:
@@ -61,4 +56,4 @@ def execute(source: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    start_plain(main, __doc__)
+    start("notebooks", main)

@@ -4,9 +4,9 @@
     python -m experiments.plan experiment=quickstart limit=500 sampling.max_tokens=256
     python -m experiments.plan experiment=quickstart limit=500 pilot=results/first
 
-Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, a results folder of a
-smaller or earlier run, by default results/<name> where one lies there; length and speed are those of each condition's own
-replies. Without one, the longest replies and disagreements of 10, 20 and 30% are assumed.
+Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, the results of a smaller
+or earlier run, by default results/<name> if there are any; each condition has its own. Without a pilot, replies of the full
+length and disagreements of 10, 20 and 30% are assumed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.run import make_job
-from experiments.starting.start import start
 from fmtbench.errors import UserError
+
+from .run import make_job
+from .starting.start import start
 
 
 class Measured(NamedTuple):
@@ -50,7 +51,7 @@ def main(config: DictConfig) -> None:
 
 def pilot_folder(config: DictConfig) -> Path:
     """Where this backbone's pilot lies. Raises `UserError` where one was named and is not there."""
-    given = config.get("pilot")
+    given = config.pilot
     root = Path(given or Path(config.results) / config.name)
     inside = root / config.backbone.name
     if given and not (inside.is_dir() or any(root.rglob("rows.parquet"))):
@@ -102,7 +103,7 @@ def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Pa
     print(f"About {tokens:,.0f} tokens to generate, {_duration(seconds)}; {pilot} ran at {speed:.0f} tokens/s")
     print(f"About {_size(size)} of journal to come")
     if lacking := sorted({f"{cell.task}/{cell.condition}" for cell in planned} - {f"{a}/{b}" for a, b in cost}):
-        print(f"Not in the pilot, taken as its mean: {', '.join(lacking[:6])}{' ...' * (len(lacking) > 6)}")
+        print(f"Not in the pilot, taken as its mean: {', '.join(lacking[:6])}{' ...' if len(lacking) > 6 else ''}")
 
 
 def _size(count: float) -> str:
@@ -160,4 +161,4 @@ def _observed(pilot: Path, pairs: Any) -> dict[tuple[str, str, str], tuple[float
 
 
 if __name__ == "__main__":
-    start("run", main)
+    start("plan", main)

@@ -2,7 +2,9 @@
 
     python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|label|text|math|set output=DIR
 
-FILE holds JSON lines with `text` and `gold`, optionally `id`, `choices` and `finish_reason`; DIR gets `rows.parquet`.
+FILE holds JSON lines: `text` (the reply) and `gold`; optionally `id`, `choices` (letter to text; gold is then "(B)", "B" or
+the text) and `finish_reason` (stop or length). DIR gets `rows.parquet`, with strict and latent verdicts. answer=label needs
+labels=[positive,negative]. format=auto takes, reply by reply, the structured format that it keeps, and text if it keeps none.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments.starting.start import start
+from .starting.start import start
 
 
 def main(config: DictConfig) -> None:

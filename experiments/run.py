@@ -4,7 +4,9 @@
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
     python -m experiments.run backend=scripted                           try a config without a model
-    python -m experiments.run tracker=mlflow                             told live to MLflow (or wandb, trackio)
+    python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
+    python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
+    python -m experiments.run -m shards=8 'shard=range(8)' hydra/launcher=submitit_slurm      the cells as eight jobs on a cluster
 
 The same command lands in the same folder, so to resume is to run it again.
 """
@@ -19,19 +21,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.reporting.progress import progress
-from experiments.starting.build import build, build_group
-from experiments.starting.start import start
 from fmtbench.errors import UserError
 from fmtbench.types import Sampling
+
+from .reporting.progress import progress
+from .starting.build import build, build_group
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from experiments.reporting.accuracy import report  # here, so that --cfg and --help import no pandas
     from fmtbench.running.pipeline import run
     from fmtbench.trackers.live import live
+
+    from .reporting.accuracy import report  # here, so that --cfg and --help import no pandas
 
     job = make_job(config)
     if not job.cells:

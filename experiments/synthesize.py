@@ -4,8 +4,13 @@
     python -m experiments.synthesize backbone=qwen2_5_7b backend=vllm tasks=2000 triples=50000 output=DIR
     python -m experiments.synthesize languages=[English,Korean,German] output=DIR
 
-Writes triples.jsonl (query, positive, negative and where they come from), tasks.jsonl, rejected.jsonl and manifest.json.
-The same command lands in the same place, so to resume is to run it again.
+Writes triples.jsonl (query, positive, negative and where they come from), tasks.jsonl, rejected.jsonl (with the reason) and
+manifest.json. The same command lands in the same place, so to resume is to run it again. Further settings:
+
+    synthesis.triple.max_tokens=1536 synthesis.triple.attributes.num_words=[100,300,500]   longer texts
+    synthesis.temperature=0.8              1 by default, with top_p=1
+    synthesis.similarity=0.5               stricter on near duplicates
+    languages=[English,English,Korean]     two thirds English
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.reporting.progress import progress
-from experiments.starting.build import build
-from experiments.starting.start import start
 from fmtbench.errors import FmtbenchError, UserError
+
+from .reporting.progress import progress
+from .starting.build import build
+from .starting.start import start
 
 
 def main(config: DictConfig) -> None:

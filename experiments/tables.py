@@ -1,17 +1,16 @@
 """Write every table and figure that a results folder has the cells for.
 
-    python -m experiments.tables results/quickstart
-    python -m experiments.tables results/first results/second output=paper
-    python -m experiments.tables results/x table=contrasts,cost figure=forest draws=2000
-    python -m experiments.tables results/x table=mixed      a mixed logistic model of every planned contrast, however large
-    python -m experiments.tables results/x reference=direct                        compare with another condition
-    python -m experiments.tables results/x mixed=true       compare runs whose sampling, items or decoder differ
-    python -m experiments.tables paper/data output=paper check=true                is paper what is made anew? exit code 1 if not
-    python -m experiments.tables results/x format=html      one page to open in a browser: differences, and every reply
+    python -m experiments.tables results=results/quickstart
+    python -m experiments.tables results=[results/first,results/second] output=paper
+    python -m experiments.tables results=results/x table=[contrasts,cost] figure=[forest] draws=2000
+    python -m experiments.tables results=results/x table=[mixed]     a mixed logistic model of each planned contrast
+    python -m experiments.tables results=results/x reference=direct                 compare with another condition
+    python -m experiments.tables results=results/x mixed=true        compare runs whose sampling, items or decoder differ
+    python -m experiments.tables results=paper/data output=paper check=true         is paper what is made now? exit code 1 if not
+    python -m experiments.tables results=results/x format=html       one page to open in a browser: differences, and every reply
 
-`ls conf/table conf/figure` is the list of them. Tables go into the first folder's `tables` as .csv, .md and .tex, figures
-as .pdf and .png; document.tex shows all of them; each names the runs and the commit it came from. What cannot be made says
-in one line what is missing.
+Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. Each names the runs and
+the commit it came from. For what cannot be made, one line names what is missing.
 """
 
 from __future__ import annotations
@@ -26,11 +25,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pandas as pd
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from experiments.reporting.presets import load_study
-from experiments.starting.build import build
-from experiments.starting.start import CONF, start_plain
 from fmtbench.analysis.rows.frame import EmptyError
 from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
@@ -38,37 +34,62 @@ from fmtbench.analysis.showing.document import document
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.store.files import writable
 
+from .reporting.presets import load_study
+from .starting.build import build
+from .starting.conf import options
+from .starting.folders import results_folders
+from .starting.start import start
+
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
 DIGITS = "%.9g"
 """Of a number in a .csv: beyond them, processors and the order of a sum differ."""
-OPTIONS = ("output", "table", "figure", "reference", "mixed", "draws", "format", "check")
 
 
 class Arguments(NamedTuple):
     roots: list[Path]
     output: Path
-    table: list[str]
+    table: dict[str, DictConfig]
     asked: bool
-    """Whether the tables were named on the command line: then those that take minutes are made too."""
-    figure: list[str]
+    """Whether the tables were chosen on the command line: then those that take minutes are made too."""
+    figure: dict[str, DictConfig]
     reference: str | None
     mixed: bool
     draws: int | None
-    page: bool
-    """Whether to write the page instead."""
-    check: bool
-    """Whether to compare with what is there instead of writing it."""
 
 
-def main(words: list[str]) -> None:
-    arguments = parse(words)
-    if arguments.page:
+def main(config: DictConfig) -> None:
+    arguments = arguments_of(config)
+    if config.format == "html":
         write_report(arguments)
-    elif arguments.check:
+    elif config.check:
         check(arguments)
     else:
         write_all(arguments)
+
+
+def arguments_of(config: DictConfig) -> Arguments:
+    """Raises `UserError` for what Hydra's types cannot tell."""
+    roots = results_folders(config.results)
+    asked, drawn = set(config.table) != set(options("table")), set(config.figure) != set(options("figure"))
+    if config.draws is not None and config.draws < 100:
+        raise UserError(f"draws={config.draws}: give a whole number of at least 100, or leave it out for 10000")
+    if config.format not in ("paper", "html"):
+        raise UserError(f"format={config.format}: give html for one page, or leave it out for .csv .md .tex and .pdf")
+    given = [name for name, there in (("table", asked), ("figure", drawn), ("check", config.check)) if there]
+    if config.format == "html" and given:
+        raise UserError(f"format=html writes one page with all replies: leave out {', '.join(f'{name}=' for name in given)}")
+    beside = roots[0] if roots[0].is_dir() else roots[0].parent
+    return Arguments(
+        roots=roots,
+        output=Path(config.output) if config.output else beside / "tables",
+        table=dict(config.table),
+        asked=asked,
+        figure=dict(config.figure),
+        reference=config.reference,
+        mixed=config.mixed,
+        draws=config.draws,
+    )
 
 
 def write_all(arguments: Arguments) -> None:
@@ -79,14 +100,14 @@ def write_all(arguments: Arguments) -> None:
     output = writable(arguments.output)
     offered = offers(study, arguments)
     tables, missing = {}, {}
-    for name in arguments.table:
+    for name, node in arguments.table.items():
         try:
-            tables[name] = write_table(name, study, output, offered)
+            tables[name] = write_table(name, node, study, output, offered)
         except UserError as error:
             missing[name] = str(error)
     for name, reason in missing.items():
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
-    figures = [name for name in arguments.figure if write_figure(name, tables, study, output)]
+    figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, output)]
     (output / "document.tex").write_text(document(list(tables), figures, study.origin), encoding="utf-8")
 
 
@@ -112,52 +133,12 @@ def warn(study: Study) -> None:
         say(note)
 
 
-def parse(words: list[str]) -> Arguments:
-    """Folders come first or anywhere; options are key=value. Raises `UserError` for an unknown one."""
-    options = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
-    roots = [Path(word) for word in words if "=" not in word or Path(word).exists()]
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise UserError(f"{unknown[0]}= is no option: allowed are {', '.join(f'{name}=' for name in OPTIONS)}")
-    if not roots:
-        raise UserError("no results folder is given: python -m experiments.tables results/quickstart")
-    draws = options.get("draws")
-    if draws is not None and not (draws.isdigit() and int(draws) >= 100):
-        raise UserError(f"draws={draws}: give a whole number of at least 100, or leave it out for 10000")
-    for name in ("mixed", "check"):
-        if options.get(name, "false") not in ("true", "false"):
-            raise UserError(f"{name}={options[name]}: give true or false")
-    if options.get("format", "paper") not in ("paper", "html"):
-        raise UserError(f"format={options['format']}: give html for one page, or leave it out for .csv .md .tex and .pdf")
-    if options.get("format") == "html" and (extra := sorted({"table", "figure", "check"} & set(options))):
-        raise UserError(f"format=html writes one page with all replies: leave out {', '.join(f'{name}=' for name in extra)}")
-    return Arguments(
-        roots=roots,
-        output=Path(options.get("output", roots[0] / "tables" if roots[0].is_dir() else roots[0].parent / "tables")),
-        table=chosen("table", options.get("table")),
-        asked="table" in options,
-        figure=chosen("figure", options.get("figure")),
-        reference=options.get("reference"),
-        mixed=options.get("mixed") == "true",
-        draws=int(draws) if draws else None,
-        page=options.get("format") == "html",
-        check=options.get("check") == "true",
-    )
-
-
-def chosen(group: str, names: str | None) -> list[str]:
-    allowed = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    wanted = allowed if names is None else [name for name in names.strip("[]").split(",") if name]
-    for name in wanted:
-        if name not in allowed:
-            raise UserError(f"{group}={name} is no option of conf/{group}: allowed are {', '.join(allowed)}")
-    return wanted
-
-
-def load(group: str, name: str, *keys: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function that `conf/<group>/<name>.yaml` describes, and what the YAML says on how to show its result."""
-    config: Any = OmegaConf.load(CONF / group / f"{name}.yaml")
-    apart = {key: OmegaConf.to_container(OmegaConf.create({"_": config.pop(key)}))["_"] for key in keys if key in config}
-    return build(config, f"{group}/{name}"), apart
+def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function that a node of `conf/table` or `conf/figure` names, and what the node says on how to show its result."""
+    settings = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(settings, dict)
+    apart = {key: settings.pop(key) for key in keys if key in settings}
+    return build(OmegaConf.create(settings), name), apart
 
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
@@ -167,10 +148,10 @@ def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 
 
-def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
+def write_table(name: str, node: DictConfig, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
     from fmtbench.analysis.showing.text import latex, markdown, narrow
 
-    table, show = make_table(name, study, offered)
+    table, show = make_table(name, node, study, offered)
     table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
     notes = common_notes(table)
     caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
@@ -185,17 +166,18 @@ def write_table(name: str, study: Study, output: Path, offered: dict[str, Any]) 
     return table
 
 
-def make_table(name: str, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table of `conf/table`, and what its YAML says on how to show it."""
-    make, show = load("table", name, *SHOWN)
+def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table, and what its YAML says on how to show it."""
+    make, show = described(node, f"table/{name}", *SHOWN)
     wanted = inspect.signature(make).parameters
     return make(study.rows, **{key: value for key, value in offered.items() if key in wanted}), show
 
 
 def write_report(arguments: Arguments) -> None:
     """The page; one that says so where the folders hold files and not a single row."""
-    from experiments.reporting import report_page
     from fmtbench.conditions.axes import REFERENCE
+
+    from .reporting import report_page
 
     target = writable(arguments.output) / "report.html"
     try:
@@ -206,9 +188,9 @@ def write_report(arguments: Arguments) -> None:
     else:
         warn(study)
         offered = offers(study, arguments)
-        tables, reasons = {"main": make_table("main", study, offered)[0]}, {}
+        tables, reasons = {"main": make_table("main", arguments.table["main"], study, offered)[0]}, {}
         try:
-            tables["contrasts"], _ = make_table("contrasts", study, offered)
+            tables["contrasts"], _ = make_table("contrasts", arguments.table["contrasts"], study, offered)
         except UserError as error:
             reasons["contrasts"] = str(error)
         report_page.write(target, study, arguments.reference or REFERENCE, tables, reasons)
@@ -237,11 +219,11 @@ def common_notes(table: pd.DataFrame) -> list[str]:
     return [note for note in dict.fromkeys(notes[0] if notes else []) if note and all(note in one for one in notes)]
 
 
-def write_figure(name: str, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> bool:
+def write_figure(name: str, node: DictConfig, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> bool:
     """Whether it could be drawn."""
     from fmtbench.analysis.showing.figures import save
 
-    draw, show = load("figure", name, "table")
+    draw, show = described(node, f"figure/{name}", "table")
     if show["table"] not in tables:
         say(f"figure {name} is not drawn: it shows the table {show['table']}, which was not made")
         return False
@@ -260,4 +242,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    start_plain(main, __doc__)
+    start("tables", main)

@@ -1,8 +1,16 @@
 """Train an encoder on a backbone that also generates: a recipe of stages, resumed by running it again.
 
-python -m experiments.train recipe=e5_mistral train_data=stsb data_root=DATA output=DIR
-python -m experiments.train recipe=llm2vec train_data=[stsb,korsts] data_root=DATA output=DIR seeds=[0,1,2] embed_task=[stsb]
-python -m experiments.train recipe=gte train_data=jsonl train_data.jsonl.source.file=triples.jsonl output=DIR
+    python -m experiments.train recipe=e5_mistral train_data=stsb data_root=DATA output=DIR
+    python -m experiments.train recipe=llm2vec train_data=[stsb,korsts] data_root=DATA output=DIR seeds=[0,1,2] embed_task=[stsb]
+    python -m experiments.train recipe=gte train_data=jsonl train_data.jsonl.source.file=triples.jsonl output=DIR
+
+jsonl are JSON lines with "query" (or "anchor"), "positive", and optionally "negative", "scores" and "instruction".
+DIR gets encoder/ (for embedder=saved, or trained=[DIR] of experiments.embed), manifest.json, loss.csv and stages/.
+embed_task= judges the encoder before and after training, and prints the gain over seeds. Further settings:
+
+    recipe.stages.contrastive.steps=200         also batch_size, learning_rate, temperature, lora.rank, ...
+    recipe.stages.contrastive.mini_batch=32     gradient caching: batches larger than memory
+    train_data.stsb.least=3.5                   lowest score of a pair that counts as a positive
 """
 
 from __future__ import annotations
@@ -13,11 +21,12 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig
 
-from experiments.embed import build_embed_backend, write_table
-from experiments.starting.build import build, build_group
-from experiments.starting.start import start
 from fmtbench.backbone import Dtype
 from fmtbench.errors import UserError
+
+from .embed import build_embed_backend, write_table
+from .starting.build import build, build_group
+from .starting.start import start
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
     python -m experiments.verify results=results/quickstart backbone=smollm2_135m
     python -m experiments.verify results=results/x backbone=local backbone.path=FOLDER backbone.name=NAME replies=50
 
-Give the backbone as the run had it. Only replies without a mask can be held against it, greedy ones and those drawn from the
-whole distribution (top_p 1); fmtbench/probes/fidelity.py says how. Exit code 1 where a cell is more than `z` or `gap` away.
+Give the backbone as the run had it. Only replies without a mask can be compared: greedy ones, and those drawn from the whole
+distribution (top_p 1). The exit code is 1 where a cell is more than `z` or `gap` away.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.starting.build import build
-from experiments.starting.start import start
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.store.folder import RunFolder, find_folders
+
+from .starting.build import build
+from .starting.start import start
 
 FORMS = {"logprob": "{:.3f}", "expected": "{:.3f}", "z": "{:+.2f}", "likeliest": "{:.1%}", "gap": "{:.2f}"}
 DRAWN = """\
@@ -32,13 +33,11 @@ the unlikeliest of them lies, in nats. Rounding turns ties over, and no more.
 
 
 def main(config: DictConfig) -> None:
-    if config.results is None:
-        raise UserError("results= is missing: give the results folder of an experiment, such as results=results/drift")
+    root = Path(config.results) / config.backbone.name
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
     from fmtbench.probes.fidelity import Reference, check_weights, drawn, greedy
 
-    root = Path(config.results) / config.backbone.name
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
     if not by_draw and not by_rank:
         raise UserError(

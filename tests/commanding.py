@@ -13,8 +13,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from typing import NamedTuple
 
-from experiments.starting.start import start
-from tests.conftest import ROOT
+from experiments.starting.start import launch
+from tests.conftest import ROOT, composed
 
 HEAVY = re.compile(r"\| +(torch|transformers|outlines|pandas|pyarrow|sentence_transformers)$", re.M)
 
@@ -35,15 +35,17 @@ class Done(NamedTuple):
 
 def command(name: str, *arguments: object) -> Done:
     """`python -m experiments.<name> <arguments>`, in this process; nothing of it is left behind."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
+    out, err = io.StringIO(), io.StringIO()
     with _as_before(), redirect_stdout(out), redirect_stderr(err):
         os.environ["COLUMNS"] = "200"
-        sys.argv = [f"experiments.{name}", *map(str, arguments)]
-        try:
-            start(name, import_module(f"experiments.{name}").main)
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = launch(name, [str(argument) for argument in arguments])
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def called(name: str, *arguments: object) -> None:
+    """The `main` of a command on its config. Raises what it raises."""
+    config = composed(*map(str, arguments), root=name)
+    import_module(f"experiments.{name}").main(config)
 
 
 def process(name: str, *arguments: object, **variables: str) -> Done:
@@ -66,14 +68,13 @@ def messages(done: Done) -> list[str]:
 
 @contextmanager
 def _as_before() -> Iterator[None]:
-    """Logging, the environment and the command line are as they were, afterwards."""
-    root, variables, words = logging.getLogger(), dict(os.environ), sys.argv
+    """Logging and the environment are as they were, afterwards."""
+    root, variables = logging.getLogger(), dict(os.environ)
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        sys.argv = words
         os.environ.clear()
         os.environ.update(variables)

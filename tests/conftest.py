@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hypothesis import settings
 
 from experiments.starting.build import build, build_group
-from experiments.starting.roots import ROOTS
+from experiments.starting.start import register
 from fmtbench.backbone import load_tokenizer
 from tests.vllm_server import vllm_serving
 
@@ -37,8 +36,7 @@ def options(group: str) -> list[str]:
 
 def composed(*overrides: str, root: str = "run") -> Any:
     """The config of `python -m experiments.<root> <overrides>`."""
-    for name, schema in ROOTS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(root, overrides=list(overrides))
 

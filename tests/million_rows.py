@@ -1,6 +1,6 @@
 """A made-up study of a million rows, to see what the tables cost in time and memory.
 
-python -m tests.million_rows FOLDER && /usr/bin/time -v python -m experiments.tables FOLDER
+python -m tests.million_rows FOLDER && /usr/bin/time -v python -m experiments.tables results=FOLDER
 """
 
 from __future__ import annotations

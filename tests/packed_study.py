@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.export import main as export
 from experiments.run import make_job
 from fmtbench.running.pipeline import run
+from tests.commanding import called
 from tests.conftest import composed, write_own_rows
 
 
@@ -25,5 +25,5 @@ def small_study(root: Path) -> Studies:
     )
     run(make_job(composed(*overrides)))
     (results,) = {path.parents[4] for path in (root / "results").rglob("manifest.json")}
-    export([str(results), "format=packed", f"output={root / 'data'}"])
+    called("export", f"results={results}", "format=packed", f"output={root / 'data'}")
     return Studies(results, root / "data")

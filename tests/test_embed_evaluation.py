@@ -195,7 +195,7 @@ def test_a_mistake_in_the_data_names_its_place(data: Path, name: str, file: str,
 def test_mteb_tasks_by_name() -> None:
     with pytest.raises(UserError, match=r"STSBenchmrk is no task of mteb: near are .*STSBenchmark"):
         Mteb(name="STSBenchmrk").make("mteb", None)
-    with pytest.raises(UserError, match="needs name=TASK"):
+    with pytest.raises(UserError, match="needs mteb_task=TASK"):
         Mteb(name=None).make("mteb", None)
     with pytest.raises(UserError, match="limit= does not apply"):
         Mteb(name="STSBenchmark").make("mteb", 3)

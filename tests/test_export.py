@@ -9,14 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from experiments.export import main
 from experiments.run import make_job
-from experiments.tables import main as tables
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.errors import UserError
 from fmtbench.running.pipeline import run
 from fmtbench.store.rows import VERSION_KEY
 from fmtbench.types import ROWS_VERSION
+from tests.commanding import called, command
 from tests.conftest import composed, options
 from tests.made_rows import coins, made_rows
 from tests.made_study import HOSTILE
@@ -35,7 +34,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(results: Path, name: str, output: Path) -> Path:
-    main([str(results), f"format={name}", f"output={output}"])
+    called("export", f"results={results}", f"format={name}", f"output={output}")
     return output
 
 
@@ -175,15 +174,17 @@ def test_no_rows_are_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["format=lm_eval", "output=x"], "no results folder is given"),
-        ([".", "format=csv", "output=x"], "format=csv: give one of datasets, inspect, lm_eval"),
-        ([".", "format=inspect"], "output= is not given"),
-        ([".", "format=inspect", "output=x", "name=y"], "name= is no option: allowed are format=, output="),
+        (["format=lm_eval", "output=x"], "results= is missing: give a results folder"),
+        (["results=.", "format=csv", "output=x"], "format=csv: give one of datasets, inspect, lm_eval"),
+        (["results=.", "output=x"], "format= is missing: give datasets, inspect, lm_eval or packed"),
+        (["results=.", "format=inspect"], "output= is missing: give a folder"),
+        (["results=.", "format=inspect", "output=x", "name=y"], "name is no key of this config"),
     ],
 )
 def test_mistakes(words: list[str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        main(words)
+    done = command("export", *words)
+    assert done.code == 2
+    assert said in done.error
 
 
 def test_a_cell_in_two_files_is_refused(tmp_path: Path) -> None:
@@ -194,14 +195,14 @@ def test_a_cell_in_two_files_is_refused(tmp_path: Path) -> None:
         exported(tmp_path, "lm_eval", tmp_path / "out")
 
 
-@pytest.mark.parametrize("command", [tables, main], ids=["tables", "export"])
-def test_rows_of_another_version_are_refused_with_the_version(results: Path, tmp_path: Path, command: Any) -> None:
+@pytest.mark.parametrize("name", ["tables", "export"])
+def test_rows_of_another_version_are_refused_with_the_version(results: Path, tmp_path: Path, name: str) -> None:
     file = next(iter(sorted(results.rglob("rows.parquet"))))
     table = pq.read_table(file)
     assert table.schema.metadata[VERSION_KEY] == str(ROWS_VERSION).encode()
     pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"99"}), tmp_path / "rows.parquet")
-    words = ["format=lm_eval"] if command is main else ["format=html"]
+    words = ["format=lm_eval"] if name == "export" else ["format=html"]
     with pytest.raises(
         UserError, match=rf"holds rows of version 99, this fmtbench reads version {ROWS_VERSION}: score its folder"
     ):
-        command([str(tmp_path), *words, f"output={tmp_path / 'out'}"])
+        called(name, f"results={tmp_path}", *words, f"output={tmp_path / 'out'}")

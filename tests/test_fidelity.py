@@ -11,8 +11,8 @@ from fmtbench.errors import UserError
 from fmtbench.probes.fidelity import Fidelity, Reference, Reply, agreement, drawn, fidelity, greedy, pooled, replies
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
+from tests.commanding import command, process
 from tests.conftest import composed
-from tests.test_command import run
 
 ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of a dog.", "Why is the sky blue?", "Say hello.")
 
@@ -109,9 +109,9 @@ def test_the_first_items_are_taken_and_not_the_first_to_finish(tmp_path: Path) -
     [(["results=nowhere"], "holds no run folder"), ([], "results= is missing"), (["results=x", "replies=0"], "above 0")],
 )
 def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
-    done = run("experiments.verify", *arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert said in done.stderr
+    done = command("verify", *arguments)
+    assert done.code == 2
+    assert said in done.error
 
 
 @pytest.mark.model
@@ -125,12 +125,12 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str, more: list[str]) -> None:
     """A run of the quickstart's, sampled or greedy, and the check of it."""
     cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=3", "sampling.max_tokens=64")
-    made = run("experiments.run", f"results={tmp_path}", "name=n", *cell, *sampling)
-    assert made.returncode == 0, made.stderr
-    done = run("experiments.verify", f"results={tmp_path / 'n'}", asked)
-    assert done.returncode == code, done.stderr
-    assert ("addition/free_cot/plain-seed0 (gap 0." in done.stderr) == bool(code)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    made = process("run", f"results={tmp_path}", "name=n", *cell, *sampling)
+    assert made.code == 0, made.err
+    done = process("verify", f"results={tmp_path / 'n'}", asked)
+    assert done.code == code, done.err
+    assert ("addition/free_cot/plain-seed0 (gap 0." in done.err) == bool(code)
+    lines = [line for line in done.out.splitlines() if line.startswith("| ")]
     assert column in lines[0]
     named = [line.split("|")[1].strip() for line in lines[2:]]
     assert named == ["addition/free_cot/plain-seed0", *more], "what is masked is left out"

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from experiments.reporting.presets import condition_presets
-from experiments.tables import main
 from fmtbench.analysis.showing.text import PAGE, latex
+from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
@@ -26,7 +26,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gold = {name: np.resize(["yes", "no"], 60) for name in names}
     rows: Any = made_rows({name: coins(i, 60, p=0.7) for i, name in enumerate(names)}, task="last_letter", gold=gold)
     rows.to_parquet(root / "rows.parquet")
-    main([str(root), "draws=200"])
+    called("tables", f"results={root}", "draws=200")
     return root / "tables"
 
 

@@ -1,15 +1,12 @@
 """What a grammar keeps out, and `python -m experiments.lint`."""
 
-import subprocess
-import sys
-
 import pytest
 
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.decoding.schema import json_schema
 from fmtbench.probes.alphabet import PROBES, alphabet
 from fmtbench.types import Constraint
-from tests.conftest import ROOT
+from tests.commanding import command
 
 REASONED = Constraint(kind="json_schema", source=json_schema({"reasoning": str, "answer": float}))
 
@@ -36,10 +33,8 @@ def test_what_a_pattern_forbids_is_never(name: str) -> None:
 
 def test_the_command(tmp_path: object) -> None:
     words = ("task=[addition,svamp]", "condition=[free_cot,json_schema,sham]", f"data_root={tmp_path}")
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.lint", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "newline" in next(line for line in done.stdout.splitlines() if "json_schema" in line)
-    assert "No grammar: free_cot" in done.stdout
-    assert "Not checked: svamp" in done.stdout
+    done = command("lint", *words)
+    assert done.code == 0, done.err
+    assert "newline" in next(line for line in done.out.splitlines() if "json_schema" in line)
+    assert "No grammar: free_cot" in done.out
+    assert "Not checked: svamp" in done.out

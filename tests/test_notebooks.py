@@ -28,7 +28,7 @@ SHOWS = {
 
 
 def run(results: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments.notebooks", str(results), f"output={output}"]
+    command = [sys.executable, "-m", "experiments.notebooks", f"results={results}", f"output={output}"]
     home = os.environ | {"JUPYTER_PLATFORM_DIRS": "1", "IPYTHONDIR": str(output / "ipython")}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=home)
 
@@ -52,7 +52,7 @@ def test_they_run_and_show_something(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     done = run(tmp_path / "nowhere", tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "give one results folder" in done.stderr
+    assert "is no folder: give a results folder" in done.stderr
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.tables import main
 from fmtbench.errors import UserError
+from tests.commanding import called
 from tests.made_rows import coins, made_rows
 from tests.made_study import HOSTILE, made_study
 
@@ -24,7 +24,7 @@ CONDITIONS = ["free_cot", "direct", "json_schema"]
 
 
 def made_page(root: Path, output: Path, *options: str) -> Path:
-    main([str(root), "format=html", f"output={output}", "draws=200", *options])
+    called("tables", f"results={root}", "format=html", f"output={output}", "draws=200", *options)
     return output / "report.html"
 
 
@@ -64,7 +64,7 @@ def test_every_reply_is_in_the_page(study: tuple[pd.DataFrame, Path]) -> None:
 
 def test_the_contrasts_are_those_of_the_tables(study: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     _, page = study
-    main([str(page.parents[1] / "mine"), "table=contrasts", "figure=[]", f"output={tmp_path}", "draws=200"])
+    called("tables", f"results={page.parents[1] / 'mine'}", "table=[contrasts]", "figure=[]", f"output={tmp_path}", "draws=200")
     table = pd.read_csv(tmp_path / "contrasts.csv")
     found = pd.DataFrame(held(page)["contrasts"])
     keys = ["task", "condition", "reference"]
@@ -102,7 +102,7 @@ def test_what_is_missing_is_noted_and_marked(tmp_path: Path, capsys: pytest.Capt
     assert [line for line in found["accuracy"] if line.get("absent")] == [
         {"backbone": "b", "task": "u", "condition": "direct", "absent": True}
     ]
-    main([str(tmp_path), "table=main", "figure=[]", f"output={tmp_path / 'out'}"])
+    called("tables", f"results={tmp_path}", "table=[main]", "figure=[]", f"output={tmp_path / 'out'}")
     assert note in capsys.readouterr().err
     for ending in ("md", "csv"):
         assert note in (tmp_path / "out" / f"main.{ending}").read_text()
@@ -115,7 +115,7 @@ def test_a_refused_cell_is_named_with_its_reason(tmp_path: Path, capsys: pytest.
     (tmp_path / "refused" / "manifest.json").write_text(json.dumps({"refused": "schema 0a1b needs more than 10 s"}))
     (note,) = held(made_page(tmp_path, tmp_path / "out"))["notes"]
     assert note.endswith("refused/rows.parquet holds no rows: schema 0a1b needs more than 10 s")
-    main([str(tmp_path), "table=main", "figure=[]", f"output={tmp_path / 'out'}"])
+    called("tables", f"results={tmp_path}", "table=[main]", "figure=[]", f"output={tmp_path / 'out'}")
     assert "holds no rows: schema 0a1b needs more than 10 s" in capsys.readouterr().err
 
 
@@ -128,13 +128,13 @@ def test_items_of_another_seed_are_not_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("format=pdf", "format=pdf: give html"), ("table=main", "leave out table=$")],
+    [("format=pdf", "format=pdf: give html"), ("table=[main]", "leave out table=$")],
 )
 def test_options_that_mean_nothing_are_refused(tmp_path: Path, option: str, said: str) -> None:
     made_rows({"free_cot": coins(0, 3)}).to_parquet(tmp_path / "rows.parquet")
     words = [option] if option.startswith("format") else [option, "format=html"]
     with pytest.raises(UserError, match=said):
-        main([str(tmp_path), *words])
+        called("tables", f"results={tmp_path}", *words)
 
 
 # -- what it does

@@ -10,23 +10,23 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from experiments.export import main as export
-from experiments.tables import main as tables
 from fmtbench.analysis.rows.frame import KEY, load_rows
 from fmtbench.analysis.rows.packed import CELLS
 from fmtbench.analysis.rows.study import load_study
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.interchange.packed import without_folders
+from tests.commanding import called
 from tests.conftest import ROOT
 from tests.made_rows import made_rows
 from tests.packed_study import Studies, small_study
 
-FEW = ("draws=200", "table=main,contrasts,lockin,replication", "figure=forest")
+FEW = ("draws=200", "table=[main,contrasts,lockin,replication]", "figure=[forest]")
 WITHOUT_MODELS = """
 import sys
-from experiments.tables import main
-main(sys.argv[1:])
+from experiments.starting.start import launch
+code = launch("tables", sys.argv[1:])
 assert not {"torch", "transformers", "outlines", "vllm"} & set(sys.modules)
+sys.exit(code)
 """
 
 
@@ -38,7 +38,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
 @pytest.fixture(scope="module")
 def written(studies: Studies, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("written")
-    tables([str(studies.packed), f"output={output}", *FEW])
+    called("tables", f"results={studies.packed}", f"output={output}", *FEW)
     return output
 
 
@@ -49,7 +49,7 @@ def paper(written: Path, tmp_path: Path) -> Path:
 
 
 def check(studies: Studies, paper: Path) -> None:
-    tables([str(studies.packed), f"output={paper}", *FEW, "check=true"])
+    called("tables", f"results={studies.packed}", f"output={paper}", *FEW, "check=true")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -57,8 +57,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_packing_again_gives_the_same_bytes(studies: Studies, tmp_path: Path) -> None:
-    export([str(studies.run), "format=packed", f"output={tmp_path / 'again'}"])
-    export([str(studies.packed), "format=packed", f"output={tmp_path / 'of_the_pack'}"])
+    called("export", f"results={studies.run}", "format=packed", f"output={tmp_path / 'again'}")
+    called("export", f"results={studies.packed}", "format=packed", f"output={tmp_path / 'of_the_pack'}")
     assert files(tmp_path / "again") == files(tmp_path / "of_the_pack") == files(studies.packed)
 
 
@@ -78,7 +78,7 @@ def test_a_pack_holds_every_row_and_no_question_of_a_data_set(studies: Studies) 
 
 def test_questions_of_unknown_origin_are_left_out(tmp_path: Path) -> None:
     made_rows({"free_cot": [1, 0]}, mass=0.5).to_parquet(tmp_path / "rows.parquet")
-    export([str(tmp_path / "rows.parquet"), "format=packed", f"output={tmp_path / 'data'}"])
+    called("export", f"results={tmp_path / 'rows.parquet'}", "format=packed", f"output={tmp_path / 'data'}")
     rows = load_rows(tmp_path / "data")
     assert set(rows.question) == {""}
     assert set(rows.mass) == {0.5}, "what the rows hold beyond the usual columns stays"
@@ -104,7 +104,7 @@ def test_a_pack_does_not_tell_whose_machine_made_it(studies: Studies) -> None:
 def test_the_tables_of_a_pack_are_those_of_the_run(studies: Studies, tmp_path: Path) -> None:
     made = []
     for name, root in zip(("run", "packed"), studies):
-        tables([str(root), f"output={tmp_path / name}", "draws=200", "figure=[]"])
+        called("tables", f"results={root}", f"output={tmp_path / name}", "draws=200", "figure=[]")
         made.append({path.name: pd.read_csv(path).drop(columns="runs") for path in sorted((tmp_path / name).glob("*.csv"))})
     assert made[0].keys() == made[1].keys()
     assert {"main.csv", "contrasts.csv", "decomposition.csv", "dose.csv", "mixed.csv", "replication.csv"} <= made[0].keys()
@@ -154,7 +154,7 @@ def test_a_figure_that_other_libraries_drew_is_not_compared(
 
 
 def test_no_model_library_is_needed_and_the_exit_code_tells(studies: Studies, paper: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_MODELS, str(studies.packed), f"output={paper}", *FEW, "check=true"]
+    command = [sys.executable, "-c", WITHOUT_MODELS, f"results={studies.packed}", f"output={paper}", *FEW, "check=true"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (paper / "main.md").unlink()

@@ -1,7 +1,5 @@
 """`python -m experiments.plan`: counts, cost and power, before anything runs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +10,14 @@ from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.analysis.statistics.power import assumed_power, observed_discordance
 from fmtbench.store.folder import RunFolder, cell_path
 from fmtbench.types import Generation
-from tests.conftest import ROOT
+from tests.commanding import command
 from tests.made_rows import made_rows
 
 
-def command(module: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def said(name: str, *arguments: str) -> str:
+    done = command(name, *arguments)
+    assert done.code == 0, done.err
+    return done.out
 
 
 def test_power_matches_the_published_figures() -> None:
@@ -35,12 +33,12 @@ def test_a_pilot_shows_its_disagreement() -> None:
 
 def test_before_and_after_a_run(tmp_path: Path) -> None:
     arguments = ("backend=scripted", f"results={tmp_path}", "limit=4", "task=[capitals]")
-    before = command("experiments.plan", *arguments)
+    before = said("plan", *arguments)
     assert "5 cells, 20 requests, 0 journalled, 20 to generate" in before
     assert "at 10%" in before
     assert not any(tmp_path.iterdir()), "a plan writes nothing"
-    command("experiments.run", *arguments)
-    after = command("experiments.plan", *arguments)
+    said("run", *arguments)
+    after = said("plan", *arguments)
     assert "20 journalled, 0 to generate" in after
     assert "none of 4 pilot items disagreed" in after
 
@@ -53,20 +51,19 @@ def test_a_pilot_elsewhere_gives_cost_and_disagreement(tmp_path: Path) -> None:
             for i in range(20):
                 folder.append(Generation(key=str(i), text="a", token_ids=tuple(range(tokens)), seconds=tokens / 10))
         made_rows({condition: right}, backbone="smollm2_135m", task="capitals").to_parquet(path / "rows.parquet")
-    said = command(
-        "experiments.plan",
+    page = said(
+        "plan",
         *("backend=scripted", f"results={tmp_path}/new", "name=big", "limit=100", f"pilot={tmp_path / 'pilot'}"),
         *("task=[capitals]", "condition=[free_cot,direct]", "planned=[direct]"),
     )
-    assert "2 cells, 200 requests, 0 journalled, 200 to generate" in said
-    assert "About 6,000 tokens to generate, 10 min; " in said
-    assert "ran at 10 tokens/s" in said
-    assert "kB of journal to come" in said
-    assert f"direct - free_cot, 100 items: {100 * detectable(25, 100):.1f} at the observed disagreement of 25%" in said
+    assert "2 cells, 200 requests, 0 journalled, 200 to generate" in page
+    assert "About 6,000 tokens to generate, 10 min; " in page
+    assert "ran at 10 tokens/s" in page
+    assert "kB of journal to come" in page
+    assert f"direct - free_cot, 100 items: {100 * detectable(25, 100):.1f} at the observed disagreement of 25%" in page
 
 
 def test_a_pilot_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", "experiments.plan", f"pilot={tmp_path}"]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds no results" in done.stderr
+    done = command("plan", f"pilot={tmp_path}")
+    assert done.code == 2
+    assert "holds no results" in done.error

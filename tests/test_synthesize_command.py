@@ -71,7 +71,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["tasks=0"], r"tasks=0: give a number above 0"),
     (["triples=0"], r"triples=0: give a number above 0"),
     (["triple=3"], r"triple is no key .* did you mean triples\?"),
-    (["task=3"], r"a group of conf/ is chosen by name, .* --help"),
+    (["task=3"], r"a group is chosen by name, .* --help"),
     (["languages=[Klingon]"], r"language 'Klingon' is not known: allowed are Arabic, .*Korean.* add others to synthesis\.known"),
     (["backbone.context=700"], r"backbone=smollm2_135m is too .* prompt tokens and 768 new ones exceed the context of 700;"),
     (["output=/proc/nowhere"], r"cannot write to /proc/nowhere"),

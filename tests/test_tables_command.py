@@ -1,10 +1,7 @@
 """`python -m experiments.tables`: everything that can be made is written, the rest says why, and twice is the same bytes."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,10 @@ import pandas as pd
 import pytest
 
 from experiments.reporting.presets import condition_presets
-from experiments.tables import SHOWN, load
+from experiments.tables import SHOWN, described
 from fmtbench.analysis.showing.text import escape, latex, shown
-from tests.conftest import CONF, ROOT, options
+from tests.commanding import Done, command
+from tests.conftest import CONF, composed, options
 from tests.made_rows import coins, made_rows
 
 NEEDED = {
@@ -23,9 +21,8 @@ NEEDED = {
 }
 
 
-def tables(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments.tables", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
+def tables(results: Path, *arguments: object) -> Done:
+    return command("tables", f"results={results}", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +42,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     before = sorted(results.rglob("*"))
     done = tables(results, f"output={tmp_path}", "draws=200")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == [
+    assert done.code == 0, done.err
+    assert done.err.splitlines() == [
         "table lockin: floor and excess need two free samples of an item (+samples_of.free_cot=2, temperature above 0)",
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
         "ddxplus, gsm8k, last_letter, shuffled_objects; "
@@ -69,19 +66,19 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert tables(results, f"output={tmp_path}", "draws=200").returncode == 0
+    assert tables(results, f"output={tmp_path}", "draws=200").code == 0
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert before == sorted(results.rglob("*")), "output= says where, and only there"
 
 
 def test_without_the_reference_what_is_left_is_written(results: Path, tmp_path: Path) -> None:
-    done = tables(results / "json_schema", f"output={tmp_path}", "figure=forest,statuses")
-    assert done.returncode == 0
+    done = tables(results / "json_schema", f"output={tmp_path}", "figure=[forest,statuses]")
+    assert done.code == 0
     assert re.search(
         r"table contrasts is not made: no condition shares an item with free_cot: the rows hold json_schema.*; made are cost, ",
-        done.stderr,
+        done.err,
     )
-    assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.stderr
+    assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.err
     assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -89,10 +86,10 @@ def test_a_damaged_file_is_left_out_and_named(results: Path, tmp_path: Path) -> 
     made_rows({"free_cot": coins(0, 9)}).to_parquet(tmp_path / "rows.parquet")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "rows.parquet").write_bytes(b"PAR1")
-    done = tables(tmp_path, "table=main", "figure=[]")
-    assert done.returncode == 0
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("left out: ")
+    done = tables(tmp_path, "table=[main]", "figure=[]")
+    assert done.code == 0
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("left out: ")
     assert (tmp_path / "tables" / "main.csv").is_file()
 
 
@@ -100,16 +97,16 @@ def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: P
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         made_rows({"free_cot": coins(0, 9)}).to_parquet(tmp_path / name / "rows.parquet")
-    done = tables(tmp_path, "table=main", "figure=[]")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
-    assert re.search(r"left out: .*two/rows\.parquet holds 9 rows whose keys occur before", done.stderr)
+    done = tables(tmp_path, "table=[main]", "figure=[]")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert re.search(r"left out: .*two/rows\.parquet holds 9 rows whose keys occur before", done.err)
     assert pd.read_csv(tmp_path / "tables" / "main.csv").n.tolist() == [9]
     twice = pd.concat([made_rows({"free_cot": coins(0, 9)})] * 2)
     (tmp_path / "alone").mkdir()
     twice.to_parquet(tmp_path / "alone" / "rows.parquet")
-    done = tables(tmp_path / "alone", "table=main", "figure=[]")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds 9 rows whose keys occur before" in done.stderr
+    done = tables(tmp_path / "alone", "table=[main]", "figure=[]")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "holds 9 rows whose keys occur before" in done.err
 
 
 def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp_path: Path) -> None:
@@ -117,19 +114,16 @@ def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp
     rows = pd.concat([made_rows({"free_cot": coins(0, 40)}), apart.assign(item_id="x" + apart.item_id)])
     rows.to_parquet(tmp_path / "rows.parquet")
     done = tables(tmp_path, "draws=200")
-    assert done.returncode == 0
+    assert done.code == 0
     for name in ("contrasts", "decomposition", "lockin", "mixed"):
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"table {name} is not made: ")]
+        (line,) = [line for line in done.err.splitlines() if line.startswith(f"table {name} is not made: ")]
         assert "shares an item with free_cot" in line
         assert line.endswith("made are cost, dose, failures, main")
     assert pd.read_csv(tmp_path / "tables" / "main.csv").strict_diff.isna().all()
 
 
 def test_another_reference(results: Path, tmp_path: Path) -> None:
-    assert (
-        tables(results, f"output={tmp_path}", "draws=200", "reference=json_schema", "table=contrasts", "figure=[]").returncode
-        == 0
-    )
+    assert tables(results, f"output={tmp_path}", "draws=200", "reference=json_schema", "table=[contrasts]", "figure=[]").code == 0
     assert set(pd.read_csv(tmp_path / "contrasts.csv").reference) == {"json_schema"}
 
 
@@ -145,34 +139,42 @@ def test_another_reference(results: Path, tmp_path: Path) -> None:
 )
 def test_rows_of_another_version_are_one_line(tmp_path: Path, spoil: Any, message: str) -> None:
     spoil(made_rows({"free_cot": coins(0, 9)})).to_parquet(tmp_path / "rows.parquet")
-    done = tables(tmp_path, "table=main", "figure=[]")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert re.search(message, done.stderr)
+    done = tables(tmp_path, "table=[main]", "figure=[]")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert re.search(message, done.err)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], r"nowhere holds no rows\.parquet"),
-        ([], r"no results folder is given"),
-        (["x", "outptu=y"], r"outptu= is no option: allowed are output="),
-        (["x", "table=contrast"], r"table=contrast is no option of conf/table: allowed are contrasts, "),
-        (["x", "draws=many"], r"draws=many: give a whole number"),
+        (["results=nowhere"], r"nowhere holds no rows\.parquet"),
+        ([], r"results= is missing: give a results folder"),
+        (["results=[]"], r"results=\[\] names no folder"),
+        (["results/x"], r"results/x: arguments are key=value: python -m experiments\.tables results=results/x"),
+        (["results=x", "outptu=y"], r"outptu is no key of this config: did you mean output\?"),
+        (["results=x", "table=[contrast]"], r"table=contrast is no option of conf/table: did you mean contrasts\? allowed are "),
+        (["results=x", "draws=many"], r"draws.*many"),
+        (["results=x", "draws=3"], r"draws=3: give a whole number of at least 100"),
+        (["results=x", "mixed=maybe"], r"mixed.*maybe"),
+        (["results=x", "format=pdf"], r"format=pdf: give html for one page"),
+        (["results=x", "format=html", "figure=[]", "check=true"], r"leave out figure=, check="),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
-    done = tables(*arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert re.search(message, done.stderr)
+    done = command("tables", *arguments)
+    assert done.code == 2
+    assert re.search(message, done.error)
 
 
 def test_every_yaml_builds_and_says_how_it_is_shown() -> None:
-    for name in options("table"):
-        _, show = load("table", name, *SHOWN)
+    config = composed("results=x", root="tables")
+    assert (list(config.table), list(config.figure)) == (options("table"), options("figure"))
+    for name, node in config.table.items():
+        _, show = described(node, name, *SHOWN)
         assert "caption" in show
         assert len({"columns", "wide"} & set(show)) == 1
-    for name in options("figure"):
-        _, show = load("figure", name, "table")
+    for name, node in config.figure.items():
+        _, show = described(node, name, "table")
         assert (CONF / "table" / f"{show['table']}.yaml").is_file()
 
 

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import prepare
 from fmtbench.errors import FmtbenchError
 from fmtbench.running.job import Job
 from fmtbench.running.planning import plan
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from .measure import Row, Target, paired, spread
+
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32
 
 BARE = """
@@ -85,7 +85,7 @@ class Commands:
         shutil.rmtree(self.place / "results", ignore_errors=True)
         settings = ("backend=vllm", "backend.enforce_eager=true", f"backend.max_num_seqs={SEQUENCES}", f"limit={ITEMS}")
         chosen = words or ("task=[addition]", "condition=[free_cot]", f"sampling.max_tokens={TOKENS}")
-        return self._run("-m", "experiments.run", *settings, *chosen, "name=bench", f"results={self.place / 'results'}", cwd=ROOT)
+        return self._run("-m", "fmtbench", "run", *settings, *chosen, "name=bench", f"results={self.place / 'results'}")
 
     def bare(self) -> float:
         return self._run(str(self.place / "bare.py"), self.model, str(self.prompts))
@@ -102,13 +102,13 @@ class Commands:
         limits = ("-M", f"max_num_seqs={SEQUENCES}", "--max-connections", str(SEQUENCES), "--max-tokens", str(TOKENS))
         return self._run("-m", "inspect_ai", *words, *engine, *limits, "--temperature", "0")
 
-    def _run(self, *words: str, cwd: Path | None = None) -> float:
+    def _run(self, *words: str) -> float:
         """Wall time. Raises `FmtbenchError` with the last line of a command that fails."""
         path = os.pathsep.join(filter(None, (str(self.place), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, *words], cwd=cwd or self.place, env=environment, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, *words], cwd=self.place, env=environment, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
             raise FmtbenchError(f"{' '.join(words)[:120]} failed with exit code {done.returncode}: {last}")

@@ -9,12 +9,13 @@ import random
 import time
 from collections.abc import Sequence
 
-from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backbone import Backbone
 from fmtbench.embed.embedder import Embedder
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.st import STEmbedBackend
 from fmtbench.embed.vllm import VLLMEmbedBackend
+
+from .measure import Row, Target, paired, spread
 
 TEXTS = 10_000
 WARM_UP = 128

@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from experiments.benchmarks.measure import Row, Target
 from fmtbench.store.journal import journal_line
 from fmtbench.types import Generation
+
+from .measure import Row, Target
 
 LINES = 1_000_000
 GIGABYTE = 1e9

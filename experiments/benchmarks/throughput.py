@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.measure import Row, Target, paired, spread
 from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.hf import HF, HFSession
 from fmtbench.backends.tokens import prompt_all
@@ -22,6 +21,8 @@ from fmtbench.running.job import Job
 from fmtbench.running.pipeline import run
 from fmtbench.running.planning import plan
 from fmtbench.types import Constraint, Generation, Message, Request
+
+from .measure import Row, Target, paired, spread
 
 WARM_UP = 64
 """Requests before the clock starts, so that grammars are compiled and memory is touched."""

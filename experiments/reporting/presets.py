@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from experiments.starting.start import CONF
 from fmtbench.analysis.rows.study import Study
 from fmtbench.analysis.rows.study import load_study as load
+from fmtbench.presets import CONF
 
 
 def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> Study:

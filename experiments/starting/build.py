@@ -1,7 +1,17 @@
-"""From a composed config to the library's objects. `_target_` is the only registry, and only fmtbench's own are built."""
+"""From a composed config to the library's objects. `_target_` is the only registry.
+
+What is built is defined in fmtbench, or in a package that the user's own command line lists (`plugins=[mypackage]`). A results
+folder's config may name tasks, conditions, prompts and answer kinds only, and lists no plugins.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -10,11 +20,35 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from fmtbench.errors import UserError
+from fmtbench.presets import target
+
+from .conf import option_file, shown
+
+_plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
+SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
+"""All that a results folder's config may name."""
 
 
-def build(config: DictConfig, name: str) -> Any:
+@contextmanager
+def plugins(packages: Sequence[str]) -> Iterator[None]:
+    """Build objects of these packages, too. Raises `UserError` for one that cannot be found."""
+    if packages and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # the installed command does not look there by itself
+    for package in packages:
+        if not all(map(str.isidentifier, package.split("."))) or find_spec(package.partition(".")[0]) is None:
+            raise UserError(f"plugins={package}: there is no such package: install it, or start where its folder lies")
+    token = _plugins.set(tuple(packages))
+    try:
+        yield
+    finally:
+        _plugins.reset(token)
+
+
+def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench",)) -> Any:
     """The object that a config node describes. Raises `UserError` naming the key that is wrong."""
-    _check_targets(OmegaConf.to_container(config, resolve=True), name)
+    if not OmegaConf.is_dict(config) or "_target_" not in config:
+        raise UserError(f"{_place(config, name)}: no _target_ is given: it names the class to build")
+    _check_targets(OmegaConf.to_container(config, resolve=True), name, (*packages, *_plugins.get()))
     try:
         return instantiate(config, _convert_="all")
     except InstantiationException as error:
@@ -24,18 +58,33 @@ def build(config: DictConfig, name: str) -> Any:
         raise UserError(f"{name}: {cause or error}") from error
 
 
-def build_group(config: DictConfig) -> dict[str, Any]:
+def build_group(config: DictConfig, *, packages: Sequence[str] = ("fmtbench",)) -> dict[str, Any]:
     """The objects of a list-valued group, by name."""
-    return {str(name): build(node, str(name)) for name, node in config.items()}
+    for name in config:
+        if not OmegaConf.is_dict(config[name]):
+            raise UserError(f"{_place(config, str(name))}: {name} has no settings: write its _target_ and fields below it")
+    return {str(name): build(node, str(name), packages=packages) for name, node in config.items()}
 
 
-def _check_targets(node: Any, name: str) -> None:
+def _check_targets(node: Any, name: str, packages: tuple[str, ...]) -> None:
     if isinstance(node, dict):
-        target = node.get("_target_", "fmtbench.")
-        if not str(target).startswith("fmtbench."):
-            raise UserError(f"{name}: _target_ is {target!r}, allowed are objects of fmtbench only")
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        _check_targets(child, name)
+        if "_target_" in node:
+            try:
+                target(str(node["_target_"]), packages)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
+        for child in node.values():
+            _check_targets(child, name, packages)
+    elif isinstance(node, list):
+        for child in node:
+            _check_targets(child, name, packages)
+
+
+def _place(config: Any, name: str) -> str:
+    """The file of an option, where its node tells its group; else its name."""
+    group = str(config._get_full_key(None) if OmegaConf.is_config(config) else "").partition(".")[0]
+    path = option_file(group, name) if group else None
+    return shown(path) if path else name
 
 
 def _complaint(name: str, problem: Any) -> str:

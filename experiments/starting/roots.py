@@ -1,4 +1,7 @@
-"""The typed roots of the configs: a key that is not here is a typo, and a value of another type is refused."""
+"""The typed roots of the configs: a key that is not here is a typo, and a value of another type is an error.
+
+One class a command; `conf/<command>.yaml` says what each key means, and `--help` shows it.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ class CompileConfig:
 
 
 @dataclass
-class RunConfig:
-    """`conf/run.yaml`."""
+class JobConfig:
+    """What a job is made from."""
 
     name: str = MISSING
     seed: int = 0
@@ -37,24 +40,43 @@ class RunConfig:
     data_root: str | None = None
     decoder: str = "outlines"
     compile: CompileConfig = field(default_factory=CompileConfig)
+    plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     backend: Any = MISSING
     sampling: SamplingConfig = MISSING
     task: dict[str, Any] = field(default_factory=dict)
     condition: dict[str, Any] = field(default_factory=dict)
     prompt: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RunConfig(JobConfig):
     tracker: Any = None
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 
+
+@dataclass
+class PlanConfig(RunConfig):
     pilot: str | None = None
-    """For experiments.plan: the results folder of an earlier run, to learn speed and disagreement from."""
 
 
 @dataclass
-class BenchConfig(RunConfig):
-    """`conf/bench.yaml`."""
+class LintConfig(JobConfig):
+    name: str = "lint"
 
+
+@dataclass
+class DecodersConfig(JobConfig):
+    name: str = "decoders"
+    walks: int = 1000
+    generations: int = 200
+    output: str | None = None
+
+
+@dataclass
+class BenchConfig(JobConfig):
+    name: str = "bench"
     rows: list[str] = field(default_factory=list)
     pairs: int = 3
     output: str | None = None
@@ -62,9 +84,14 @@ class BenchConfig(RunConfig):
 
 
 @dataclass
-class RescoreConfig:
-    """`conf/rescore.yaml`."""
+class ScoreConfig:
+    results: str | None = None
+    run: str | None = None
+    plugins: list[str] = field(default_factory=list)
 
+
+@dataclass
+class RescoreConfig:
     transcripts: str = MISSING
     answer: str = MISSING
     format: str = "auto"
@@ -73,9 +100,47 @@ class RescoreConfig:
 
 
 @dataclass
-class CoverageConfig:
-    """`conf/coverage.yaml`."""
+class TablesConfig:
+    results: Any = MISSING
+    """A folder or a list of folders."""
+    output: str | None = None
+    reference: str | None = None
+    mixed: bool = False
+    draws: int | None = None
+    format: str = "paper"
+    check: bool = False
+    plugins: list[str] = field(default_factory=list)
+    table: dict[str, Any] = field(default_factory=dict)
+    figure: dict[str, Any] = field(default_factory=dict)
 
+
+@dataclass
+class ExportConfig:
+    results: Any = MISSING
+    """A folder or a list of folders."""
+    format: str = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class NotebooksConfig:
+    results: str = MISSING
+    output: str = "build/notebooks"
+
+
+@dataclass
+class SimulateConfig:
+    rounds: int = 2000
+    design: list[int] = field(default_factory=list)
+
+
+@dataclass
+class CatalogueConfig:
+    """Takes no keys."""
+
+
+@dataclass
+class CoverageConfig:
     limit: int | None = None
     generate: bool = True
     max_tokens: int = 256
@@ -83,6 +148,7 @@ class CoverageConfig:
     data_root: str | None = None
     decoder: str = "outlines"
     compile: CompileConfig = field(default_factory=CompileConfig)
+    plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     backend: Any = MISSING
     schemas: Any = MISSING
@@ -90,9 +156,7 @@ class CoverageConfig:
 
 @dataclass
 class VerifyConfig:
-    """`conf/verify.yaml`."""
-
-    results: str | None = None
+    results: str = MISSING
     replies: int = 24
     z: float = 5.0
     gap: float = 1.0
@@ -101,12 +165,10 @@ class VerifyConfig:
 
 @dataclass
 class EmbedConfig:
-    """`conf/embed.yaml`."""
-
     texts: str | None = None
     role: str = "query"
     instruction: str = ""
-    name: str | None = None
+    mteb_task: str | None = None
     limit: int | None = None
     data_root: str | None = None
     study: str | None = None
@@ -115,6 +177,7 @@ class EmbedConfig:
     free: str = "free_cot"
     view: str = "rationale"
     output: str = MISSING
+    plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     embed_backend: Any = MISSING
     embedder: dict[str, Any] = field(default_factory=dict)
@@ -123,15 +186,14 @@ class EmbedConfig:
 
 @dataclass
 class TrainConfig:
-    """`conf/train.yaml`."""
-
     seeds: list[int] = field(default_factory=lambda: [0])
     max_tokens: int = 64
     judge_dtype: str | None = "bfloat16"
-    name: str | None = None
+    mteb_task: str | None = None
     limit: int | None = None
     data_root: str | None = None
     output: str = MISSING
+    plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     embed_backend: Any = MISSING
     recipe: Any = MISSING
@@ -141,8 +203,6 @@ class TrainConfig:
 
 @dataclass
 class SynthesizeConfig:
-    """`conf/synthesize.yaml`."""
-
     tasks: int = MISSING
     triples: int = MISSING
     attempts: int = MISSING
@@ -152,18 +212,28 @@ class SynthesizeConfig:
     output: str = MISSING
     decoder: str = "outlines"
     compile: CompileConfig = field(default_factory=CompileConfig)
+    plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     backend: Any = MISSING
     synthesis: Any = MISSING
 
 
 ROOTS: dict[str, Any] = {
-    "run": RunConfig,
     "bench": BenchConfig,
+    "catalogue": CatalogueConfig,
     "coverage": CoverageConfig,
-    "verify": VerifyConfig,
+    "decoders": DecodersConfig,
     "embed": EmbedConfig,
+    "export": ExportConfig,
+    "lint": LintConfig,
+    "notebooks": NotebooksConfig,
+    "plan": PlanConfig,
     "rescore": RescoreConfig,
-    "train": TrainConfig,
+    "run": RunConfig,
+    "score": ScoreConfig,
+    "simulate": SimulateConfig,
     "synthesize": SynthesizeConfig,
+    "tables": TablesConfig,
+    "train": TrainConfig,
+    "verify": VerifyConfig,
 }

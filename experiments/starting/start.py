@@ -1,19 +1,22 @@
-"""How every entry point starts: Hydra composes, and a user's mistake ends in one line and exit code 2."""
+"""How every command starts: Hydra composes, and a user's mistake ends in one line and exit code 2."""
 
 from __future__ import annotations
 
-import difflib
+import argparse
 import logging
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
+import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -21,41 +24,187 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.starting.roots import ROOTS, SamplingConfig
 from fmtbench.errors import DecoderError, FmtbenchError, UserError
+from fmtbench.presets import CONF
 
-CONF = Path(__file__).resolve().parent.parent.parent / "conf"
+from .build import plugins
+from .conf import EVERY, options, own_conf, shown
+from .explain import explain, one_line
+from .page import in_words_of, page
+from .roots import ROOTS
+
+PACKAGE = __package__.partition(".")[0]
+PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
+"""How a command is started, unless the caller says otherwise: outside a clone there is no `experiments`."""
+
+Main = Callable[[DictConfig], None]
 
 
-def start(config_name: str, job: Callable[[DictConfig], None]) -> None:
-    """Run `job` on the config composed from `conf/<config_name>.yaml` and the command line."""
+def start(name: str, main: Main) -> NoReturn:
+    """Run a command as this process."""
+    sys.exit(call(name, main, sys.argv[1:]))
+
+
+def launch(name: str, words: Sequence[str], program: str = PROGRAM) -> int:
+    """Run the command of this name; returns its exit code."""
+    return call(name, import_module(f"{PACKAGE}.{name}").main, words, program)
+
+
+def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) -> int:
+    """Run `main` on the config composed from `conf/<name>.yaml` and `words`; returns the exit code.
+
+    Errors are printed in one line to stderr: 2 for the user's mistakes, 1 for findings and failures.
+    """
+    job = _Guarded(name, main, program)
+    try:
+        known = _parsed(list(words))
+        with own_conf(known.config_dir):
+            return _called(job, known, list(words))
+    except FmtbenchError as error:
+        return job.complain(error)
+
+
+def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
+    """The exit code, where the user's own folder is known."""
+    name = job.name
+    try:
+        if known.help:
+            print(page(name, job.main, job.program))
+            return 0
+        for word in known.overrides:
+            _check_word(name, word, job.program)
+        _compose_and_run(name, job, [_quoted(word) for word in words])
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except (HydraException, OmegaConfBaseException) as error:
+        return _say(explain(error, name), 2)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:  # from the YAML files of the config
+        if job.began:
+            raise
+        return _say(explain(error, name), 2)
+    except OSError as error:
+        return _say(f"{error.filename or 'a file'}: {error.strerror}", 2)
+    except _launcher_errors() as error:
+        return _say(f"a job of the sweep ended without a result: {one_line(str(error))}", 1)
+    except (RuntimeError, ValueError) as error:  # Hydra's, which has no type for what these say
+        if not re.search("Unknown plugin class|Config group override|Only one of --run|--resolve flag", str(error)):
+            raise
+        return _say(explain(error, name), 2)
+    except KeyboardInterrupt:
+        return job.interrupted()
+    return 0
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags and overrides. Raises `UserError` where Hydra would print a usage of many lines."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}: see --help")
+
+    parser.error = refuse
+    return parser.parse_args(words)
+
+
+def _check_word(name: str, word: str, program: str) -> None:
+    """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
+    if "=" in word or word.startswith("~"):
+        return
+    keys = [field.name for field in fields(ROOTS[name])]
+    if not keys:
+        raise UserError(f"{word}: {name} takes no arguments")
+    takes = "results" if "results" in keys else "texts" if "texts" in keys else keys[0]
+    raise UserError(f"{word}: arguments are key=value: {in_words_of(f'python -m experiments.{name}', program)} {takes}={word}")
+
+
+def _quoted(word: str) -> str:
+    """Paths may hold what has a meaning in Hydra's grammar, such as a comma or a parenthesis."""
+    key, equals, value = word.partition("=")
+    if equals and re.search(r"[^\w./~:-]", value) and not re.search(r"['\[{]", value) and Path(value).exists():
+        return f"{key}='{value}'"
+    return word
+
+
+def _compose_and_run(name: str, job: _Guarded, words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own report
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-    _log_lines()
+    log_lines()
+    register()
+    before, sys.argv = sys.argv, [sys.argv[0], *words]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+    finally:
+        sys.argv = before
+
+
+def register() -> None:
+    """The typed roots, and the option `every` of the groups that have one."""
     store = ConfigStore.instance()
     for name, schema in ROOTS.items():
         store.store(name=f"{name}_schema", node=schema)
-    try:
-        with _one_line_errors():
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_guarded(job))()
-    except HydraException as error:
-        _fail(explain(error), 2)
-    except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
-    except _launcher_errors() as error:
-        _fail(f"a job of the sweep ended without a result: {_one_line(str(error))}", 1)
-    except RuntimeError as error:  # Hydra has no type of its own for a launcher that is not installed
-        if "Unknown plugin class" not in str(error):
-            raise
-        _fail(explain(error), 2)
-    except ValueError as error:  # nor for a group that is given a number, as in task=3
-        if "Config group override" not in str(error):
-            raise
-        _fail("a group of conf/ is chosen by name, and was given something else: see the groups and keys with --help", 2)
+    for group in EVERY:
+        store.store(group=group, name="every", node={"defaults": options(group)})
+
+
+class _Guarded:
+    """A command's `main` inside Hydra, which would otherwise print a line of its own before ours.
+
+    A job of a sweep may run in another process: its error is printed there, and handed on to end the sweep when the other
+    jobs are done.
+    """
+
+    def __init__(self, name: str, main: Main, program: str) -> None:
+        self.name, self.main, self.program = name, main, program
+        self.began = False
+        self.__name__ = name
+
+    def __call__(self, config: DictConfig) -> None:
+        self.began = True
+        log_lines()
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            self._one_of_several(config)
+        else:
+            self._alone(config)
+
+    def _work(self, config: DictConfig) -> None:
+        with plugins(config.get("plugins") or ()):
+            self.main(config)
+
+    def _alone(self, config: DictConfig) -> None:
+        try:
+            self._work(config)
+        except (FmtbenchError, OmegaConfBaseException) as error:
+            sys.exit(self.complain(error))
+        except BrokenPipeError:  # somebody reads only the head of what we print
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except KeyboardInterrupt:
+            sys.exit(self.interrupted())
+
+    def _one_of_several(self, config: DictConfig) -> None:
+        try:
+            self._work(config)
+        except (FmtbenchError, OmegaConfBaseException) as error:
+            self.complain(error)
+            raise (DecoderError if isinstance(error, DecoderError) else UserError)(self._line(error)) from None
+
+    def complain(self, error: FmtbenchError | OmegaConfBaseException) -> int:
+        """Prints an error of the user's or of the library's; returns its exit code."""
+        mistake = isinstance(error, UserError | OmegaConfBaseException)
+        return _say(self._line(error), 2 if mistake else 1)
+
+    def _line(self, error: Exception) -> str:
+        """Our own messages are whole: their causes would only repeat them."""
+        whole = explain(error, self.name) if isinstance(error, OmegaConfBaseException) else one_line(str(error))
+        here = re.sub(r"(?<![\w/.])conf/(\w+)\b", lambda told: shown(CONF / told[1]), whole)
+        return in_words_of(here, self.program)
+
+    def interrupted(self) -> int:
+        return _say("interrupted; what was generated is kept: run the same command to go on", 130)
 
 
 def _launcher_errors() -> tuple[type[Exception], ...]:
-    """How the launchers that are in use, if any, say that a job died."""
+    """How the launchers that are in use, if any, report that a job died."""
     names = (
         ("submitit.core.utils", "UncompletedJobError"),
         ("submitit.core.utils", "FailedJobError"),
@@ -64,95 +213,12 @@ def _launcher_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)
 
 
-def start_plain(main: Callable[[list[str]], None], page: str | None) -> None:
-    """Run a command that takes folders and needs no config; `page` is what --help prints."""
-    words = sys.argv[1:]
-    with _one_line_errors():
-        if {"-h", "--help"} & set(words):
-            print(page)
-        else:
-            main(words)
-
-
-def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
-    """Inside Hydra, which would otherwise print a line of its own before ours.
-
-    A job of a sweep may run in another process: its error is said there, and handed on to end the sweep when the other
-    jobs are done.
-    """
-
-    def guarded(config: DictConfig) -> None:
-        _log_lines()
-        if HydraConfig.get().mode != RunMode.MULTIRUN:
-            with _one_line_errors():
-                job(config)
-            return
-        try:
-            job(config)
-        except (FmtbenchError, OmegaConfBaseException) as error:
-            message = explain(error) if isinstance(error, OmegaConfBaseException) else _one_line(str(error))
-            print(f"error: {message}", file=sys.stderr, flush=True)
-            raise (DecoderError if isinstance(error, DecoderError) else UserError)(message) from None
-
-    return guarded
-
-
-def _log_lines() -> None:
+def log_lines() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     for chatty in ("httpx", "httpx2", "transformers", "outlines", "datasets", "filelock", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What can go wrong by no fault of ours ends in one line and an exit code."""
-    try:
-        yield
-    except FmtbenchError as error:  # our own messages are whole; their causes would only be said twice
-        _fail(_one_line(str(error)), 2 if isinstance(error, UserError) else 1)
-    except OmegaConfBaseException as error:
-        _fail(explain(error), 2)
-    except BrokenPipeError:  # somebody reads only the head of what we print
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        _fail("interrupted; what was generated is kept: run the same command to go on", 130)
-
-
-def _fail(message: str, code: int) -> None:
+def _say(message: str, code: int) -> int:
     print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.exit(code)
-
-
-def explain(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors in one line: what was got, what is allowed, what to do."""
-    text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
-    if launcher := re.search(r"hydra_plugins\.hydra_(submitit|ray)_launcher", text):
-        extra = {"submitit": "slurm", "ray": "ray"}[launcher[1]]
-        return f"this launcher needs a package that is not installed: pip install 'fmtbench[{extra}]'"
-    if missing := re.search(r"Could not (?:find|load) '([\w/]+?)/([^'/]+)'", text):
-        group, option = missing.groups()
-        options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-        return f"{group}={option} is no option of conf/{group}: {_nearest(option, options)}allowed are {', '.join(options)}"
-    if unknown := re.search(r"Key '([^']+)' (?:is )?not in (?:'(\w+)'|struct)", text):
-        return _unknown_key(unknown[1], text)
-    if group := re.search(r"Could not override '([\w/.]+)'\.? No match in the defaults list", text):
-        return _unknown_key(group[1], text)
-    return _one_line(text)
-
-
-def _one_line(text: str) -> str:
-    return "; ".join([line.strip() for line in text.splitlines() if line.strip()][:3])
-
-
-def _unknown_key(key: str, text: str) -> str:
-    full = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
-    shown = full[1] if full else key
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    known = sorted({field.name for schema in (*ROOTS.values(), SamplingConfig) for field in fields(schema)} - {key} | groups)
-    return f"{shown} is no key of this config: {_nearest(key, known)}see all keys with --cfg job"
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}? " if close else ""
+    return code

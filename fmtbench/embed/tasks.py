@@ -53,7 +53,7 @@ class Mteb(EmbedTask):
         if limit is not None:
             raise UserError("limit= does not apply to embed_task=mteb: its tasks run whole; leave limit out")
         if not self.name:
-            raise UserError("embed_task=mteb needs name=TASK, such as name=STSBenchmark")
+            raise UserError("embed_task=mteb needs mteb_task=TASK, such as mteb_task=STSBenchmark")
         try:
             task = mteb.get_task(self.name, languages=list(self.languages) or None)
         except KeyError as error:

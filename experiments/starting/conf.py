@@ -1,0 +1,127 @@
+"""The folders of YAML files: ours, and the user's own of `--config-dir`, which adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fmtbench.errors import UserError
+from fmtbench.presets import CONF
+
+EVERY = ("task", "condition", "prompt", "table", "figure")
+"""Groups with an option `every`, which stands for all others."""
+_own: ContextVar[Path | None] = ContextVar("own", default=None)
+
+
+@contextmanager
+def own_conf(folder: str | None) -> Iterator[None]:
+    """Count a user's own folder among ours. Raises `UserError` where it is absent or takes a name of ours again."""
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder")
+    token = _own.set(None if folder is None else Path(folder))
+    try:
+        _check_names()
+        yield
+    finally:
+        _own.reset(token)
+
+
+def folders() -> list[Path]:
+    """Where options are looked for."""
+    own = _own.get()
+    return [CONF, own] if own else [CONF]
+
+
+def options(group: str) -> list[str]:
+    """What `ls conf/<group>` shows, with the user's own."""
+    return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
+
+
+def option_file(group: str, name: str) -> Path | None:
+    found = [folder / group / f"{name}.yaml" for folder in folders()]
+    return next((path for path in found if path.is_file()), None)
+
+
+def shown(path: Path) -> str:
+    """A path as the user can open it from where they are: short in a clone, whole outside."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _check_names() -> None:
+    own = _own.get()
+    if own is None or own.resolve() == CONF.resolve():
+        return
+    for path in sorted(own.rglob("*.yaml")):
+        ours = CONF / path.relative_to(own)
+        if ours.is_file():
+            raise UserError(f"{shown(path)} has the name of {shown(ours)}: presets stay what they are, so give it another name")
+
+
+def first_fault() -> str | None:
+    """What is wrong with the first YAML file that cannot be composed: file, place and reason."""
+    files = [path for folder in reversed(folders()) for path in sorted(folder.rglob("*.yaml"))]
+    return next(filter(None, map(_fault, files)), None) or _cycle(files)
+
+
+def _fault(path: Path) -> str | None:
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        return f"{shown(path)}, line {line}, column {column}: not UTF-8: byte 0x{content[error.start]:02x}"
+    try:
+        node = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        return f"{shown(path)}{place}: not YAML: {error.problem}"
+    except yaml.YAMLError as error:
+        return f"{shown(path)}: not YAML: {' '.join(str(error).split())}"
+    if node is not None and not isinstance(node, dict):
+        return f"{shown(path)}: holds a {type(node).__name__}, expected keys with values, such as `{path.stem}:` and its settings"
+    return None
+
+
+def _cycle(files: Sequence[Path]) -> str | None:
+    """The files whose defaults lead back to the first of them."""
+    edges = {path: _included(path) for path in files}
+    for start in files:
+        trail = _way_back(start, start, edges, ())
+        if trail:
+            return f"{' -> '.join(map(shown, trail))}: the defaults go round in a circle"
+    return None
+
+
+def _way_back(at: Path, start: Path, edges: dict[Path, list[Path]], trail: tuple[Path, ...]) -> tuple[Path, ...]:
+    for following in edges.get(at, []):
+        if following == start:
+            return (*trail, at, start)
+        if following not in trail and (found := _way_back(following, start, edges, (*trail, at))):
+            return found
+    return ()
+
+
+def _included(path: Path) -> list[Path]:
+    """The files of the same group, or of the group named, that a file's defaults list."""
+    listed: Any = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults") or []
+    named: list[tuple[Path, str]] = []
+    for entry in listed if isinstance(listed, list) else []:
+        if isinstance(entry, str):
+            named.append((path.parent, entry))
+        elif isinstance(entry, dict):
+            for group, value in entry.items():
+                words = str(group).removeprefix("override ").partition("@")[0]
+                root = next(folder for folder in folders() if folder in path.parents)
+                place = root / words[1:] if words.startswith("/") else path.parent / words
+                named += [(place, str(name)) for name in (value if isinstance(value, list) else [value])]
+    return [place / f"{name.removesuffix('.yaml')}.yaml" for place, name in named if name not in ("_self_", "None")]

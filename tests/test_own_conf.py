@@ -1,0 +1,168 @@
+"""A user's own YAML files and packages: what they add, and every fault in one line that names the file and the place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from experiments.starting.build import SCORED, build, plugins
+from fmtbench.errors import UserError
+from fmtbench.presets import target
+from tests.commanding import Done, command
+from tests.conftest import composed
+
+GOOD = "mine:\n  _target_: fmtbench.tasks.arithmetic.Addition\n  seed: ${seed}\n  digits: 1\n  size: 5\n"
+
+
+def run(own: Path, *arguments: str) -> Done:
+    return command("run", "--config-dir", own, "backend=scripted", f"results={own / 'results'}", "name=x", "limit=2", *arguments)
+
+
+def written(own: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = own / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return own
+
+
+def test_an_option_of_ones_own_adds_to_ours(tmp_path: Path) -> None:
+    own = written(tmp_path, {"task/mine.yaml": GOOD})
+    done = run(own, "task=[mine,capitals]", "condition=[direct]")
+    assert done.code == 0, done.err
+    assert {path.parts[-4] for path in own.rglob("rows.parquet")} == {"mine", "capitals"}
+    page = command("run", "--config-dir", own, "--help")
+    assert "mine" in page.out
+    done = run(own, "task=[mien]")
+    assert "did you mean mine? allowed are" in done.error
+
+
+FAULTS: list[tuple[dict[str, str | bytes], str]] = [
+    ({"task/mine.yaml": "mine:\n  _target_: [\n"}, r"task/mine.yaml, line 3, column 1: not YAML: "),
+    (
+        {"task/mine.yaml": "mine:\n  a: b: c\n"},
+        r"task/mine.yaml, line 2, column 7: not YAML: mapping values",
+    ),
+    ({"task/mine.yaml": b"mine:\n  mark: \xe9t\xe9\n"}, r"task/mine.yaml, line 2, column 9: not UTF-8: byte 0xe9"),
+    ({"task/mine.yaml": "mine:\n"}, r"task/mine.yaml: mine has no settings: write its _target_ and fields below it"),
+    ({"task/mine.yaml": "mine: 3\n"}, r"task/mine.yaml: mine has no settings"),
+    ({"task/mine.yaml": "- mine\n"}, r"task/mine.yaml: holds a list, expected keys with values"),
+    ({"task/mine.yaml": "mine\n"}, r"task/mine.yaml: mine has no settings"),
+    ({"task/mine.yaml": "mine:\n  size: 3\n"}, r"task/mine.yaml: no _target_ is given"),
+    (
+        {"task/mine.yaml": "defaults: [other]\n" + GOOD, "task/other.yaml": "defaults: [mine]\n"},
+        r"task/mine.yaml -> .*task/other.yaml -> .*task/mine.yaml: the defaults go round in a circle",
+    ),
+    ({"task/mine.yaml": "defaults: [mine]\n" + GOOD}, r"task/mine.yaml -> .*task/mine.yaml: the defaults go round in a circle"),
+    ({"task/mine.yaml": "defaults: [nowhere]\n" + GOOD}, r"task=nowhere is no option of "),
+    ({"task/mine.yaml": GOOD, "task/gsm8k.yaml": GOOD}, r"task/gsm8k.yaml has the name of conf/task/gsm8k.yaml: .* another name"),
+    ({"task/mine.yaml": GOOD.replace("Addition", "Adition")}, r"mine: _target_ fmtbench.tasks.arithmetic.Adition"),
+    (
+        {"task/mine.yaml": GOOD.replace("fmtbench.tasks.arithmetic.Addition", "os.system")},
+        r"mine: _target_ is 'os.system', allowed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "message"), FAULTS, ids=[case[1][:44] for case in FAULTS])
+def test_a_fault_is_one_line_with_file_and_place(tmp_path: Path, files: dict[str, str | bytes], message: str) -> None:
+    done = run(written(tmp_path, files), "task=[mine]")
+    assert done.code == 2
+    assert re.search(message, done.error), done.error
+    assert not list(tmp_path.rglob("generations.jsonl"))
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "nowhere")
+    assert (done.code, done.error) == (2, f"error: --config-dir {tmp_path / 'nowhere'}: there is no such folder")
+
+
+# -- what may be built
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.system",
+        "fmtbenchmark.x",
+        "builtins.eval",
+        "fmtbench.analysis.rows.frame.pd.read_pickle",
+        "fmtbench.analysis.rows.frame.pd.eval",
+        "fmtbench.store.folder.Path",
+        "fmtbench.backbone.Backbone.__init__.__globals__",
+        "fmtbench.tasks.base.Task.__subclasses__",
+        "fmtbench.answers.Number.__class__",
+        "fmtbench.presets.import_module",
+        "fmtbench.errors",
+        "fmtbench.types.ROWS_VERSION",
+        "fmtbench..types.Item",
+        "fmtbench",
+        "",
+    ],
+)
+def test_only_what_is_defined_in_fmtbench_is_a_target(path: str) -> None:
+    with pytest.raises(UserError, match="allowed are classes and functions that are defined in fmtbench"):
+        target(path, ("fmtbench",))
+    with pytest.raises(UserError, match="allowed are"):
+        build(composed(f"backend._target_='{path}'").backend, "backend")
+    with pytest.raises(UserError, match="allowed are"):
+        build(composed(f"+backend.extra={{_target_: '{path}'}}").backend, "backend")
+
+
+@pytest.mark.parametrize("path", ["fmtbench.answers.Number", "fmtbench.answers.kinds.Number", "fmtbench.Number"])
+def test_a_name_that_fmtbench_hands_on_is_a_target(path: str) -> None:
+    assert target(path, ("fmtbench",)).__module__ == "fmtbench.answers.kinds"
+
+
+@pytest.fixture
+def mypackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "mypackage_of_tests").mkdir()
+    (tmp_path / "mypackage_of_tests" / "__init__.py").write_text("from os import getcwd\n\n\ndef made(): return 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "mypackage_of_tests"
+
+
+def test_a_listed_package_is_built_from_and_only_what_it_defines(mypackage: str) -> None:
+    config = OmegaConf.create({"_target_": f"{mypackage}.made"})
+    with pytest.raises(UserError, match=r"defined in fmtbench$"):
+        build(config, "extra")
+    with plugins([mypackage]):
+        assert build(config, "extra") == 7
+        config._target_ = f"{mypackage}.getcwd"
+        with pytest.raises(UserError, match=f"defined in fmtbench, {mypackage}$"):
+            build(config, "extra")
+
+
+def test_a_package_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = command("run", "plugins=[nobodys_package]", f"results={tmp_path}")
+    assert (done.code, done.error.startswith("error: plugins=nobodys_package: there is no such package")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("group", "path"),
+    [
+        ("task", "fmtbench.backends.scripted.Scripted"),
+        ("task", "fmtbench.interchange.packed.write"),
+        ("condition", "fmtbench.store.folder.RunFolder"),
+        ("condition", "mypackage_of_tests.made"),
+        ("task", "fmtbench.tasks.source.Path"),
+    ],
+)
+@pytest.mark.usefixtures("mypackage")
+def test_a_results_folder_names_tasks_and_conditions_only(tmp_path: Path, group: str, path: str) -> None:
+    words = ("backend=scripted", "task=[addition]", "condition=[direct]", "limit=2", "name=x", f"results={tmp_path / 'r'}")
+    assert command("run", *words).code == 0
+    (file,) = tmp_path.rglob("config.yaml")
+    config: dict[str, Any] = yaml.safe_load(file.read_text())
+    (node,) = config[group].values()
+    node["_target_"] = path
+    file.write_text(yaml.safe_dump(config | {"plugins": ["mypackage_of_tests"]}))
+    done = command("score", f"results={tmp_path / 'r'}")
+    assert done.code == 2
+    assert f"_target_ is '{path}', allowed are" in done.error
+    assert done.error.endswith(", ".join(SCORED))
