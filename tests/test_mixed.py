@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
-from fmtbench.analysis import mixed
+from fmtbench.analysis.tables import mixed
 from fmtbench.analysis.tables.mixed import fit, mixed_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
