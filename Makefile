@@ -10,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help run test test-all test-light check format golden paper paper-check notebooks vllm-cpu clean

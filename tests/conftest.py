@@ -38,27 +38,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
+def scope(nodeid: str) -> str:
+    """What one worker has as a whole: a file, or all tests of vLLM, so that its engine and its server start once."""
+    return "vllm" if "vllm" in nodeid or nodeid.endswith("[served]") else nodeid.partition("::")[0]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has all tests of vLLM, so that its engine and its server start once; any other file is one worker's too.
-
-    Vllm's tests come first, then the other files that open a model: what takes longest must not start last.
-    """
+    """The tests of vLLM come first, then the other files that open a model: what takes longest must not start last."""
     heavy = {item.path for item in items if item.get_closest_marker("model")}
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("vllm" if needs_vllm(item) else item.path.stem))
-    items.sort(key=lambda item: (group(item) != "vllm", item.path not in heavy))
+    items.sort(key=lambda item: (scope(item.nodeid) != "vllm", item.path not in heavy))
 
 
-def needs_vllm(item: pytest.Item) -> bool:
-    return "vllm" in item.path.stem or bool({"served", "vllm_engine"} & set(getattr(item, "fixturenames", ())))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but for the tests of vLLM, which are one scope."""
+    from xdist.scheduler import LoadScopeScheduling
 
-
-def group(item: pytest.Item) -> str:
-    """The tests of a group run in one worker of xdist."""
-    mark = item.get_closest_marker("xdist_group")
-    return str(mark.args[0]) if mark else ""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = scope
+    return scheduler
 
 
 def options(group: str) -> list[str]:

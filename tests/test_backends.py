@@ -34,8 +34,8 @@ SCHEMA = Constraint(
 @pytest.fixture(
     params=[
         "hf",
-        pytest.param("vllm", marks=[NO_VLLM, pytest.mark.xdist_group("vllm")]),
-        pytest.param("served", marks=[NO_VLLM, pytest.mark.xdist_group("vllm")]),
+        pytest.param("vllm", marks=NO_VLLM),
+        pytest.param("served", marks=NO_VLLM),
     ]
 )
 def model(request: pytest.FixtureRequest) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, scope
 from tests.light import LEFT_OUT, package, requirements
 from tests.seconds import by_file
 
@@ -21,7 +21,12 @@ def report(nodeid: str, when: str, duration: float) -> pytest.TestReport:
 
 
 def test_fixtures_and_tests_of_a_file_are_added_up() -> None:
-    reports = [report("a.py::x", "setup", 2), report("a.py::x", "call", 1), report("b.py::y", "call", 4), report("a.py::z", "call", 0)]
+    reports = [
+        report("a.py::x", "setup", 2),
+        report("a.py::x", "call", 1),
+        report("b.py::y", "call", 4),
+        report("a.py::z", "call", 0),
+    ]
     assert by_file(reports) == [("b.py", 4, 1), ("a.py", 3, 2)]
 
 
@@ -35,11 +40,19 @@ def test_the_slowest_files_are_printed(tmp_path: Path) -> None:
     assert line.endswith("s  (2 tests)")
 
 
-def test_tests_of_vllm_share_one_worker_and_come_first(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> None:
-    groups = [next(item.iter_markers("xdist_group")).args[0] for item in request.session.items]
-    assert groups == sorted(groups, key=lambda group: group != "vllm")
-    for item, group in zip(request.session.items, groups):
-        assert group == ("vllm" if {"served", "vllm_engine"} & set(item.fixturenames) else group)
+def test_tests_of_vllm_are_one_scope() -> None:
+    """Also those that ask for the server, by whatever name; and a file is a scope otherwise."""
+    assert {
+        scope(one)
+        for one in ("tests/test_vllm_apart.py::a", "tests/test_backends.py::a[vllm]", "tests/test_backends.py::a[served]")
+    } == {"vllm"}
+    assert scope("tests/test_backends.py::a[hf]") == "tests/test_backends.py"
+
+
+def test_what_asks_for_vllm_is_in_its_scope(request: pytest.FixtureRequest) -> None:
+    for item in request.session.items:
+        if {"served", "served_engine", "vllm_engine"} & set(getattr(item, "fixturenames", ())):
+            assert scope(item.nodeid) == "vllm", item.nodeid
 
 
 def test_the_light_half_needs_all_but_what_brings_torch() -> None:
