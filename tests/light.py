@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 LEFT_OUT = ("accelerate", "torch", "transformers")
-TOOLS = ("hypothesis", "psutil", "pytest", "pytest-xdist")
+TOOLS = ("hypothesis", "import-linter", "psutil", "pytest", "pytest-xdist")
 """Of the extra `dev`."""
 
 
