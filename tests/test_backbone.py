@@ -15,7 +15,10 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare
 from fmtbench.errors import UserError
 from tests.conftest import ROOT
 
-EMBEDDED = "__import__('experiments.build').build.build(__import__('tests.conftest').conftest.composed().backbone, 'backbone')"
+EMBEDDED = (
+    "__import__('experiments.starting.build').starting.build.build("
+    "__import__('tests.conftest').conftest.composed().backbone, 'backbone')"
+)
 
 
 def folder(path: Path, content: bytes = b"weights") -> Path:

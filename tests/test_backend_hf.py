@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fmtbench.backends.choose import sample
-from fmtbench.backends.hf import HF
+from fmtbench.backends.hf import HF, batches
 from fmtbench.backends.tokens import Prompted, prompt
 from fmtbench.types import Request
 from tests.test_backends import requests, run
@@ -16,13 +16,12 @@ from tests.test_backends import requests, run
 @pytest.mark.model
 def test_decoding_is_that_of_generate(backbone: Any) -> None:
     """In float32, token for token what transformers' own greedy search writes, alone and in a batch that rows leave."""
-    exact = HF()
-    exact.open(replace(backbone, dtype="float32"))
-    asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (24, 24, 24, 3, 9, 1))]
+    exact = HF().open(replace(backbone, dtype="float32"))
+    asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (16, 16, 16, 3, 9, 1))]
     for request, ours in zip(asked, run(exact, asked)):
-        ids = torch.tensor([prompt(exact._tokenizer, request).ids])
+        ids = torch.tensor([prompt(exact.tokenizer, request).ids])
         with torch.inference_mode():
-            theirs = exact._model.generate(
+            theirs = exact.model.generate(
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=request.max_tokens
             )
         assert tuple(theirs[0, ids.shape[1] :].tolist()) == ours.token_ids
@@ -32,7 +31,7 @@ def test_decoding_is_that_of_generate(backbone: Any) -> None:
 def test_batches_bound_rows_and_tokens() -> None:
     base = requests()[0]
     prompted = [Prompted(request=replace(base, seed=i), ids=[0] * length) for i, length in enumerate([5, 90, 40, 40, 300])]
-    batches = list(HF(batch_size=3, batch_tokens=200)._batches(prompted, 3))
+    batches = list(batches(prompted, 3, 200))
     assert [[len(one.ids) for one in batch] for batch in batches] == [[300], [90], [40, 40, 5]]
 
 

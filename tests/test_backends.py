@@ -3,21 +3,17 @@
 import re
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from experiments.starting.build import build
-from fmtbench.backends.hf import HF
-from fmtbench.backends.server import Server
-from fmtbench.backends.supervise import supervised
-from fmtbench.backends.vllm.backend import VLLM
+from fmtbench.backends.hf import HFSession
+from fmtbench.backends.server import ServerSession
+from fmtbench.backends.vllm.backend import VLLMSession
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
-from tests.conftest import composed
 
 pytestmark = pytest.mark.model
 
@@ -34,21 +30,16 @@ SCHEMA = Constraint(
 )
 
 
-@pytest.fixture(scope="module", params=["hf", pytest.param("vllm", marks=NO_VLLM), pytest.param("server", marks=NO_VLLM)])
-def model(request: pytest.FixtureRequest, backbone: Any) -> Iterator[Any]:
-    options = {
-        "hf": [],
-        "vllm": ["backend.enforce_eager=true", "backend.max_num_seqs=16"],
-        "server": ["backend.model=smol"],
-    }[request.param]
-    if request.param == "server":
-        options.append(f"backend.url={request.getfixturevalue('served')}")
-    backend = build(composed(f"backend={request.param}", *options).backend, "backend")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # vLLM's own, about torch
-        backend.open(backbone)
-    yield backend
-    backend.close()
+@pytest.fixture(
+    params=[
+        "hf",
+        pytest.param("vllm", marks=NO_VLLM),
+        pytest.param("served", marks=NO_VLLM),
+    ]
+)
+def model(request: pytest.FixtureRequest) -> Any:
+    """An open engine, shared by all tests of the session."""
+    return request.getfixturevalue(f"{request.param}_engine")
 
 
 def requests(**changes: Any) -> list[Request]:
@@ -159,15 +150,15 @@ def test_at_most_bounds_what_is_in_flight_and_changes_no_count(model: Any) -> No
     assert sorted(one.key for one in model.generate(requests(), at_most=1)) == sorted(request.key for request in requests())
 
 
-def test_a_fault_in_the_engine_is_survived(model: Any, backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_the_engine_is_survived(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real engine, whose work fails in the middle whenever one prompt is among those in flight."""
-    if isinstance(model, Server):
+    if isinstance(model.current, ServerSession):
         pytest.skip("the engine of a server is the server's own to start again")
     poison = requests()[1]
     fail_on(model, poison.key, monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        done = {one.key: one for one in supervised(model, backbone, requests())}
+        done = {one.key: one for one in model.generate(requests())}
     assert done.pop(poison.key).error == "RuntimeError: CUDA error: an illegal memory access was encountered"
     assert len(done) == 2
     assert "Paris" in done[requests()[0].key].text
@@ -176,15 +167,15 @@ def test_a_fault_in_the_engine_is_survived(model: Any, backbone: Any, monkeypatc
 def fail_on(model: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine's own work fail, below everything that is ours to test."""
     error = RuntimeError("CUDA error: an illegal memory access was encountered")
-    if isinstance(model, HF):
-        decode = model._decode
+    if isinstance(model.current, HFSession):
+        decode = HFSession._decode
 
-        def failing(batch: Any) -> Any:
+        def failing(session: HFSession, batch: Any) -> Any:
             if key in [one.request.key for one in batch]:
                 raise error
-            return decode(batch)
+            return decode(session, batch)
 
-        monkeypatch.setattr(model, "_decode", failing)
+        monkeypatch.setattr(HFSession, "_decode", failing)
         return
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -198,8 +189,8 @@ def fail_on(model: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LLMEngine, "step", stepping)
 
 
-def test_a_stuck_engine_is_interrupted(model: Any, backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not isinstance(model, VLLM):
+def test_a_stuck_engine_is_interrupted(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not isinstance(model.current, VLLMSession):
         pytest.skip("transformers runs no scheduler that could get stuck, and a server has its own time limit")
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -212,8 +203,8 @@ def test_a_stuck_engine_is_interrupted(model: Any, backbone: Any, monkeypatch: p
         return step(engine)
 
     monkeypatch.setattr(LLMEngine, "step", stepping)
-    monkeypatch.setattr(model, "step_seconds", 30.0)
+    monkeypatch.setattr(model.current._options, "step_seconds", 15.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        done = list(supervised(model, backbone, requests()))
+        done = list(model.generate(requests()))
     assert [one.finish_reason == "error" for one in done] == [False] * 3

@@ -21,15 +21,15 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
         "name=few",
         "task=[capitals,addition]",
         every,
-        "limit=3",
-        "sampling.max_tokens=24",
+        "limit=2",
+        "sampling.max_tokens=16",
     )
     first = process(*words)
     assert first.code == 0, first.err
     assert "Δ strict" in first.out
     assert "items" in first.err
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
-    assert len(rows) == 2 * 3 * len(SOME)
+    assert len(rows) == 2 * 2 * len(SOME)
     assert not (rows.status == "engine_error").any()
     assert (
         rows[rows.condition.str.startswith("json_schema") & (rows.finish_reason == "stop")].status.isin(["ok", "no_answer"]).all()

@@ -6,36 +6,57 @@ from typing import Any
 
 import pytest
 
-from experiments.starting.build import build
 from fmtbench.errors import UserError
-from fmtbench.probes.fidelity import Fidelity, Reference, Reply, agreement, drawn, fidelity, greedy, pooled, replies
+from fmtbench.probes.fidelity import (
+    Fidelity,
+    Reference,
+    Reply,
+    agreement,
+    check_weights,
+    drawn,
+    fidelity,
+    greedy,
+    pooled,
+    replies,
+)
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.commanding import command, process
-from tests.conftest import composed
 
 ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of a dog.", "Why is the sky blue?", "Say hello.")
 
 
+class Remembering:
+    """A model that computes the logits of a sequence once: they do not depend on the temperature that a test claims."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.found: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, ids: Any, logits_to_keep: int) -> Any:
+        key = (*ids[0].tolist(), logits_to_keep)
+        if key not in self.found:
+            self.found[key] = self.model(ids, logits_to_keep=logits_to_keep)
+        return self.found[key]
+
+
 @pytest.fixture(scope="module")
 def reference(backbone: Any) -> Reference:
-    return Reference(backbone)
+    found = Reference(backbone)
+    found.model = Remembering(found.model)
+    return found
 
 
 @pytest.fixture(scope="module")
-def said(backbone: Any) -> dict[float, list[Reply]]:
+def said(hf_engine: Any) -> dict[float, list[Reply]]:
     """By our own engine in bfloat16, greedy and at temperature 0.5."""
-    backend = build(composed("backend=hf").backend, "backend")
-    backend.open(backbone)
-    engine = backend.engine(backbone, None)
     asked = [
-        Request(messages=(Message(role="user", content=text),), temperature=heat, max_tokens=48, seed=seed, engine=engine)
+        Request(messages=(Message(role="user", content=text),), temperature=heat, max_tokens=40, seed=seed)
         for heat in (0.0, 0.5)
         for seed, text in enumerate(ASKED)
     ]
     by_key = {request.key: request for request in asked}
-    found = [(by_key[one.key], one) for one in backend.generate(asked)]
-    backend.close()
+    found = [(by_key[one.key], one) for one in hf_engine.generate(asked)]
     return {heat: [reply for reply in found if reply[0].temperature == heat] for heat in (0.0, 0.5)}
 
 
@@ -72,10 +93,16 @@ def test_greedy_replies_are_the_likeliest_but_for_ties(reference: Reference, sai
 
 
 @pytest.mark.model
-def test_other_weights_are_refused(reference: Reference, said: Any) -> None:
-    request, reply = said[0.5][0]
-    with pytest.raises(UserError, match="other weights"):
-        fidelity(reference, [(dataclasses.replace(request, engine="{}"), reply)])
+def test_other_weights_are_not_judged(reference: Reference, tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "cell") as folder:
+        folder.write_manifest({"status": "running"})
+        with pytest.raises(UserError, match="its manifest names no weights"):
+            check_weights(folder, reference)
+        folder.write_manifest({"engine": {"weights": {"fingerprint": "of others"}}})
+        with pytest.raises(UserError, match="other weights than those of backbone=smollm2_135m"):
+            check_weights(folder, reference)
+        folder.write_manifest({"engine": {"weights": {"fingerprint": reference.fingerprint}}})
+        check_weights(folder, reference)
 
 
 def test_what_was_masked_or_cut_is_left_out() -> None:
@@ -124,7 +151,7 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 )
 def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str, more: list[str]) -> None:
     """A run of the quickstart's, sampled or greedy, and the check of it."""
-    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=3", "sampling.max_tokens=64")
+    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=32")
     made = process("run", f"results={tmp_path}", "name=n", *cell, *sampling)
     assert made.code == 0, made.err
     done = process("verify", f"results={tmp_path / 'n'}", asked)

@@ -1,4 +1,4 @@
-"""What the embedded model really writes under every condition: key order, white space, budgets, and nothing behind the end.
+"""What the embedded model really writes under every condition: key order, white space, budgets, and nothing after the end.
 
 /tmp/pytest-of-me/.../results/every_condition/smollm2_135m/addition/json_schema/plain-seed0
 """
@@ -24,9 +24,10 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Row, Generation]]]:
-    """Two items under every condition: the row, and the last generation behind it."""
+    """Two items under every condition: the row, and its last generation."""
     results = tmp_path_factory.mktemp("real")
-    job = make_job(composed("experiment=every_condition", "task=[addition]", "limit=2", f"results={results}"))
+    few = ("task=[addition]", "limit=2", "sampling.max_tokens=96")
+    job = make_job(composed("experiment=every_condition", *few, f"results={results}"))
     rows = run(job)
     last = {one.key: one for folder in find_folders(results) for one in folder.generations()}
     return {name: [(row, last[row.request_key]) for row in rows if row.condition == name] for name in job.conditions}
@@ -52,7 +53,7 @@ def test_what_is_enforced_is_kept(replies: dict[str, Any], conditions: dict[str,
             assert allows(constraint, row.text)
         if condition.enforced in ("object", "schema") and row.finish_reason == "stop":
             written = row.text.partition(condition.trigger)[2] if condition.when == "answer" else row.text
-            keys = list(json.loads(written))  # fails on anything behind the object
+            keys = list(json.loads(written))  # fails on anything after the object
             assert not re.search(r"\s\s|[\t\n]", STRING.sub('""', written.removeprefix("\n"))), "at most one space between tokens"
             assert condition.enforced == "object" or keys == list(
                 condition.layout.fields if condition.when != "answer" else [condition.answer_field]

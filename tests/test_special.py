@@ -101,4 +101,4 @@ def test_the_manifest_counts_them(tmp_path: Path, backbone: Any, caplog: pytest.
     run(job)
     manifest = json.loads((cell.folder(tmp_path).path / "manifest.json").read_text())
     assert manifest["neutralised"] == 4
-    assert "4 special tokens of the tokenizer stood in the items' text" in caplog.text
+    assert "4 special tokens of the tokenizer occurred in the items' text" in caplog.text

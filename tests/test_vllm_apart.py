@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fmtbench.backends.supervise import supervised
+from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.types import Constraint, Message, Request
 
@@ -30,17 +30,14 @@ def test_an_engine_that_is_killed_is_started_again(backbone: Any) -> None:
     engine = VLLM(enforce_eager=True, own_process=True, max_num_seqs=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        engine.open(backbone)
-        try:
+        with SupervisedSession(engine, backbone) as session:
             before = psutil.Process().children(recursive=True)
             assert before, "the engine is in a process of its own"
-            stream = supervised(engine, backbone, asked())
+            stream = session.generate(asked())
             done = [next(stream)]
             for child in before:
                 child.kill()
             done += stream
-        finally:
-            engine.close()
     assert sorted(one.key for one in done) == sorted(request.key for request in asked())
     assert [one.finish_reason for one in done if one.finish_reason == "error"] == []
     bound = next(one for one in done if one.key == asked()[-1].key)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.backends.base import Backend, Session
-from fmtbench.backends.hf import HF, HFSession
+from fmtbench.backends.hf import HF, HFSession, batches
 from fmtbench.backends.tokens import prompt_all
 from fmtbench.backends.vllm.backend import VLLMSession
 from fmtbench.running.job import Job
@@ -124,7 +124,7 @@ def plain_generate(requests: Sequence[Request], session: HFSession) -> float:
     model, tokenizer = session.model, session.tokenizer
     prompted, _ = prompt_all(tokenizer, requests, session.context)
     tokens, started = 0, time.perf_counter()
-    for batch in session.batches(prompted, HF().batch_size):
+    for batch in batches(prompted, HF().batch_size, HF().batch_tokens):
         padded = tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(model.device)
         limit = max(one.request.max_tokens for one in batch)
         written = model.generate(**padded, max_new_tokens=limit, do_sample=False, pad_token_id=tokenizer.eos_token_id)

@@ -91,17 +91,9 @@ class HFSession(Session):
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         prompted, too_long = prompt_all(self.tokenizer, requests, self.context)
         yield from too_long
-        for batch in self.batches(prompted, min(self._options.batch_size, at_most or self._options.batch_size)):
+        rows = min(self._options.batch_size, at_most or self._options.batch_size)
+        for batch in batches(prompted, rows, self._options.batch_tokens):
             yield from self._run(batch)
-
-    def batches(self, prompted: Sequence[Prompted], most: int) -> Iterator[list[Prompted]]:
-        """Longest prompts first, so that a batch that is too large fails at once; ties by key, so that the order is stable."""
-        ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
-        while ordered:
-            longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[:most])
-            rows = max(1, min(self._options.batch_tokens // longest, most))
-            yield ordered[:rows]
-            ordered = ordered[rows:]
 
     def _run(self, batch: list[Prompted]) -> Iterator[Generation]:
         """Decode one batch. Raises `EngineFault` with the rows that were still running."""
@@ -169,3 +161,16 @@ class HFSession(Session):
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def batches(prompted: Sequence[Prompted], rows: int, tokens: int) -> Iterator[list[Prompted]]:
+    """Batches of at most so many rows, and so many tokens in prompts and replies together, if one row alone has no more.
+
+    Longest prompts first, so that a batch that is too large fails at once; ties by key, so that the order is stable.
+    """
+    ordered = sorted(prompted, key=lambda one: (-len(one.ids), one.request.key))
+    while ordered:
+        longest = len(ordered[0].ids) + max(one.request.max_tokens for one in ordered[:rows])
+        fitting = max(1, min(tokens // longest, rows))
+        yield ordered[:fitting]
+        ordered = ordered[fitting:]
