@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from importlib.metadata import version as installed
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.g
 project = "fmtbench"
 author = "The fmtbench authors"
 copyright = author
-release = version = installed("fmtbench")
+release = version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = [
     "myst_nb",
@@ -80,7 +80,9 @@ def as_rest(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
 def _escaped(paragraph: str) -> str:
     """One paragraph without markup of its own; indented lines in it (a list, a table) stay where they are, as a line block."""
     text = MARKED.sub(lambda found: f"`{found[0]}`" if found[0].startswith("`") else "\\" + found[0], paragraph)
-    return "\n".join("| " + line for line in text.split("\n")) if "\n " in text or re.search(r"^\S\. |^- |^\d+\. ", text) else text
+    return (
+        "\n".join("| " + line for line in text.split("\n")) if "\n " in text or re.search(r"^\S\. |^- |^\d+\. ", text) else text
+    )
 
 
 def setup(app: Any) -> None:

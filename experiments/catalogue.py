@@ -48,7 +48,6 @@ def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
         yield path.stem, yaml.safe_load(text)[path.stem], " ".join(said), source
 
 
-
 def conditions() -> str:
     """One line a condition: its levels that are no default, in the order of the YAML."""
     lines = []

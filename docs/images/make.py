@@ -1,6 +1,6 @@
 """Draw docs/images/costs.png from the committed study: what each way of asking costs, strictly and latently.
 
-    python docs/images/make.py
+python docs/images/make.py
 """
 
 from pathlib import Path

@@ -18,6 +18,8 @@ from experiments.documenting.markdown import table
 EXPERIMENTS = Path(__file__).resolve().parent.parent
 CONF = EXPERIMENTS.parent / "conf"
 COMMENT = re.compile(r"\s#\s(.*)$")
+REMARK = re.compile(r"(\S)\s{3,}(\S)")
+"""What parts a command line from what is said of it, in a help page."""
 HELP_BLOCK = "<!-- not run: the command's own help; the guides run these forms -->\n"
 NO_KEYS = ("defaults", "hydra")
 
@@ -72,9 +74,12 @@ def as_markdown(page: str) -> str:
     """A help page as Markdown: command lines become a code block, prose stays prose."""
     text = ""
     for block in re.split(r"\n\s*\n", page.strip()):
-        lines = [line.strip() for line in block.splitlines()]
-        is_code = all(line.startswith(("python -m", "fmtbench ")) or raw.startswith("  ") for line, raw in zip(lines, block.splitlines()))
-        text += f"{HELP_BLOCK}```shell\n" + "\n".join(lines) + "\n```\n\n" if is_code else " ".join(lines) + "\n\n"
+        lines = block.splitlines()
+        if all(line.startswith(("  ", "python -m", "fmtbench ")) for line in lines):
+            code = "\n".join(REMARK.sub(r"\1    # \2", line.strip()) for line in lines)
+            text += f"{HELP_BLOCK}```shell\n{code}\n```\n\n"
+        else:
+            text += " ".join(line.strip() for line in lines) + "\n\n"
     return text
 
 
@@ -116,7 +121,9 @@ def _comments_by_key(text: str) -> dict[str, str]:
 def _shown(value: Any) -> str:
     if value == "???":
         return "required"
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("...\n").strip() if value is not None else "null"
+    if value is None:
+        return "null"
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).removesuffix("...\n").strip()
 
 
 def groups_of(root: Path) -> Iterator[tuple[str, str, int]]:
