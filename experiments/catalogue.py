@@ -2,7 +2,7 @@
 
     python -m experiments.catalogue
 
-They lie between `<!-- NAME: written by experiments.catalogue -->` and `<!-- end -->`; a test holds them up to date.
+They lie between comments that name them; a test holds them up to date.
 """
 
 from __future__ import annotations
