@@ -121,4 +121,4 @@ def ours(line: Line, place: Path) -> list[str]:
         placed += ["backend=scripted", f"results={place}/results"]
     if line.name in OF_A_MODEL:
         placed += ["limit=2", f"data_root={place}/data"]
-    return [*placed, "draws=50"] if line.name == "tables" and "format=html" not in placed else placed
+    return [*placed, "draws=100"] if line.name == "tables" and "format=html" not in placed else placed
