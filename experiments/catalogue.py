@@ -1,13 +1,14 @@
-"""Write the README's tables of conditions, tasks and contracts anew from conf/ (a test holds them up to date).
+"""Write the generated parts of README.md and docs/ anew from conf/, experiments/ and fmtbench/.
 
-python -m experiments.catalogue
+    python -m experiments.catalogue
+
+They lie between comments that name them; a test holds them up to date.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -16,36 +17,38 @@ from omegaconf import DictConfig
 from fmtbench.errors import UserError
 from fmtbench.presets import CONF
 
+from .documenting.api import api, rooms
+from .documenting.columns import columns
+from .documenting.commands import command_list, command_pages
+from .documenting.groups import groups
+from .documenting.markdown import natural, table
 from .starting.start import start
 
-README = CONF.parent / "README.md"
+PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs" / "reference").glob("*.md"))]
+"""Where generated parts lie."""
 BLOCK = re.compile(r"(<!-- (\w+): written by experiments\.catalogue -->\n).*?(<!-- end -->)", re.S)
 
 
 def main(config: DictConfig) -> None:
-    if not README.is_file():
-        raise UserError("this writes into the README of a clone, and fmtbench is installed without one here")
-    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    if not PAGES[0].is_file() or len(PAGES) == 1:
+        raise UserError("this writes into the README and the docs of a clone, and fmtbench is installed without one here")
+    for page in PAGES:
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def renewed(page: str) -> str:
-    """The page with each of its marked tables written anew."""
-    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", page)
+    """The page with each of its marked parts written anew."""
+    return BLOCK.sub(lambda block: f"{block[1]}{PARTS[block[2]]()}{block[3]}", page)
 
 
 def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
     """Name, settings, first comment and `Source:` comment of every option of a group."""
-    for path in sorted((CONF / group).glob("*.yaml"), key=_natural):
+    for path in sorted((CONF / group).glob("*.yaml"), key=natural):
         text = path.read_text(encoding="utf-8")
         comments = [line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("# ")]
         source = next((line.removeprefix("Source: ").rstrip(".") for line in comments if line.startswith("Source: ")), "")
         said = [line for line in comments if not line.startswith("Source: ")]
         yield path.stem, yaml.safe_load(text)[path.stem], " ".join(said), source
-
-
-def _natural(path: Path) -> list[str | int]:
-    """Orders `_10`, `_25`, `_100` by number."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem)]
 
 
 def conditions() -> str:
@@ -71,8 +74,8 @@ def tasks() -> str:
     return table(("task", "family", "data", "licence", "citation"), lines)
 
 
-def contracts() -> str:
-    """Tokens that each contract adds to the prompt of a numeric question, by the embedded model's tokenizer."""
+def formats() -> str:
+    """Tokens that each format adds to the prompt of a numeric question, by the embedded model's tokenizer."""
     from omegaconf import OmegaConf
 
     from fmtbench.answers import Number
@@ -86,21 +89,27 @@ def contracts() -> str:
     tokenizer = load_tokenizer(backbone.resolve())
     stages: Any = {"answer": (), "reasoning": ("reasoning",), "staged": ("phenomenon", "observation", "conclusion")}
     lines = []
-    for name, written in FORMATS.items():
+    for name, one in FORMATS.items():
         asked = [
-            written.ask(Layout(stages=names, answer="answer", order="reasoning_first" if names else "answer_only"), Number())
+            one.ask(Layout(stages=names, answer="answer", order="reasoning_first" if names else "answer_only"), Number())
             for names in stages.values()
         ]
         lines.append((f"`{name}`", *(str(len(tokenizer(text, add_special_tokens=False)["input_ids"])) for text in asked)))
-    return table(("contract", "answer alone", "with a rationale", "in three parts"), lines)
+    return table(("format", "answer alone", "with a rationale", "in three parts"), lines)
 
 
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
-
-
-TABLES: dict[str, Callable[[], str]] = {"conditions": conditions, "tasks": tasks, "contracts": contracts}
+PARTS: dict[str, Callable[[], str]] = {
+    "conditions": conditions,
+    "tasks": tasks,
+    "formats": formats,
+    "commands": command_list,
+    "command_pages": command_pages,
+    "groups": groups,
+    "columns": columns,
+    "api": api,
+    "rooms": rooms,
+}
+"""What writes each generated part."""
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def test_decoding_is_that_of_generate(backbone: Any) -> None:
 def test_batches_bound_rows_and_tokens() -> None:
     base = requests()[0]
     prompted = [Prompted(request=replace(base, seed=i), ids=[0] * length) for i, length in enumerate([5, 90, 40, 40, 300])]
-    batches = list(batches(prompted, 3, 200))
-    assert [[len(one.ids) for one in batch] for batch in batches] == [[300], [90], [40, 40, 5]]
+    made = batches(prompted, 3, 200)
+    assert [[len(one.ids) for one in batch] for batch in made] == [[300], [90], [40, 40, 5]]
 
 
 def test_seeded_sampling_draws_from_the_softmax() -> None:

@@ -1,15 +1,22 @@
-"""The README's tables are those of conf/."""
+"""The generated parts of README.md and docs/ are up to date."""
 
 import re
+from pathlib import Path
 
-from experiments.catalogue import BLOCK, README, TABLES, described, renewed
+import pytest
+
+from experiments.catalogue import BLOCK, PAGES, PARTS, described, renewed
 from tests.conftest import options
 
 
-def test_the_readme_is_up_to_date() -> None:
-    page = README.read_text(encoding="utf-8")
-    assert {block[2] for block in BLOCK.finditer(page)} == set(TABLES)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_is_up_to_date(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
     assert renewed(page) == page, "run python -m experiments.catalogue"
+
+
+def test_every_generated_part_is_on_a_page() -> None:
+    assert {block[2] for path in PAGES for block in BLOCK.finditer(path.read_text(encoding="utf-8"))} == set(PARTS)
 
 
 def test_every_condition_says_what_it_is_and_the_presets_of_papers_cite_them() -> None:

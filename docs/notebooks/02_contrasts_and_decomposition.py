@@ -1,0 +1,1 @@
+../../notebooks/02_contrasts_and_decomposition.py

@@ -1,0 +1,1 @@
+../../notebooks/04_embeddings_and_drift.py

@@ -1,0 +1,1 @@
+../../notebooks/05_your_own_results.py

@@ -1,0 +1,124 @@
+"""Every command line in README.md and docs/ is one that works.
+
+Each is composed, so that a key or an option that is gone is found. Each is run too, on the scripted backend and our own rows, but
+for those in a block after `<!-- not run: REASON -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from tests.commanding import command
+from tests.conftest import ROOT, composed, write_own_rows
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.S | re.M)
+PREFIX = re.compile(r"^\$ ?")
+OF_A_MODEL = ("run", "plan")
+"""Commands that take a backend, a results root and a data root, which are made ours and small."""
+FLAGS = ("-m", "--multirun", "--help", "--cfg", "job", "--config-dir", "my_conf")
+
+
+class Line(NamedTuple):
+    """One command line of a page."""
+
+    page: str
+    text: str
+    name: str
+    arguments: list[str]
+    reason: str | None
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.text}"
+
+
+def lines() -> Iterator[Line]:
+    for page in PAGES:
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            if block["language"] in ("", "shell", "bash", "console"):
+                for text in block["code"].replace("\\\n", " ").splitlines():
+                    if words := command_of(text):
+                        yield Line(str(page.relative_to(ROOT)), " ".join(text.split()), words[0], words[1:], block["reason"])
+
+
+def command_of(text: str) -> list[str]:
+    """A command's name and its arguments; empty where a line starts none of ours."""
+    words = shlex.split(PREFIX.sub("", text), comments=True)
+    if words[:2] == ["python", "-m"] and words[2].startswith("experiments."):
+        return [words[2].removeprefix("experiments."), *words[3:]]
+    return words[1:] if words[:1] == ["fmtbench"] else []
+
+
+ALL = list(lines())
+RUN = [line for line in ALL if line.reason is None]
+
+
+def test_the_pages_have_command_lines() -> None:
+    assert len(ALL) >= 40
+    assert len(RUN) >= 10
+    assert {line.name for line in RUN} >= {"run", "plan", "score", "tables", "export", "rescore"}
+
+
+def test_no_command_hides_outside_a_block() -> None:
+    """In running text a command may be named, and is then code of one line without arguments that nobody tests."""
+    for page in PAGES:
+        prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+        starts = [line for line in prose.splitlines() if re.match(r"\s*\$? ?python -m experiments", line)]
+        assert not starts, f"{page.name}: put it into a fenced block: {starts}"
+
+
+@pytest.mark.parametrize("line", ALL, ids=str)
+def test_a_command_line_composes(line: Line) -> None:
+    overrides = [word for word in line.arguments if word not in FLAGS and not mine(word) and not word.startswith("hydra/")]
+    composed(*(first(word) for word in overrides if not word.startswith("hydra.")), root=line.name)
+
+
+def mine(word: str) -> bool:
+    """Whether an argument names the reader's own condition or task, which we have not got."""
+    return word in ("condition=[free_cot,terse_json]", "task=[mine]", "plugins=[mypackage]")
+
+
+def first(word: str) -> str:
+    """The first job of a sweep."""
+    (override,) = OverridesParser.create().parse_overrides([word])
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with our own rows, a quickstart of the scripted backend, and transcripts."""
+    place = tmp_path_factory.mktemp("docs")
+    write_own_rows(place / "data")
+    (place / "log.jsonl").write_text(json.dumps({"text": "The answer is 18.", "gold": "18"}) + "\n", encoding="utf-8")
+    done = command("run", "backend=scripted", "limit=2", f"results={place}/results")
+    assert done.code == 0, done.err
+    return place
+
+
+@pytest.mark.parametrize("line", RUN, ids=str)
+def test_a_command_line_runs(line: Line, workplace: Path) -> None:
+    done = command(line.name, *ours(line, workplace))
+    assert done.code == 0, done.err
+
+
+def ours(line: Line, place: Path) -> list[str]:
+    """The line's arguments with our folders for the reader's, and with few items where a model would be asked."""
+    kept = [
+        word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
+    ]
+    placed = [re.sub(r"=(results/|log\.jsonl|lm$|logs$|rows$|rescored$)", rf"={place}/\1", word) for word in kept]
+    if line.name == "run":
+        placed += ["backend=scripted", f"results={place}/results"]
+    if line.name in OF_A_MODEL:
+        placed += ["limit=2", f"data_root={place}/data"]
+    return [*placed, "draws=100"] if line.name == "tables" and "format=html" not in placed else placed
