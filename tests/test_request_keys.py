@@ -1,7 +1,7 @@
 """The keys of requests are what they were: a journal that somebody has goes on being resumed, whatever the house looks like.
 
 Golden: `tests/golden/request_keys.csv`, one hash a cell over all keys in the order of the plan, second passes among them.
-`make renew` adds the cells of a new condition and never changes a line. Where a change of the keys is meant, delete its lines
+`make golden` adds the cells of a new condition and never changes a line. Where a change of the keys is meant, delete its lines
 first, and say in CHANGELOG.md that old journals are generated again.
 """
 
