@@ -42,7 +42,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 
 golden: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/test_golden_prompts.py --update-golden
+	$(BIN)/python -m pytest tests/test_golden_prompts.py tests/test_request_keys.py -k "test_prompts or token_ids or asks_the_requests" --update-golden
 
 catalogue: golden
 	$(BIN)/python -m experiments.catalogue
