@@ -63,3 +63,12 @@ def test_where_all_verdicts_are_the_same_there_is_nothing_to_fit() -> None:
     (line,) = mixed_table(made_rows({"free_cot": [0] * 20, "json_schema": [0] * 20})).itertuples()
     assert np.isnan([line.odds_ratio, line.odds_ratio_low, line.odds_ratio_high, line.item_sd]).all()
     assert (line.pairs, line.converged) == (20, False)
+
+
+def test_rounding_does_not_reach_the_digits_that_are_printed() -> None:
+    """The same verdicts in another order are summed in another order, as on another processor."""
+    verdicts = drawn(80, 3, -2.5, seed=3)
+    shuffled = np.random.default_rng(0).permutation(len(verdicts[0]))
+    one, other = fit(*verdicts), fit(*(column[shuffled] for column in verdicts))
+    assert one[:4] == pytest.approx(other[:4], rel=1e-10)
+    assert one.converged and other.converged
