@@ -71,4 +71,5 @@ def test_rounding_does_not_reach_the_digits_that_are_printed() -> None:
     shuffled = np.random.default_rng(0).permutation(len(verdicts[0]))
     one, other = fit(*verdicts), fit(*(column[shuffled] for column in verdicts))
     assert one[:4] == pytest.approx(other[:4], rel=1e-10)
-    assert one.converged and other.converged
+    assert one.converged
+    assert other.converged
