@@ -11,7 +11,7 @@ import pytest
 
 from fmtbench.backends.hf import HFSession
 from fmtbench.backends.server import ServerSession
-from fmtbench.backends.vllm.backend import VLLMSession
+from fmtbench.backends.vllm.backend import CPU_BATCH_TOKENS, VLLMSession
 from fmtbench.decoding.grammar import ANYTHING, allows
 from fmtbench.types import Constraint, Generation, Message, Request
 
@@ -109,12 +109,14 @@ def test_sampling_follows_its_seed(model: Any) -> None:
 
 def test_seeded_prompts_may_be_more_than_a_step_reads(model: Any) -> None:
     """vLLM's CPU build stopped where a seeded request's prompt was read in pieces."""
+    if isinstance(model.current, HFSession):
+        pytest.skip("transformers reads every prompt whole")
     asked = [
-        Request(messages=(Message(role="user", content=f"{n} " * 400),), max_tokens=2, temperature=0.7, seed=n) for n in range(12)
+        Request(messages=(Message(role="user", content=f"{n} " * 400),), max_tokens=2, temperature=0.7, seed=n) for n in range(6)
     ]
     done = run(model, asked)
     assert {one.finish_reason for one in done} <= {"stop", "length"}
-    assert sum(one.prompt_tokens for one in done) > 8192
+    assert sum(one.prompt_tokens for one in done) > CPU_BATCH_TOKENS
 
 
 def test_too_long_a_prompt_is_an_error_of_its_own(model: Any) -> None:

@@ -49,7 +49,7 @@ def reference(backbone: Any) -> Reference:
 
 @pytest.fixture(scope="module")
 def said(hf_engine: Any) -> dict[float, list[Reply]]:
-    """By our own engine in bfloat16, greedy and at temperature 0.5."""
+    """By our own engine, greedy and at temperature 0.5."""
     asked = [
         Request(messages=(Message(role="user", content=text),), temperature=heat, max_tokens=40, seed=seed)
         for heat in (0.0, 0.5)

@@ -16,7 +16,7 @@ from fmtbench.decoding.grammar import allows
 from fmtbench.running.pipeline import run
 from fmtbench.store.folder import find_folders
 from fmtbench.types import Generation, Row
-from tests.conftest import composed, options
+from tests.conftest import FAST, composed, options
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 pytestmark = pytest.mark.model
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.model
 def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Row, Generation]]]:
     """Two items under every condition: the row, and its last generation."""
     results = tmp_path_factory.mktemp("real")
-    few = ("task=[addition]", "limit=2", "sampling.max_tokens=96")
+    few = (FAST, "task=[addition]", "limit=2", "sampling.max_tokens=96")
     job = make_job(composed("experiment=every_condition", *few, f"results={results}"))
     rows = run(job)
     last = {one.key: one for folder in find_folders(results) for one in folder.generations()}

@@ -21,7 +21,7 @@ UP_SECONDS = 400
 OPTIONS = (
     "--served-model-name=smol",
     "--host=127.0.0.1",
-    "--dtype=bfloat16",
+    "--dtype=float32",
     "--max-model-len=2048",
     "--max-num-seqs=1",  # one at a time, so that greedy texts cannot depend on which requests happen to arrive together
     "--enforce-eager",
