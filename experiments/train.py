@@ -36,12 +36,11 @@ def main(config: DictConfig) -> None:
         raise UserError(f"seeds={list(config.seeds)}: give at least one seed, and each once")
     if config.judge_dtype not in (None, *get_args(Dtype)):
         raise UserError(f"judge_dtype={config.judge_dtype}: allowed are null, {', '.join(get_args(Dtype))}")
-    recipe = build(config.recipe, "recipe")
+    output, recipe = Path(config.output), build(config.recipe, "recipe")
     data = load_data(config)
     recipe.check(data)
     backend = build_embed_backend(config)
     tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    output = Path(config.output)
     made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
     for folder in made.values():
         print(f"{folder}: trained on {len(data.examples)} examples")

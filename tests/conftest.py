@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import warnings
@@ -51,6 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of vLLM come first, then the other files that open a model: what takes longest must not start last."""
     heavy = {item.path for item in items if item.get_closest_marker("model")}
     items.sort(key=lambda item: (scope(item.nodeid) != "vllm", item.path not in heavy))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """vLLM leaves sockets open; collected here, they do not warn in the middle of a test of something else."""
+    if scope(item.nodeid) == "vllm":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
 
 
 @pytest.hookimpl(optionalhook=True)

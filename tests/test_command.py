@@ -19,7 +19,7 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
         "run",
         f"results={tmp_path}",
         "name=few",
-        "task=[capitals,addition]",
+        "task=[capitals]",
         every,
         "limit=2",
         "sampling.max_tokens=16",
@@ -29,7 +29,7 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
     assert "Δ strict" in first.out
     assert "items" in first.err
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
-    assert len(rows) == 2 * 2 * len(SOME)
+    assert len(rows) == 2 * len(SOME)
     assert not (rows.status == "engine_error").any()
     assert (
         rows[rows.condition.str.startswith("json_schema") & (rows.finish_reason == "stop")].status.isin(["ok", "no_answer"]).all()

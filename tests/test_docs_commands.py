@@ -51,7 +51,8 @@ def lines() -> Iterator[Line]:
 
 def command_of(text: str) -> list[str]:
     """A command's name and its arguments; empty where a line starts none of ours."""
-    words = shlex.split(PREFIX.sub("", text), comments=True)
+    text = PREFIX.sub("", text)
+    words = shlex.split(text, comments=True) if text.startswith(("python ", "fmtbench ")) else []
     if words[:2] == ["python", "-m"] and words[2].startswith("experiments."):
         return [words[2].removeprefix("experiments."), *words[3:]]
     return words[1:] if words[:1] == ["fmtbench"] else []

@@ -161,12 +161,12 @@ from tests.conftest import composed
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 tokenizer = AutoTokenizer.from_pretrained(prepare(build(composed().backbone, "backbone").resolve()))
 # Random weights, with little to compute and 256 kB of cache a token.
-shape = dict(hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=64, head_dim=512)
+shape = dict(hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=64, head_dim=256)
 torch.manual_seed(0)
 model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **shape))
-for part in (model.to(torch.bfloat16), tokenizer):
+for part in (model, tokenizer):
     part.save_pretrained({folder!r})
-backbone = Backbone(name="hungry", path={folder!r}, context=512, dtype="bfloat16")
+backbone = Backbone(name="hungry", path={folder!r}, context=512, dtype="float32")
 session = SupervisedSession(HF(device="cpu", batch_size=64), backbone)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 800_000_000, resource.RLIM_INFINITY))

@@ -12,7 +12,8 @@ from tests.conftest import ROOT
 PLANTED = [
     ("fmtbench/tasks/sentiment.py", "import fmtbench.conditions.condition", "Imports go one way"),
     ("fmtbench/formats/text.py", "import fmtbench.backends.hf", "Imports go one way"),
-    ("fmtbench/embed/pooling.py", "import fmtbench.conditions.condition", "Imports go one way"),
+    ("fmtbench/embed/pooling.py", "import fmtbench.conditions.condition", "Embedding knows no task, condition or format"),
+    ("fmtbench/backends/base.py", "import fmtbench.backends.supervise", "No circles"),
     ("fmtbench/analysis/statistics/drift.py", "import fmtbench.embed.st", "Tables rebuild on a laptop"),
     ("fmtbench/store/folder.py", "import fmtbench.answers", "Imports go one way"),
     ("fmtbench/types.py", "import fmtbench.store.folder", "Imports go one way"),

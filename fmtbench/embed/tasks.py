@@ -28,7 +28,7 @@ class Rows(Protocol):
         """Where it is, for messages."""
 
     def rows(self) -> list[Any]:
-        """All rows, in order: records with `id`, `text(name)`, `value(name)` and `refuse(name, problem)`."""
+        """All rows, in order: records with `id`, `text(name)`, `value(name)` and `reject(name, problem)`."""
 
 
 class EmbedTask(ABC):
@@ -114,9 +114,9 @@ class STS(Local):
         try:
             score = float(row.value("score"))
         except (TypeError, ValueError):
-            row.refuse("score", f"must be a number from 0 to {self.highest}, got {row.value('score')!r}")
+            row.reject("score", f"must be a number from 0 to {self.highest}, got {row.value('score')!r}")
         if not 0 <= score <= self.highest:
-            row.refuse("score", f"must lie from 0 to {self.highest}, got {score}")
+            row.reject("score", f"must lie from 0 to {self.highest}, got {score}")
         return {"sentence1": row.text("sentence1"), "sentence2": row.text("sentence2"), "score": score}
 
 

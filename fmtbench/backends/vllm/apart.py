@@ -67,6 +67,7 @@ class EngineApart:
         self._call(stop()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
 
 def _output(key: str, done: Future[Any]) -> Any:

@@ -126,7 +126,7 @@ def _texts(row: Any, name: str) -> tuple[str, ...]:
         return ()
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
-        row.refuse(name, f"must be a text or a list of texts, got {value!r}")
+        row.reject(name, f"must be a text or a list of texts, got {value!r}")
     return tuple(text.strip() for text in texts)
 
 
@@ -135,7 +135,7 @@ def _scores(row: Any, count: int) -> tuple[float, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) != count or not all(isinstance(one, int | float) for one in value):
-        row.refuse("scores", f"must be {count} numbers, for the positive and each negative, got {value!r}")
+        row.reject("scores", f"must be {count} numbers, for the positive and each negative, got {value!r}")
     return tuple(float(one) for one in value)
 
 
