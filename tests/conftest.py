@@ -19,6 +19,7 @@ from experiments.starting.build import build, build_group
 from experiments.starting.start import register
 from fmtbench.backbone import load_tokenizer
 from fmtbench.backends.supervise import SupervisedSession
+from tests.light import WHOLE_ONLY
 from tests.vllm_server import vllm_serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,8 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     # Threads wait for each other by spinning: with one a core in every worker, the same tests took four times the processor time.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+collect_ignore = list(WHOLE_ONLY) if find_spec("torch") is None else []
 
 FAST = "backbone.dtype=float32"
 """What tests of the real model say unless the dtype is their business: some processors have no bfloat16, and emulate it."""

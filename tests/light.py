@@ -15,6 +15,21 @@ TOOLS = ("hypothesis", "import-linter", "psutil", "pytest", "pytest-xdist")
 """Of the extra `dev`."""
 
 
+WHOLE_ONLY = (
+    "test_docs_commands.py",
+    "test_drift_command.py",
+    "test_lint.py",
+    "test_notebooks.py",
+    "test_paper.py",
+    "test_server.py",
+    "test_tables_command.py",
+    "test_trackers.py",
+    "test_wheel.py",
+    "test_workers.py",
+)
+"""Files that the light half leaves out: they start many processes or need what it lacks, and others run the same code."""
+
+
 def package(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 

@@ -9,7 +9,12 @@ from experiments.catalogue import BLOCK, PAGES, PARTS, described, renewed
 from tests.conftest import options
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def marks(path: Path) -> tuple[pytest.MarkDecorator, ...]:
+    """The table of formats counts tokens by the embedded model's tokenizer."""
+    return (pytest.mark.model,) if path.name == "formats.md" else ()
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=marks(path), id=path.name) for path in PAGES])
 def test_a_page_is_up_to_date(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert renewed(page) == page, "run python -m experiments.catalogue"

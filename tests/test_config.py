@@ -114,7 +114,9 @@ MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(ROOTS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.model if name == "plan" else ()) for name in sorted(ROOTS)]
+)
 def test_a_mistake_is_one_line_of_a_process_that_loads_no_torch(name: str) -> None:
     arguments, message = MISTAKE_OF_EACH[name]
     done = process(name, *arguments)

@@ -29,6 +29,7 @@ def test_every_embed_task_builds_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("name", options("embed_backend"))
 def test_every_embed_backend_builds(name: str) -> None:
+    pytest.importorskip("sentence_transformers")
     assert build(composed(f"embed_backend={name}", "output=x", root="embed").embed_backend, "embed_backend")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, scope
-from tests.light import LEFT_OUT, package, requirements
+from tests.light import LEFT_OUT, WHOLE_ONLY, package, requirements
 from tests.seconds import by_file
 
 TWO_FILES = {
@@ -59,3 +59,4 @@ def test_the_light_half_needs_all_but_what_brings_torch() -> None:
     needed = {package(one) for one in requirements(ROOT / "pyproject.toml")}
     assert {"pytest", "pandas", "outlines"} <= needed
     assert not needed & set(LEFT_OUT)
+    assert all((ROOT / "tests" / name).is_file() for name in WHOLE_ONLY)
