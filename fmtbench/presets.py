@@ -82,7 +82,7 @@ def _built(node: Any) -> Any:
 def target(path: str, packages: Iterable[str]) -> Callable[..., Any]:
     """The class or function at a dotted path, if it is defined in one of these packages.
 
-    No module outside them is imported, and none is walked through: `fmtbench.analysis.rows.frame.pd.read_pickle` is refused.
+    No module outside them is imported, and none is walked through: `fmtbench.analysis.rows.frame.pd.read_pickle` is turned down.
     Raises `UserError`.
     """
     allowed = tuple(packages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from omegaconf import OmegaConf
 from experiments.starting.build import SCORED, build, plugins
 from fmtbench.errors import UserError
 from fmtbench.presets import target
-from tests.commanding import Done, command
-from tests.conftest import composed
+from tests.commanding import Done, command, messages, process
+from tests.conftest import ROOT, composed
 
 GOOD = "mine:\n  _target_: fmtbench.tasks.arithmetic.Addition\n  seed: ${seed}\n  digits: 1\n  size: 5\n"
 
@@ -166,3 +167,20 @@ def test_a_results_folder_names_tasks_and_conditions_only(tmp_path: Path, group:
     assert done.code == 2
     assert f"_target_ is '{path}', allowed are" in done.error
     assert done.error.endswith(", ".join(SCORED))
+
+
+def test_a_format_of_a_listed_package_is_known(tmp_path: Path) -> None:
+    """In a process of its own, since a format is registered for as long as the process lives."""
+    added = ROOT / "tests" / "added_format"
+    (tmp_path / "formats_of_mine").mkdir()
+    (tmp_path / "formats_of_mine" / "__init__.py").write_text((added / "toml.py").read_text())
+    paths = os.pathsep.join(filter(None, [str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH")]))
+    few = ("backend=scripted", "task=[addition]", "limit=1", "name=x", f"results={tmp_path / 'r'}")
+    words = ("run", *few, "condition=[toml_prompt]", "--config-dir", str(added))
+    done = process(*words, "plugins=[formats_of_mine]", PYTHONPATH=paths)
+    assert done.code == 0, done.err
+    (asked,) = (tmp_path / "r").rglob("requests.jsonl")
+    assert "Reply with only TOML of this form" in asked.read_text()
+    unlisted = process(*words, PYTHONPATH=paths)
+    assert unlisted.code == 2
+    assert "toml_prompt.asked" in messages(unlisted)[-1]

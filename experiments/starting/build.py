@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,12 +32,19 @@ SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
 
 @contextmanager
 def plugins(packages: Sequence[str]) -> Iterator[None]:
-    """Build objects of these packages, too. Raises `UserError` for one that cannot be found."""
+    """Build objects of these packages, too, and import them, so that their formats are known.
+
+    Raises `UserError` for one that cannot be found or imported.
+    """
     if packages and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # the installed command does not look there by itself
     for package in packages:
         if not all(map(str.isidentifier, package.split("."))) or find_spec(package.partition(".")[0]) is None:
             raise UserError(f"plugins={package}: there is no such package: install it, or start where its folder lies")
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise UserError(f"plugins={package} cannot be imported: {error}") from error
     token = _plugins.set(tuple(packages))
     try:
         yield

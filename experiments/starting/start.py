@@ -58,8 +58,9 @@ def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) ->
     job = _Guarded(name, main, program)
     try:
         known = _parsed(list(words))
+        flags = [word for word in words if word not in known.overrides]  # first, since Hydra wants all overrides in a row
         with own_conf(known.config_dir):
-            return _called(job, known, list(words))
+            return _called(job, known, [*flags, *known.overrides])
     except FmtbenchError as error:
         return job.complain(error)
 
@@ -99,11 +100,11 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     """Hydra's flags and overrides. Raises `UserError` where Hydra would print a usage of many lines."""
     parser = get_args_parser()
 
-    def refuse(message: str) -> NoReturn:
+    def complain(message: str) -> NoReturn:
         raise UserError(f"{message}: see --help")
 
-    parser.error = refuse
-    return parser.parse_args(words)
+    parser.error = complain
+    return parser.parse_intermixed_args(words)
 
 
 def _check_word(name: str, word: str, program: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from fmtbench.answers import mathematics, spelling
+import fmtbench.answers.mathematics as mathematics
+import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
 from fmtbench.answers.number import Number
 

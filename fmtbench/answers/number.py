@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from fmtbench.answers import spelling
+import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
 
 NUMBER = re.compile(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from fmtbench.answers import spelling
+import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
 
 
