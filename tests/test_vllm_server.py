@@ -20,7 +20,7 @@ def test_a_run_on_a_real_server_and_its_resume(served: str, tmp_path: Path) -> N
         "task=[addition]",
         "condition=[free_cot,json_prompt,json_schema,sham]",
         "limit=2",
-        "sampling.max_tokens=24",
+        "sampling.max_tokens=48",
         "name=few",
         f"results={tmp_path}",
     )
