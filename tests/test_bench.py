@@ -6,7 +6,7 @@ import pytest
 
 from experiments import bench
 from experiments.benchmarks.embedding import mixed_texts
-from experiments.benchmarks.measure import Row, Target, paired
+from experiments.benchmarks.measure import BenchmarkResult, Target, paired
 from fmtbench.errors import UserError
 from fmtbench.running.planning import plan
 from tests.conftest import composed
@@ -44,7 +44,7 @@ def test_pairs_take_turns_in_going_first() -> None:
     ],
 )
 def test_a_row_holds_by_its_median(target: Target | None, also: bool, holds: bool) -> None:
-    record = Row(name="x", what="y", ratios=(0.5, 1.1, 9.0), target=target, also=also).record()
+    record = BenchmarkResult(name="x", what="y", ratios=(0.5, 1.1, 9.0), target=target, also=also).record()
     assert (record["ratio"], record["min"], record["max"], record["holds"]) == (1.1, 0.5, 9.0, holds)
 
 

@@ -21,7 +21,7 @@ from fmtbench.errors import FmtbenchError
 from fmtbench.running.job import Job
 from fmtbench.running.planning import plan
 
-from .measure import Row, Target, paired, spread
+from .measure import BenchmarkResult, Target, paired, spread
 
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32
 
@@ -115,24 +115,24 @@ class Commands:
         return time.perf_counter() - started
 
 
-def whole_command(commands: Commands, pairs: int) -> Row:
+def whole_command(commands: Commands, pairs: int) -> BenchmarkResult:
     commands.bare()  # the model's pages come into memory
     ratios = paired(commands.fmtbench, commands.bare, pairs)
     what = f"seconds of experiments.run over a bare LLM.chat script, {ITEMS} prompts x {TOKENS} tokens"
-    return Row(name="whole_command_vs_bare", what=what, ratios=ratios, target=Target(sense="at most", value=1.3))
+    return BenchmarkResult(name="whole_command_vs_bare", what=what, ratios=ratios, target=Target(sense="at most", value=1.3))
 
 
-def against_peer(name: str, package: str, commands: Commands, pairs: int) -> Row | None:
+def against_peer(name: str, package: str, commands: Commands, pairs: int) -> BenchmarkResult | None:
     """The peer's seconds over ours; None where it is not installed."""
     if find_spec(package) is None:
         return None
     peer = {"lm_eval": commands.lm_eval, "inspect_ai": commands.inspect}[package]
     ratios = paired(peer, commands.fmtbench, pairs)
     what = f"seconds of {package} over experiments.run, the same {ITEMS} prompts x {TOKENS} tokens"
-    return Row(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=2.0))
+    return BenchmarkResult(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=2.0))
 
 
-def one_process(commands: Commands, conditions: Sequence[str], pairs: int) -> Row:
+def one_process(commands: Commands, conditions: Sequence[str], pairs: int) -> BenchmarkResult:
     """A sweep in one process over the sum of a process for each condition."""
     small = ("task=[addition]", "limit=8", "sampling.max_tokens=32")
     sums: list[float] = []
@@ -142,7 +142,7 @@ def one_process(commands: Commands, conditions: Sequence[str], pairs: int) -> Ro
         return sums[-1]
 
     ratios = paired(lambda: commands.fmtbench(f"condition=[{','.join(conditions)}]", *small), many, pairs)
-    return Row(
+    return BenchmarkResult(
         name="one_process_vs_many",
         what=f"seconds of {len(conditions)} conditions in one process over the sum of {len(conditions)} processes",
         ratios=ratios,

@@ -15,7 +15,7 @@ from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.st import STEmbedBackend
 from fmtbench.embed.vllm import VLLMEmbedBackend
 
-from .measure import Row, Target, paired, spread
+from .measure import BenchmarkResult, Target, paired, spread
 
 TEXTS = 10_000
 WARM_UP = 128
@@ -28,7 +28,7 @@ def mixed_texts(count: int, seed: int = 0) -> list[str]:
     return [" ".join(draw.choices(WORDS, k=round(2 ** draw.uniform(1, 5)))) for _ in range(count)]
 
 
-def against_plain(backbone: Backbone, pairs: int) -> Row:
+def against_plain(backbone: Backbone, pairs: int) -> BenchmarkResult:
     """Our `st` over `SentenceTransformer.encode` of the same model, batch size and truncation."""
     texts = mixed_texts(TEXTS)
     with STEmbedBackend().open(Encoder(backbone=backbone)) as embedder:
@@ -43,10 +43,12 @@ def against_plain(backbone: Backbone, pairs: int) -> Row:
         speeds: list[float] = []
         ratios = paired(lambda: _speed(embedder, texts, speeds), plain, pairs)
     what = "texts/s of embed_backend=st over SentenceTransformer.encode, same model and batch size"
-    return Row(name="embed_st", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds))
+    return BenchmarkResult(
+        name="embed_st", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds)
+    )
 
 
-def against_st(backbone: Backbone, pairs: int) -> Row:
+def against_st(backbone: Backbone, pairs: int) -> BenchmarkResult:
     """vLLM's pooling runner over our `st`; both are open side by side."""
     texts, encoder = mixed_texts(TEXTS), Encoder(backbone=backbone)
     with STEmbedBackend().open(encoder) as st, VLLMEmbedBackend().open(encoder) as vllm:
@@ -55,7 +57,7 @@ def against_st(backbone: Backbone, pairs: int) -> Row:
         speeds: list[float] = []
         ratios = paired(lambda: _speed(vllm, texts, speeds), lambda: _speed(st, texts, []), pairs)
     what = "texts/s of embed_backend=vllm over embed_backend=st, same encoder"
-    return Row(
+    return BenchmarkResult(
         name="embed_vllm", what=what, ratios=ratios, target=Target(sense="at least", value=1.0), notes=_notes(texts, speeds)
     )
 

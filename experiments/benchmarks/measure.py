@@ -22,7 +22,7 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class BenchmarkResult:
     """One line of the table: the median ratio, its spread, and what it is held to."""
 
     name: str

@@ -11,7 +11,7 @@ from pathlib import Path
 from fmtbench.store.journal import journal_line
 from fmtbench.types import Generation
 
-from .measure import Row, Target
+from .measure import BenchmarkResult, Target
 
 LINES = 1_000_000
 GIGABYTE = 1e9
@@ -25,14 +25,14 @@ print(count, time.perf_counter() - started, 1024 * resource.getrusage(resource.R
 """
 
 
-def resume_scan(times: int) -> Row:
+def resume_scan(times: int) -> BenchmarkResult:
     """Seconds to scan a million generations of 60 tokens, in a process of its own."""
     with tempfile.TemporaryDirectory() as place:
         write_journal(Path(place), LINES)
         found = [scan(Path(place)) for _ in range(times)]
         size = (Path(place) / "generations.jsonl").stat().st_size
     memory = max(memory for _, memory in found)
-    return Row(
+    return BenchmarkResult(
         name="resume_scan",
         what=f"seconds to scan {LINES:,} journalled generations, under 1 GB",
         ratios=tuple(seconds for seconds, _ in found),

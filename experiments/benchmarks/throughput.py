@@ -22,7 +22,7 @@ from fmtbench.running.pipeline import run
 from fmtbench.running.planning import plan
 from fmtbench.types import Constraint, Generation, Message, Request
 
-from .measure import Row, Target, paired, spread
+from .measure import BenchmarkResult, Target, paired, spread
 
 WARM_UP = 64
 """Requests before the clock starts, so that grammars are compiled and memory is touched."""
@@ -84,7 +84,7 @@ def requests_of(job: Job) -> list[Request]:
     return list({one.request.key: one.request for planned in plan(job).values() for one in planned}.values())
 
 
-def against_bare_vllm(name: str, what: str, job: Job, session: VLLMSession, pairs: int, target: float) -> Row:
+def against_bare_vllm(name: str, what: str, job: Job, session: VLLMSession, pairs: int, target: float) -> BenchmarkResult:
     requests, speeds = requests_of(job), []
 
     def ours() -> float:
@@ -94,17 +94,17 @@ def against_bare_vllm(name: str, what: str, job: Job, session: VLLMSession, pair
     bare_vllm(requests[:WARM_UP], session)  # grammars are compiled, memory is touched
     ratios = paired(ours, lambda: bare_vllm(requests, cold(session)), pairs)
     notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
-    return Row(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=target), notes=notes)
+    return BenchmarkResult(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=target), notes=notes)
 
 
-def journal(job: Job, session: VLLMSession, pairs: int) -> Row:
+def journal(job: Job, session: VLLMSession, pairs: int) -> BenchmarkResult:
     requests = requests_of(job)
     ratios = paired(lambda: through_the_pipeline(job, cold(session)), lambda: without_the_store(requests, cold(session)), pairs)
     what = "tokens/s with plan, journal and rows over our engine without them"
-    return Row(name="journal", what=what, ratios=ratios, notes=f"{len(requests)} requests")
+    return BenchmarkResult(name="journal", what=what, ratios=ratios, notes=f"{len(requests)} requests")
 
 
-def hf(job: Job, pairs: int) -> Row:
+def hf(job: Job, pairs: int) -> BenchmarkResult:
     session = HF().open(job.backbone)
     requests, speeds = [request for request in requests_of(job) if request.constraint is None], []
 
@@ -116,7 +116,7 @@ def hf(job: Job, pairs: int) -> Row:
     session.close()
     what = "tokens/s of backend=hf over a loop of model.generate on the same batches"
     notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
-    return Row(name="hf", what=what, ratios=ratios, target=Target(sense="at least", value=0.95), notes=notes)
+    return BenchmarkResult(name="hf", what=what, ratios=ratios, target=Target(sense="at least", value=0.95), notes=notes)
 
 
 def plain_generate(requests: Sequence[Request], session: HFSession) -> float:
@@ -136,7 +136,7 @@ def plain_generate(requests: Sequence[Request], session: HFSession) -> float:
 UNSEEN = '{{"type": "object", "properties": {{"name": {{"type": "string", "maxLength": {length}}}}}, "required": ["name"]}}'
 
 
-def decoder(name: str, job: Job, pairs: int) -> Row:
+def decoder(name: str, job: Job, pairs: int) -> BenchmarkResult:
     """Cost of a decoder on an engine of its own: the sham grammar against none, and what a new schema costs at first.
 
     The sham allows everything, so that both sides write the same tokens and what is left is the masking.
@@ -151,7 +151,7 @@ def decoder(name: str, job: Job, pairs: int) -> Row:
     first, second = (_first_token(session, length) for length in (40, 40))
     session.close()
     notes = f"first token of a new schema {first:.2f} s, of a known one {second:.2f} s"
-    return Row(
+    return BenchmarkResult(
         name=name,
         what="tokens/s under a grammar that allows everything over none: the same tokens, masked",
         ratios=ratios,

@@ -19,12 +19,12 @@ class Logprobs(BaseModel):
     content: list[Token] | None = None
 
 
-class Message(BaseModel):
+class CompletionMessage(BaseModel):
     content: str | None = None
 
 
-class Choice(BaseModel):
-    message: Message
+class CompletionChoice(BaseModel):
+    message: CompletionMessage
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
     token_ids: list[int] | None = None
@@ -39,7 +39,7 @@ class Usage(BaseModel):
 class Reply(BaseModel):
     """The parts of a reply that are read; whatever else a server sends is ignored."""
 
-    choices: list[Choice] = Field(min_length=1)
+    choices: list[CompletionChoice] = Field(min_length=1)
     usage: Usage = Usage()
 
     @property
