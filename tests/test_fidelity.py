@@ -21,7 +21,8 @@ from fmtbench.probes.fidelity import (
 )
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
-from tests.commanding import command, process
+from tests.commanding import command
+from tests.conftest import FAST
 
 ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of a dog.", "Why is the sky blue?", "Say hello.")
 
@@ -151,10 +152,10 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 )
 def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str, more: list[str]) -> None:
     """A run of the quickstart's, sampled or greedy, and the check of it."""
-    cell = ("task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=32")
-    made = process("run", f"results={tmp_path}", "name=n", *cell, *sampling)
+    cell = (FAST, "task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=32")
+    made = command("run", f"results={tmp_path}", "name=n", *cell, *sampling)
     assert made.code == 0, made.err
-    done = process("verify", f"results={tmp_path / 'n'}", asked)
+    done = command("verify", f"results={tmp_path / 'n'}", asked)
     assert done.code == code, done.err
     assert ("addition/free_cot/plain-seed0 (gap 0." in done.err) == bool(code)
     lines = [line for line in done.out.splitlines() if line.startswith("| ")]

@@ -1,10 +1,5 @@
 """Two passes: the second is made from the first's reply, both cost, and a kill anywhere in between loses nothing."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,7 +10,7 @@ from fmtbench.running.planning import plan
 from fmtbench.running.scoring import score
 from fmtbench.store.folder import RunFolder
 from fmtbench.types import Request
-from tests.conftest import ROOT
+from tests.killing import asked, killed_when, slowly
 from tests.test_pipeline import Counting, Failing, adds, job
 
 CONVERTED: dict[str, Any] = {
@@ -102,31 +97,15 @@ def test_first_passes_alone_are_incomplete_and_no_rows(tmp_path: Path) -> None:
     assert len(counting.asked) == 8
 
 
-SLOW = """
-import sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from fmtbench.running.pipeline import run
-from tests.slow_answers import slowly
-from tests.test_passes import CONVERTED, converts, job
-run(job(Path({folder!r}), slowly(converts, {trace!r}), conditions=CONVERTED))
-"""
+def slow_run(folder: Path) -> None:
+    run(job(folder, slowly(converts, folder / "trace"), conditions=CONVERTED))
 
 
 def test_kill_and_resume_in_either_pass(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    trace.touch()
-    script = SLOW.format(root=str(ROOT), trace=str(trace), folder=str(tmp_path))
-    kills = 0
-    for stop in (3, 7, 11, 17, 22):  # first passes are the first eight
-        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline and len(trace.read_text().split()) < stop:
-            time.sleep(0.002)
-        kills += process.poll() is None
-        os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
-        process.wait()
+    moments = (3, 7, 11, 17, 22)  # first passes are the first eight
+    kills = sum(killed_when(lambda stop=stop: len(asked(trace)) >= stop, slow_run, tmp_path) for stop in moments)
     assert kills >= 4
     assert all(row.correct for row in run(job(tmp_path, converts, conditions=CONVERTED)))
-    asked = Counter(trace.read_text().split())
-    assert sum(asked.values()) - len(asked) <= kills, "at most the request in flight runs again"
+    counts = Counter(asked(trace))
+    assert counts.total() - len(counts) <= kills, "at most the request in flight runs again"

@@ -1,10 +1,6 @@
 """Plan, generate what is missing, read, score: with a scripted engine, and killed in the middle."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +28,7 @@ from fmtbench.running.scoring import score
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Constraint, Generation, Request, Sampling
 from tests.conftest import composed
+from tests.killing import asked, killed_when, slowly
 
 PROMPT = Prompt(
     role="You help.",
@@ -221,43 +218,32 @@ def test_an_engine_error_is_a_row_and_not_a_crash(tmp_path: Path) -> None:
     assert "engine_error" not in {row.status for row in run(replace(job(tmp_path), retry_errors=True))}, "unless it is told"
 
 
-SLOW = """
-import sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from fmtbench.running.pipeline import run
-from tests.slow_answers import slowly
-from tests.test_pipeline import adds, job
-run(job(Path({folder!r}), slowly(adds, {trace!r})))
-"""
+def slow_run(folder: Path) -> None:
+    run(job(folder, slowly(adds, folder / "trace")))
 
 
 def test_kill_and_resume(tmp_path: Path) -> None:
-    """kill -9 at ten moments: nothing journalled is lost or repeated, at most the request in flight is run again."""
-    trace = tmp_path / "trace"
-    root = str(Path(__file__).resolve().parent.parent)
-    script = SLOW.format(root=root, trace=str(trace), folder=str(tmp_path))
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        before = trace.stat().st_size if trace.exists() else 0
-        deadline = time.monotonic() + 30
-        while (
-            process.poll() is None and time.monotonic() < deadline and (trace.stat().st_size if trace.exists() else 0) <= before
-        ):
-            time.sleep(0.005)
-        time.sleep(0.03)
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    """kill -9 after every request or two: nothing journalled is lost or repeated, at most the request in flight is run again."""
+    trace, kills = tmp_path / "trace", 0
+    while killed_when(soon_after_one_more(trace), slow_run, tmp_path):
         kills += 1
-    assert process.wait() == 0
-    assert kills >= 3
-    asked = Counter(trace.read_text().split())
-    assert len(asked) == 24
-    assert sum(asked.values()) - 24 <= kills
+    assert kills >= 5
+    counts = Counter(asked(trace))
+    assert len(counts) == 24
+    assert counts.total() - 24 <= kills
     assert all(row.correct for row in run(job(tmp_path)))
+
+
+def soon_after_one_more(trace: Path) -> Callable[[], bool]:
+    """Whether a request has been asked since now, and 10 ms have passed: the next one is in flight."""
+    before = len(asked(trace))
+
+    def reached() -> bool:
+        more = len(asked(trace)) > before
+        time.sleep(0.01 * more)
+        return more
+
+    return reached
 
 
 class Barring(Scripted):

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -27,6 +24,7 @@ from fmtbench.synthesis.run import Synthesis, synthesize
 from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, rows_a_band, shingles
 from fmtbench.types import Generation, Request
 from tests.conftest import ROOT, composed, options
+from tests.killing import asked, killed_when, slowly
 
 WORDS = "amber basin cedar delta ember fjord gorge heron inlet joker knoll lemon mango nymph oasis".split()  # noqa: SIM905
 KOREAN = "가나다 라마바 사아자 차카타 파하고 노도로 모보소 오조초 코토포 호구누 두루무 부수우".split()  # noqa: SIM905
@@ -361,41 +359,24 @@ def test_the_same_again_asks_nothing_and_more_asks_only_for_more(tmp_path: Path)
     assert larger.triples[:12] == made.triples
 
 
-SLOW = """
-import sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from fmtbench.synthesis.run import synthesize
-from tests.slow_answers import slowly
-from tests.test_synthesis import synthesis, sloppy
-synthesize(synthesis(Path({folder!r}), slowly(sloppy, {trace!r})))
-"""
-
-
 def sloppy(request: Request) -> str:
     """Breaks the rules in about a third of the replies, always the same ones: so there are several rounds."""
     return "{}" if int(request.key[:2], 16) % 3 == 0 else writes(request)
 
 
+def slow_synthesis(folder: Path) -> None:
+    synthesize(synthesis(folder, slowly(sloppy, folder / "trace")))
+
+
 def test_kill_and_resume_in_either_step(tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    trace.touch()
-    script = SLOW.format(root=str(ROOT), trace=str(trace), folder=str(tmp_path))
-    kills = 0
-    for stop in (1, 4, 8, 13):
-        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline and len(trace.read_text().split()) < stop:
-            time.sleep(0.002)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
+    trace, moments = tmp_path / "trace", (1, 4, 8, 13)
+    kills = sum(killed_when(lambda stop=stop: len(asked(trace)) >= stop, slow_synthesis, tmp_path) for stop in moments)
     assert kills >= 3
     resumed = synthesize(synthesis(tmp_path, sloppy))
     assert resumed == synthesize(synthesis(tmp_path / "whole", sloppy)), "a kill leaves no trace in what is made"
     assert resumed.counts["triples"]["schema_violation"] > 0
-    asked = Counter(trace.read_text().split())
-    assert sum(asked.values()) - len(asked) <= kills, "at most the request in flight runs again"
+    counts = Counter(asked(trace))
+    assert counts.total() - len(counts) <= kills, "at most the request in flight runs again"
 
 
 # -- bad input
