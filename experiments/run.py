@@ -32,15 +32,16 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.running.pipeline import run
-    from fmtbench.trackers.live import live
-
-    from .reporting.accuracy import report  # here, so that --cfg and --help import no pandas
-
     job = make_job(config)
     if not job.cells:
         logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
         return
+    # Only here, so that --cfg, --help and a mistake in the config wait for no import of pandas and scipy.
+    from fmtbench.running.pipeline import run
+    from fmtbench.trackers.live import live
+
+    from .reporting.accuracy import report
+
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
         rows = run(job, watch=watch)
         watch.scores(rows)

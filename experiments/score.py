@@ -16,7 +16,6 @@ from fmtbench.errors import UserError
 from fmtbench.running.scoring import score
 from fmtbench.store.folder import RunFolder, find_folders
 
-from .reporting.accuracy import report
 from .run import make_cell
 from .starting.build import SCORED, build_group
 from .starting.start import start
@@ -34,6 +33,8 @@ def main(config: DictConfig) -> None:
     for folder in found:
         score_folder(folder)
     if config.results:
+        from .reporting.accuracy import report  # here, so that a mistake waits for no import of scipy
+
         report(root)
 
 

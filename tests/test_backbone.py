@@ -1,10 +1,8 @@
 """Where weights are found, and what is said where there are none."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from pydantic import ValidationError
 from fmtbench.backbone import Backbone, load_tokenizer, prepare
 from fmtbench.errors import UserError
 from tests.conftest import ROOT
+from tests.killing import killed_when
+from tests.tiny_backbone import write_gguf
 
 EMBEDDED = (
     "__import__('experiments.starting.build').starting.build.build("
@@ -83,19 +83,22 @@ def test_the_embedded_model_is_found_without_importing_its_package(backbone: Bac
     assert backbone.resolve().fingerprint == backbone.resolve().fingerprint
 
 
-@pytest.mark.model
-def test_a_killed_conversion_leaves_nothing_half_made(backbone: Backbone, tmp_path: Path) -> None:
-    code = f"from fmtbench.backbone import prepare; prepare({EMBEDDED}.resolve())"
-    environment = os.environ | {"FMTBENCH_CACHE": str(tmp_path)}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(tmp_path.glob("converted/*.part-*")):
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not [path for path in tmp_path.glob("converted/*") if path.is_dir() and ".part-" not in path.name]
-    subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
-    (made,) = [path for path in tmp_path.glob("converted/*") if path.is_dir()]
+def convert(file: Path, cache: Path) -> None:
+    os.environ["FMTBENCH_CACHE"] = str(cache)
+    prepare(Backbone(name="tiny", path=str(file)).resolve())
+
+
+def test_a_killed_conversion_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    file, cache = tmp_path / "tiny.gguf", tmp_path / "cache"
+    write_gguf(file)
+    monkeypatch.setenv("FMTBENCH_CACHE", str(cache))
+    assert killed_when(lambda: any(cache.glob("converted/*.part-*")), convert, file, cache)
+    assert not [path for path in cache.glob("converted/*") if path.is_dir() and ".part-" not in path.name]
+    made = Path(prepare(Backbone(name="tiny", path=str(file)).resolve()))
+    assert [path for path in cache.glob("converted/*") if path.is_dir()] == [made], "what the killed one left is gone"
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= {path.name for path in made.iterdir()}
+    assert load_tokenizer(Backbone(name="tiny", path=str(file)).resolve()).decode(3) == "$"
 
 
 @pytest.mark.model

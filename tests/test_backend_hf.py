@@ -6,17 +6,20 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.starting.build import build
 from fmtbench.backends.choose import sample
 from fmtbench.backends.hf import HF, batches
 from fmtbench.backends.tokens import Prompted, prompt
 from fmtbench.types import Request
+from tests.conftest import composed
 from tests.test_backends import requests, run
 
 
 @pytest.mark.model
-def test_decoding_is_that_of_generate(backbone: Any) -> None:
+def test_decoding_is_that_of_generate(hf_engine: Any) -> None:
     """In float32, token for token what transformers' own greedy search writes, alone and in a batch that rows leave."""
-    exact = HF().open(replace(backbone, dtype="float32"))
+    exact = hf_engine.current
+    assert exact.facts()["dtype"] == "float32"
     asked = [replace(request, max_tokens=limit) for request, limit in zip(requests() * 2, (16, 16, 16, 3, 9, 1))]
     for request, ours in zip(asked, run(exact, asked)):
         ids = torch.tensor([prompt(exact.tokenizer, request).ids])
@@ -25,7 +28,15 @@ def test_decoding_is_that_of_generate(backbone: Any) -> None:
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=request.max_tokens
             )
         assert tuple(theirs[0, ids.shape[1] :].tolist()) == ours.token_ids
-    exact.close()
+
+
+@pytest.mark.model
+def test_the_dtype_is_that_of_the_weights_unless_one_is_given() -> None:
+    """A few tokens, since bfloat16 is slow on processors that lack it."""
+    with HF().open(build(composed().backbone, "backbone")) as session:
+        assert session.facts()["dtype"] == "bfloat16"
+        (said,) = run(session, [replace(requests()[0], max_tokens=8)])
+    assert "Paris" in said.text
 
 
 def test_batches_bound_rows_and_tokens() -> None:

@@ -13,10 +13,13 @@ SOME = ("free_cot", "sham", "direct", "json_prompt", "json_schema", "json_schema
 
 
 @pytest.mark.model
-def test_run_resume_and_score(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+def test_run_resume_and_score(tmp_path: Path, dtype: str) -> None:
+    """The first time in a process of its own."""
     every = f"condition=[{','.join(SOME)}]"
     words = (
         "run",
+        f"backbone.dtype={dtype}",
         f"results={tmp_path}",
         "name=few",
         "task=[capitals]",
@@ -40,16 +43,16 @@ def test_run_resume_and_score(tmp_path: Path) -> None:
 
     manifest = json.loads(next(tmp_path.rglob("json_schema/*/manifest.json")).read_text())
     assert "outlines_core" in manifest["decoder"][0]
-    assert manifest["engine"]["dtype"] == "bfloat16"
+    assert manifest["engine"]["dtype"] == dtype
     assert len(manifest["engine"]["weights"]["fingerprint"]) == 64
 
     journals = {path: path.read_bytes() for path in tmp_path.rglob("generations.jsonl")}
     parquets = {path: path.read_bytes() for path in tmp_path.rglob("rows.parquet")}
-    again = process(*words)
+    again = command(*words)
     assert again.code == 0, again.err
     assert "0 to generate" in again.err
     assert again.out == first.out
-    scored = process("score", f"results={tmp_path / 'few'}")
+    scored = command("score", f"results={tmp_path / 'few'}")
     assert scored.code == 0, scored.err
     assert scored.out.endswith(first.out)
     assert journals == {path: path.read_bytes() for path in journals}

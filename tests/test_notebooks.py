@@ -33,6 +33,7 @@ def run(results: Path, output: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=home)
 
 
+@pytest.mark.slow
 def test_they_run_and_show_something(tmp_path: Path) -> None:
     studies = small_study(tmp_path)
     drift = {"backbone": "b", "task": "t", "prompt": "p", "seed": 0, "embedder": "e", "condition": ["json_schema", "direct"]}

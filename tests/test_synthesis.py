@@ -23,7 +23,7 @@ from fmtbench.synthesis.recipe import Bounds, Language, SynthesisRecipe, fill
 from fmtbench.synthesis.run import Synthesis, synthesize
 from fmtbench.synthesis.similarity import Seen, contained, jaccard, normal, rows_a_band, shingles
 from fmtbench.types import Generation, Request
-from tests.conftest import ROOT, composed, options
+from tests.conftest import composed, options
 from tests.killing import asked, killed_when, slowly
 
 WORDS = "amber basin cedar delta ember fjord gorge heron inlet joker knoll lemon mango nymph oasis".split()  # noqa: SIM905

@@ -50,3 +50,36 @@ def write_backbone(folder: Path, layers: int = 2) -> dict[str, Any]:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return {"name": "tiny", "path": str(folder), "context": 128}
+
+
+def write_gguf(file: Path) -> None:
+    """A GGUF of one layer, in which a token is a byte."""
+    import numpy as np
+    from gguf import GGUFWriter
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    writer = GGUFWriter(file, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(8)
+    writer.add_feed_forward_length(16)
+    writer.add_block_count(1)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(1)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(4)
+    tokens = [*sorted(ByteLevel.alphabet()), "ab", "<|end|>"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_merges(["a b"])
+    writer.add_token_types([1] * (len(tokens) - 1) + [3])
+    writer.add_eos_token_id(len(tokens) - 1)
+    writer.add_chat_template("{% for m in messages %}{{ m.content }}{% endfor %}")
+    layer = {"attn_norm": (8,), "attn_q": (8, 8), "attn_k": (4, 8), "attn_v": (4, 8), "attn_output": (8, 8)}
+    layer |= {"ffn_norm": (8,), "ffn_gate": (16, 8), "ffn_up": (16, 8), "ffn_down": (8, 16)}
+    shapes = {"token_embd": (len(tokens), 8), "output_norm": (8,)} | {f"blk.0.{name}": shape for name, shape in layer.items()}
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", np.ones(shape, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

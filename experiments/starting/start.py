@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -140,11 +141,17 @@ def _compose_and_run(name: str, job: _Guarded, words: list[str]) -> None:
 
 def register() -> None:
     """The typed roots, and the option `every` of the groups that have one."""
+    _register_roots()
+    store = ConfigStore.instance()
+    for group in EVERY:
+        store.store(group=group, name="every", node={"defaults": options(group)})
+
+
+@cache  # they never change, and take a tenth of a second
+def _register_roots() -> None:
     store = ConfigStore.instance()
     for name, schema in ROOTS.items():
         store.store(name=f"{name}_schema", node=schema)
-    for group in EVERY:
-        store.store(group=group, name="every", node={"defaults": options(group)})
 
 
 class _Guarded:
