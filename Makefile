@@ -1,6 +1,6 @@
 # make run    set up, then take a real model through the quickstart and print its table
 # make test   set up, then run the tests, less the long forms; the seconds of the slowest files are printed at the end
-# make test-all  the same with the long forms: every bomb, every walk
+# make test-all  the same with the long forms: every bomb, every walk, whole notebooks
 # make test-light  what needs no model, without torch: make test-light PYTHON=python3.13 VENV=.venv-3.13
 # make check  set up, then ruff, mypy and the import contracts
 # make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
@@ -12,8 +12,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
 export HF_HUB_OFFLINE ?= 1
+# Some tests start processes, which would all compile the same sources.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help run test test-all test-light check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
 help:

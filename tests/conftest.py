@@ -70,9 +70,9 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """vLLM leaves sockets open; collected here, they do not warn in the middle of a test of something else."""
-    if scope(item.nodeid) == "vllm":
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """vLLM leaves sockets open; collected when a file of its tests ends, they do not warn in a test of something else."""
+    if scope(item.nodeid) == "vllm" and (nextitem is None or nextitem.path != item.path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             gc.collect()

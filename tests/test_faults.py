@@ -170,7 +170,7 @@ backbone = Backbone(name="hungry", path={folder!r}, context=512, dtype="float32"
 session = SupervisedSession(HF(device="cpu", batch_size=64), backbone)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 800_000_000, resource.RLIM_INFINITY))
-requests = [Request(messages=(Message(role="user", content=str(i) + " word" * 60),), max_tokens=2) for i in range(64)]
+requests = [Request(messages=(Message(role="user", content=str(i) + " word" * 60),), max_tokens=1) for i in range(64)]
 done = list(session.generate(requests))
 print(len({{one.key for one in done}}), {{one.finish_reason for one in done}} <= {{"stop", "length"}})
 """

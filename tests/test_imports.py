@@ -1,8 +1,10 @@
 """The import contracts hold, and each fails on a planted violation."""
 
+import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,16 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_contracts_hold(copy: Path) -> None:
     done = lint(copy)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_name_is_one_class() -> None:
+    """Whoever reads a class's name need not ask which one is meant."""
+    sources = [
+        path.read_text(encoding="utf-8") for package in ("fmtbench", "experiments") for path in (ROOT / package).rglob("*.py")
+    ]
+    names = Counter(node.name for source in sources for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    assert names.total() > 200
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize(("file", "line", "contract"), PLANTED, ids=[case[1] for case in PLANTED])

@@ -15,6 +15,7 @@ import pytest
 
 from experiments.run import in_shard, make_job
 from fmtbench.store.folder import RunFolder
+from tests.commanding import command
 from tests.conftest import ROOT, composed, options
 from tests.http_server import Answer, Body, obedient, serving
 
@@ -24,9 +25,9 @@ SMALL = ("backend=scripted", "task=[addition]", "limit=3", "name=x")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.run", *arguments]
+    words = [sys.executable, "-m", "experiments.run", *arguments]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}, **pipes)
+    return subprocess.Popen(words, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}, **pipes)
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -102,15 +103,15 @@ def test_shards_are_a_partition() -> None:
 
 @pytest.mark.parametrize(("shard", "shards"), [(3, 3), (-1, 2), (0, 0)])
 def test_a_shard_that_is_none(shard: int, shards: int) -> None:
-    done = finished(start(*SMALL, f"shard={shard}", f"shards={shards}"))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"shard={shard} of shards={shards}: " in done.stderr
+    done = command("run", *SMALL, f"shard={shard}", f"shards={shards}")
+    assert done.code == 2
+    assert f"shard={shard} of shards={shards}: " in done.error
 
 
 def test_more_shards_than_cells(tmp_path: Path) -> None:
     for shard in (0, 1):
-        done = finished(start(*SMALL, "condition=[direct]", f"results={tmp_path}", "shards=2", f"shard={shard}"))
-        assert done.returncode == 0, done.stderr
+        done = command("run", *SMALL, "condition=[direct]", f"results={tmp_path}", "shards=2", f"shard={shard}")
+        assert done.code == 0, done.err
     assert len(rows_under(tmp_path)) == 3
 
 
@@ -118,10 +119,10 @@ def test_more_shards_than_cells(tmp_path: Path) -> None:
 
 
 def test_a_bad_job_does_not_end_the_others(tmp_path: Path) -> None:
-    done = finished(start("-m", *SMALL, f"results={tmp_path}", "condition=[direct]", "sampling.samples=2,1"))
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: 2 samples at temperature 0")
-    assert "Traceback" not in done.stderr
+    done = command("run", "-m", *SMALL, f"results={tmp_path}", "condition=[direct]", "sampling.samples=2,1")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("error: 2 samples at temperature 0")
+    assert "Traceback" not in done.err
     assert len(rows_under(tmp_path)) == 3
 
 
@@ -130,9 +131,9 @@ def test_a_launcher_that_is_not_installed_names_the_command(name: str, tmp_path:
     extra = "ray" if name == "ray" else "slurm"
     if find_spec("ray" if name == "ray" else "submitit") is not None:
         pytest.skip("it is installed")
-    done = finished(start("-m", *SMALL, f"results={tmp_path}", f"hydra/launcher={name}", "seed=0,1"))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"pip install 'fmtbench[{extra}]'" in done.stderr
+    done = command("run", "-m", *SMALL, f"results={tmp_path}", f"hydra/launcher={name}", "seed=0,1")
+    assert done.code == 2
+    assert f"pip install 'fmtbench[{extra}]'" in done.error
 
 
 def check_sweep(tmp_path: Path, *launcher: str) -> None:
