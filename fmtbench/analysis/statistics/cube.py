@@ -97,8 +97,8 @@ def cells(one: Cube) -> Cube:
     """
     _, first = cell_index(one)
     fields: dict[str, Any] = {name: average(getattr(one, name), one) for name in Cube._fields if name.endswith("_CU")}
-    units = {"item_U": one.item_U[first], "prompt_U": one.prompt_U[first], "sample_U": np.zeros(len(first), dtype=np.int64)}
-    return one._replace(**fields, **units)
+    fields |= {"item_U": one.item_U[first], "prompt_U": one.prompt_U[first], "sample_U": np.zeros(len(first), dtype=np.int64)}
+    return one._replace(**fields)
 
 
 def average(values_KU: Array, one: Cube) -> Array:

@@ -115,7 +115,39 @@ def contrast_table(
     table["p_adjusted"] = adjust(p, table["planned"].to_numpy(), _families(table, family))
     table["margin"] = margin
     table["correction"] = np.where(tested, np.where(table["planned"], "holm", "bh"), "")
-    return table[COLUMNS]
+    table = table[COLUMNS]
+    table.attrs["below"] = [line for line in (prompt_line(table),) if line]
+    return table
+
+
+def planned_table(
+    rows: pd.DataFrame,
+    reference: str = REFERENCE,
+    planned: Sequence[Mapping[str, str] | str] = (),
+    margin: float = MARGIN,
+    draws: int = DRAWS,
+    axes: Mapping[str, Mapping[str, Any]] | None = None,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> pd.DataFrame:
+    """The planned contrasts alone, less floors. Raises `UserError` where none is planned, or all are floors."""
+    table = contrast_table(rows, reference, planned, margin, draws, axes=axes, presets=presets)
+    kept = table[table["planned"] & ~table["latent_floor"]].reset_index(drop=True)
+    if kept.empty:
+        raise UserError("no contrast is planned of which a reply is right: give planned: [{condition: json_schema}]")
+    kept.insert(2, "contrast", kept["condition"] + " - " + kept["reference"])
+    kept.attrs["below"] = table.attrs["below"]
+    return kept
+
+
+def prompt_line(table: pd.DataFrame) -> str:
+    """How far the wording of a prompt moves a latent difference, for each backbone and task; empty with one prompt."""
+    known = table[table["latent_prompt_sd"].notna() & ~table["latent_floor"]].drop_duplicates(list(FAMILY))
+    if known.empty:
+        return ""
+    columns = ["latent_prompt_sd", "latent_prompt_sd_low", "latent_prompt_sd_high"]
+    ends = [(f"{line.backbone}, {line.task}", *(100 * getattr(line, name) for name in columns)) for line in known.itertuples()]
+    found = "; ".join(f"{name} {middle:.1f} [{low:.1f}, {high:.1f}]" for name, middle, low, high in ends)
+    return f"Wording of the prompt moves a latent difference by so many points (standard deviation, 90% bounds): {found}."
 
 
 def _nulls(table: pd.DataFrame, axes: Mapping[str, Mapping[str, Any]]) -> pd.Series:
@@ -173,8 +205,8 @@ def _difference(name: str, difference_U: Array, one: Cube, drawn: Draws, k: int,
 def _totals(difference_U: Array, one: Cube) -> tuple[Array, Index]:
     """Sum of the differences of each item that was asked, and how many there are."""
     there = np.isfinite(difference_U)
-    total_I = np.bincount(one.item_U[there], weights=difference_U[there])
-    count_I = np.bincount(one.item_U[there]).astype(np.int64)
+    total_I: Array = np.bincount(one.item_U[there], weights=difference_U[there]).astype(np.float64)
+    count_I: Index = np.bincount(one.item_U[there]).astype(np.int64)
     return total_I[count_I > 0], count_I[count_I > 0]
 
 
