@@ -58,11 +58,15 @@ def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[st
     return text.drop(columns=same), "; ".join(f"{name}: {text[name].iloc[0]}" for name in same)
 
 
-def spread(table: pd.DataFrame, column: str, value: str, percent: Collection[str] = ()) -> pd.DataFrame:
-    """A long table as a wide one: the cells of `value` side by side under the entries of `column`, in their order.
+def spread(
+    table: pd.DataFrame, column: str, value: str, percent: Collection[str] = (), entries: Collection[str] = ()
+) -> pd.DataFrame:
+    """A long table as a wide one: the cells of `value` side by side under the `entries` of `column` (all where none is named),
+    in their order. A range of its own follows a value in parentheses.
 
     What is zero by definition is left empty; the notes on a residual get a column of their own.
     """
+    table = table[table[column].isin(entries)] if entries else table
     keys = [name for name in ("backbone", "task", "condition", "reference", "n") if name in table.columns]
     empty = (table[[value, "low", "high"]] == 0).all(axis=1)
     text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "") + _ranges(table)
@@ -98,6 +102,8 @@ def _ranges(table: pd.DataFrame) -> pd.Series:
 
 
 def _bare(name: str) -> list[tuple[str, str]]:
+    if name == "latent_difference":
+        return [("latent_low", "latent_high")]
     return [("low", "high")] if name in ("difference", "value", "published") else []
 
 

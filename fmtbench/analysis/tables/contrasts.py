@@ -194,12 +194,17 @@ def _difference(name: str, difference_U: Array, one: Cube, drawn: Draws, k: int,
         f"{name}high": high[0],
         f"{name}general_low": low[1],
         f"{name}general_high": high[1],
-        f"{name}by_prompt": ", ".join(f"{100 * value:+.1f}" for value in values),
+        f"{name}by_prompt": ", ".join(map(_points, values)),
         f"{name}p_mcnemar": sign_test(_totals(difference_U, one)[0]).p_mid,
         f"{name}prompt_sd": sd,
         f"{name}prompt_sd_low": low_sd,
         f"{name}prompt_sd_high": high_sd,
     }
+
+
+def _points(value: float) -> str:
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _totals(difference_U: Array, one: Cube) -> tuple[Array, Index]:
