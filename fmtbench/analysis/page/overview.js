@@ -73,12 +73,10 @@ function showOverview(study, state) {
   showTable(document.getElementById("contrasts"), [
     ...names,
     ["against", (line) => line.reference],
-    ["n", (line) => String(line.n), "number"],
     ["strict", (line) => interval(line.difference, line.low, line.high, true), "number"],
     [`−${percent(reach)} to +${percent(reach)}`.replaceAll(".0", ""), (line) => plot(-reach, reach, ["dot", line.difference, line.low, line.high, line.general_low, line.general_high]), "wide"],
     ["latent", (line) => interval(line.latent_difference, line.latent_low, line.latent_high, true), "number"],
     ["p, adjusted", (line) => probability(line.p_adjusted), "number"],
-    ["detectable", (line) => percent(line.mde), "number"],
     ["remarks", (line) => [line.planned ? "planned" : "", line.equivalent ? "equivalent" : "", line.mark].filter(Boolean).join(", "), "remarks"],
   ], contrasts, study.contrasts.length ? "These filters leave no difference." : study.without_contrasts);
   showTable(document.getElementById("accuracy"), [

@@ -54,7 +54,11 @@ def drawn_by() -> str:
 
 
 def decomposition(table: pd.DataFrame) -> Figure:
-    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is gained."""
+    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is gained.
+
+    A panel in which nothing is lost or gained is left out.
+    """
+    table = table[table.groupby(PANEL, observed=True)["value"].transform(lambda values: values.abs().max()) > 0]
     parts = [name for name in COMPONENTS if name != "total"]
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
     figure, panels = _panels(
