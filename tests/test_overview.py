@@ -8,8 +8,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from fmtbench.analysis.showing.finding import finding
-from fmtbench.analysis.showing.overview_figures import dumbbell, forest
+from fmtbench.analysis.showing.overview_figures import dumbbell, forest, waterfall
 from fmtbench.analysis.tables.contrasts import contrast_table, planned_table
+from fmtbench.analysis.tables.decomposition import decomposition_table
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.analysis.tables.overview import overview_table
 from fmtbench.errors import UserError
@@ -90,3 +91,20 @@ def test_where_nothing_is_right_there_is_no_figure() -> None:
     for draw, table in ((forest, contrast_table(rows, draws=500)), (dumbbell, accuracy_table(rows, draws=500))):
         with pytest.raises(UserError, match="right"):
             draw(table)
+
+
+def test_waterfall_ends_where_the_total_does() -> None:
+    """Every bar begins where the one before it ends, and the last but one ends at the total."""
+    axes = {"free_cot": {}, "json_prompt": {"asked": "json"}, "json_schema": {"asked": "json", "enforced": "schema"}}
+    latent = {"free_cot": np.ones(100), "json_prompt": np.arange(100) >= 30, "json_schema": np.arange(100) >= 40}
+    strict = {name: right * (np.arange(100) < 95) for name, right in latent.items()}
+    table = decomposition_table(made_rows(strict, latent_correct=latent), axes, draws=200)
+    figure = waterfall(table)
+    panel = next(axis for axis in figure.axes if axis.get_title(loc="left").startswith("json_schema"))
+    *parts, total = panel.patches
+    ends = [bar.get_x() + bar.get_width() for bar in parts]
+    assert [bar.get_x() for bar in parts] == pytest.approx([0, *ends[:-1]])
+    assert total.get_width() == pytest.approx(ends[-1])
+    assert total.get_width() == pytest.approx(40 - 0)
+    with pytest.raises(UserError, match="no part of a loss"):
+        waterfall(table.assign(value=0.0))

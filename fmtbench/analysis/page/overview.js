@@ -1,8 +1,9 @@
 // The tables at the top: accuracies and differences with their intervals, as numbers and as whiskers.
 
+const onePlace = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false, roundingMode: "halfEven" });
 const percent = (value, sign = false) => {
   if (value === null || value === undefined) return "";
-  const text = (100 * value).toFixed(1).replace("-0.0", "0.0").replace("-", "−");
+  const text = onePlace.format(100 * value).replace("-0.0", "0.0").replace("-", "−");
   return sign && value > 0 && text !== "0.0" ? `+${text}` : text;
 };
 const interval = (value, low, high, sign = false) =>

@@ -1,4 +1,4 @@
-"""The two figures that show a study at a glance: differences with both intervals, and what strict reading leaves of an answer."""
+"""A study at a glance: differences with both intervals, what strict reading leaves, and where a loss comes from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fmtbench.analysis.showing.figures import COLOURS, STYLE
+from fmtbench.analysis.tables.decomposition import COMPONENTS
 from fmtbench.errors import UserError
 
 ROW, HEAD = 0.34, 1.5
 """Inches of a line, and of what stands above and below the lines."""
 ABREAST = 4
+MATTERS = 0.05
+"""A condition has a waterfall where a part of its loss is at least so large."""
+MOST_FALLS = 6
 NAMES = {"strict": "", "latent": "latent_"}
 
 
@@ -120,3 +124,47 @@ def _legend(figure: Figure, panels: list[Any]) -> None:
         figure.legend(
             found.values(), found.keys(), loc="outside upper center", ncols=min(5, len(found)), fontsize=8, frameon=False
         )
+
+
+def waterfall(table: pd.DataFrame) -> Figure:
+    """From the reference's loss of 0 down to the total, part by part, with the interval of each part at its end.
+
+    One panel for each of the `MOST_FALLS` backbones, tasks and conditions with the largest part; a part of which nothing is
+    lost is left out. Right is lost, left is gained. Raises `UserError` where no part is larger than `MATTERS`.
+    """
+    keys = ["backbone", "task", "condition"]
+    parts = table[table["component"].isin(COMPONENTS)]
+    largest = parts[parts["component"] != "total"].groupby(keys, observed=True)["value"].agg(lambda some: some.abs().max())
+    chosen = largest[largest >= MATTERS].sort_values(ascending=False, kind="stable").index[:MOST_FALLS]
+    if not len(chosen):
+        raise UserError(f"no part of a loss is larger than {100 * MATTERS:.0f} points")
+    groups = {name: group for name, group in parts.groupby(keys, observed=True) if name in chosen}
+    across, down = min(len(chosen), 3), -(-len(chosen) // 3)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1 + 2.9 * across, 2.5 * down), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False)
+    for axis, name in zip(grid.flat, chosen):
+        _fall(axis, groups[name].set_index("component").reindex(COMPONENTS).dropna(subset="value"))
+        axis.set_title(f"{name[2]}\n{name[1]}, {name[0]}", loc="left", fontsize=8)
+    for axis in grid.flat[len(chosen) :]:
+        axis.set_axis_off()
+    figure.supxlabel("points of strict accuracy lost (right) or gained (left); lines: 95% for these prompts", fontsize=8)
+    return figure
+
+
+def _fall(axis: Any, parts: pd.DataFrame) -> None:
+    shown = parts[(parts["value"].abs() > 1e-9) | (parts.index == "total")]
+    start = 0.0
+    for y, (name, part) in enumerate(shown.iterrows()):
+        before = 0.0 if name == "total" else start
+        end = before + 100 * part["value"]
+        axis.barh(y, end - before, left=before, height=0.62, color="#444444" if name == "total" else COLOURS[part["value"] > 0])
+        axis.hlines(y, before + 100 * part["low"], before + 100 * part["high"], color="#222222", linewidth=1)
+        if name != "total":
+            axis.vlines(end, y - 0.31, y + 1.31, color="#999999", linewidth=0.6)
+        start = end
+    axis.axvline(0, color="#222222", linewidth=0.8)
+    axis.set_yticks(range(len(shown)), list(shown.index))
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)

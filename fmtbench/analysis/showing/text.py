@@ -73,7 +73,7 @@ def spread(
     wide = table[keys].assign(_entry=table[column], _text=text).pivot(index=keys, columns="_entry", values="_text")
     wide = wide[[name for name in table[column].unique() if (wide[name] != "").any()]]
     notes = table.loc[(table[column] == "residual") & (table["note"] != "")].set_index(keys)["note"]
-    wide = wide.assign(note=notes).fillna("") if len(notes) else wide
+    wide = (wide.assign(note=notes) if len(notes) else wide).fillna("")
     return wide.reset_index().astype(str).rename_axis(columns=None)
 
 
