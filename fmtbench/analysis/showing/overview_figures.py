@@ -129,13 +129,14 @@ def _legend(figure: Figure, panels: list[Any]) -> None:
 def waterfall(table: pd.DataFrame) -> Figure:
     """From the reference's loss of 0 down to the total, part by part, with the interval of each part at its end.
 
-    One panel for each of the `MOST_FALLS` backbones, tasks and conditions with the largest part; a part of which nothing is
+    Each backbone and task shows its condition with the largest part, up to `MOST_FALLS` of them; a part of which nothing is
     lost is left out. Right is lost, left is gained. Raises `UserError` where no part is larger than `MATTERS`.
     """
     keys = ["backbone", "task", "condition"]
     parts = table[table["component"].isin(COMPONENTS)]
     largest = parts[parts["component"] != "total"].groupby(keys, observed=True)["value"].agg(lambda some: some.abs().max())
-    chosen = largest[largest >= MATTERS].sort_values(ascending=False, kind="stable").index[:MOST_FALLS]
+    largest = largest[largest >= MATTERS].sort_values(ascending=False, kind="stable")
+    chosen = largest.groupby(["backbone", "task"], observed=True, sort=False).head(1).index[:MOST_FALLS]
     if not len(chosen):
         raise UserError(f"no part of a loss is larger than {100 * MATTERS:.0f} points")
     groups = {name: group for name, group in parts.groupby(keys, observed=True) if name in chosen}
