@@ -96,7 +96,7 @@ def test_where_nothing_is_right_there_is_no_figure() -> None:
 def test_waterfall_ends_where_the_total_does() -> None:
     """Every bar begins where the one before it ends, and the last but one ends at the total."""
     axes = {"free_cot": {}, "json_prompt": {"asked": "json"}, "json_schema": {"asked": "json", "enforced": "schema"}}
-    latent = {"free_cot": np.ones(100), "json_prompt": np.arange(100) >= 30, "json_schema": np.arange(100) >= 40}
+    latent = {"free_cot": np.ones(100), "json_prompt": np.arange(100) >= 30, "json_schema": np.arange(100) >= 70}
     strict = {name: right * (np.arange(100) < 95) for name, right in latent.items()}
     table = decomposition_table(made_rows(strict, latent_correct=latent), axes, draws=200)
     figure = waterfall(table)
@@ -105,6 +105,6 @@ def test_waterfall_ends_where_the_total_does() -> None:
     ends = [bar.get_x() + bar.get_width() for bar in parts]
     assert [bar.get_x() for bar in parts] == pytest.approx([0, *ends[:-1]])
     assert total.get_width() == pytest.approx(ends[-1])
-    assert total.get_width() == pytest.approx(40 - 0)
+    assert total.get_width() == pytest.approx(70)
     with pytest.raises(UserError, match="no part of a loss"):
         waterfall(table.assign(value=0.0))
