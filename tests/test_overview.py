@@ -9,10 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from fmtbench.analysis.showing.finding import finding
 from fmtbench.analysis.showing.overview_figures import dumbbell, forest, waterfall
-from fmtbench.analysis.tables.contrasts import contrast_table, planned_table
+from fmtbench.analysis.tables.contrasts import contrast_table
 from fmtbench.analysis.tables.decomposition import decomposition_table
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.analysis.tables.overview import overview_table
+from fmtbench.analysis.tables.planned import planned_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
 

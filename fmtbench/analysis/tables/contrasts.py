@@ -120,25 +120,6 @@ def contrast_table(
     return table
 
 
-def planned_table(
-    rows: pd.DataFrame,
-    reference: str = REFERENCE,
-    planned: Sequence[Mapping[str, str] | str] = (),
-    margin: float = MARGIN,
-    draws: int = DRAWS,
-    axes: Mapping[str, Mapping[str, Any]] | None = None,
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
-) -> pd.DataFrame:
-    """The planned contrasts alone, less floors. Raises `UserError` where none is planned, or all are floors."""
-    table = contrast_table(rows, reference, planned, margin, draws, axes=axes, presets=presets)
-    kept = table[table["planned"] & ~table["latent_floor"]].reset_index(drop=True)
-    if kept.empty:
-        raise UserError("no contrast is planned of which a reply is right: give planned: [{condition: json_schema}]")
-    kept.insert(2, "contrast", kept["condition"] + " - " + kept["reference"])
-    kept.attrs["below"] = table.attrs["below"]
-    return kept
-
-
 def prompt_line(table: pd.DataFrame) -> str:
     """How far the wording of a prompt moves a latent difference, for each backbone and task; empty with one prompt."""
     known = table[table["latent_prompt_sd"].notna() & ~table["latent_floor"]].drop_duplicates(list(FAMILY))
