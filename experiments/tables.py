@@ -40,7 +40,7 @@ from .starting.conf import options
 from .starting.folders import results_folders
 from .starting.start import start
 
-SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
+SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings")
 """What the YAML of a table says on how to show it."""
 DIGITS = "%.9g"
 """Of a number in a .csv: beyond them, processors and the order of a sum differ."""
@@ -154,11 +154,14 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
     table, show = make_table(name, node, study, offered)
     table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
     notes = common_notes(table)
-    caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
+    below = table.attrs.get("below", [])
+    caption = " ".join([show["caption"], *below, *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
     text = as_text(without(table, notes), show)
-    (output / f"{name}.md").write_text(markdown(text, caption, origin), encoding="utf-8")
+    headings = show.get("headings", {})
+    (output / f"{name}.md").write_text(markdown(text.rename(columns=headings), caption, origin), encoding="utf-8")
     text, same = narrow(text, show.get("paper", ()), bare=show.get("bare", ()))
+    text = text.rename(columns=headings)
     (output / f"{name}.tex").write_text(latex(text, name, f"{caption} {same}.".replace(" .", ""), origin), encoding="utf-8")
     print(f"{output / name}.csv .md .tex: {len(table)} lines")
     for note in notes:
@@ -202,7 +205,7 @@ def as_text(table: pd.DataFrame, show: dict[str, Any]) -> pd.DataFrame:
 
     if "wide" in show:
         return spread(table, **show["wide"], percent=show.get("percent", ()))
-    return shown(table, show["columns"], show.get("percent", ()))
+    return shown(table, show["columns"] or list(table.columns), show.get("percent", ()))
 
 
 def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

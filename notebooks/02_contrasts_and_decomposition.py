@@ -24,11 +24,12 @@ import os
 from IPython.display import Markdown, display
 
 from fmtbench.analysis.rows.study import load_study
-from fmtbench.analysis.showing.figures import decomposition, forest
+from fmtbench.analysis.showing.figures import decomposition
+from fmtbench.analysis.showing.overview_figures import forest
 from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.showing.text import shown, spread
 from fmtbench.analysis.tables.contrasts import contrast_table
-from fmtbench.analysis.tables.decomposition import decomposition_table
+from fmtbench.analysis.tables.decomposition import COMPONENTS, decomposition_table
 from fmtbench.analysis.tables.main import accuracy_table
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
@@ -47,25 +48,23 @@ accuracies.style.hide(axis="index").set_table_styles([{"selector": "td", "props"
 # %% [markdown]
 # ## Contrasts
 #
-# Each dot is a difference in accuracy, condition minus reference, with its 95% interval (bootstrap over items, then
-# prompts). **Blue** contrasts were planned before the run; grey ones are exploration. The **grey band** is what a study of
-# this size would miss more often than once in five: a dot in it, with an interval across zero, does not show that there is
-# no effect. A star marks an interval that is unsure; the table says why. An interval that leaves the frame belongs to a
-# contrast on which the prompts disagree: then two prompts say nothing about a third.
+# Each dot is a difference in what the lenient reader finds, condition minus reference. The **thick** bar is its 95% interval
+# for the prompts that were asked (bootstrap over items); the **thin** one is for prompts like these, and adds how far the
+# wording of a prompt moves a difference, learnt from all conditions. A null such as `sham` is judged by the thick one.
 
 # %%
-contrasts = contrast_table(study.rows, planned=study.planned)
-for _, group in contrasts.groupby("backbone"):
-    display(forest(group))
+contrasts = contrast_table(study.rows, planned=study.planned, axes=study.axes)
+forest(contrasts)
 
 # %% [markdown]
-# The planned contrasts as numbers. `p_adjusted`: exact McNemar test after Holm over the planned contrasts. `equivalent`: the
-# difference is shown to be within two points. A contrast that is neither significant nor equivalent is left open.
+# The planned contrasts as numbers. `general`: the interval for prompts like these. `p_adjusted`: McNemar's mid-p after Holm
+# over the planned contrasts of a backbone and task. `equivalent`: the difference is shown to be within two points. A contrast
+# that is neither significant nor equivalent is left open.
 
 # %%
-columns = ["backbone", "task", "condition", "reference", "n", "difference", "p_adjusted", "mde", "equivalent", "mark"]
+columns = ["backbone", "task", "condition", "reference", "n", "difference", "general", "p_adjusted", "mde", "equivalent", "mark"]
 planned = contrasts[contrasts["planned"]] if contrasts["planned"].any() else contrasts
-shown(planned, columns, ["difference", "mde"]).style.hide(axis="index")
+shown(planned, columns, ["difference", "general", "mde"]).style.hide(axis="index")
 
 # %% [markdown]
 # ## Decomposition
@@ -73,7 +72,8 @@ shown(planned, columns, ["difference", "mde"]).style.hide(axis="index")
 # The loss against the free answer, taken apart: **wording** (what else the prompt says), **asking** for a format,
 # **masking** its tokens, the **order** of fields, the **length** of reasoning, **truncation**, and **reading** (right, but
 # not where it was promised). Right of zero is lost, left is gained; the parts sum to the diamond. `residual` is what the
-# conditions of this study cannot tell apart.
+# conditions of this study cannot tell apart. In parentheses: the least and the largest value over the orders in which the axes
+# can be switched, and for truncation from nothing to all that was cut off and wrong.
 
 # %%
 parts = decomposition_table(study.rows, study.axes)
@@ -81,10 +81,10 @@ for _, group in parts.groupby("backbone"):
     display(decomposition(group))
 
 # %%
-sums = parts[parts["component"] != "total"].groupby(["backbone", "task", "condition"], observed=True)["value"].sum()
+sums = parts[parts["component"].isin(COMPONENTS[:-1])].groupby(["backbone", "task", "condition"], observed=True)["value"].sum()
 totals = parts[parts["component"] == "total"].set_index(["backbone", "task", "condition"])["value"]
 gap = (sums - totals).abs().max()
 Markdown(f"The largest gap between the sum of the parts and the whole is {gap:.0e}: they sum exactly, up to rounding.")
 
 # %%
-spread(parts, "component", "value", ["value"]).style.hide(axis="index")
+spread(parts, "component", "value", ["value"], COMPONENTS).style.hide(axis="index")

@@ -58,10 +58,56 @@ def test_planted_effects_are_recovered() -> None:
     assert found[["wording", "residual", "truncation", "reading"]].eq(0).all()
 
 
-def test_an_interaction_is_shared_equally() -> None:
+def line(table: pd.DataFrame, condition: str, component: str) -> Any:
+    return table[(table.condition == condition) & (table.component == component)].iloc[0]
+
+
+def test_an_interaction_is_shared_equally_and_said() -> None:
     verdicts = {name: np.ones(N) for name in ("free_cot", "asking", "masking")} | {"asking+masking": np.arange(N) >= 100}
-    found = parts(decomposition_table(made_rows(verdicts), factorial(), draws=200), "asking+masking")
-    assert found[["asking", "masking"]].to_numpy() == pytest.approx([0.125, 0.125])
+    table = decomposition_table(made_rows(verdicts), factorial(), draws=200)
+    for name in ("asking", "masking"):
+        found = line(table, "asking+masking", name)
+        assert (found.value, found.range_low, found.range_high, found.orders) == pytest.approx((0.125, 0.0, 0.25, 2))
+    assert line(table, "asking+masking", "asking x masking").value == pytest.approx(0.25)
+    assert line(table, "asking+masking", "asking x masking").low > 0.15
+
+
+def test_without_an_interaction_all_orders_agree() -> None:
+    table = decomposition_table(made_rows(planted({"asking": 40, "masking": 8, "order": 60})), factorial(), draws=200)
+    whole = table[table.condition == "asking+masking+order"].set_index("component")
+    for name, size in {"asking": 40, "masking": 8, "order": 60}.items():
+        assert whole.loc[name, ["range_low", "range_high"]].tolist() == pytest.approx([size / N] * 2)
+        assert whole.orders[name] == 6
+    assert whole.value[[name for name in whole.index if " x " in name]].abs().max() < 1e-12
+
+
+def test_a_cell_more_does_not_lose_the_mean_over_orders() -> None:
+    """A loss that only JSON with a mask makes; the control in prose adds a longer chain, and masking still has two orders."""
+    axes = {
+        "free_cot": {},
+        "prose_fields": {"asked": "prose"},
+        "json_prompt": {"asked": "json"},
+        "json_schema_unasked": {"enforced": "schema"},
+        "json_schema": {"asked": "json", "enforced": "schema"},
+    }
+    verdicts = dict.fromkeys(axes, np.ones(N)) | {"json_schema": np.arange(N) >= 100}
+    presets = {"json_schema_hidden": {"asked": "json", "enforced": "schema", "schema_shown": False}}
+    table = decomposition_table(made_rows(verdicts), axes, draws=100, presets=presets)
+    masking = line(table, "json_schema", "masking")
+    assert (masking.value, masking.range_low, masking.range_high, masking.orders) == pytest.approx((0.125, 0, 0.25, 2))
+    assert line(table, "json_schema", "wording").orders == line(table, "json_schema", "asking").orders == 1
+    assert "1 order;" in line(table, "json_schema", "asking").note
+    residual = line(table, "json_schema", "residual")
+    assert residual.value == pytest.approx(0.125), "wording and asking under the mask, which no cell tells apart"
+    assert residual.note.startswith("wording + asking: not separated without")
+    assert "json_schema_hidden" in residual.note
+
+
+def test_every_sample_of_the_reference_counts() -> None:
+    free = coins(1, 100, 2, 2)
+    rows = made_rows({"free_cot": free, "asking": coins(2, 100, 2)})
+    total = line(decomposition_table(rows, factorial(), draws=100), "asking", "total")
+    assert total.value == pytest.approx(free.mean() - coins(2, 100, 2).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,20 +121,35 @@ def test_parts_sum_to_the_total(seed: int) -> None:
     rows = made_rows(strict, latent_correct=latent, status=status)
     table = decomposition_table(rows, factorial(), draws=100)
     wide = table.pivot(index="condition", columns="component", values="value")
-    assert set(wide.columns) == set(COMPONENTS)
-    assert (wide.drop(columns="total").sum(axis=1) - wide.total).abs().max() < 1e-12
+    assert {name for name in wide.columns if " x " not in name} == set(COMPONENTS)
+    assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-12
     for condition in wide.index:
         assert wide.total[condition] == pytest.approx(strict["free_cot"].mean() - strict[condition].mean(), abs=1e-12)
 
 
-def test_truncation_and_reading() -> None:
+def test_truncation_is_a_range_and_reading_is_not() -> None:
     right = np.ones(N)
     strict = {"free_cot": right, "asking": np.arange(N) >= 80}
     latent = {"free_cot": right, "asking": np.arange(N) >= 30}
     status = {"asking": np.where(np.arange(N) < 30, "truncated", "ok")}
     rows = made_rows(strict, latent_correct=latent, status=status)
-    found = parts(decomposition_table(rows, factorial(), draws=200), "asking")
-    assert found[["truncation", "reading", "asking"]].to_numpy() == pytest.approx([30 / N, 50 / N, 0])
+    table = decomposition_table(rows, factorial(), draws=200)
+    assert parts(table, "asking")[["truncation", "reading", "asking"]].to_numpy() == pytest.approx([0, 50 / N, 30 / N])
+    found = line(table, "asking", "truncation")
+    assert (found.range_low, found.range_high) == pytest.approx((0, 30 / N))
+
+
+def test_replies_that_were_cut_and_would_have_failed_are_not_called_truncation() -> None:
+    """Masking makes 52 items wrong, and all of these replies run on until they are cut."""
+    strict = {"free_cot": np.ones(N), "masking": np.arange(N) >= 52}
+    cut = np.where(np.arange(N) < 52, "truncated", "ok")
+    rows = made_rows(strict, status={"masking": cut})
+    assert parts(decomposition_table(rows, factorial(), draws=100), "masking").masking == pytest.approx(0.13)
+    rerun = made_rows({"masking_rerun": np.zeros(52)})
+    found = decomposition_table(pd.concat([rows, rerun]), factorial(), draws=100)
+    truncation = line(found, "masking", "truncation")
+    assert (truncation.value, truncation.range_low, truncation.range_high) == (0, 0, 0)
+    assert parts(found, "masking").masking == pytest.approx(0.13)
 
 
 def test_a_rerun_of_truncated_items_replaces_the_bound() -> None:
@@ -115,9 +176,9 @@ def test_one_path_is_taken_and_the_missing_cell_named() -> None:
     verdicts = planted({"asking": 40, "masking": 8})
     some = {name: verdicts[name] for name in ("free_cot", "asking", "asking+masking")}
     table = decomposition_table(made_rows(some), factorial(), draws=200)
-    line = table[table.condition == "asking+masking"].set_index("component")
-    assert line.value[["asking", "masking"]].to_numpy() == pytest.approx([40 / N, 8 / N])
-    assert "missing: masking" in line.note.masking
+    whole = table[table.condition == "asking+masking"].set_index("component")
+    assert whole.value[["asking", "masking"]].to_numpy() == pytest.approx([40 / N, 8 / N])
+    assert whole.note.masking == "1 order; missing: masking"
 
 
 def test_prose_that_names_the_fields_tells_wording_from_asking() -> None:

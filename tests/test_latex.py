@@ -1,5 +1,6 @@
 """The .tex files: their structure always, and that a LaTeX makes pages of them where one is installed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -25,7 +26,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {*names[:-1]} <= set(condition_presets())
     gold = {name: np.resize(["yes", "no"], 60) for name in names}
     rows: Any = made_rows({name: coins(i, 60, p=0.7) for i, name in enumerate(names)}, task="last_letter", gold=gold)
-    rows.to_parquet(root / "rows.parquet")
+    folder = root / "json_schema"  # its config plans a contrast
+    folder.mkdir()
+    rows[rows.condition == "json_schema"].to_parquet(folder / "rows.parquet")
+    rows[rows.condition != "json_schema"].to_parquet(root / "rows.parquet")
+    settings = {"condition": {"json_schema": condition_presets()["json_schema"]}, "planned": ["json_schema"]}
+    (folder / "config.yaml").write_text(json.dumps(settings))
     called("tables", f"results={root}", "draws=200")
     return root / "tables"
 

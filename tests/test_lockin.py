@@ -1,13 +1,16 @@
 """Lock-in, dose and cost on rows whose answers are known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from fmtbench.analysis.statistics.cube import Cube, sums
 from fmtbench.analysis.tables.cost import area, cost_table, frontier
 from fmtbench.analysis.tables.dose import dose_table, horizontal_shift
 from fmtbench.analysis.tables.failures import failure_table
-from fmtbench.analysis.tables.lockin import lockin_table, posterior_locked
+from fmtbench.analysis.tables.lockin import lockin_table, posterior_locked, rate_units, same_words
 from fmtbench.analysis.tables.replication import published, replication_table
 from fmtbench.errors import UserError
 from tests.conftest import options
@@ -48,6 +51,43 @@ def test_a_format_that_changes_nothing_has_no_excess_though_it_shares_the_seed()
     assert (line.excess, line.excess_low, line.excess_high) == (0, 0, 0)
 
 
+def test_both_directions_of_two_free_samples_are_used() -> None:
+    """Replies that share nothing with the free ones: exchanging the free samples changes nothing, and the excess is unbiased
+    with at least a quarter less variance than from one direction."""
+    rng = np.random.default_rng(3)
+    both, one = [], []
+    for _ in range(1000):
+        rate = rng.beta(0.7, 1.4, 100)[:, None, None] * np.ones((1, 2, 1))
+        free, ours = (rng.random((100, 2, many)) < rate for many in (2, 1))
+        drawn = made_cube(free, ours)
+        both.append(excess(drawn, apart=False))
+        one.append(excess(drawn, apart=True))
+        assert excess(made_cube(free[:, :, ::-1], ours), apart=False) == pytest.approx(both[-1], abs=1e-12)
+    assert abs(np.mean(both)) < 3 * np.std(both) / np.sqrt(len(both))
+    assert np.var(one) / np.var(both) > 1.2
+
+
+def made_cube(free: Any, ours: Any) -> Cube:
+    """Of verdicts as items x prompts x samples, of which ours has one."""
+    item, prompt, sample = (index.ravel() for index in np.indices(free.shape))
+    ours = np.where(np.arange(free.shape[2]) == 0, ours, np.nan)
+    scores = np.vstack([free.ravel(), ours.ravel()]).astype(float)
+    return Cube("b", "t", ("free_cot", "json_schema"), *[scores] * 5, item, prompt, sample)
+
+
+def excess(one: Cube, apart: bool) -> float:
+    units = rate_units(one, "json_schema", "free_cot", apart)
+    lockin, _, floor = sums(units.values_KU, one, units.weights_KU).means()
+    return float(lockin - floor)
+
+
+def test_only_a_condition_that_shows_the_same_words_leaves_its_own_free_sample_out() -> None:
+    axes = AXES | {"sham": {"enforced": "sham"}, "json_schema_unasked": {"enforced": "schema"}}
+    apart = [name for name in axes if name != "free_cot" and same_words(name, "free_cot", axes)]
+    assert apart == ["sham", "json_schema_unasked"]
+    assert same_words("mine", "free_cot", axes), "nothing is known of it"
+
+
 def test_one_sample_has_no_floor_and_says_so() -> None:
     (line,) = lockin_table(made_rows({"free_cot": coins(1, 50), "json_schema": coins(2, 50)}), AXES, draws=100).itertuples()
     assert np.isnan([line.floor, line.excess, line.excess_low]).all()
@@ -60,6 +100,33 @@ def test_a_locked_item_is_found() -> None:
     free[0] = 1
     (line,) = lockin_table(made_rows({"free_cot": free, "json_schema": right}), AXES, draws=100).itertuples()
     assert (line.locked_items, line.locked) == (1, 0.1)
+
+
+def test_with_few_replies_no_item_can_be_locked_and_none_is_said_to_be() -> None:
+    assert posterior_locked(0, 6, 6, 6) < 0.95 < posterior_locked(0, 7, 7, 7)
+    (line,) = lockin_table(made_rows({"free_cot": coins(1, 30, 2), "json_schema": coins(2, 30, 2)}), AXES, draws=100).itertuples()
+    assert np.isnan(line.locked)
+    assert "locked needs 7 replies" in line.note
+
+
+def test_retention_has_an_interval_that_covers() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(60):
+        rows = made_rows({"free_cot": rng.random(150) < 0.8, "json_schema": rng.random(150) < 0.6})
+        (line,) = lockin_table(rows, AXES, draws=200).itertuples()
+        held += line.retention_low <= 0.75 <= line.retention_high
+    assert held >= 53
+
+
+def test_a_gain_and_an_interval_of_no_width_are_said() -> None:
+    rows = made_rows({"free_cot": [1] * 60 + [0] * 40, "json_schema": [1] * 90 + [0] * 10})
+    (line,) = lockin_table(rows, AXES, draws=100).itertuples()
+    assert line.retention > 1
+    assert "retention above 100%" in line.note
+    free = coins(3, 60, 2, 2, p=0.4)
+    (line,) = lockin_table(made_rows({"free_cot": free, "sham": free[:, :, :1]}), AXES, draws=100).itertuples()
+    assert "no width" in line.note
 
 
 def test_posterior_agrees_with_drawing() -> None:

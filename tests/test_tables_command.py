@@ -11,6 +11,7 @@ import pytest
 from experiments.reporting.presets import condition_presets
 from experiments.tables import SHOWN, described
 from fmtbench.analysis.showing.text import escape, latex, shown
+from fmtbench.analysis.tables.decomposition import COMPONENTS
 from tests.commanding import Done, command
 from tests.conftest import CONF, composed, options
 from tests.made_rows import coins, made_rows
@@ -44,17 +45,21 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     done = tables(results, f"output={tmp_path}", "draws=200")
     assert done.code == 0, done.err
     assert done.err.splitlines() == [
+        "table contrasts: one prompt: nothing is known of other prompts",
         "table lockin: floor and excess need two free samples of an item (+samples_of.free_cot=2, temperature above 0)",
+        "table lockin: locked needs 7 replies of an item",
+        "table lockin: retention above 100%: a gain, not a loss",
+        "table planned: one prompt: nothing is known of other prompts",
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
         "ddxplus, gsm8k, last_letter, shuffled_objects; "
-        "made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed",
+        "made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed, overview, planned",
     ]
     contrasts = pd.read_csv(tmp_path / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
     assert dict(zip(contrasts.condition, contrasts.planned)) == {"json_schema": True, "restricted_cot_25": False}
     decomposition = pd.read_csv(tmp_path / "decomposition.csv")
     wide = decomposition.pivot(index="condition", columns="component", values="value")
-    assert (wide.drop(columns="total").sum(axis=1) - wide.total).abs().max() < 1e-8
+    assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     for name in set(options("table")) - {"replication"}:
@@ -118,7 +123,7 @@ def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp
     for name in ("contrasts", "decomposition", "lockin", "mixed"):
         (line,) = [line for line in done.err.splitlines() if line.startswith(f"table {name} is not made: ")]
         assert "shares an item with free_cot" in line
-        assert line.endswith("made are cost, dose, failures, main")
+        assert line.endswith("made are cost, dose, failures, main, overview")
     assert pd.read_csv(tmp_path / "tables" / "main.csv").strict_diff.isna().all()
 
 

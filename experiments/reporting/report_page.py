@@ -11,6 +11,7 @@ from fmtbench.analysis.page.payload import CONTRASTS, accuracy_lines, empty_payl
 from fmtbench.analysis.page.write import write_page
 from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
+from fmtbench.analysis.showing.finding import finding
 
 
 def write(path: Path, study: Study, reference: str, tables: Mapping[str, pd.DataFrame], reasons: Mapping[str, str]) -> None:
@@ -21,6 +22,7 @@ def write(path: Path, study: Study, reference: str, tables: Mapping[str, pd.Data
     packed["accuracy"] = accuracy_lines(tables["main"], study.rows, study.missing[study.missing["items"] == 0])
     if "contrasts" in tables:
         packed["contrasts"] = records(tables["contrasts"], CONTRASTS)
+        packed["finding"] = finding(tables["contrasts"])
     else:
         packed["without_contrasts"] = reasons["contrasts"]
     write_page(path, title(study.origin["runs"]), packed)

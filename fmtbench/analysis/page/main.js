@@ -42,6 +42,7 @@ async function start() {
 
 function showStudy(study, total) {
   document.querySelector("main").hidden = false;
+  document.getElementById("finding").textContent = study.finding;
   const reference = study.names.condition.indexOf(study.reference);
   study.order = study.names.condition.map((_, index) => index).sort((a, b) => (b === reference) - (a === reference) || a - b);
   arrange(study);

@@ -1,21 +1,23 @@
 // The tables at the top: accuracies and differences with their intervals, as numbers and as whiskers.
 
+const onePlace = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false, roundingMode: "halfEven" });
 const percent = (value, sign = false) => {
   if (value === null || value === undefined) return "";
-  const text = (100 * value).toFixed(1).replace("-0.0", "0.0").replace("-", "−");
+  const text = onePlace.format(100 * value).replace("-0.0", "0.0").replace("-", "−");
   return sign && value > 0 && text !== "0.0" ? `+${text}` : text;
 };
 const interval = (value, low, high, sign = false) =>
   value === null || value === undefined ? "" : `${percent(value, sign)} [${percent(low, sign)}, ${percent(high, sign)}]`;
 const probability = (value) => (value === null ? "" : value < 0.001 ? "<0.001" : value.toFixed(3));
 
-// Marks of [class, value, low, high] on a scale from `from` to `to`; the numbers appear next to it as text.
+// Marks of [class, value, low, high, and low and high of a thin whisker where there is one] on a scale from `from` to `to`; the numbers appear next to it as text.
 function plot(from, to, ...marks) {
   const at = (value) => (100 * (value - from)) / (to - from);
   const box = el("div", { className: "plot", ariaHidden: "true" });
   if (from < 0) box.append(placed("zero", at(0)));
-  for (const [name, value, low, high] of marks) {
+  for (const [name, value, low, high, least, most] of marks) {
     if (value === null) continue;
+    if (typeof least === "number") box.append(placed("whisker thin", (at(least) + at(most)) / 2, at(most) - at(least)));
     box.append(placed("whisker", (at(low) + at(high)) / 2, at(high) - at(low)), placed(name, at(value)));
   }
   return box;
@@ -68,16 +70,14 @@ function showOverview(study, state) {
     ["condition", (line) => line.condition],
   ];
   const contrasts = study.contrasts.filter(kept);
-  const reach = Math.max(0.1, Math.ceil(10 * Math.max(0, ...contrasts.flatMap((line) => [-line.low, line.high]))) / 10);
+  const reach = Math.max(0.1, Math.ceil(10 * Math.max(0, ...contrasts.flatMap((line) => [-line.low, line.high, -line.general_low, line.general_high]))) / 10);
   showTable(document.getElementById("contrasts"), [
     ...names,
     ["against", (line) => line.reference],
-    ["n", (line) => String(line.n), "number"],
     ["strict", (line) => interval(line.difference, line.low, line.high, true), "number"],
-    [`−${percent(reach)} to +${percent(reach)}`.replaceAll(".0", ""), (line) => plot(-reach, reach, ["dot", line.difference, line.low, line.high]), "wide"],
+    [`−${percent(reach)} to +${percent(reach)}`.replaceAll(".0", ""), (line) => plot(-reach, reach, ["dot", line.difference, line.low, line.high, line.general_low, line.general_high]), "wide"],
     ["latent", (line) => interval(line.latent_difference, line.latent_low, line.latent_high, true), "number"],
     ["p, adjusted", (line) => probability(line.p_adjusted), "number"],
-    ["detectable", (line) => percent(line.mde), "number"],
     ["remarks", (line) => [line.planned ? "planned" : "", line.equivalent ? "equivalent" : "", line.mark].filter(Boolean).join(", "), "remarks"],
   ], contrasts, study.contrasts.length ? "These filters leave no difference." : study.without_contrasts);
   showTable(document.getElementById("accuracy"), [

@@ -47,6 +47,8 @@ CONTRASTS = [
     "difference",
     "low",
     "high",
+    "general_low",
+    "general_high",
     "p_adjusted",
     "planned",
     "mde",
@@ -54,6 +56,8 @@ CONTRASTS = [
     "latent_difference",
     "latent_low",
     "latent_high",
+    "latent_general_low",
+    "latent_general_high",
     "mark",
 ]
 
@@ -80,6 +84,7 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
         | {name: cells(rows[name]) for name in [*PLAIN, *PROBED] if name in rows.columns},
         "accuracy": [],
         "contrasts": [],
+        "finding": "",
         "without_contrasts": "",
     }
 

@@ -53,48 +53,12 @@ def drawn_by() -> str:
     return ", ".join(f"{name} {version}" for name, version in libraries)
 
 
-def forest(contrasts: pd.DataFrame) -> Figure:
-    """Differences with intervals. The grey band holds differences that a study of this size would miss more often than once in
-    five; an interval across all possible values leaves the frame.
-    """
-    figure, panels = _panels(
-        contrasts,
-        "points of accuracy (blue: planned; grey: not detectable; *: marked)",
-        height=lambda group: 0.7 + 0.22 * len(group),
-        sharex=True,
-    )
-    for axis, (_, group) in zip(panels, contrasts.groupby(PANEL)):
-        group = group.iloc[::-1]
-        y = np.arange(len(group))
-        value = 100 * group["difference"].to_numpy()
-        axis.barh(y, 200 * group["mde"], left=-100 * group["mde"], height=0.8, color="#DDDDDD", zorder=0)
-        axis.axvline(0, color="#222222", linewidth=0.8)
-        for planned, colour in ((True, COLOURS[0]), (False, COLOURS[6])):
-            there = (group["planned"] == planned).to_numpy()
-            ends = np.abs(np.vstack([100 * group["low"] - value, 100 * group["high"] - value]))[:, there]
-            axis.errorbar(value[there], y[there], xerr=ends, fmt="o", markersize=4, color=colour, capsize=2)
-        axis.set_yticks(y, [_contrast_name(line) for line in group.itertuples()])
-        axis.set_ylim(-0.7, len(group) - 0.3)
-    reach = _reach(contrasts)
-    panels[-1].set_xlim(-reach, reach)
-    return figure
-
-
-def _reach(contrasts: pd.DataFrame) -> float:
-    """Points to show on either side: every difference, and nine interval ends of ten.
-
-    Where two prompts disagree, an interval may span all possible values and would leave no room for the others.
-    """
-    ends = 100 * contrasts[["low", "high"]].abs().max(axis=1)
-    return float(1.1 * max(ends.quantile(0.9), 100 * contrasts["difference"].abs().max(), 5.0))
-
-
-def _contrast_name(line: Any) -> str:
-    return f"{line.condition} − {line.reference}{' *' if line.mark else ''}"
-
-
 def decomposition(table: pd.DataFrame) -> Figure:
-    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is gained."""
+    """The parts of each loss, stacked to the right of zero where accuracy is lost and to the left where it is gained.
+
+    A panel in which nothing is lost or gained is left out.
+    """
+    table = table[table.groupby(PANEL, observed=True)["value"].transform(lambda values: values.abs().max()) > 0]
     parts = [name for name in COMPONENTS if name != "total"]
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
     figure, panels = _panels(

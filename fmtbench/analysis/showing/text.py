@@ -41,8 +41,12 @@ PAGE = 40
 
 
 def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
-    """The chosen columns as text, in order; columns that the table lacks are left out."""
-    return pd.DataFrame({name: _texts(table, name, name in percent) for name in columns if name in table.columns})
+    """The chosen columns as text, in order; columns that the table lacks are left out.
+
+    A name of which only `name_low` and `name_high` exist is an interval without a value.
+    """
+    there = [name for name in columns if {name, f"{name}_low"} & set(table.columns)]
+    return pd.DataFrame({name: _texts(table, name, name in percent) for name in there})
 
 
 def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[str] = ()) -> tuple[pd.DataFrame, str]:
@@ -54,18 +58,22 @@ def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[st
     return text.drop(columns=same), "; ".join(f"{name}: {text[name].iloc[0]}" for name in same)
 
 
-def spread(table: pd.DataFrame, column: str, value: str, percent: Collection[str] = ()) -> pd.DataFrame:
-    """A long table as a wide one: the cells of `value` side by side under the entries of `column`, in their order.
+def spread(
+    table: pd.DataFrame, column: str, value: str, percent: Collection[str] = (), entries: Collection[str] = ()
+) -> pd.DataFrame:
+    """A long table as a wide one: the cells of `value` side by side under the `entries` of `column` (all where none is named),
+    in their order. A range of its own follows a value in parentheses.
 
     What is zero by definition is left empty; the notes on a residual get a column of their own.
     """
+    table = table[table[column].isin(entries)] if entries else table
     keys = [name for name in ("backbone", "task", "condition", "reference", "n") if name in table.columns]
     empty = (table[[value, "low", "high"]] == 0).all(axis=1)
-    text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "")
+    text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "") + _ranges(table)
     wide = table[keys].assign(_entry=table[column], _text=text).pivot(index=keys, columns="_entry", values="_text")
     wide = wide[[name for name in table[column].unique() if (wide[name] != "").any()]]
     notes = table.loc[(table[column] == "residual") & (table["note"] != "")].set_index(keys)["note"]
-    wide = wide.assign(note=notes).fillna("") if len(notes) else wide
+    wide = (wide.assign(note=notes) if len(notes) else wide).fillna("")
     return wide.reset_index().astype(str).rename_axis(columns=None)
 
 
@@ -73,6 +81,9 @@ def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
     bounds = next(
         ((low, high) for low, high in ((f"{name}_low", f"{name}_high"), *_bare(name)) if {low, high} <= set(table.columns)), None
     )
+    if name not in table.columns:
+        low, high = ([_text(value, "diff", percent) for value in table[f"{name}_{end}"]] for end in ("low", "high"))
+        return [f"[{a}, {b}]" if a else "" for a, b in zip(low, high)]
     values = [_text(value, name, percent) for value in table[name]]
     if bounds is None:
         return values
@@ -80,7 +91,19 @@ def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
     return [f"{value} [{low}, {high}]" if value and low else value for value, (low, high) in zip(values, ends)]
 
 
+def _ranges(table: pd.DataFrame) -> pd.Series:
+    """` (from..to)` where a value has a range of its own, such as that over the orders of a decomposition."""
+    nothing = pd.Series("", index=table.index)
+    if "range_low" not in table.columns:
+        return nothing
+    low, high = 100 * table["range_low"], 100 * table["range_high"]
+    text = low.map("{:+.1f}".format) + ".." + high.map("{:+.1f}".format)
+    return nothing.where(~(high - low > 0.05), " (" + text.str.replace("[+-]0\\.0", "0.0", regex=True) + ")")
+
+
 def _bare(name: str) -> list[tuple[str, str]]:
+    if name == "latent_difference":
+        return [("latent_low", "latent_high")]
     return [("low", "high")] if name in ("difference", "value", "published") else []
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from statsmodels.stats.proportion import proportion_confint
 
-Array = npt.NDArray[np.float64]
+from fmtbench.analysis.statistics.cube import Array, Cube, average, cell_index
+
+Index = npt.NDArray[np.int64]
 
 
 class Estimate(NamedTuple):
@@ -19,16 +21,43 @@ class Estimate(NamedTuple):
     high: float
 
 
-def accuracy(means: Array, level: float = 0.95) -> Estimate:
-    """Mean of per-item accuracies (N values in 0..1), with the Wilson score interval for N trials.
+def accuracy(score_U: Array, item_U: Index | None = None, trials: int | None = None, level: float = 0.95) -> Estimate:
+    """Mean of U scores (0..1) with the Wilson score interval for as many trials as the scores are worth.
 
-    Repeats of an item are averaged first, so that they do not narrow the interval as new items would.
+    `item_U`: which item each score is of; by default each is an item of its own. `trials`: how many verdicts stand behind the
+    scores, by default one each. Repeats of an item resemble each other, so they are worth fewer trials than that, and more
+    than the items alone: the effective number p (1 - p) / Var(mean), with the variance over items (Korn and Graubard 1998,
+    Survey Methodology 24:193). Where every score is 0, or every one 1, it is the number of items.
     """
-    low, high = proportion_confint(means.sum(), len(means), alpha=1 - level, method="wilson")
-    return Estimate(float(means.mean()), float(low), float(high))
+    if item_U is None:
+        item_U = np.arange(len(score_U))
+    value = float(score_U.mean())
+    number = effective_trials(score_U, item_U, trials or len(score_U))
+    low, high = proportion_confint(value * number, number, alpha=1 - level, method="wilson")
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
-def item_means(score_U: Array, item_U: npt.NDArray[np.int64]) -> Array:
-    """Mean score of each item that was asked."""
+def effective_trials(score_U: Array, item_U: Index, trials: int) -> float:
+    """How many independent trials would give the mean the variance that it has; at most `trials`."""
     items, index = np.unique(item_U, return_inverse=True)
-    return np.bincount(index, weights=score_U, minlength=len(items)) / np.bincount(index, minlength=len(items))
+    count_I = np.bincount(index)
+    if trials == len(items):
+        return float(trials)
+    apart_I = np.bincount(index, weights=score_U - score_U.mean())
+    variance, binomial = float((apart_I**2).sum()) / count_I.sum() ** 2, float(score_U.mean() * (1 - score_U.mean()))
+    if binomial <= 0:
+        return float(len(items))
+    return float(min(trials, binomial / variance)) if variance * trials > binomial else float(trials)
+
+
+def condition_accuracy(one: Cube, condition: str, reading: str = "strict", units: Index | None = None) -> Estimate:
+    """Of one condition over its items and prompts, samples averaged: the mean that its differences are differences of.
+
+    `units`: whether each unit of the cube counts; by default all do.
+    """
+    score_U = one.scores(reading)[one.at(condition)]
+    score_U = score_U if units is None else np.where(units, score_U, np.nan)
+    _, first = cell_index(one)
+    (mean_U,) = average(score_U[None], one)
+    there = np.isfinite(mean_U)
+    return accuracy(mean_U[there], one.item_U[first][there], int(np.isfinite(score_U).sum()))

@@ -1,11 +1,8 @@
-"""The cluster bootstrap over items, then prompts, for many statistics at once.
+"""The cluster bootstrap over items, for many statistics at once: intervals for the prompts that were asked.
 
 Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: only the
-outermost of nested levels is resampled, since resampling both counts the inner noise twice). Prompts come second: the part
-of their spread that the noise of items does not explain is a variance component of its own. It is estimated from few
-prompts, so each draw takes a new value of it from its generalised fiducial distribution (Weerahandi 1993, JASA 88:899). It
-is used only where an F test at 15% finds it: without that gate, two to six prompts widen every interval by noise; at 5%,
-prompts that matter are overlooked (`experiments.simulate`).
+outermost of nested levels is resampled, since resampling both counts the inner noise twice). What other prompts would change
+is a second question with an interval of its own: see `prompts`.
 
 An interval depends on its own statistic alone, neither on what is drawn with it nor on the sign, so the same difference
 has the same interval in every table.
@@ -18,10 +15,9 @@ who add one item each way; half of that comes closest to the nominal level in `e
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from fmtbench.analysis.statistics.cube import Array, Sums
 
@@ -32,9 +28,9 @@ MOST_PICKS = 100_000_000
 """10 000 draws of 10 000 items; larger studies get fewer draws, but at least 1000."""
 FEW_KINDS = 4
 SEED = 0
-GATE = 0.15
 BLOCK = 4_000_000
 IMAGINED = np.sqrt(0.5)
+ROUNDING = 1e-12
 
 
 class Draws(NamedTuple):
@@ -43,7 +39,9 @@ class Draws(NamedTuple):
     means_K: Array
     draws_BK: Array
 
-    def interval(self, level: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> tuple[Array, Array]:
+    def interval(
+        self, level: float = 0.95, bounds: tuple[float | Array, float | Array] = (-np.inf, np.inf)
+    ) -> tuple[Array, Array]:
         """Percentile intervals within the possible values; NaN where fewer than half of the draws are defined."""
         ends = [(1 - level) / 2, (1 + level) / 2]
         columns = self.draws_BK.T
@@ -68,7 +66,7 @@ def bootstrap(
     interval of no width. The imagined items of `rates` (0..1) are one success and one failure.
     """
     means_K = sums.means()
-    sign_K = np.where(means_K < 0, -1.0, 1.0)
+    sign_K = _signs(sums, means_K)
     sums = Sums(sums.value_IPK * sign_K + 0.0, sums.count_IPK)  # no negative zeros
     draws = min(draws, max(1000, MOST_PICKS // max(1, len(sums.value_IPK))))
     value, count = _with_imagined(sums, constant_K, rates)
@@ -76,11 +74,17 @@ def bootstrap(
     with np.errstate(invalid="ignore", divide="ignore"):
         for some in [slice(None)] if together else [slice(k, k + 1) for k in range(len(means_K))]:
             drawn_BK[:, some] = _drawn_items(value[:, some], count[:, some], draws, seed)
-    for k in range(len(means_K)):
-        drawn_BK[:, k] += _drawn_prompts(
-            sums.value_IPK[:, :, k], sums.count_IPK[:, :, k], draws, np.random.default_rng([seed, 1])
-        )
+    if not rates:
+        equal_K = (np.abs(sums.value_IPK) <= ROUNDING).all(axis=(0, 1))  # what is its own mirror image has a symmetric interval
+        drawn_BK[draws // 2 : 2 * (draws // 2), equal_K] = -drawn_BK[: draws // 2, equal_K]
     return Draws(means_K, drawn_BK * sign_K)
+
+
+def _signs(sums: Sums, means_K: Array) -> Array:
+    """-1 where the mirror image is drawn instead: that of a negative mean, or of a zero one whose first difference is."""
+    value_NK = sums.value_IPK.reshape(-1, len(means_K))
+    first_K = value_NK[(np.abs(value_NK) > ROUNDING).argmax(axis=0), np.arange(len(means_K))]
+    return np.where(np.where(np.abs(means_K) > ROUNDING, means_K, first_K) < 0, -1.0, 1.0)
 
 
 def _with_imagined(sums: Sums, constant_K: Array | None, rates: bool) -> tuple[Array, Array]:
@@ -149,39 +153,3 @@ def _item_weights(n: int, draws: int, rng: np.random.Generator) -> Array:
     """How often each of n items is drawn, draws x n."""
     picks = rng.integers(0, n, size=(draws, n), dtype=np.int64) + np.arange(draws)[:, None] * n
     return np.bincount(picks.ravel(), minlength=draws * n).reshape(draws, n).astype(float)
-
-
-def _drawn_prompts(value_IP: Array, count_IP: Array, draws: int, rng: np.random.Generator) -> Any:
-    """What other prompts would change. One generator makes statistics move together, as their prompts do."""
-    effects = prompt_effects(value_IP, count_IP)
-    if effects is None:
-        return 0.0
-    prompts = len(effects.apart_P)
-    square_sum = float((effects.apart_P**2).sum())
-    variance_B = np.maximum(0.0, square_sum / rng.chisquare(prompts - 1, size=draws) - effects.noise)
-    direction_P = effects.apart_P / np.sqrt(square_sum)
-    return rng.standard_normal((draws, prompts)) @ direction_P * np.sqrt(variance_B / prompts)
-
-
-class PromptEffects(NamedTuple):
-    apart_P: Array
-    """Mean of each prompt minus the mean over all prompts."""
-    noise: float
-    """The variance of a prompt's mean that comes from the noise of its items alone."""
-
-
-def prompt_effects(value_IP: Array, count_IP: Array, level: float = GATE) -> PromptEffects | None:
-    """Over the items that have every prompt in use; None where there is one prompt or the F test finds no effect."""
-    used_P = count_IP.any(axis=0)
-    whole_I = (count_IP[:, used_P] > 0).all(axis=1)
-    cell_IP = value_IP[np.ix_(whole_I, used_P)] / count_IP[np.ix_(whole_I, used_P)]
-    items, prompts = cell_IP.shape
-    if items < 2 or prompts < 2:
-        return None
-    apart_P = cell_IP.mean(axis=0) - cell_IP.mean()
-    rest_IP = cell_IP - cell_IP.mean(axis=1, keepdims=True) - apart_P
-    freedom = (items - 1) * (prompts - 1)
-    noise = float((rest_IP**2).sum()) / freedom / items
-    spread = float((apart_P**2).sum()) / (prompts - 1)
-    seen = spread > 1e-24 and stats.f.sf(spread / noise if noise > 0 else np.inf, prompts - 1, freedom) < level
-    return PromptEffects(apart_P, noise) if seen else None

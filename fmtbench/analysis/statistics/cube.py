@@ -7,7 +7,7 @@ A unit pairs across conditions; its value is NaN where a condition lacks it, so 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,45 @@ def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
         prompt_U=codes["prompt"][first],
         sample_U=codes["sample"][first],
     )
+
+
+def cells(one: Cube) -> Cube:
+    """The same with the samples of an item and prompt averaged: one unit a cell, of which a condition may have any number.
+
+    What pairs is the cell, so that no sample of either side is dropped where the other has fewer.
+    """
+    _, first = cell_index(one)
+    fields: dict[str, Any] = {name: average(getattr(one, name), one) for name in Cube._fields if name.endswith("_CU")}
+    fields |= {"item_U": one.item_U[first], "prompt_U": one.prompt_U[first], "sample_U": np.zeros(len(first), dtype=np.int64)}
+    return one._replace(**fields)
+
+
+def average(values_KU: Array, one: Cube) -> Array:
+    """Means over the samples of each item and prompt, K x cells in the order of `cells`; NaN where there is none."""
+    index_U, first = cell_index(one)
+    if len(first) == len(index_U):
+        return values_KU[:, first]
+    averaged = np.full((len(values_KU), len(first)), np.nan)
+    for k, value_U in enumerate(values_KU):
+        there = np.isfinite(value_U)
+        total, count = (np.bincount(index_U[there], weights=some, minlength=len(first)) for some in (value_U[there], None))
+        np.divide(total, count, out=averaged[k], where=count > 0)
+    return averaged
+
+
+def cell_index(one: Cube) -> tuple[Index, Index]:
+    """For each unit the number of its item and prompt, and the first unit of each of these."""
+    code_U = one.item_U * (int(one.prompt_U.max()) + 1) + one.prompt_U
+    _, first, index_U = np.unique(code_U, return_index=True, return_inverse=True)
+    return index_U, first
+
+
+def table_CIP(score_CU: Array, one: Cube) -> Array:
+    """Scores of cells as conditions x items x prompts; NaN where a cell is absent."""
+    shape = (len(score_CU), int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1)
+    table = np.full(shape, np.nan)
+    table[:, one.item_U, one.prompt_U] = score_CU
+    return table
 
 
 def _one_code(codes: dict[str, Index]) -> Index:

@@ -1,16 +1,17 @@
-"""Exact tests, odds, equivalence and power for paired verdicts; corrections for many tests at once.
+"""Tests of paired verdicts, odds, equivalence and power; corrections for many tests at once.
 
 If two conditions do the same, their labels can be exchanged within an item. So each item's total of differences keeps its
 size and tosses a coin for its sign; for each size the number of heads is binomial. Where every item is asked once this is
 McNemar's exact test (1947, Psychometrika 12:153). With repeats of an item it is the extension to clusters: McNemar's own
-test takes repeats for new items and rejects too often. With few disagreements an exact test stays below its level; the
-score test comes close to it (Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91), but sometimes
-exceeds it a little.
+test takes repeats for new items and rejects too often. With few disagreements an exact test stays below its level, so half
+the probability of what was seen is taken off: the mid-p comes close to the level and hardly ever exceeds it (Fagerland,
+Lydersen and Laake 2013, BMC Medical Research Methodology 13:91). Where one side has more samples of an item than the other,
+labels cannot be exchanged exactly; the test then has its level because the signs' variance is that of the totals.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -21,27 +22,58 @@ from fmtbench.analysis.statistics.cube import Array
 POWER, LEVEL, MARGIN = 0.8, 0.05, 0.02
 
 
+MOST_PARTS = 120
+"""Totals that are no multiples of a fraction up to this one are rounded to it."""
+ROUNDING = 1e-9
+"""What an average of equal numbers may leave of their difference."""
+LONGEST = 100_000
+"""Points of an exact distribution; beyond them the score test stands in for it, which then agrees to the third digit."""
+
+
 class SignTest(NamedTuple):
     p: float
     """Two-sided and exact: it never rejects more often than its level."""
+    p_mid: float
+    """The same with half the probability of the observed outcome: closest to its level."""
     p_score: float
-    """From the normal approximation without continuity correction: closest to its level. Where every item is asked once,
-    McNemar's chi-squared; with repeats, that of Durkalski et al. 2003 (Statistics in Medicine 22:2417)."""
+    """From the normal approximation without continuity correction. Where every item is asked once, McNemar's chi-squared;
+    with repeats, that of Durkalski et al. 2003 (Statistics in Medicine 22:2417)."""
 
 
 def sign_test(total_I: Array) -> SignTest:
-    """`total_I`: whole numbers, for each item the sum of its differences. All zero gives p = 1."""
-    size, number = np.unique(np.abs(total_I[total_I != 0]).round().astype(int), return_counts=True)
+    """`total_I`: for each item the sum of its differences. All zero gives p = 1."""
+    total_I = _whole(total_I[np.abs(total_I) > ROUNDING])
+    score = score_test(total_I)
+    if not len(total_I):
+        return SignTest(1.0, 1.0, 1.0)
+    if np.abs(total_I).sum() > LONGEST / 2:
+        return SignTest(score, score, score)
+    distribution = _sign_distribution(*np.unique(np.abs(total_I), return_counts=True))
+    away = np.abs(np.arange(len(distribution)) - len(distribution) // 2)
+    seen = abs(int(total_I.sum()))
+    p = min(1.0, float(distribution[away >= seen].sum()))
+    return SignTest(p, p - float(distribution[away == seen].sum()) / 2, score)
+
+
+def _whole(total_I: Array) -> Any:
+    """The totals times the smallest number that makes them whole, over what they have in common."""
+    for parts in range(1, MOST_PARTS + 1):
+        whole_I = (total_I * parts).round()
+        if np.abs(whole_I - total_I * parts).max(initial=0) < 1e-6:
+            break
+    whole_I = whole_I.astype(np.int64)
+    whole_I = whole_I[whole_I != 0]
+    return whole_I // int(np.gcd.reduce(whole_I)) if len(whole_I) else whole_I
+
+
+def _sign_distribution(size_K: Any, number_K: Any) -> Array:
+    """Of the sum of `number_K` items of each size with a random sign, from the smallest possible sum to the largest."""
     distribution: Array = np.ones(1)
-    for one, many in zip(size, number):
-        heads = np.zeros(2 * one * many + 1)
-        heads[:: 2 * one] = stats.binom.pmf(np.arange(many + 1), many, 0.5)
+    for size, number in zip(size_K, number_K):
+        heads = np.zeros(2 * size * number + 1)
+        heads[:: 2 * size] = stats.binom.pmf(np.arange(number + 1), number, 0.5)
         distribution = np.convolve(distribution, heads).astype(np.float64)
-    centre = len(distribution) // 2
-    seen = abs(round(float(total_I.sum())))
-    away = np.abs(np.arange(len(distribution)) - centre)
-    p = float(distribution[away >= seen].sum())
-    return SignTest(min(1.0, p), score_test(total_I))
+    return distribution
 
 
 def score_test(total_I: Array) -> float:
@@ -51,7 +83,10 @@ def score_test(total_I: Array) -> float:
 
 
 def odds_ratio(only_ours: float, only_reference: float) -> tuple[float, float, float]:
-    """Conditional odds ratio of being right, with its exact 95% interval (Clopper and Pearson on the discordant pairs)."""
+    """Conditional odds ratio of being right, with its exact 95% interval (Clopper and Pearson on the discordant pairs).
+
+    The numbers of pairs need not be whole: repeats of an item are worth fewer pairs than they are.
+    """
     both = only_ours + only_reference
     if both == 0:
         return float("nan"), 0.0, float("inf")
@@ -74,16 +109,19 @@ def detectable(square_sum: float, items: int, power: float = POWER, level: float
     return float(min(1.0, quantiles * np.sqrt(rate / items)))
 
 
-def adjust(p: Array, planned: Array) -> Array:
+def adjust(p: Array, planned: Array, family: Any = None) -> Array:
     """Holm's step-down over the planned tests (family-wise error), Benjamini and Hochberg over the rest (false discoveries).
 
-    NaN where there was no test; such a line counts in neither family.
+    `family`: a label for each test; those of one label are corrected together, by default all. NaN where there was no test;
+    such a line counts in no family.
     """
     adjusted = np.full(len(p), np.nan)
-    tested = np.isfinite(p)
-    first, rest = tested & planned.astype(bool), tested & ~planned.astype(bool)
-    if first.any():
-        adjusted[first] = multipletests(p[first], method="holm")[1]
-    if rest.any():
-        adjusted[rest] = fdrcorrection(p[rest])[1]  # multipletests would collect garbage first, which costs more than all else
+    labels = np.zeros(len(p), int) if family is None else np.asarray(family)
+    for label in np.unique(labels):
+        tested = np.isfinite(p) & (labels == label)
+        first, rest = tested & planned.astype(bool), tested & ~planned.astype(bool)
+        if first.any():
+            adjusted[first] = multipletests(p[first], method="holm")[1]
+        if rest.any():
+            adjusted[rest] = fdrcorrection(p[rest])[1]  # multipletests would collect garbage first, the costliest part
     return adjusted

@@ -46,7 +46,7 @@ def _lines(rows: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any]
         if not str(condition).endswith(RERUN):
             counted = _counts(given[index], gold[index], len(labels), *(codes[index] for codes in where.values()))
             drawn = bootstrap(counted, draws, seed, np.ones(2 * len(labels), bool), together=True)
-            (low,), (high,) = Draws(np.empty(0), macro_f1(drawn.draws_BK)[:, None]).interval()
+            (low,), (high,) = Draws(np.empty(0), macro_f1(drawn.draws_BK)[:, None]).interval(bounds=(0, 1))
             first = rows.iloc[index[0]]
             yield {
                 **{name: first[name] for name in KEY},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube
@@ -24,6 +25,14 @@ def planned_pairs(planned: Sequence[Mapping[str, str] | str], reference: str = R
             raise UserError(f"planned contrast {given}: give condition, and reference where it is not {reference}")
         pairs.append(Pair(given["condition"], given.get("reference", reference)))
     return pairs
+
+
+def check_planned(wanted: Sequence[Pair], known: Collection[str]) -> None:
+    """Raises `UserError` where a planned contrast names a condition that is neither in the rows nor a preset."""
+    for name in dict.fromkeys(name for pair in wanted for name in pair):
+        if name not in known:
+            near = get_close_matches(name, known, n=3) or sorted(known)
+            raise UserError(f"planned contrast names the condition {name}, which is unknown: did you mean {', '.join(near)}?")
 
 
 def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:

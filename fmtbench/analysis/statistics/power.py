@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.statistics.cube import cubes, sums
+from fmtbench.analysis.statistics.cube import cells, cubes, sums
 from fmtbench.analysis.statistics.exact import detectable
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 
@@ -21,12 +21,12 @@ def assumed_power(items: int) -> dict[float, float]:
 
 
 def observed_discordance(rows: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
-    """`task condition reference n discordance`: mean squared difference of items, from a pilot's rows.
+    """`task condition reference n discordance`: mean squared difference of items, from a pilot's rows, samples averaged.
 
     For items asked once this is the share that disagrees. A pair that the pilot lacks has no line.
     """
     lines = []
-    for one in cubes(rows):
+    for one in map(cells, cubes(rows)):
         for pair in pairs:
             if set(pair) <= set(one.conditions) and np.isfinite(values := difference_KU(one, [pair])).any():
                 summed = sums(values, one)

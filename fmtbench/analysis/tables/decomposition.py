@@ -2,22 +2,24 @@
 
 With l a lenient verdict, s a strict one and t what truncation takes, a strict score is s = (l + t) - t - (l - s). The first
 bracket is the score of complete, well-read replies; its loss is divided among the axes of the design by the mean over all
-orders of switching them (Shapley 1953). The other two terms are truncation and reading. So the parts sum to D exactly.
+orders of switching them that exist (see `statistics.orders`). The other two terms are truncation and reading. So the parts
+sum to D exactly. Samples of an item and prompt are averaged first, as in the contrasts.
 
-Truncation is a bound: a reply that is cut off, wrong, and right on the other side counts as lost by the cut alone. Where
-rows of a condition `<name>_rerun` exist (its truncated items at four times the budget), what the rerun wins replaces it.
+What a cut-off reply would have been is known only where rows of a condition `<name>_rerun` exist (its truncated items at
+four times the budget). Elsewhere t is 0, so that a wrong reply that was cut counts with the axes, and the range of
+truncation says how much of the loss it could be: all cut and wrong replies of the condition, or none.
 
 Wording and asking are separated where a condition `asked: prose` names the fields of a format without the format. A format
 that applies to the answer alone, or in a second pass, is a level of asking and masking of its own (see `rows.levels`).
 
-Where a cell between reference and condition does not exist, orders that pass through it are left out. What no existing cell
-can separate is `residual`; its `note` names the axes in it and the cells that would separate them.
+What no existing cell can separate is `residual`; its `note` names the axes in it and the cells that would separate them.
+Where the reference, two axes alone and both together exist, `asking x masking` is their interaction: the loss of both
+together beyond the sum of the two. It is no part of the sum; an order gives it to the axis that comes last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,26 +27,34 @@ import pandas as pd
 
 from fmtbench.analysis.rows.levels import AXES, PROSE, Levels, between, describe, levels
 from fmtbench.analysis.statistics.bootstrap import DRAWS, FEWER_DRAWS, SEED, bootstrap
-from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes, sums
+from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, average, cells, cubes, sums
+from fmtbench.analysis.statistics.orders import Paths, find_paths
+from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 COMPONENTS = (*AXES, "residual", "truncation", "reading", "total")
 
-Moved = frozenset[int]
-Chain = tuple[Moved, ...]
+
+class Scores(NamedTuple):
+    """Of averaged cells, by condition."""
+
+    whole_CU: Array
+    """A complete, well-read reply, as far as it is known."""
+    cut_CU: Array
+    """What truncation took of it: known from a rerun, or 0."""
+    doubt_CU: Array
+    """What truncation may have taken besides: cut off and wrong, and not run again."""
+    read_CU: Array
 
 
-class Paths(NamedTuple):
-    """How the reference turns into the condition, one or more axes at a time, through cells that exist."""
-
-    chains: list[Chain]
-    missing: list[Levels]
-
-    @property
-    def separated(self) -> list[int]:
-        """Axes that some chain switches alone."""
-        return sorted({axis for chain in self.chains for axis in single_steps(chain)})
+class Parts(NamedTuple):
+    names: list[str]
+    values_KU: Array
+    """NaN outside the cells that reference and condition share. The rows of `COMPONENTS` but the last sum to it."""
+    range_K: list[tuple[float, float]]
+    """Least and largest mean over the orders; for truncation what it could be; NaN where there is no such range."""
+    orders_K: list[int]
 
 
 def decomposition_table(
@@ -74,23 +84,29 @@ def _decompose(
     one: Cube, known: Mapping[str, Levels], names: Mapping[Levels, str], reference: str, draws: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     there = {name: known[name] for name in one.conditions if name in known and not name.endswith(RERUN)}
-    for condition in there:
-        if condition != reference and reference in there:
-            yield from _one(one, there, names, reference, condition, draws, seed)
+    scores, averaged = scores_of(one), cells(one)
+    for condition in there if reference in there else ():
+        shared = condition != reference and _shared(averaged, [reference, condition]).any()
+        if shared:
+            yield from _one(averaged, scores, there, names, Pair(condition, reference), draws, seed)
 
 
 def _one(
-    one: Cube, there: Mapping[str, Levels], names: Mapping[Levels, str], reference: str, condition: str, draws: int, seed: int
+    one: Cube,
+    scores: Scores,
+    there: Mapping[str, Levels],
+    names: Mapping[Levels, str],
+    pair: Pair,
+    draws: int,
+    seed: int,
 ) -> Iterator[dict[str, Any]]:
-    cells = _cells(one, there, reference, condition)
-    if not _shared(one, [reference, condition]).any():
-        return
-    paths = find_paths(there[reference], there[condition], cells)
-    parts_KU = component_values(one, paths, cells, reference, condition)
-    value, low, high = _intervals(parts_KU, one, draws, seed)
+    condition, reference = pair
+    design = _cells(one, there, reference, condition)
+    paths = find_paths(there[reference], there[condition], design)
+    parts = component_values(one, scores, paths, design, reference, condition)
+    value, low, high = _intervals(parts, one, draws, seed)
     notes = _notes(paths, there[reference], there[condition], names, one, condition)
-    shared = np.isfinite(parts_KU[-1])
-    for k, component in enumerate(COMPONENTS):
+    for k, component in enumerate(parts.names):
         yield {
             "backbone": one.backbone,
             "task": one.task,
@@ -100,28 +116,25 @@ def _one(
             "value": value[k],
             "low": low[k],
             "high": high[k],
-            "n": len(np.unique(one.item_U[shared])),
+            "range_low": parts.range_K[k][0],
+            "range_high": parts.range_K[k][1],
+            "orders": parts.orders_K[k],
+            "n": len(np.unique(one.item_U[_shared(one, [reference, condition])])),
             "note": notes.get(component, ""),
         }
 
 
-def _intervals(parts_KU: Array, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
+def _intervals(parts: Parts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
     """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
-    vary_K = _varying(parts_KU)
-    parts = bootstrap(sums(parts_KU[:-1], one), min(draws, FEWER_DRAWS), seed, constant_K=~vary_K[:-1])
-    total = bootstrap(sums(parts_KU[-1:], one), draws, seed)
-    ends = zip(parts.interval(bounds=(-1, 1)), total.interval(bounds=(-1, 1)))
-    low, high = (np.append(some, last) for some, last in ends)
-    whole = [k for k in range(len(low)) if np.array_equal(parts_KU[k], parts_KU[-1], equal_nan=True)]
-    low[whole], high[whole] = low[-1], high[-1]  # a part that makes up the whole loss has its interval
-    return np.append(parts.means_K, total.means_K), low, high
-
-
-def _varying(parts_KU: Array) -> Any:
-    """Which components are not zero by definition; the total always counts."""
-    vary = (np.nan_to_num(parts_KU) != 0).any(axis=1)
-    vary[-1] = True
-    return vary
+    last, values_KU = COMPONENTS.index("total"), parts.values_KU
+    constant_K = ~(np.nan_to_num(values_KU) != 0).any(axis=1)  # zero by definition
+    drawn = bootstrap(sums(values_KU, one), min(draws, FEWER_DRAWS), seed, constant_K=constant_K)
+    total = bootstrap(sums(values_KU[[last]], one), draws, seed)
+    most = np.array([1.0 if name in COMPONENTS and name != "residual" else 2.0 for name in parts.names])
+    (low, high), (low_total, high_total) = drawn.interval(bounds=(-most, most)), total.interval(bounds=(-1, 1))
+    whole = [k for k in range(len(low)) if np.array_equal(values_KU[k], values_KU[last], equal_nan=True)]
+    low[whole], high[whole] = low_total, high_total  # a part that makes up the whole loss has its interval
+    return drawn.means_K, low, high
 
 
 def _cells(one: Cube, there: Mapping[str, Levels], reference: str, condition: str) -> dict[Levels, str]:
@@ -139,89 +152,60 @@ def _shared(one: Cube, names: list[str]) -> Any:
     return np.isfinite(one.strict_CU[[one.at(name) for name in names]]).all(axis=0)
 
 
-# -- paths through the factorial
+# -- the values of the parts, cell by cell
 
 
-def find_paths(reference: Levels, condition: Levels, cells: Mapping[Levels, str]) -> Paths:
-    """The chains of existing cells with the most steps, and the cells of the full factorial that are missing."""
-    moved = [i for i in range(len(AXES)) if reference[i] != condition[i]]
-    subsets = [frozenset(some) for size in range(len(moved) + 1) for some in combinations(moved, size)]
-    existing = [subset for subset in subsets if between(reference, condition, subset) in cells]
-    missing = [between(reference, condition, subset) for subset in subsets if subset not in existing]
-    chains = _chains(existing, frozenset(moved))
-    longest = max(map(len, chains))
-    return Paths([chain for chain in chains if len(chain) == longest], missing)
-
-
-def _chains(existing: list[Moved], end: Moved) -> list[Chain]:
-    """Every maximal chain of subsets from none to all; `existing` is sorted by size."""
-    chains: dict[Moved, list[Chain]] = {frozenset(): [(frozenset(),)]}
-    for subset in existing[1:]:
-        chains[subset] = [(*chain, subset) for smaller in existing if smaller < subset for chain in chains[smaller]]
-    return chains[end]
-
-
-def single_steps(chain: Chain) -> dict[int, int]:
-    """For each axis that is switched alone, the position of the step."""
-    steps = {}
-    for position, (before, after) in enumerate(pairwise(chain)):
-        if len(after - before) == 1:
-            (axis,) = after - before
-            steps[axis] = position
-    return steps
-
-
-# -- the values of the parts, unit by unit
-
-
-def component_values(one: Cube, paths: Paths, cells: Mapping[Levels, str], reference: str, condition: str) -> Array:
-    """`COMPONENTS` x units; NaN outside the units that reference and condition share. Columns sum to the total."""
-    whole, cut, read = _scores(one, reference, condition)
-    start, end = one.at(reference), one.at(condition)
-    shared = np.isfinite(one.strict_CU[start] - one.strict_CU[end])
-    parts_KU = np.zeros((len(COMPONENTS), len(shared)))
-    for axis in paths.separated:
-        parts_KU[axis] = _mean_step(one, paths, axis, whole, condition, reference, cells)
-    if _unseparated(paths) or condition not in cells.values():  # the latter: its levels are those of the reference
-        parts_KU[COMPONENTS.index("residual")] = whole[start] - whole[end] - parts_KU[: len(AXES)].sum(axis=0)
-    parts_KU[COMPONENTS.index("truncation")] = cut[end] - cut[start]
-    parts_KU[COMPONENTS.index("reading")] = read[end] - read[start]
-    parts_KU[-1] = one.strict_CU[start] - one.strict_CU[end]
-    parts_KU[:, ~shared] = np.nan
-    return parts_KU
-
-
-def _scores(one: Cube, reference: str, condition: str) -> tuple[Array, Array, Array]:
-    """For every condition and unit: the score of a complete reply, what truncation takes of it, and what reading takes."""
-    start, end = one.at(reference), one.at(condition)
+def scores_of(one: Cube) -> Scores:
     cut = np.zeros_like(one.latent_CU)
+    doubt = np.where(np.isfinite(one.latent_CU), (one.truncated_CU == 1) & (one.latent_CU == 0), np.nan)
     for i, name in enumerate(one.conditions):
-        other = one.latent_CU[end] if i == start else one.latent_CU[start]
-        cut[i] = (one.truncated_CU[i] == 1) & (one.latent_CU[i] == 0) & (other == 1)
         if name + RERUN in one.conditions:
-            rerun = one.latent_CU[one.at(name + RERUN)]
-            cut[i] = np.where(np.isfinite(rerun) & (one.truncated_CU[i] == 1), rerun - one.latent_CU[i], 0.0)
-    return one.latent_CU + cut, cut, one.latent_CU - one.strict_CU
+            rerun_U = one.latent_CU[one.at(name + RERUN)]
+            again = np.isfinite(rerun_U) & (one.truncated_CU[i] == 1)
+            cut[i], doubt[i] = np.where(again, rerun_U - one.latent_CU[i], 0.0), np.where(again, 0.0, doubt[i])
+    whole = one.latent_CU + cut
+    return Scores(*(average(some, one) for some in (whole, whole - one.latent_CU, doubt, one.latent_CU - one.strict_CU)))
 
 
-def _mean_step(
-    one: Cube, paths: Paths, axis: int, whole: Array, condition: str, reference: str, cells: Mapping[Levels, str]
-) -> Array:
-    ends = {name: cell for cell, name in cells.items()}
-    steps = []
-    for chain in paths.chains:
-        position = single_steps(chain).get(axis)
-        if position is not None:
-            before, after = (
-                one.at(cells[between(ends[reference], ends[condition], moved)]) for moved in chain[position : position + 2]
-            )
-            steps.append(whole[before] - whole[after])
-    return np.mean(steps, axis=0)
+def component_values(
+    one: Cube, scores: Scores, paths: Paths, design: Mapping[Levels, str], reference: str, condition: str
+) -> Parts:
+    """`one`: averaged cells; `design`: the conditions that exist, by their levels."""
+    start, end = one.at(reference), one.at(condition)
+    shared = _shared(one, [reference, condition])
+    ends = {name: cell for cell, name in design.items()}
+
+    def at(moved: frozenset[int]) -> Array:
+        whole_U: Array = scores.whole_CU[one.at(design[between(ends[reference], ends[condition], moved)])]
+        return whole_U
+
+    loss_U = scores.whole_CU[start] - scores.whole_CU[end]
+    steps = {axis: [at(before) - at(after) for before, after in paths.steps(axis)] for axis in paths.separated}
+    values = dict.fromkeys(COMPONENTS, np.zeros(len(shared))) | {
+        AXES[axis]: np.mean(some, axis=0) for axis, some in steps.items()
+    }
+    if paths.unseparated or condition not in ends:  # the latter: its levels are those of the reference
+        values["residual"] = loss_U - np.sum([values[axis] for axis in AXES], axis=0)
+    values["truncation"] = scores.cut_CU[end] - scores.cut_CU[start]
+    values["reading"] = scores.read_CU[end] - scores.read_CU[start]
+    values["total"] = one.strict_CU[start] - one.strict_CU[end]
+    for i, j in paths.squares:
+        both = at(frozenset({i})) + at(frozenset({j})) - at(frozenset()) - at(frozenset({i, j}))
+        values[f"{AXES[i]} x {AXES[j]}"] = both
+    ranges = {AXES[axis]: _range([float(step[shared].mean()) for step in some]) for axis, some in steps.items()}
+    truncated = float(values["truncation"][shared].mean())
+    doubt = [float(scores.doubt_CU[i, shared].mean()) for i in (start, end)]
+    ranges["truncation"] = (truncated - doubt[0], truncated + doubt[1])
+    return Parts(
+        names=list(values),
+        values_KU=np.where(shared, np.vstack(list(values.values())), np.nan),
+        range_K=[ranges.get(name, (np.nan, np.nan)) for name in values],
+        orders_K=[len(steps.get(AXES.index(name), [])) if name in AXES else 0 for name in values],
+    )
 
 
-def _unseparated(paths: Paths) -> list[int]:
-    """Axes that some chain switches together; their common share is the residual."""
-    return sorted({axis for chain in paths.chains for a, b in pairwise(chain) if len(b - a) > 1 for axis in b - a})
+def _range(means: list[float]) -> tuple[float, float]:
+    return min(means), max(means)
 
 
 def _notes(
@@ -229,13 +213,17 @@ def _notes(
 ) -> dict[str, str]:
     missing = ", ".join(describe(cell, names) for cell in paths.missing)
     notes = {AXES[i]: "not varied" for i in range(len(AXES)) if reference[i] == condition[i]}
-    if joint := _unseparated(paths):
+    if joint := paths.unseparated:
         axes = " + ".join(AXES[i] for i in joint)
         notes["residual"] = f"{axes}: not separated without {missing}"
         notes |= {AXES[i]: "in residual" for i in joint if i not in paths.separated}
     if missing:
-        notes |= {AXES[i]: f"{len(paths.chains)} order(s); missing: {missing}" for i in paths.separated}
+        notes |= {AXES[i]: f"{_orders(len(paths.steps(i)))}; missing: {missing}" for i in paths.separated}
     if reference == condition:
         notes["residual"] = "the settings equal those of the reference: what differs lies outside the axes"
     rerun = name + RERUN in one.conditions
-    return notes | {"truncation": "rerun of truncated items" if rerun else "bound: cut off, wrong, and right on the other side"}
+    return notes | {"truncation": "rerun of truncated items" if rerun else "range: none to all of what was cut off and wrong"}
+
+
+def _orders(number: int) -> str:
+    return "1 order" if number == 1 else f"{number} orders"

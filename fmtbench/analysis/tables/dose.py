@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from fmtbench.analysis.rows.levels import levels
-from fmtbench.analysis.statistics.accuracy import accuracy, item_means
+from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cubes
 from fmtbench.conditions.axes import DEFAULTS
 from fmtbench.errors import UserError
@@ -44,15 +44,14 @@ def _lines(one: Cube, axes: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[st
         if wording or order != DEFAULTS["order"] or (enforced == "sham") or reasoning not in ("none", "free", "budget"):
             continue
         there = np.isfinite(one.strict_CU[i])
-        means = item_means(one.strict_CU[i, there], one.item_U[there])
-        value, low, high = accuracy(means)
+        value, low, high = condition_accuracy(one, condition)
         yield {
             "backbone": one.backbone,
             "task": one.task,
             "format": _format(asked, enforced, hard),
             "condition": condition,
             "budget": {"none": 0.0, "free": float("inf")}.get(reasoning, float(words or 0)),
-            "n": len(means),
+            "n": len(np.unique(one.item_U[there])),
             "words": float(one.words_CU[i, there].mean()),
             "accuracy": value,
             "accuracy_low": low,

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.statistics.accuracy import accuracy, item_means
+from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import DRAWS, bootstrap
-from fmtbench.analysis.statistics.cube import Cube, cubes, sums
+from fmtbench.analysis.statistics.cube import Cube, cells, cubes, sums
 from fmtbench.analysis.statistics.labels import macro_f1_table
+from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 from fmtbench.analysis.tables.failures import failure_table
 from fmtbench.conditions.axes import REFERENCE
 
@@ -21,8 +22,9 @@ KEY = ["backbone", "task", "condition"]
 def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS) -> pd.DataFrame:
     """One line for each backbone, task and condition, by name, the reference first.
 
-    Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson, 95%); `strict_diff`, `latent_diff` against the
-    reference on the units that both have (paired bootstrap, 95%, as in `contrast_table`; NaN without a reference);
+    Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson for the effective number of trials, 95%);
+    `strict_diff`, `latent_diff` against the reference on the items and prompts that both have, samples averaged (paired
+    bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a reference);
     `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations; `tokens`, the mean
     completion length.
     """
@@ -42,12 +44,11 @@ def _lines(one: Cube, baseline: str, draws: int) -> Iterator[dict[str, Any]]:
     conditions = sorted(one.conditions, key=lambda name: (name != baseline, name))
     differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in ("strict", "latent")}
     for condition in conditions:
-        score = {reading: one.scores(reading)[one.at(condition)] for reading in ("strict", "latent")}
-        asked = np.isfinite(score["strict"])
+        asked = np.isfinite(one.strict_CU[one.at(condition)])
         line: dict[str, Any] = {"backbone": one.backbone, "task": one.task, "condition": condition}
         line["n"] = len(np.unique(one.item_U[asked]))
-        for reading, score_U in score.items():
-            value, low, high = accuracy(item_means(score_U[asked], one.item_U[asked]))
+        for reading in differences:
+            value, low, high = condition_accuracy(one, condition, reading)
             line |= {reading: value, f"{reading}_low": low, f"{reading}_high": high}
             line |= dict(zip((f"{reading}_diff{end}" for end in ("", "_low", "_high")), differences[reading][condition]))
         yield line | {"tokens": float(one.tokens_CU[one.at(condition), asked].mean())}
@@ -59,7 +60,6 @@ def _differences(one: Cube, conditions: list[str], baseline: str, reading: str, 
     others = [name for name in conditions if name != baseline]
     if baseline not in conditions or not others:
         return dict.fromkeys(conditions, nothing)
-    score_CU = one.scores(reading)
-    difference_KU = score_CU[[one.at(name) for name in others]] - score_CU[one.at(baseline)]
-    drawn = bootstrap(sums(difference_KU, one), draws)
+    averaged = cells(one)
+    drawn = bootstrap(sums(difference_KU(averaged, [Pair(name, baseline) for name in others], reading), averaged), draws)
     return {baseline: nothing} | dict(zip(others, zip(drawn.means_K, *drawn.interval(bounds=(-1, 1)))))

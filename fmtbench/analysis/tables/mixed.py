@@ -5,6 +5,9 @@
 with normal item and prompt effects. statsmodels' `BinomialBayesMixedGLM` fits it by mean-field variational Bayes, with a weak
 normal prior on the effect (standard deviation 5) and a lognormal one on the two standard deviations. The interval is the 95%
 credible interval of that approximation, which is known to be slightly narrow: a sensitivity analysis, not a second test.
+
+Where one side is never right alone, the odds have no finite estimate, and whatever a prior makes of them is no finding: such
+a contrast has no number here. The exact interval of its odds stands in the table of contrasts.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, sparse, stats
 
-from fmtbench.analysis.statistics.cube import Array, Cube, Index, cubes
-from fmtbench.analysis.statistics.pairs import Pair, pairs_of, planned_pairs
+from fmtbench.analysis.statistics.cube import Array, Cube, Index, cell_index, cells, cubes
+from fmtbench.analysis.statistics.pairs import Pair, difference_KU, pairs_of, planned_pairs
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
@@ -40,7 +43,9 @@ class MixedEffect(NamedTuple):
 
 
 NOTHING = MixedEffect(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
-"""Where all verdicts are the same, there is nothing to fit."""
+"""Where there is nothing to fit, or no interval that could be trusted."""
+SAME, SEPARATED = "all verdicts are the same", "separated: only one side is ever right alone; see the exact odds of the contrasts"
+STRAYED = "the optimum was not found"
 
 
 def mixed_table(
@@ -49,7 +54,8 @@ def mixed_table(
     """One line for each backbone, task and contrast: the planned ones, or all against the reference where none is.
 
     `odds_ratio`, `odds_ratio_low`, `odds_ratio_high`; `item_sd`, `prompt_sd` on the scale of log odds; `converged`: the
-    optimum was found; NaN where all verdicts are the same. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises
+    optimum was found; NaN where it was not, where all verdicts are the same and where one side is never right alone, as
+    `note` says. All samples count. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises
     `UserError` where none is left.
     """
     wanted = planned_pairs(planned, reference)
@@ -74,35 +80,49 @@ def _shared(one: Cube, pair: Pair) -> Any:
 
 
 def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
-    shared = _shared(one, pair)
-    ours, base = (one.strict_CU[one.at(name), shared] for name in pair)
-    item, prompt = (np.unique(codes[shared], return_inverse=True)[1] for codes in (one.item_U, one.prompt_U))
-    found = fit(ours, base, item, prompt) if len(np.unique([ours, base])) > 1 else NOTHING
+    found, note = _found(one, pair)
     ends = np.exp(stats.norm.ppf([0.025, 0.975], found.effect, found.sd))
+    shared = _shared(one, pair)
     yield {
         "backbone": one.backbone,
         "task": one.task,
         "condition": pair.condition,
         "reference": pair.reference,
-        "n": int(item.max()) + 1,
-        "pairs": len(ours),
+        "n": len(np.unique(one.item_U[shared])),
+        "pairs": int(shared.sum()),
         "odds_ratio": float(np.exp(found.effect)),
         "odds_ratio_low": ends[0],
         "odds_ratio_high": ends[1],
         "item_sd": found.item_sd,
         "prompt_sd": found.prompt_sd,
         "converged": found.converged,
+        "note": note,
     }
 
 
-def fit(ours: Array, base: Array, item: Index, prompt: Index) -> MixedEffect:
-    """`ours`, `base`: verdicts of the same U units; `item`, `prompt`: their numbers from 0."""
+def _found(one: Cube, pair: Pair) -> tuple[MixedEffect, str]:
+    """The effect, and why there is none."""
+    averaged = cells(one)
+    difference_U = difference_KU(averaged, [pair])[0]
+    if not (difference_U > 0).any() or not (difference_U < 0).any():
+        verdicts = averaged.strict_CU[[averaged.at(name) for name in pair]][:, np.isfinite(difference_U)]
+        return NOTHING, SAME if len(np.unique(verdicts)) < 2 else SEPARATED
+    index_U, _ = cell_index(one)
+    there = np.isfinite(difference_U)[index_U]
+    score = one.strict_CU[[one.at(name) for name in pair]]
+    side, unit = np.nonzero(np.isfinite(score) & there)
+    item, prompt = (np.unique(codes[unit], return_inverse=True)[1] for codes in (one.item_U, one.prompt_U))
+    found = fit(score[side, unit], np.where(side == 0, 0.5, -0.5), item, prompt)
+    return (found, "") if found.converged else (NOTHING, STRAYED)
+
+
+def fit(right: Array, side: Array, item: Index, prompt: Index) -> MixedEffect:
+    """`right`: verdicts of U replies; `side`: 0.5 for the condition and -0.5 for the reference; `item`, `prompt`: their numbers
+    from 0."""
     from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
-    right = np.concatenate([ours, base])
-    side = np.repeat([0.5, -0.5], len(ours))
     groups = [item, prompt] if prompt.max() > 0 else [item]
-    design = sparse.hstack([_indicators(np.tile(codes, 2)) for codes in groups], format="csr")
+    design = sparse.hstack([_indicators(codes) for codes in groups], format="csr")
     kinds = np.repeat(np.arange(len(groups)), [int(codes.max()) + 1 for codes in groups])
     model = BinomialBayesMixedGLM(right, np.column_stack([np.ones(len(right)), side]), design, kinds, **PRIOR)
     size = 2 + len(groups) + design.shape[1]

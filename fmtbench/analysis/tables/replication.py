@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from fmtbench.analysis.statistics.accuracy import accuracy
+from fmtbench.analysis.statistics.accuracy import condition_accuracy
+from fmtbench.analysis.statistics.cube import RERUN, Cube, cubes
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
@@ -36,8 +38,10 @@ def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
     """
     ours = pd.DataFrame(
         [
-            {"backbone": backbone, "task": task, "condition": condition, **_ours(cell)}
-            for (backbone, task, condition), cell in rows.groupby(["backbone", "task", "condition"], observed=True)
+            {"backbone": one.backbone, "task": one.task, "condition": condition, **_ours(one, condition)}
+            for one in cubes(rows)
+            for condition in one.conditions
+            if not condition.endswith(RERUN)
         ]
     )
     theirs = _with_free(published(), ["study", "model", "task"], "published")
@@ -55,10 +59,10 @@ def _setting(theirs: str, known: Mapping[str, Any]) -> str:
     return f"{name}={known[name]}" if name in known else ""
 
 
-def _ours(cell: pd.DataFrame) -> dict[str, float]:
-    means = cell.groupby("item_id", observed=True)["correct"].mean().to_numpy(dtype=float)
-    value, low, high = accuracy(means)
-    return {"ours": value, "ours_low": low, "ours_high": high, "ours_n": len(means)}
+def _ours(one: Cube, condition: str) -> dict[str, float]:
+    value, low, high = condition_accuracy(one, condition)
+    items = len(np.unique(one.item_U[np.isfinite(one.strict_CU[one.at(condition)])]))
+    return {"ours": value, "ours_low": low, "ours_high": high, "ours_n": items}
 
 
 def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:

@@ -1,0 +1,171 @@
+"""A study at a glance: differences with both intervals, what strict reading leaves, and where a loss comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fmtbench.analysis.showing.figures import COLOURS, STYLE
+from fmtbench.analysis.tables.decomposition import COMPONENTS
+from fmtbench.errors import UserError
+
+ROW, HEAD = 0.34, 1.5
+"""Inches of a line, and of what stands above and below the lines."""
+ABREAST = 4
+MATTERS = 0.05
+"""A condition has a waterfall where a part of its loss is at least so large."""
+MOST_FALLS = 6
+NAMES = {"strict": "", "latent": "latent_"}
+
+
+def forest(contrasts: pd.DataFrame, reading: str = "latent") -> Figure:
+    """One panel a task, one row a condition, a colour a backbone; thick bars for these prompts, thin ones for prompts like these.
+
+    Contrasts with the most common reference only. Where no reply of either side is right there is nothing to see: a task of
+    such contrasts alone has no panel, and is named below. Raises `UserError` where none is left.
+    """
+    name = NAMES[reading]
+    reference = contrasts["reference"].mode()[0]
+    own = contrasts[contrasts["reference"] == reference]
+    shown = own[~own[f"{name}floor"]]
+    if shown.empty:
+        raise UserError("no reply is right on either side of any contrast")
+    order = list(shown.groupby("condition", observed=True)[f"{name}difference"].mean().sort_values().index)
+    figure, panels = _panels(shown, len(order))
+    for axis, (task, group) in zip(panels, shown.groupby("task", observed=True)):
+        axis.axvline(0, color="#222222", linewidth=0.8, zorder=2)
+        _bars(axis, group, order, list(own["backbone"].unique()), name)
+        axis.set_title(str(task), loc="left", fontsize=9)
+        _frame(axis, order, group, name)
+    panels[0].set_yticks(range(len(order)), order)
+    left_out = sorted(set(own["task"]) - set(shown["task"]))
+    note = f"; not drawn, since nothing is right there: {', '.join(map(str, left_out))}" if left_out else ""
+    figure.supxlabel(
+        f"{reading} accuracy minus that of {reference}, points; 95%, thick: these prompts, thin: prompts like these{note}",
+        fontsize=8,
+    )
+    _legend(figure, panels)
+    return figure
+
+
+def _bars(axis: Any, group: pd.DataFrame, order: list[str], backbones: list[str], name: str) -> None:
+    step = 0.7 / len(backbones)
+    for k, backbone in enumerate(backbones):
+        lines = group[group["backbone"] == backbone]
+        y = np.array([order.index(condition) for condition in lines["condition"]]) + step * (k - (len(backbones) - 1) / 2)
+        colour = COLOURS[k % len(COLOURS)]
+        axis.hlines(y, 100 * lines[f"{name}general_low"], 100 * lines[f"{name}general_high"], color=colour, linewidth=1)
+        axis.hlines(y, 100 * lines[f"{name}low"], 100 * lines[f"{name}high"], color=colour, linewidth=3.2, alpha=0.75)
+        axis.plot(100 * lines[f"{name}difference"], y, "o", color=colour, markersize=4.5, label=str(backbone))
+
+
+def _frame(axis: Any, order: list[str], group: pd.DataFrame, name: str) -> None:
+    ends = 100 * group[[f"{name}{end}" for end in ("low", "high", "general_low", "general_high")]]
+    low, high = min(-2.0, float(np.nanmin(ends))), max(2.0, float(np.nanmax(ends)))
+    margin = 0.05 * (high - low)
+    axis.set_xlim(low - margin, high + margin)
+    axis.set_ylim(len(order) - 0.4, -0.6)
+    axis.grid(axis="y", color="#EEEEEE", zorder=0)
+
+
+def dumbbell(main: pd.DataFrame) -> Figure:
+    """Strict (filled) and latent (open) accuracy of every condition, one panel a task: the line between is the loss of reading.
+
+    A task where nothing is right under any condition has no panel. Raises `UserError` where none is left.
+    """
+    right = main.groupby("task", observed=True)["latent"].transform("max") > 0
+    shown = main[right]
+    if shown.empty:
+        raise UserError("no reply is right under any condition")
+    order = list(shown.groupby("condition", observed=True)["latent"].mean().sort_values(ascending=False).index)
+    backbones = list(main["backbone"].unique())
+    figure, panels = _panels(shown, len(order))
+    step = 0.7 / len(backbones)
+    for axis, (task, group) in zip(panels, shown.groupby("task", observed=True)):
+        for k, backbone in enumerate(backbones):
+            lines = group[group["backbone"] == backbone]
+            y = np.array([order.index(condition) for condition in lines["condition"]]) + step * (k - (len(backbones) - 1) / 2)
+            colour = COLOURS[k % len(COLOURS)]
+            axis.hlines(y, 100 * lines["strict"], 100 * lines["latent"], color="#BBBBBB", linewidth=2, zorder=1)
+            axis.plot(100 * lines["latent"], y, "o", markerfacecolor="white", color=colour, markersize=5)
+            axis.plot(100 * lines["strict"], y, "o", color=colour, markersize=5, label=str(backbone))
+        axis.set_title(str(task), loc="left", fontsize=9)
+        axis.set_xlim(-3, max(10.0, 108 * float(group[["strict", "latent"]].max(axis=None))))
+        axis.set_ylim(len(order) - 0.4, -0.6)
+        axis.grid(axis="y", color="#EEEEEE", zorder=0)
+    panels[0].set_yticks(range(len(order)), order)
+    figure.supxlabel("accuracy, per cent; filled: strict, open: latent; the line between them is the loss of reading", fontsize=8)
+    _legend(figure, panels)
+    return figure
+
+
+def _panels(table: pd.DataFrame, rows: int) -> tuple[Figure, list[Any]]:
+    """A panel for each task, up to `ABREAST` side by side, with the same rows."""
+    tasks = table["task"].nunique()
+    across, down = min(tasks, ABREAST), -(-tasks // ABREAST)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.2 + 2.7 * across, down * (HEAD + ROW * rows)), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False, sharey=True)
+        for axis in grid.flat:
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(labelsize=8)
+        for axis in grid.flat[tasks:]:
+            axis.set_axis_off()
+    return figure, list(grid.flat[:tasks])
+
+
+def _legend(figure: Figure, panels: list[Any]) -> None:
+    found = {label: handle for axis in panels for handle, label in zip(*axis.get_legend_handles_labels())}
+    if len(found) > 1:
+        figure.legend(
+            found.values(), found.keys(), loc="outside upper center", ncols=min(5, len(found)), fontsize=8, frameon=False
+        )
+
+
+def waterfall(table: pd.DataFrame) -> Figure:
+    """From the reference's loss of 0 down to the total, part by part, with the interval of each part at its end.
+
+    Each backbone and task shows its condition with the largest part, up to `MOST_FALLS` of them; a part of which nothing is
+    lost is left out. Right is lost, left is gained. Raises `UserError` where no part is larger than `MATTERS`.
+    """
+    keys = ["backbone", "task", "condition"]
+    parts = table[table["component"].isin(COMPONENTS)]
+    largest = parts[parts["component"] != "total"].groupby(keys, observed=True)["value"].agg(lambda some: some.abs().max())
+    largest = largest[largest >= MATTERS].sort_values(ascending=False, kind="stable")
+    chosen = largest.groupby(["backbone", "task"], observed=True, sort=False).head(1).index[:MOST_FALLS]
+    if not len(chosen):
+        raise UserError(f"no part of a loss is larger than {100 * MATTERS:.0f} points")
+    groups = {name: group for name, group in parts.groupby(keys, observed=True) if name in chosen}
+    across, down = min(len(chosen), 3), -(-len(chosen) // 3)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1 + 2.9 * across, 2.5 * down), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False)
+    for axis, name in zip(grid.flat, chosen):
+        _fall(axis, groups[name].set_index("component").reindex(COMPONENTS).dropna(subset="value"))
+        axis.set_title(f"{name[2]}\n{name[1]}, {name[0]}", loc="left", fontsize=8)
+    for axis in grid.flat[len(chosen) :]:
+        axis.set_axis_off()
+    figure.supxlabel("points of strict accuracy lost (right) or gained (left); lines: 95% for these prompts", fontsize=8)
+    return figure
+
+
+def _fall(axis: Any, parts: pd.DataFrame) -> None:
+    shown = parts[(parts["value"].abs() > 1e-9) | (parts.index == "total")]
+    start = 0.0
+    for y, (name, part) in enumerate(shown.iterrows()):
+        before = 0.0 if name == "total" else start
+        end = before + 100 * part["value"]
+        axis.barh(y, end - before, left=before, height=0.62, color="#444444" if name == "total" else COLOURS[part["value"] > 0])
+        axis.hlines(y, before + 100 * part["low"], before + 100 * part["high"], color="#222222", linewidth=1)
+        if name != "total":
+            axis.vlines(end, y - 0.31, y + 1.31, color="#999999", linewidth=0.6)
+        start = end
+    axis.axvline(0, color="#222222", linewidth=0.8)
+    axis.set_yticks(range(len(shown)), list(shown.index))
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
