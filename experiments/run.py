@@ -21,7 +21,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fmtbench.errors import UserError
+from fmtbench.errors import ServerError, UserError
 from fmtbench.types import Sampling
 
 from .reporting.progress import progress
@@ -46,6 +46,16 @@ def main(config: DictConfig) -> None:
         watch.scores(rows)
     log_cells(rows)
     report(Path(config.results) / config.name)
+    check_answered(job)
+
+
+def check_answered(job: Any) -> None:
+    """Raises `ServerError` where requests got no answer, so that a script that goes on by the exit code does not."""
+    unanswered = sum(cell.folder(job.results).manifest().get("transient", 0) for cell in job.cells)
+    if unanswered:
+        raise ServerError(
+            f"{unanswered} requests got no answer, and their cells are incomplete: the same command asks them again"
+        )
 
 
 def make_job(config: DictConfig) -> Any:

@@ -40,6 +40,8 @@ from .starting.conf import options
 from .starting.folders import results_folders
 from .starting.start import start
 
+COUNTED = ("main", "failures")
+"""Tables that also show the cells in which the engine failed; to the others these say nothing."""
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare")
 """What the YAML of a table says on how to show it."""
 DIGITS = "%.9g"
@@ -127,8 +129,12 @@ def check(arguments: Arguments) -> None:
 
 def warn(study: Study) -> None:
     """What was left out, and what is not there."""
+    from fmtbench.analysis.rows.broken import broken_notes
+
     for complaint in study.complaints:
         say(f"left out: {complaint}")
+    for note in broken_notes(study.rows):
+        say(note)
     if note := missing_note(study.missing):
         say(note)
 
@@ -167,10 +173,13 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
 
 
 def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table, and what its YAML says on how to show it."""
+    """A table, and what its YAML says on how to show it. Cells in which the engine failed are left to those that count errors."""
+    from fmtbench.analysis.rows.broken import without_broken
+
     make, show = described(node, f"table/{name}", *SHOWN)
     wanted = inspect.signature(make).parameters
-    return make(study.rows, **{key: value for key, value in offered.items() if key in wanted}), show
+    rows = study.rows if name in COUNTED else without_broken(study.rows)
+    return make(rows, **{key: value for key, value in offered.items() if key in wanted}), show
 
 
 def write_report(arguments: Arguments) -> None:

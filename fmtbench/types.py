@@ -136,6 +136,8 @@ class Generation:
     """The library that masked, with its version; `none` if the request had no constraint."""
     error: str = ""
     """The cause, if `finish_reason` is `error`."""
+    transient: bool = False
+    """Whether an error says nothing about the request, as one of transport: then it is no result, and the next run asks again."""
     neutralised: int = 0
     """How many special tokens of the tokenizer the messages spelled out; they were broken up (backends/special.py)."""
     counted_tokens: int = 0

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fmtbench.analysis.rows.broken import broken_notes
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.showing.markdown import to_markdown
 from fmtbench.analysis.showing.readable import readable
@@ -26,14 +27,15 @@ strict: the contract was kept and the answer is right. latent: a lenient reader,
 
 
 def report(folder: Path) -> None:
-    table = accuracy_table(load_rows(folder, mixed=True))
-    shown = readable(table)
+    rows = load_rows(folder, mixed=True)
+    table = accuracy_table(rows)
+    shown, notes = readable(table), [*barred_cells(folder), *broken_notes(rows)]
     with replacing(folder / "accuracy.csv") as csv, replacing(folder / "accuracy.md") as markdown:  # jobs may end together
         table.to_csv(csv, index=False, float_format="%.6f")
-        markdown.write_text("\n".join([to_markdown(shown), *barred_cells(folder), LEGEND, ""]), encoding="utf-8")
+        markdown.write_text("\n".join([to_markdown(shown), *notes, LEGEND, ""]), encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(_fitting(shown, console.width)))
-    for line in barred_cells(folder):
+    for line in notes:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(LEGEND, style="dim", highlight=False)
     console.print(

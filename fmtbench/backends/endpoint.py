@@ -3,7 +3,8 @@
 Only failures of transport are tried again: no connection, no answer in time, and the status codes of a server that is
 busy or starting. A request that the server turns down for its content (400) would be turned down again: that is the
 request's own failure (`TurnedDown`). What would fail every request alike (no server, no key, a web page) stops the run
-(`UserError`), so that the journal is not filled with errors that only say that the server was down.
+(`ServerError`, or `UserError` where a setting is wrong), so that the journal is not filled with errors that only say that the
+server was down.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import httpx2
 
-from fmtbench.errors import FmtbenchError, UserError
+from fmtbench.errors import FmtbenchError, ServerError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolEr
 
 class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
+
+    def __init__(self, cause: str, *, transient: bool = False) -> None:
+        super().__init__(cause)
+        self.transient = transient
+        """Whether it might answer the same request another time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +92,10 @@ class Endpoint:
         if status not in BUSY:
             try:
                 self._read(await client.get(f"{self.url}/models", timeout=min(30.0, self.timeout_s)))
-                return TurnedDown(fault)
+                return TurnedDown(fault, transient=True)
             except (*NETWORK, FmtbenchError) as error:
                 logger.info("%s/models: %s", self.url, self._said(error))
-        return UserError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
+        return ServerError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
 
     def _read(self, response: httpx2.Response) -> Any:
         status, complaint = response.status_code, self._complaint(response)
@@ -100,7 +106,7 @@ class Endpoint:
         if 400 <= status < 500:
             raise TurnedDown(complaint)
         if status != 200:
-            raise UserError(f"{self.url} fails ({complaint})")
+            raise ServerError(f"{self.url} fails ({complaint})")
         try:
             return response.json()
         except ValueError as error:

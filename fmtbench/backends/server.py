@@ -11,7 +11,8 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -28,8 +29,12 @@ from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import proven
 from fmtbench.decoding.grammar import allows
-from fmtbench.errors import DecoderError, UserError
+from fmtbench.errors import DecoderError, ServerError, UserError
 from fmtbench.types import Constraint, FinishReason, Generation, Request
+
+UNBELIEVED = 10
+ENDS = ("stop", "length", "content_filter")
+"""Ways of ending that say something about the request; any other is a server in trouble."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -151,7 +156,7 @@ class ServerSession(Session):
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
-        yield from streamed(partial(self._answer_all, requests, workers))
+        yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
@@ -177,9 +182,14 @@ class ServerSession(Session):
         try:
             reply = Reply.model_validate(await self._options.endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
         except TurnedDown as error:
-            seconds = clock.leave(entered)
             return Generation(
-                key=request.key, text="", finish_reason="error", error=str(error), seconds=seconds, neutralised=neutralised
+                key=request.key,
+                text="",
+                finish_reason="error",
+                error=str(error),
+                transient=error.transient,
+                seconds=clock.leave(entered),
+                neutralised=neutralised,
             )
         except ValidationError as error:
             problem = error.errors()[0]
@@ -208,7 +218,7 @@ class ServerSession(Session):
         return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        reason, error = judge(request.constraint, reply)
+        (reason, error), transient = judge(request.constraint, reply), reply.choices[0].finish_reason not in ENDS
         if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
             reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
         return Generation(
@@ -222,6 +232,7 @@ class ServerSession(Session):
             seconds=seconds,
             decoder="none" if request.constraint is None else self._options.masked_by,
             error=error,
+            transient=transient,
             neutralised=neutralised,
             counted_tokens=0 if reply.token_ids else reply.usage.completion_tokens,
         )
@@ -235,6 +246,24 @@ class ServerSession(Session):
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
+    """Hold errors back until the server has answered anything: one that turns everything down is not believed.
+
+    Raises `ServerError` after `UNBELIEVED` of them; where fewer were asked, all are transient.
+    """
+    held: list[Generation] = []
+    stream = iter(answers)
+    for one in stream:
+        if one.finish_reason != "error":
+            yield from (*held, one)
+            yield from stream
+            return
+        held.append(one)
+        if len(held) == UNBELIEVED:
+            raise ServerError(f"{url} turns down every request, the first {UNBELIEVED} of them, the last with: {one.error}")
+    yield from (replace(one, transient=True) for one in held)
 
 
 def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:

@@ -82,7 +82,7 @@ class CellWork:
         self.barred = admission.barred
         self.folder.write_config(self.cell.config)
         self.folder.write_requests(self.planned)
-        if missing or self.folder.manifest().get("status") != "complete":
+        if missing or self.folder.manifest().get("status") not in ("complete", "incomplete"):
             self.folder.write_manifest(self._facts(admission, len(missing)))
             self.folder.log(self.barred or f"planned {len(self.planned)}, to generate {len(missing)}")
         if self.barred:

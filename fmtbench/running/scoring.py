@@ -95,11 +95,15 @@ def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Gene
 def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:
     """Write the cell's status into manifest and log, if it has changed."""
     statuses = dict(Counter(row.status for row in rows))
+    failed = [generation for generation in done if generation.finish_reason == "error"]
     manifest = folder.manifest()
+    whole = len(rows) == planned and not failed
     outcome = {
-        "status": "complete" if len(rows) == planned else "barred" if why_barred(manifest) else "incomplete",
+        "status": "complete" if whole else "barred" if why_barred(manifest) else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),
         "statuses": statuses,
+        "transient": sum(generation.transient for generation in failed),
+        "error": failed[-1].error if failed else "",
         "neutralised": sum(generation.neutralised for generation in done),
     }
     if manifest | outcome != manifest:

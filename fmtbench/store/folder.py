@@ -90,7 +90,7 @@ class RunFolder:
         return self._journal.generations()
 
     def done(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journal's generations; with `errors=False`, without those that ended in an error."""
+        """Keys of the journal's results; with `errors=False`, without those that ended in an error."""
         return self._journal.keys(errors=errors)
 
     # -- what is rewritten as a whole

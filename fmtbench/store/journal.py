@@ -23,7 +23,7 @@ from fmtbench.types import Generation
 SYNC_SECONDS = 1.0
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
-ERROR = b'"finish_reason":"error"'
+ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
 """Cannot occur inside a text of the journal: JSON escapes the quotes there."""
 
 
@@ -58,11 +58,12 @@ class Journal:
             yield _generation(json.loads(b"{" + body))
 
     def keys(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journalled generations; with `errors=False`, without those that ended in an error.
+        """Keys of the generations that are results; with `errors=False`, without those that ended in an error.
 
         Lines are checked but not parsed, so that a million take seconds.
         """
-        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and (errors or ERROR not in body)}
+        not_done = TRANSIENT if errors else ERROR
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and not_done not in body}
 
     def _sync(self, file: BinaryIO) -> None:
         os.fsync(file.fileno())
