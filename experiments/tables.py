@@ -32,7 +32,7 @@ from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
 from fmtbench.analysis.showing.document import document
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store.files import writable
+from fmtbench.store.files import writable, write_text
 
 from .reporting.presets import load_study
 from .starting.build import build
@@ -110,7 +110,7 @@ def write_all(arguments: Arguments) -> None:
     for name, reason in missing.items():
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
     figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, output)]
-    (output / "document.tex").write_text(document(list(tables), figures, study.origin), encoding="utf-8")
+    write_text(output / "document.tex", document(list(tables), figures, study.origin))
 
 
 def check(arguments: Arguments) -> None:
@@ -158,14 +158,14 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
     from fmtbench.analysis.showing.text import latex, markdown, narrow
 
     table, show = make_table(name, node, study, offered)
-    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
+    write_text(output / f"{name}.csv", table.assign(**study.origin).to_csv(index=False, float_format=DIGITS))
     notes = common_notes(table)
     caption = " ".join([show["caption"], *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
     text = as_text(without(table, notes), show)
-    (output / f"{name}.md").write_text(markdown(text, caption, origin), encoding="utf-8")
+    write_text(output / f"{name}.md", markdown(text, caption, origin))
     text, same = narrow(text, show.get("paper", ()), bare=show.get("bare", ()))
-    (output / f"{name}.tex").write_text(latex(text, name, f"{caption} {same}.".replace(" .", ""), origin), encoding="utf-8")
+    write_text(output / f"{name}.tex", latex(text, name, f"{caption} {same}.".replace(" .", ""), origin))
     print(f"{output / name}.csv .md .tex: {len(table)} lines")
     for note in notes:
         say(f"table {name}: {note}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from fmtbench.embed.embedder import Vectors
 from fmtbench.errors import UserError
-from fmtbench.store.files import replacing
+from fmtbench.store.files import replacing, write_text
 
 
 def check_texts(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, str]]:
@@ -41,5 +41,4 @@ def write_vectors(folder: Path, ids: Sequence[str], vectors: Vectors, facts: Map
     table = pa.table({"id": pa.array(ids, pa.string()), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
     with replacing(folder / "vectors.parquet") as part:
         pq.write_table(table, part)
-    with replacing(folder / "manifest.json") as part:
-        part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / "manifest.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

@@ -27,10 +27,20 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
     _check_masked(folder, planned, done)
     rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition)]
+    if (before := folder.count_rows()) > len(rows):
+        logger.warning(
+            "%s: rows.parquet has %d rows now, and had %d: %s", folder.path, len(rows), before, _why_fewer(planned, rows)
+        )
     folder.write_rows(rows)
     _name_errors(folder, rows, done)
     _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
     return rows
+
+
+def _why_fewer(planned: Sequence[Planned], rows: Sequence[Row]) -> str:
+    if len(rows) == sum(not one.after for one in planned):
+        return "fewer items are planned; the replies to the others stay in the journal"
+    return "replies are missing from the journal; the run's command asks again"
 
 
 def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
