@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ from fmtbench.types import Sampling
 from .reporting.progress import progress
 from .starting.build import build, build_group
 from .starting.start import start
+
+SAMPLING: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "samples": (lambda count: 1 <= count <= 10_000, "give a number from 1 to 10000"),
+    "max_tokens": (lambda count: 1 <= count < 2**31, "give a number above 0 and below 2**31"),
+    "temperature": (lambda value: 0 <= value < math.inf, "give a number that is at least 0"),
+    "top_p": (lambda value: 0 < value <= 1, "give a number above 0 and at most 1"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -112,17 +121,11 @@ def check(config: DictConfig) -> None:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
     if not 0 <= config.shard < config.shards:
         raise UserError(f"shard={config.shard} of shards={config.shards}: give a shard from 0 to {config.shards - 1}")
-    sampling = config.sampling
-    for name, bad in (
-        ("samples", sampling.samples < 1),
-        ("max_tokens", sampling.max_tokens < 1),
-        ("temperature", sampling.temperature < 0),
-        ("top_p", not 0 < sampling.top_p <= 1),
-    ):
-        if bad:
-            raise UserError(
-                f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1"
-            )
+    if not abs(config.seed) < 2**63:
+        raise UserError(f"seed={config.seed}: give a number of at most 63 bits, which a table can hold")
+    for name, (fits, allowed) in SAMPLING.items():
+        if not fits(config.sampling[name]):  # what is not a number fits nowhere
+            raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
     for name, count in config.samples_of.items():
         if name not in config.condition or count < 1:
             chosen = ", ".join(config.condition)

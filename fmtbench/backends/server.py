@@ -153,6 +153,8 @@ class ServerSession(Session):
         self._options = options
         self._facts = facts
         self._dialect = DIALECTS[options.dialect]
+        self._understood = False
+        """Whether any reply was in the form of OpenAI's API."""
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
@@ -192,12 +194,18 @@ class ServerSession(Session):
                 neutralised=neutralised,
             )
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise UserError(
-                f"{self._options.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
-            ) from error
+            return self._malformed(request, error, clock.leave(entered))
+        self._understood = True
         return self._generation(request, reply, clock.leave(entered), neutralised)
+
+    def _malformed(self, request: Request, error: ValidationError, seconds: float) -> Generation:
+        """A reply that is none: that request's own trouble, but of the whole address if there never was a good one."""
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        words = f"{self._options.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
+        if not self._understood:
+            raise UserError(words) from error
+        return Generation(key=request.key, text="", finish_reason="error", error=words, transient=True, seconds=seconds)
 
     def _body(self, request: Request) -> tuple[dict[str, Any], int]:
         messages, neutralised = neutral(request.messages, USUAL)
@@ -228,13 +236,14 @@ class ServerSession(Session):
             token_ends=reply.token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
             finish_reason=reason,
-            prompt_tokens=reply.usage.prompt_tokens,
+            prompt_tokens=reply.counts.prompt_tokens,
             seconds=seconds,
             decoder="none" if request.constraint is None else self._options.masked_by,
             error=error,
             transient=transient,
+            halves=reply.halves,
             neutralised=neutralised,
-            counted_tokens=0 if reply.token_ids else reply.usage.completion_tokens,
+            counted_tokens=0 if reply.token_ids else reply.counts.completion_tokens,
         )
 
     def facts(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fmtbench.answers import AnswerKind
@@ -15,7 +16,7 @@ from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
 from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
-from fmtbench.types import Extraction, Generation, Row
+from fmtbench.types import Extraction, Generation, Row, whole
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     """Read and score what the journal has for the plan. Needs no model, and gives the same rows every time."""
     planned = folder.requests()
     wanted = {one.request.key for one in planned}
-    done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
+    done = {generation.key: _storable(generation) for generation in folder.generations() if generation.key in wanted}
     _check_masked(folder, planned, done)
     rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition)]
     if (before := folder.count_rows()) > len(rows):
@@ -35,6 +36,12 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     _name_errors(folder, rows, done)
     _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
     return rows
+
+
+def _storable(generation: Generation) -> Generation:
+    """A reply that was journalled before halves of character pairs were replaced as they came in."""
+    text, halves = whole(generation.text)
+    return replace(generation, text=text, halves=halves) if halves else generation
 
 
 def _why_fewer(planned: Sequence[Planned], rows: Sequence[Row]) -> str:
@@ -115,6 +122,7 @@ def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence
         "transient": sum(generation.transient for generation in failed),
         "error": failed[-1].error if failed else "",
         "neutralised": sum(generation.neutralised for generation in done),
+        "halves": sum(generation.halves for generation in done),
     }
     if manifest | outcome != manifest:
         folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
