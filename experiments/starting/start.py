@@ -21,8 +21,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from platformdirs import user_state_path
 
 from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
@@ -36,6 +37,9 @@ from .roots import ROOTS
 PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 """How a command is started, unless the caller says otherwise: outside a clone there is no `experiments`."""
+
+# As this module is imported, so that a job of a sweep knows it in whatever process it runs.
+OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
 
 Main = Callable[[DictConfig], None]
 
