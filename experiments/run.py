@@ -28,6 +28,7 @@ from fmtbench.types import Sampling
 
 from .reporting.progress import progress
 from .starting.build import build, build_group
+from .starting.environment import naming_the_environment
 from .starting.start import start
 
 SAMPLING: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -136,8 +137,10 @@ def check(config: DictConfig) -> None:
 
 
 def cell_config(config: DictConfig, task: str, condition: str, prompt: str) -> str:
-    """The resolved config of one cell as YAML: enough to score it again."""
-    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    """The resolved config of one cell as YAML: enough to score it again. What names the environment goes on naming it."""
+    with naming_the_environment():
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+    resolved |= {"name": config.name, "backbone": resolved["backbone"] | {"name": config.backbone.name}}
     resolved |= {"task": {task: resolved["task"][task]}, "condition": {condition: resolved["condition"][condition]}}
     return OmegaConf.to_yaml(OmegaConf.create(resolved | {"prompt": {prompt: resolved["prompt"][prompt]}}))
 

@@ -27,9 +27,11 @@ from platformdirs import user_state_path
 
 from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
+from fmtbench.secret import INSTEAD, VALUE, is_secret_name, redacted
 
 from .build import plugins
 from .conf import EVERY, options, own_conf, shown
+from .environment import refuse_secrets
 from .explain import explain, one_line
 from .page import in_words_of, page
 from .roots import ROOTS
@@ -113,7 +115,10 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 def _check_word(name: str, word: str, program: str) -> None:
     """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
-    if "=" in word or word.startswith("~"):
+    key, equals, value = word.partition("=")
+    if equals and value and (is_secret_name(key.rpartition(".")[2].lstrip("+")) or VALUE.search(value)):
+        raise UserError(f"{key}= looks like a secret, and configs are stored beside the results: {INSTEAD}")
+    if equals or word.startswith("~"):
         return
     keys = [field.name for field in fields(ROOTS[name])]
     if not keys:
@@ -172,6 +177,7 @@ class _Guarded:
             self._alone(config)
 
     def _work(self, config: DictConfig) -> None:
+        refuse_secrets(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
 
@@ -225,5 +231,5 @@ def log_lines() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {redacted(message)}", file=sys.stderr, flush=True)
     return code

@@ -56,6 +56,8 @@ class Reply(BaseModel):
     """The parts of a reply that are read; whatever else a server sends is ignored."""
 
     choices: list[Choice] = Field(min_length=1)
+    model: str | None = None
+    """Which one answered."""
     usage: Usage | None = None
 
     @property
