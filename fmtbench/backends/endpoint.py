@@ -33,7 +33,7 @@ SHORTEST_KEY = 4
 """A shorter one is a placeholder, such as `x`, and occurs in any text."""
 MOST_WORDS = 2000
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
+NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.DecodingError)
 
 
 class TurnedDown(FmtbenchError):
@@ -66,7 +66,7 @@ class Endpoint:
         """The JSON of a page, asked for once. Raises `UserError` if there is none."""
         try:
             return self._read(fetch(url, self._headers(), min(30.0, self.timeout_s)))
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise UserError(f"no server answers at {self.url} ({self._said(error)}): start it, or set backend.url") from error
         except TurnedDown as error:
             raise UserError(f"{url}: {error}") from error
@@ -146,7 +146,8 @@ class Endpoint:
 
     def _said(self, words: object) -> str:
         """On one line, without the key, which some servers echo."""
-        text = " ".join(str(words).split()) or type(words).__name__
+        shown = "".join(one if one.isprintable() else " " for one in str(words))  # no escape reaches a terminal
+        text = " ".join(shown.split()) or type(words).__name__
         return (text.replace(self._key(), "***") if self._key() else text)[:300]
 
 
