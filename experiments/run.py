@@ -24,10 +24,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fmtbench.errors import ServerError, UserError
+from fmtbench.presets import nearest
 from fmtbench.types import Sampling
 
 from .reporting.progress import progress
 from .starting.build import build, build_group
+from .starting.conf import options
 from .starting.environment import naming_the_environment
 from .starting.start import start
 
@@ -127,6 +129,11 @@ def check(config: DictConfig) -> None:
     for name, (fits, allowed) in SAMPLING.items():
         if not fits(config.sampling[name]):  # what is not a number fits nowhere
             raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
+    for contrast in config.planned:
+        for name in contrast.values() if OmegaConf.is_dict(contrast) else [contrast]:
+            if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
+                known = options("condition")
+                raise UserError(f"planned={name}: it is no condition: {nearest(str(name), known)}allowed are {', '.join(known)}")
     for name, count in config.samples_of.items():
         if name not in config.condition or count < 1:
             chosen = ", ".join(config.condition)

@@ -30,6 +30,7 @@ from fmtbench.presets import CONF
 from fmtbench.secret import INSTEAD, VALUE, is_secret_name, redacted
 
 from .build import plugins
+from .check import check_config
 from .conf import EVERY, options, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
@@ -177,6 +178,7 @@ class _Guarded:
             self._alone(config)
 
     def _work(self, config: DictConfig) -> None:
+        check_config(self.name, config)
         refuse_secrets(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
