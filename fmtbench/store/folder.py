@@ -24,11 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from fmtbench.errors import LockedError, UserError
 from fmtbench.store.files import sweep, write_text
 from fmtbench.store.journal import Journal
+from fmtbench.store.lock import FolderLock
 from fmtbench.store.rows import count_rows, write_rows
 from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
 
@@ -66,7 +67,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._named: set[str] = set()
-        self._lock = FileLock(path / ".lock", timeout=0)
+        self._lock = FolderLock(path)
         self._journal = Journal(self._file("generations.jsonl"), self._name_damage)
 
     def __enter__(self) -> RunFolder:
