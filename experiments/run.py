@@ -129,7 +129,7 @@ def check(config: DictConfig) -> None:
     for name, (fits, allowed) in SAMPLING.items():
         if not fits(config.sampling[name]):  # what is not a number fits nowhere
             raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
-    for contrast in config.planned:
+    for contrast in config.get("planned") or ():
         for name in contrast.values() if OmegaConf.is_dict(contrast) else [contrast]:
             if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
                 known = options("condition")

@@ -25,11 +25,17 @@ VALUE = re.compile(
     )""",
     re.X,
 )
+PLAIN = re.compile(r"[\d.]{0,7}|null|none|true|false", re.I)
 INSTEAD = "put it into the environment variable that backend.key_variable names (FMTBENCH_API_KEY), where it is stored nowhere"
 
 
 def is_secret_name(name: str) -> bool:
     return name.lower() not in NO_SECRETS and NAME.fullmatch(name) is not None
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Whether a setting looks like a secret by its name; a small number, as of `max_token=3`, and nothing at all are none."""
+    return is_secret_name(name) and not PLAIN.fullmatch(str(value))
 
 
 def redacted(text: str) -> str:
@@ -42,7 +48,7 @@ def secrets(node: Any, place: str = "") -> Iterator[str]:
     if isinstance(node, dict):
         for name, child in node.items():
             below = f"{place}.{name}".strip(".")
-            if is_secret_name(str(name)) and isinstance(child, str | int) and child not in ("", False, True):
+            if isinstance(child, str | int) and is_secret(str(name), child):
                 yield below
             else:
                 yield from secrets(child, below)

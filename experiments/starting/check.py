@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,16 +25,19 @@ POSITIVE = ("compile.seconds", "compile.memory_gb")
 NAMES = ("name", "backbone.name")
 
 
-def check_config(name: str, config: DictConfig) -> None:
-    """Raises `UserError` for a value that the command of this name would stumble over in the middle of its work."""
+def check_added(name: str, key: str) -> None:
+    """Raises `UserError` for `+key=` at the root where the command has no such key: Hydra would add it, and nothing read it."""
     known = {field.name for field in fields(ROOTS[name])}
-    for key in config:
-        if key not in known:
-            raise UserError(f"{key} is no key of {name}: {nearest(str(key), sorted(known))}see all keys with --cfg job")
+    if key.startswith("+") and not re.search(r"[.@/]", key) and key.lstrip("+") not in {*known, "experiment"}:
+        raise UserError(f"{key[1:]} is no key of {name}: {nearest(key[1:], sorted(known))}see all keys with --cfg job")
+
+
+def check_config(config: DictConfig) -> None:
+    """Raises `UserError` for a value that a command would stumble over in the middle of its work."""
     for key, least in LEAST.items():
         value = config.get(key)
         if isinstance(value, int | float) and not value >= least:
-            raise UserError(f"{key}={value}: give a number that is at least {least}")
+            raise UserError(f"{key}={value}: give {'a number above 0' if least else 'a whole number, or 0 for none'}")
     for key in POSITIVE:
         value = OmegaConf.select(config, key)
         if value is not None and not 0 < value < math.inf:

@@ -27,10 +27,10 @@ from platformdirs import user_state_path
 
 from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
-from fmtbench.secret import INSTEAD, VALUE, is_secret_name, redacted
+from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 
 from .build import plugins
-from .check import check_config
+from .check import check_added, check_config
 from .conf import EVERY, options, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
@@ -117,9 +117,10 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 def _check_word(name: str, word: str, program: str) -> None:
     """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
     key, equals, value = word.partition("=")
-    if equals and value and (is_secret_name(key.rpartition(".")[2].lstrip("+")) or VALUE.search(value)):
+    if equals and value and (is_secret(key.rpartition(".")[2].lstrip("+"), value) or VALUE.search(value)):
         raise UserError(f"{key}= looks like a secret, and configs are stored beside the results: {INSTEAD}")
     if equals or word.startswith("~"):
+        check_added(name, key)
         return
     keys = [field.name for field in fields(ROOTS[name])]
     if not keys:
@@ -178,7 +179,7 @@ class _Guarded:
             self._alone(config)
 
     def _work(self, config: DictConfig) -> None:
-        check_config(self.name, config)
+        check_config(config)
         refuse_secrets(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
