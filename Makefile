@@ -2,6 +2,7 @@
 # make test   set up, then run the tests, less the long forms; the seconds of the slowest files are printed at the end
 # make test-all  the same with the long forms: every bomb, every walk, whole notebooks
 # make test-light  what needs no model, without torch: make test-light PYTHON=python3.13 VENV=.venv-3.13
+# make faults  the fault table: kills, torn files, full disks, hostile servers and folders, each row with whether it held
 # make check  set up, then ruff, mypy and the import contracts
 # make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
 # make paper-check  are the committed ones what paper/data makes, to the byte?
@@ -18,7 +19,7 @@ export HF_HUB_OFFLINE ?= 1
 # Some tests start processes, which would all compile the same sources.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-all test-light check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test test-all test-light faults check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -33,6 +34,9 @@ test-all: $(VENV)/.installed
 
 test-light: $(VENV)/.light
 	$(PYTEST) -m "not model and not slow"
+
+faults: $(VENV)/.installed
+	$(BIN)/python -m tests.fault_table
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -63,7 +67,10 @@ paper: $(VENV)/.installed
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex && echo build/document.pdf; \
 	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
 
-paper-check: $(VENV)/.installed
+paper-faults: $(VENV)/.installed
+	$(BIN)/python -m tests.fault_table
+
+check: $(VENV)/.installed
 	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
 

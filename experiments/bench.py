@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fmtbench.errors import UserError
+from fmtbench.store.files import write_text
 
 from .run import make_job
 from .starting.build import build
@@ -56,7 +57,7 @@ def main(config: DictConfig) -> None:
         records.append(row.record())
         logger.info("%(name)s: %(ratio).3f [%(min).3f, %(max).3f]", records[-1])
         if config.output:
-            Path(config.output).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+            write_text(Path(config.output), json.dumps(records, indent=2) + "\n")
     show(records)
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from fmtbench.errors import UserError
 from fmtbench.presets import CONF
+from fmtbench.store.files import write_text
 
 from .documenting.api import api, rooms
 from .documenting.columns import columns
@@ -33,7 +34,7 @@ def main(config: DictConfig) -> None:
     if not PAGES[0].is_file() or len(PAGES) == 1:
         raise UserError("this writes into the README and the docs of a clone, and fmtbench is installed without one here")
     for page in PAGES:
-        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
+        write_text(page, renewed(page.read_text(encoding="utf-8")))
 
 
 def renewed(page: str) -> str:

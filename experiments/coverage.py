@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.probes.schema_coverage import compile_schema, generate, table
-    from fmtbench.store.files import writable
+    from fmtbench.store.files import writable, write_text
     from fmtbench.store.folder import cell_path
 
     if config.limit is not None and config.limit < 1:
@@ -49,11 +49,11 @@ def main(config: DictConfig) -> None:
     if config.generate:
         generate(backend, backbone, verdicts, config.max_tokens, progress)
     lines = table(verdicts)
-    lines.to_csv(folder / "coverage.csv", index=False)
+    write_text(folder / "coverage.csv", lines.to_csv(index=False))
     text = to_markdown(lines if config.generate else lines[["subset", "schemas", "declared", "compiled"]])
-    (folder / "coverage.md").write_text(text, encoding="utf-8")
+    write_text(folder / "coverage.md", text)
     records = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in verdicts)
-    (folder / "schemas.jsonl").write_text("".join(records), encoding="utf-8")
+    write_text(folder / "schemas.jsonl", "".join(records))
     print(f"{text}\nIn {folder}: coverage.md, coverage.csv, schemas.jsonl")
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fmtbench.errors import BarredError, DecoderError, UserError
+from fmtbench.store.files import write_text
 from fmtbench.types import Constraint, Request
 
 from .run import make_job
@@ -54,7 +55,7 @@ def main(config: DictConfig) -> None:
     text = "\n".join([*lines, f"{len(broken)} outputs break their schema, key order or whitespace rule", *broken[:20]])
     print(text)
     if config.output:
-        Path(config.output).write_text(text + "\n", encoding="utf-8")
+        write_text(Path(config.output), text + "\n")
     if broken:
         raise DecoderError(f"{len(broken)} outputs break their contract")
 

@@ -136,10 +136,11 @@ def write_table(scores: list[Any], output: Path) -> None:
 
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.embed.evaluation import table
+    from fmtbench.store.files import write_text
 
-    pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(output / "table.csv", index=False)
+    write_text(output / "table.csv", pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(index=False))
     text = to_markdown(pd.DataFrame(table(scores)))
-    (output / "table.md").write_text(text, encoding="utf-8")
+    write_text(output / "table.md", text)
     print(text, end="")
 
 
@@ -149,7 +150,7 @@ def drift(config: DictConfig) -> None:
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
     from fmtbench.analysis.showing.markdown import to_markdown
-    from fmtbench.store.files import writable
+    from fmtbench.store.files import writable, write_text
 
     from .reporting.rationale_drift import CAPTION, drift_table, shown_drift
 
@@ -158,9 +159,9 @@ def drift(config: DictConfig) -> None:
     rows, encoders, backend = load_rows(config.results), vector_encoders(config), build_embed_backend(config)
     output = writable(Path(config.output))
     table = drift_table(rows, encoders, backend.open, config.free, config.view)
-    table.to_csv(output / "drift.csv", index=False)
+    write_text(output / "drift.csv", table.to_csv(index=False))
     text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
-    (output / "drift.md").write_text(text, encoding="utf-8")
+    write_text(output / "drift.md", text)
     print(text, end="")
     try:
         save(drift_figure(table), output / "drift", {"runs": Path(config.results).name, "commit": ", ".join(encoders)})

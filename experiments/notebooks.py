@@ -15,7 +15,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fmtbench.errors import FmtbenchError, UserError
-from fmtbench.store.files import writable
+from fmtbench.store.files import writable, write_text
 
 from .starting.start import start
 
@@ -52,7 +52,7 @@ def execute(source: Path, output: Path) -> None:
         raise FmtbenchError(f"{source.name}: {error.ename}: {error.evalue}") from error
     nbformat.write(notebook, output / f"{source.stem}.ipynb")
     page, _ = nbconvert.HTMLExporter(embed_images=True).from_notebook_node(notebook)
-    (output / f"{source.stem}.html").write_text(page, encoding="utf-8")
+    write_text(output / f"{source.stem}.html", page)
 
 
 if __name__ == "__main__":

@@ -15,18 +15,30 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fmtbench.errors import UserError
+from fmtbench.errors import ServerError, UserError
+from fmtbench.presets import nearest
 from fmtbench.types import Sampling
 
 from .reporting.progress import progress
 from .starting.build import build, build_group
+from .starting.conf import options
+from .starting.environment import naming_the_environment
 from .starting.start import start
+
+SAMPLING: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "samples": (lambda count: 1 <= count <= 10_000, "give a number from 1 to 10000"),
+    "max_tokens": (lambda count: 1 <= count < 2**31, "give a number above 0 and below 2**31"),
+    "temperature": (lambda value: 0 <= value < math.inf, "give a number that is at least 0"),
+    "top_p": (lambda value: 0 < value <= 1, "give a number above 0 and at most 1"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +59,16 @@ def main(config: DictConfig) -> None:
         watch.scores(rows)
     log_cells(rows)
     report(Path(config.results) / config.name)
+    check_answered(job)
+
+
+def check_answered(job: Any) -> None:
+    """Raises `ServerError` where requests got no answer, so that a script that goes on by the exit code does not."""
+    unanswered = sum(cell.folder(job.results).manifest().get("transient", 0) for cell in job.cells)
+    if unanswered:
+        raise ServerError(
+            f"{unanswered} requests got no answer, and their cells are incomplete: the same command asks them again"
+        )
 
 
 def make_job(config: DictConfig) -> Any:
@@ -103,17 +125,16 @@ def check(config: DictConfig) -> None:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
     if not 0 <= config.shard < config.shards:
         raise UserError(f"shard={config.shard} of shards={config.shards}: give a shard from 0 to {config.shards - 1}")
-    sampling = config.sampling
-    for name, bad in (
-        ("samples", sampling.samples < 1),
-        ("max_tokens", sampling.max_tokens < 1),
-        ("temperature", sampling.temperature < 0),
-        ("top_p", not 0 < sampling.top_p <= 1),
-    ):
-        if bad:
-            raise UserError(
-                f"sampling.{name}={sampling[name]}: samples and max_tokens are above 0, temperature is at least 0, 0 < top_p <= 1"
-            )
+    if not abs(config.seed) < 2**63:
+        raise UserError(f"seed={config.seed}: give a number of at most 63 bits, which a table can hold")
+    for name, (fits, allowed) in SAMPLING.items():
+        if not fits(config.sampling[name]):  # what is not a number fits nowhere
+            raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
+    for contrast in config.get("planned") or ():
+        for name in contrast.values() if OmegaConf.is_dict(contrast) else [contrast]:
+            if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
+                known = options("condition")
+                raise UserError(f"planned={name}: it is no condition: {nearest(str(name), known)}allowed are {', '.join(known)}")
     for name, count in config.samples_of.items():
         if name not in config.condition or count < 1:
             chosen = ", ".join(config.condition)
@@ -124,8 +145,10 @@ def check(config: DictConfig) -> None:
 
 
 def cell_config(config: DictConfig, task: str, condition: str, prompt: str) -> str:
-    """The resolved config of one cell as YAML: enough to score it again."""
-    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    """The resolved config of one cell as YAML: enough to score it again. What names the environment goes on naming it."""
+    with naming_the_environment():
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+    resolved |= {"name": config.name, "backbone": resolved["backbone"] | {"name": config.backbone.name}}
     resolved |= {"task": {task: resolved["task"][task]}, "condition": {condition: resolved["condition"][condition]}}
     return OmegaConf.to_yaml(OmegaConf.create(resolved | {"prompt": {prompt: resolved["prompt"][prompt]}}))
 

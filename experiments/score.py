@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
+from fmtbench.running.job import Cell
 from fmtbench.running.scoring import score
 from fmtbench.store.folder import RunFolder, find_folders
+from fmtbench.store.stored import read_config
+from fmtbench.tasks.base import Task
 
-from .run import make_cell
-from .starting.build import SCORED, build_group
+from .starting.build import build_stored
 from .starting.start import start
 
 
@@ -40,14 +43,23 @@ def main(config: DictConfig) -> None:
 
 def score_folder(folder: RunFolder) -> None:
     """Rebuild the rows of one cell from its config, its requests and its journal."""
-    text = (folder.path / "config.yaml").read_text(encoding="utf-8")
-    config = OmegaConf.create(text)
-    tasks, conditions = (build_group(config[group], packages=SCORED) for group in ("task", "condition"))
-    (task,), (condition,), (prompt,) = tasks, conditions, config.prompt
-    cell = make_cell(config, task, condition, prompt, text)
+    cell, task, condition = stored_cell(folder.path)
     with folder:
-        rows = score(folder, cell, tasks[task], conditions[condition])
+        rows = score(folder, cell, task, condition)
     print(f"{folder.path}: {sum(row.correct for row in rows)} of {len(rows)} right")
+
+
+def stored_cell(path: Path) -> tuple[Cell, Task, Condition]:
+    """The cell of a run folder, and what reads and judges its replies. Raises `UserError` for a config that says neither."""
+    config = read_config(path / "config.yaml")
+    try:
+        task, judge = build_stored(config, "task", Task)  # type: ignore[type-abstract]
+        condition, reader = build_stored(config, "condition", Condition)
+        (prompt,) = config["prompt"]
+        names = {"experiment": config["name"], "backbone": config["backbone"]["name"], "seed": int(config["seed"])}
+    except (UserError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path / 'config.yaml'}: {error if isinstance(error, UserError) else 'it is not whole'}") from error
+    return Cell(**names, task=task, condition=condition, prompt=str(prompt)), judge, reader
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fmtbench.errors import FmtbenchError, UserError
+from fmtbench.store.files import write_text
 
 from .reporting.progress import progress
 from .starting.build import build
@@ -36,7 +37,7 @@ def main(config: DictConfig) -> None:
     this = make_synthesis(config)
     made = synthesize(this, progress)
     text = to_markdown(pd.DataFrame(table(made.counts)))
-    (this.output / "table.md").write_text(text, encoding="utf-8")
+    write_text(this.output / "table.md", text)
     print(f"{text}\n{this.output / 'triples.jsonl'}: {len(made.triples)} triples for {len(made.tasks)} tasks")
     if not made.triples:
         raise FmtbenchError(f"nothing was kept: {this.output / 'rejected.jsonl'} has every text with the reason")

@@ -32,7 +32,7 @@ from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
 from fmtbench.analysis.showing.document import document
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store.files import writable
+from fmtbench.store.files import writable, write_text
 
 from .reporting.presets import load_study
 from .starting.build import build
@@ -40,6 +40,8 @@ from .starting.conf import options
 from .starting.folders import results_folders
 from .starting.start import start
 
+COUNTED = ("main", "failures")
+"""Tables that also show the cells in which the engine failed; to the others these say nothing."""
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings")
 """What the YAML of a table says on how to show it."""
 DIGITS = "%.9g"
@@ -108,7 +110,7 @@ def write_all(arguments: Arguments) -> None:
     for name, reason in missing.items():
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
     figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, output)]
-    (output / "document.tex").write_text(document(list(tables), figures, study.origin), encoding="utf-8")
+    write_text(output / "document.tex", document(list(tables), figures, study.origin))
 
 
 def check(arguments: Arguments) -> None:
@@ -127,8 +129,12 @@ def check(arguments: Arguments) -> None:
 
 def warn(study: Study) -> None:
     """What was left out, and what is not there."""
+    from fmtbench.analysis.rows.broken import broken_notes
+
     for complaint in study.complaints:
         say(f"left out: {complaint}")
+    for note in broken_notes(study.rows):
+        say(note)
     if note := missing_note(study.missing):
         say(note)
 
@@ -152,17 +158,17 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
     from fmtbench.analysis.showing.text import latex, markdown, narrow
 
     table, show = make_table(name, node, study, offered)
-    table.assign(**study.origin).to_csv(output / f"{name}.csv", index=False, float_format=DIGITS)
+    write_text(output / f"{name}.csv", table.assign(**study.origin).to_csv(index=False, float_format=DIGITS))
     notes = common_notes(table)
     below = table.attrs.get("below", [])
     caption = " ".join([show["caption"], *below, *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
     origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
     text = as_text(without(table, notes), show)
     headings = show.get("headings", {})
-    (output / f"{name}.md").write_text(markdown(text.rename(columns=headings), caption, origin), encoding="utf-8")
+    write_text(output / f"{name}.md", markdown(text.rename(columns=headings), caption, origin))
     text, same = narrow(text, show.get("paper", ()), bare=show.get("bare", ()))
     text = text.rename(columns=headings)
-    (output / f"{name}.tex").write_text(latex(text, name, f"{caption} {same}.".replace(" .", ""), origin), encoding="utf-8")
+    write_text(output / f"{name}.tex", latex(text, name, f"{caption} {same}.".replace(" .", ""), origin))
     print(f"{output / name}.csv .md .tex: {len(table)} lines")
     for note in notes:
         say(f"table {name}: {note}")
@@ -170,10 +176,13 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
 
 
 def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table, and what its YAML says on how to show it."""
+    """A table, and what its YAML says on how to show it. Cells in which the engine failed are left to those that count errors."""
+    from fmtbench.analysis.rows.broken import without_broken
+
     make, show = described(node, f"table/{name}", *SHOWN)
     wanted = inspect.signature(make).parameters
-    return make(study.rows, **{key: value for key, value in offered.items() if key in wanted}), show
+    rows = study.rows if name in COUNTED else without_broken(study.rows)
+    return make(rows, **{key: value for key, value in offered.items() if key in wanted}), show
 
 
 def write_report(arguments: Arguments) -> None:

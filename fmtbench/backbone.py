@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
-WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
+WEIGHTS = "*.safetensors"
+"""The only weights that are loaded, beside GGUF: `*.bin` and `*.pt` are pickles, which run code as they are read."""
 TEXT_FILES = (
     "config.json",
     "generation_config.json",
@@ -105,9 +106,10 @@ def _local(path: Path) -> Weights:
         raise UserError(
             f"backbone path {path} is a file but no .gguf: give a folder with config.json and weights, or a .gguf file"
         )
-    weights = [file for pattern in WEIGHT_PATTERNS for file in sorted(path.glob(pattern))]
+    weights = sorted(path.glob(WEIGHTS))
     if not weights or not (path / "config.json").is_file():
-        raise UserError(f"backbone path {path} holds no weights: expected config.json and one of {', '.join(WEIGHT_PATTERNS)}")
+        pickles = ", and its *.bin can run code: have save_pretrained write safetensors" if any(path.glob("*.bin")) else ""
+        raise UserError(f"backbone path {path} holds no weights: expected config.json and {WEIGHTS}{pickles}")
     texts = [file for pattern in TEXT_FILES for file in sorted(path.glob(pattern))]
     return Weights(source=str(path), revision=None, fingerprint=_hash_files(sorted({*weights, *texts})))
 

@@ -6,6 +6,8 @@ FmtbenchError
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
 │   └── BarredError    a grammar that does not compile within its limits: bars its cell, the others go on
 ├── DifferenceError    what is kept differs from what the same input makes now
+├── StorageError       the disk is full or fails: exit code 1
+├── ServerError        a server that fails, or whose failures are not believed: exit code 1
 └── EngineFault        the engine stopped in the middle of its work: out of memory, dead, stuck
 """
 
@@ -39,6 +41,14 @@ class BarredError(DecoderError):
 
 class DifferenceError(FmtbenchError):
     """What is kept differs from what the same data, or the same weights, make now: exit code 1."""
+
+
+class StorageError(FmtbenchError):
+    """A file cannot be written, for want of room or through a fault of the disk; what was written before is kept."""
+
+
+class ServerError(FmtbenchError):
+    """A server is down, busy or broken. What was generated is kept; the same command goes on when it is well."""
 
 
 class EngineFault(FmtbenchError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +58,7 @@ def preset(group: str, name: str, settings: dict[str, Any], values: dict[str, An
         raise UserError(f"{name!r} is no {group}: {nearest(name, known)}allowed are {', '.join(known)}")
     node = yaml.safe_load(path.read_text(encoding="utf-8"))
     described = node if "_target_" in node else node[name]
-    return _built(_filled(described | settings, values or {}))
+    return built(_filled(described | settings, values or {}))
 
 
 def _filled(node: Any, values: dict[str, Any]) -> Any:
@@ -70,13 +70,20 @@ def _filled(node: Any, values: dict[str, Any]) -> Any:
     return values[named[1]] if named else node
 
 
-def _built(node: Any) -> Any:
+def built(node: Any, packages: Sequence[str] = ("fmtbench",), *, classes: bool = False) -> Any:
+    """What plain data describes, of these packages; with `classes`, no function is called.
+
+    No text in it is looked up or filled in.
+    """
     if isinstance(node, list):
-        return [_built(child) for child in node]
+        return [built(child, packages, classes=classes) for child in node]
     if not isinstance(node, dict):
         return node
-    fields = {key: _built(child) for key, child in node.items() if key != "_target_"}
-    return target(node["_target_"], ("fmtbench",))(**fields) if "_target_" in node else fields
+    make = target(str(node["_target_"]), packages) if "_target_" in node else None
+    if make and classes and not isinstance(make, type):
+        raise UserError(f"_target_ {node['_target_']} is a function, allowed are classes")
+    fields = {key: built(child, packages, classes=classes) for key, child in node.items() if key != "_target_"}
+    return make(**fields) if make else fields
 
 
 def target(path: str, packages: Iterable[str]) -> Callable[..., Any]:

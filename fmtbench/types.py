@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+HALF = re.compile("[\ud800-\udfff]")
 FinishReason = Literal["stop", "length", "error"]
 Status = Literal[
     "ok",
@@ -136,6 +138,10 @@ class Generation:
     """The library that masked, with its version; `none` if the request had no constraint."""
     error: str = ""
     """The cause, if `finish_reason` is `error`."""
+    transient: bool = False
+    """Whether an error says nothing about the request, as one of transport: then it is no result, and the next run asks again."""
+    halves: int = 0
+    """How many halves of character pairs the reply held; they were replaced (see `whole`)."""
     neutralised: int = 0
     """How many special tokens of the tokenizer the messages spelled out; they were broken up (backends/special.py)."""
     counted_tokens: int = 0
@@ -144,6 +150,15 @@ class Generation:
     @property
     def completion_tokens(self) -> int:
         return len(self.token_ids) or self.counted_tokens
+
+
+def whole(text: str) -> tuple[str, int]:
+    """The text with U+FFFD for each half of a character pair, and how many there were.
+
+    JSON can say half of a pair and UTF-8 cannot, so one in a reply would keep a whole table from being written. Every index
+    into the text stays what it was.
+    """
+    return HALF.subn("\ufffd", text)
 
 
 Watch = Callable[[int, Iterable[Generation]], Iterable[Generation]]

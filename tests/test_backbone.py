@@ -48,6 +48,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "holds no weights"),
         (lambda path: path.write_text("x"), r"is a file but no \.gguf"),
+        (lambda path: (folder(path) / "model.safetensors").rename(path / "pytorch_model.bin"), r"its \*\.bin can run code"),
     ],
 )
 def test_a_bad_path_says_what_is_allowed(tmp_path: Path, make: Any, message: str) -> None:

@@ -152,14 +152,12 @@ def test_a_package_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         ("condition", "fmtbench.store.folder.RunFolder"),
         ("condition", "mypackage_of_tests.made"),
         ("task", "fmtbench.tasks.source.Path"),
+        ("task", "fmtbench.running.scoring.score"),
     ],
 )
 @pytest.mark.usefixtures("mypackage")
 def test_a_results_folder_names_tasks_and_conditions_only(tmp_path: Path, group: str, path: str) -> None:
-    words = ("backend=scripted", "task=[addition]", "condition=[direct]", "limit=2", "name=x", f"results={tmp_path / 'r'}")
-    assert command("run", *words).code == 0
-    (file,) = tmp_path.rglob("config.yaml")
-    config: dict[str, Any] = yaml.safe_load(file.read_text())
+    file, config = a_cell(tmp_path)
     (node,) = config[group].values()
     node["_target_"] = path
     file.write_text(yaml.safe_dump(config | {"plugins": ["mypackage_of_tests"]}))
@@ -167,6 +165,80 @@ def test_a_results_folder_names_tasks_and_conditions_only(tmp_path: Path, group:
     assert done.code == 2
     assert f"_target_ is '{path}', allowed are" in done.error
     assert done.error.endswith(", ".join(SCORED))
+
+
+def a_cell(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """The config of a cell that has run."""
+    words = ("backend=scripted", "task=[addition]", "condition=[direct]", "limit=2", "name=x", f"results={tmp_path / 'r'}")
+    assert command("run", *words).code == 0
+    (file,) = tmp_path.rglob("config.yaml")
+    config: dict[str, Any] = yaml.safe_load(file.read_text())
+    return file, config
+
+
+def change(*path: str, to: Any) -> Any:
+    def changed(config: dict[str, Any]) -> str:
+        node = config
+        for step in path[:-1]:
+            node = node[step]
+        node[path[-1]] = to
+        return str(yaml.safe_dump(config))
+
+    return changed
+
+
+ELSEWHERE = "mypackage_of_tests.made"
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        # A function of an allowed room would read a file of the folder's choice.
+        (change("task", "addition", to={"_target_": "fmtbench.tasks.readers.read_jsonl", "path": "/etc/hosts"}), "is a function"),
+        (change("task", "addition", to={"_target_": "fmtbench.answers.Number"}), "describes a Number where a Task must be"),
+        (change("task", "addition", "_args_", to=[1]), "_args_"),
+        (change("task", "addition", "size", to={"_target_": ELSEWHERE}), "allowed are"),
+        (change("task", "addition", "size", to="${oc.env:A_SECRET}"), "size"),
+        (change("condition", to={}), "names no single condition"),
+        (change("backbone", to=None), "it is not whole"),
+        (change("seed", to="x"), "it is not whole"),
+        (lambda _: "a: &a [1]\nb: [*a, *a]\n", "holds YAML aliases"),
+        (lambda _: "[" * 20_000, "is not YAML"),
+        (lambda _: "x" * 20_000_000, "a config at most"),
+        (lambda _: "", "names no single task"),
+    ],
+)
+def test_a_results_folder_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: Any, complaint: str) -> None:
+    file, config = a_cell(tmp_path)
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    file.write_text(changed(config))
+    done = command("score", f"results={tmp_path / 'r'}")
+    assert (done.code, str(file) in done.error) == (2, True)
+    assert complaint in done.error
+    assert "hunter2" not in done.error
+
+
+@pytest.mark.parametrize("load", ["yaml.load(", "torch.load(", "import pickle", "eval(", "exec(", "trust_remote_code"])
+def test_nothing_that_runs_what_it_reads(load: str) -> None:
+    """What would execute a file has no place in the code; the one exception is named with its reason."""
+    allowed = {("yaml.load(", "fmtbench/store/stored.py")}  # with a SafeLoader
+    word = re.compile(rf"(?<![\w.]){re.escape(load)}")
+    files = [path for room in ("fmtbench", "experiments", "notebooks", "examples") for path in (ROOT / room).rglob("*.py")]
+    found = {(load, str(path.relative_to(ROOT))) for path in files if word.search(path.read_text(encoding="utf-8"))}
+    assert found <= allowed
+
+
+def test_every_weight_is_safetensors() -> None:
+    """Each call that loads weights says so: transformers, sentence-transformers, PEFT and vLLM would all take a pickle."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "fmtbench").rglob("*.py"))
+    calls = re.findall(r"AutoModel\w*\.from_pretrained\(.*?\)", text, re.S)
+    ours = [call for call in calls if "gguf" not in call and "**where" not in call]
+    assert len(ours) >= 3
+    for call in ours:
+        assert "use_safetensors=True" in text[text.index(call) : text.index(call) + 300], call
+    assert text.count("PeftModel.from_pretrained(") == text.count("check_adapter(") - 1
+    assert len(re.findall(r"[^\w.]LLM\(", text)) == 2
+    assert text.count("load_format") == 2
 
 
 def test_a_format_of_a_listed_package_is_known(tmp_path: Path) -> None:

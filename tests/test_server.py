@@ -24,7 +24,7 @@ from fmtbench.backends.reply import Token, token_ends
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.errors import DecoderError, UserError
+from fmtbench.errors import DecoderError, ServerError, UserError
 from fmtbench.types import Generation, Message, Request
 from tests.conftest import ROOT, composed
 from tests.http_server import MODELS, WEB_PAGE, Answer, Body, completion, obedient, serving
@@ -179,8 +179,8 @@ def test_what_is_refused_for_its_content_is_not_asked_again() -> None:
 
 def test_the_item_that_is_too_long_is_named(tmp_path: Path) -> None:
     words = "maximum context length is 2048 tokens. However, your prompt contains 3011 input tokens"
-    with serving(after_probe(Answer({"error": {"message": words}}, 400))) as seen:
-        options = ("backend.dialect=openai", "limit=5", "condition=[free_cot]", "name=x")
+    with serving(after_probe(completion("ok"), *[Answer({"error": {"message": words}}, 400)] * 2)) as seen:
+        options = ("backend.dialect=openai", "limit=6", "condition=[free_cot]", "name=x")
         done = run(f"backend.url={seen.url}", f"results={tmp_path}", *options)
     assert done.returncode == 0, done.stderr
     items = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")]).item_id
@@ -219,14 +219,14 @@ def test_a_server_that_dies_stops_the_run_and_journals_nothing() -> None:
 
     with serving(chat, models) as seen:
         server = opened(seen.url, retries=1)
-        with pytest.raises(UserError, match=r"fails \(500 .*, 2 times\): what was generated is kept; repeat the command"):
+        with pytest.raises(ServerError, match=r"fails \(500 .*, 2 times\): what was generated is kept; repeat the command"):
             list(server.generate(asks(3)))
 
 
 def test_a_rate_limit_that_stays_stops_the_run() -> None:
     with serving(after_probe(Answer({"error": {"message": "quota"}}, 429))) as seen:
         server = opened(seen.url, retries=1)
-        with pytest.raises(UserError, match=r"429 quota, 2 times"):
+        with pytest.raises(ServerError, match=r"429 quota, 2 times"):
             list(server.generate(asks(3)))
 
 

@@ -80,6 +80,15 @@ def test_one_writer_a_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_a_deleted_lock_lets_nobody_in(tmp_path: Path) -> None:
+    with RunFolder(tmp_path):
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(LockedError):
+            RunFolder(tmp_path).__enter__()
+    with RunFolder(tmp_path), pytest.raises(LockedError):
+        RunFolder(tmp_path).__enter__()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +9,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fmtbench.analysis.rows.broken import broken_notes
 from fmtbench.analysis.rows.frame import load_rows
+from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.showing.markdown import to_markdown
 from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.tables.main import accuracy_table
-from fmtbench.store.files import replacing
+from fmtbench.store.files import write_text
 from fmtbench.store.folder import why_barred
 
 FAILURES_WIDTH = 20
@@ -26,14 +27,14 @@ strict: the contract was kept and the answer is right. latent: a lenient reader,
 
 
 def report(folder: Path) -> None:
-    table = accuracy_table(load_rows(folder, mixed=True))
-    shown = readable(table)
-    with replacing(folder / "accuracy.csv") as csv, replacing(folder / "accuracy.md") as markdown:  # jobs may end together
-        table.to_csv(csv, index=False, float_format="%.6f")
-        markdown.write_text("\n".join([to_markdown(shown), *barred_cells(folder), LEGEND, ""]), encoding="utf-8")
+    rows = load_rows(folder, mixed=True)
+    table = accuracy_table(rows)
+    shown, notes = readable(table), [*barred_cells(folder), *broken_notes(rows)]
+    write_text(folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6f"))
+    write_text(folder / "accuracy.md", "\n".join([to_markdown(shown), *notes, LEGEND, ""]))
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(_fitting(shown, console.width)))
-    for line in barred_cells(folder):
+    for line in notes:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(LEGEND, style="dim", highlight=False)
     console.print(
@@ -45,7 +46,7 @@ def report(folder: Path) -> None:
 
 def barred_cells(folder: Path) -> list[str]:
     """One line for each cell that did not run because its grammar is barred."""
-    manifests = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("manifest.json"))}
+    manifests = {path.parent: read_manifest(path) for path in sorted(folder.rglob("manifest.json"))}
     return [
         f"{cell.relative_to(folder)} is barred: {why_barred(manifest)}"
         for cell, manifest in manifests.items()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -21,10 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from fmtbench.errors import UserError
-from fmtbench.presets import target
+from fmtbench.presets import built, target
 
 from .conf import option_file, shown
 
+T = TypeVar("T")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
 """All that a results folder's config may name."""
@@ -72,6 +73,26 @@ def build_group(config: DictConfig, *, packages: Sequence[str] = ("fmtbench",)) 
         if not OmegaConf.is_dict(config[name]):
             raise UserError(f"{_place(config, str(name))}: {name} has no settings: write its _target_ and fields below it")
     return {str(name): build(node, str(name), packages=packages) for name, node in config.items()}
+
+
+def build_stored(config: Any, group: str, kind: type[T]) -> tuple[str, T]:
+    """The one option of a group that a cell's own config names, and the object it describes, which must be a `kind`.
+
+    Plain data, whoever wrote it: no `${...}` in it is filled in from this machine, and nothing but classes is called.
+    """
+    node = config.get(group) if isinstance(config, dict) else None
+    if not isinstance(node, dict) or len(node) != 1:
+        raise UserError(f"config.yaml names no single {group}: it is none that fmtbench wrote")
+    ((name, settings),) = node.items()
+    try:
+        made = built(settings, (*SCORED, *_plugins.get()), classes=True)
+    except ValidationError as error:
+        raise UserError("; ".join(_complaint(str(name), problem) for problem in error.errors())) from error
+    except (UserError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{name}: {error}") from error
+    if not isinstance(made, kind):
+        raise UserError(f"{name}: config.yaml describes a {type(made).__name__} where a {kind.__name__} must be")
+    return str(name), made
 
 
 def _check_targets(node: Any, name: str, packages: tuple[str, ...]) -> None:

@@ -22,14 +22,18 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from platformdirs import user_state_path
 
 from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
+from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 
 from .build import plugins
+from .check import check_added, check_config
 from .conf import EVERY, options, own_conf, shown
+from .environment import refuse_secrets
 from .explain import explain, one_line
 from .page import in_words_of, page
 from .roots import ROOTS
@@ -37,6 +41,9 @@ from .roots import ROOTS
 PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 """How a command is started, unless the caller says otherwise: outside a clone there is no `experiments`."""
+
+# As this module is imported, so that a job of a sweep knows it in whatever process it runs.
+OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
 
 Main = Callable[[DictConfig], None]
 
@@ -110,7 +117,11 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 def _check_word(name: str, word: str, program: str) -> None:
     """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
-    if "=" in word or word.startswith("~"):
+    key, equals, value = word.partition("=")
+    if equals and value and (is_secret(key.rpartition(".")[2].lstrip("+"), value) or VALUE.search(value)):
+        raise UserError(f"{key}= looks like a secret, and configs are stored beside the results: {INSTEAD}")
+    if equals or word.startswith("~"):
+        check_added(name, key)
         return
     keys = [field.name for field in fields(ROOTS[name])]
     if not keys:
@@ -175,6 +186,8 @@ class _Guarded:
             self._alone(config)
 
     def _work(self, config: DictConfig) -> None:
+        check_config(config)
+        refuse_secrets(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
 
@@ -228,5 +241,5 @@ def log_lines() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {redacted(message)}", file=sys.stderr, flush=True)
     return code

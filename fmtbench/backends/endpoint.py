@@ -3,7 +3,8 @@
 Only failures of transport are tried again: no connection, no answer in time, and the status codes of a server that is
 busy or starting. A request that the server turns down for its content (400) would be turned down again: that is the
 request's own failure (`TurnedDown`). What would fail every request alike (no server, no key, a web page) stops the run
-(`UserError`), so that the journal is not filled with errors that only say that the server was down.
+(`ServerError`, or `UserError` where a setting is wrong), so that the journal is not filled with errors that only say that the
+server was down.
 """
 
 from __future__ import annotations
@@ -13,26 +14,35 @@ import json
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 
-from fmtbench.errors import FmtbenchError, UserError
+from fmtbench.backends.wire import Answer, fetch, read
+from fmtbench.errors import FmtbenchError, ServerError, UserError
 
 logger = logging.getLogger(__name__)
 
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 BUSY = frozenset({429, 502, 503, 504})
 """These say nothing about the request: after the last attempt the run stops, to be repeated when the server is free."""
+SHORTEST_KEY = 4
+"""A shorter one is a placeholder, such as `x`, and occurs in any text."""
+MOST_WORDS = 2000
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
+NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.DecodingError)
 
 
 class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
+
+    def __init__(self, cause: str, *, transient: bool = False) -> None:
+        super().__init__(cause)
+        self.transient = transient
+        """Whether it might answer the same request another time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +65,8 @@ class Endpoint:
     def get(self, url: str) -> Any:
         """The JSON of a page, asked for once. Raises `UserError` if there is none."""
         try:
-            return self._read(httpx2.get(url, headers=self._headers(), timeout=min(30.0, self.timeout_s)))
-        except httpx2.TransportError as error:
+            return self._read(fetch(url, self._headers(), min(30.0, self.timeout_s)))
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise UserError(f"no server answers at {self.url} ({self._said(error)}): start it, or set backend.url") from error
         except TurnedDown as error:
             raise UserError(f"{url}: {error}") from error
@@ -66,16 +76,19 @@ class Endpoint:
         for attempt in range(self.retries + 1):
             fault, status, wait = "", 0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * (0.5 + spread)
             try:
-                response = await client.post(f"{self.url}/chat/completions", json=body)
+                async with asyncio.timeout(self.timeout_s):  # for the whole reply: a byte now and then is no progress
+                    answer = await read(client, "POST", f"{self.url}/chat/completions", body)
+            except TimeoutError:
+                fault = f"ReadTimeout: no whole reply in {self.timeout_s:g} s"
             except NETWORK as error:
                 fault = self._said(error)
             except httpx2.TransportError as error:
                 raise UserError(f"cannot speak to {self.url} ({self._said(error)}): check backend.url and the proxy") from error
             else:
-                status = response.status_code
+                status = answer.status
                 if status not in AGAIN:
-                    return self._read(response)
-                fault, wait = self._complaint(response), max(wait, retry_after(response.headers.get("retry-after", "")))
+                    return self._read(answer)
+                fault, wait = self._complaint(answer), max(wait, retry_after(answer.headers.get("retry-after", "")))
             if attempt < self.retries:
                 logger.info("%s: %s; asked again in %.0f s", self.url, fault, wait)
                 await asyncio.sleep(min(wait, self.timeout_s))
@@ -85,35 +98,41 @@ class Endpoint:
         """Whose failure it was: the request's own, if the server still lists its models."""
         if status not in BUSY:
             try:
-                self._read(await client.get(f"{self.url}/models", timeout=min(30.0, self.timeout_s)))
-                return TurnedDown(fault)
-            except (*NETWORK, FmtbenchError) as error:
+                async with asyncio.timeout(min(30.0, self.timeout_s)):
+                    self._read(await read(client, "GET", f"{self.url}/models"))
+                return TurnedDown(fault, transient=True)
+            except (*NETWORK, TimeoutError, FmtbenchError) as error:
                 logger.info("%s/models: %s", self.url, self._said(error))
-        return UserError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
+        return ServerError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
 
-    def _read(self, response: httpx2.Response) -> Any:
-        status, complaint = response.status_code, self._complaint(response)
+    def _read(self, answer: Answer) -> Any:
+        status, complaint = answer.status, self._complaint(answer)
         if status in (401, 403):
             raise UserError(f"{self.url} does not accept the key ({complaint}): {self._key_advice()}")
         if status == 404:
-            raise UserError(f"{response.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
+            raise UserError(f"{answer.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
             raise TurnedDown(complaint)
         if status != 200:
-            raise UserError(f"{self.url} fails ({complaint})")
+            raise ServerError(f"{self.url} fails ({complaint})")
         try:
-            return response.json()
+            return replace(answer, content=self._without_key(answer.content)).json()
         except ValueError as error:
-            kind = response.headers.get("content-type", "no content type").partition(";")[0]
+            what = f"JSON {error}" if "deeply" in str(error) else f"{answer.kind}, not JSON"
             raise UserError(
-                f"{response.url} answers {kind}, not JSON: backend.url must be an OpenAI-compatible API, usually ending in /v1"
+                f"{answer.url} answers {what}: backend.url must be an OpenAI-compatible API, usually ending in /v1"
             ) from error
+
+    def _without_key(self, content: bytes) -> bytes:
+        """Some servers echo what they are sent, and what they send is stored."""
+        key = self._key().encode()
+        return content.replace(key, b"***") if len(key) >= SHORTEST_KEY else content
 
     def _headers(self) -> dict[str, str]:
         key = self._key()
         if not re.fullmatch(r"[\x21-\x7e]*", key):
             raise UserError(f"the key in ${self.key_variable} holds blanks or characters that no key has: set it again")
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        return {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
     def _key(self) -> str:
         return os.environ.get(self.key_variable, "").strip()
@@ -121,22 +140,25 @@ class Endpoint:
     def _key_advice(self) -> str:
         return f"{'check' if self._key() else 'put your key into'} the environment variable {self.key_variable}"
 
-    def _complaint(self, response: httpx2.Response) -> str:
+    def _complaint(self, answer: Answer) -> str:
         """Status and the server's own words, on one line."""
-        return f"{response.status_code} {self._said(_words(response) or response.reason_phrase)}".strip()
+        return f"{answer.status} {self._said(_words(answer) or answer.reason)}".strip()
 
     def _said(self, words: object) -> str:
         """On one line, without the key, which some servers echo."""
-        text = " ".join(str(words).split()) or type(words).__name__
+        shown = "".join(one if one.isprintable() else " " for one in str(words))  # no escape reaches a terminal
+        text = " ".join(shown.split()) or type(words).__name__
         return (text.replace(self._key(), "***") if self._key() else text)[:300]
 
 
-def _words(response: httpx2.Response) -> str:
+def _words(answer: Answer) -> str:
     """The message in an error's JSON; a web page has none."""
+    if answer.status == 200:
+        return ""
     try:
-        node: Any = response.json()
+        node: Any = answer.json()
     except ValueError:
-        return "a web page" if "html" in response.headers.get("content-type", "") else response.text
+        return "a web page" if "html" in answer.kind else answer.content[:MOST_WORDS].decode("utf-8", "replace")
     for name in ("error", "message", "detail"):
         node = node.get(name, node) if isinstance(node, dict) else node
     return node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)
@@ -144,10 +166,10 @@ def _words(response: httpx2.Response) -> str:
 
 def retry_after(header: str) -> float:
     """Seconds that a `Retry-After` header asks to wait (a number or a date); 0 where it says nothing."""
-    if header.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
         return float(header)
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

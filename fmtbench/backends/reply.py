@@ -5,13 +5,19 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from fmtbench.types import whole
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""Of tokens; what is larger is no count, and would not go into a table."""
 
 
 class Token(BaseModel):
-    token: str
-    bytes: list[int] | None = None
+    token: Annotated[str, BeforeValidator(lambda sent: whole(sent)[0] if isinstance(sent, str) else sent)]
+    bytes: list[Annotated[int, Field(ge=0, le=255)]] | None = None
     logprob: float = math.nan
 
 
@@ -21,30 +27,51 @@ class Logprobs(BaseModel):
 
 class CompletionMessage(BaseModel):
     content: str | None = None
+    halves: int = 0
+    """Of character pairs, replaced."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict) or not isinstance(sent.get("content"), str):
+            return sent
+        content, halves = whole(sent["content"])
+        return {"content": content, "halves": halves}
 
 
 class CompletionChoice(BaseModel):
     message: CompletionMessage
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
-    token_ids: list[int] | None = None
+    token_ids: list[Count] | None = None
     """Only vLLM sends them, if asked to."""
 
 
 class Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
 
 
 class Reply(BaseModel):
     """The parts of a reply that are read; whatever else a server sends is ignored."""
 
     choices: list[CompletionChoice] = Field(min_length=1)
-    usage: Usage = Usage()
+    model: str | None = None
+    """Which one answered."""
+    usage: Usage | None = None
 
     @property
     def text(self) -> str:
         return self.choices[0].message.content or ""
+
+    @property
+    def halves(self) -> int:
+        return self.choices[0].message.halves
+
+    @property
+    def counts(self) -> Usage:
+        """Zeros where the server does not count."""
+        return self.usage or Usage()
 
     @property
     def token_ids(self) -> tuple[int, ...]:

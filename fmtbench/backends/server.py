@@ -11,7 +11,8 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -28,8 +29,14 @@ from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import proven
 from fmtbench.decoding.grammar import allows
-from fmtbench.errors import DecoderError, UserError
+from fmtbench.errors import DecoderError, ServerError, UserError
+from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, FinishReason, Generation, Request
+
+UNBELIEVED = 10
+MOST_NAMES, MOST_CHARACTERS = 20, 100
+ENDS = ("stop", "length", "content_filter")
+"""Ways of ending that say something about the request; any other is a server in trouble."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -50,10 +57,13 @@ class Server(Backend):
     """Ask for logprobs, which tell which token wrote what; without them `reasoning_tokens` are unknown."""
     concurrency: int = Field(default=64, gt=0)
     """Most requests in flight."""
-    timeout_s: float = Field(default=600, gt=0)
-    """Longest wait for one reply."""
+    timeout_s: float = Field(default=600, gt=0, allow_inf_nan=False)
+    """Longest wait for one reply, from its request to its last byte."""
     retries: int = Field(default=5, ge=0)
     """Further attempts after a failure of transport."""
+    answers_as: tuple[str, ...] = ()
+    """Other names under which the server may answer for this model, such as a dated one. Any other is turned down: a proxy that
+    falls back to another model says so in its replies alone."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further fields of each request, such as `chat_template_kwargs`."""
 
@@ -63,7 +73,7 @@ class Server(Backend):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give the address of an OpenAI-compatible API, such as http://localhost:8000/v1")
-        if parts.username or parts.password or parts.query:
+        if parts.username or parts.password or parts.query or parts.fragment or VALUE.search(url):
             raise ValueError("an address must hold no key or password: put it into the environment variable of key_variable")
         return url.rstrip("/")
 
@@ -84,7 +94,8 @@ class Server(Backend):
     def _served(self) -> dict[str, dict[str, Any]]:
         """What the server tells of each model it offers, by name: only what is the same after a restart."""
         listed = self.endpoint.get(f"{self.url}/models")
-        entries = (listed.get("data") if isinstance(listed, Mapping) else None) or []
+        entries = listed.get("data") if isinstance(listed, Mapping) else None
+        entries = entries if isinstance(entries, list) else []
         cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
         if not cards:
             raise UserError(f"{self.url}/models lists no model: backend.url must be that of an OpenAI-compatible API")
@@ -105,7 +116,7 @@ class Server(Backend):
         if name in self._served:
             return str(name)
         asked = f"model {name} is not served" if name else "several models are served"
-        raise UserError(f"{asked} at {self.url}: set backend.model to one of {', '.join(sorted(self._served))}")
+        raise UserError(f"{asked} at {self.url}: set backend.model to one of {_some(sorted(self._served))}")
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         if constraint is not None and constraint.kind == "regex" and self.dialect == "openai":
@@ -148,10 +159,12 @@ class ServerSession(Session):
         self._options = options
         self._facts = facts
         self._dialect = DIALECTS[options.dialect]
+        self._understood = False
+        """Whether any reply was in the form of OpenAI's API."""
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
-        yield from streamed(partial(self._answer_all, requests, workers))
+        yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
@@ -177,17 +190,39 @@ class ServerSession(Session):
         try:
             reply = Reply.model_validate(await self._options.endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
         except TurnedDown as error:
-            seconds = clock.leave(entered)
             return Generation(
-                key=request.key, text="", finish_reason="error", error=str(error), seconds=seconds, neutralised=neutralised
+                key=request.key,
+                text="",
+                finish_reason="error",
+                error=str(error),
+                transient=error.transient,
+                seconds=clock.leave(entered),
+                neutralised=neutralised,
             )
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
-            raise UserError(
-                f"{self._options.url} does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
-            ) from error
+            words = f"does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
+            return self._not_taken(request, words, clock.leave(entered))
+        if strange := self._strange(reply):
+            return self._not_taken(request, strange, clock.leave(entered))
+        self._understood = True
         return self._generation(request, reply, clock.leave(entered), neutralised)
+
+    def _strange(self, reply: Reply) -> str:
+        """What to say of another model's reply; empty where it is the one asked for, or the server names none."""
+        asked, got = self._facts["model"], reply.model
+        if not got or got in (asked, *self._options.answers_as):
+            return ""
+        got = got[:MOST_CHARACTERS]
+        return f"was asked for model {asked} and answers with {got}: if they are the same, set backend.answers_as=['{got}']"
+
+    def _not_taken(self, request: Request, words: str, seconds: float) -> Generation:
+        """A reply that is none of ours: that request's trouble, or the whole address's if there never was a good one."""
+        said = f"{self._options.url} {words}"
+        if not self._understood:
+            raise UserError(said)
+        return Generation(key=request.key, text="", finish_reason="error", error=said, transient=True, seconds=seconds)
 
     def _body(self, request: Request) -> tuple[dict[str, Any], int]:
         messages, neutralised = neutral(request.messages, USUAL)
@@ -208,7 +243,7 @@ class ServerSession(Session):
         return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        reason, error = judge(request.constraint, reply)
+        (reason, error), transient = judge(request.constraint, reply), reply.choices[0].finish_reason not in ENDS
         if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
             reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
         return Generation(
@@ -218,12 +253,14 @@ class ServerSession(Session):
             token_ends=reply.token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
             finish_reason=reason,
-            prompt_tokens=reply.usage.prompt_tokens,
+            prompt_tokens=reply.counts.prompt_tokens,
             seconds=seconds,
             decoder="none" if request.constraint is None else self._options.masked_by,
             error=error,
+            transient=transient,
+            halves=reply.halves,
             neutralised=neutralised,
-            counted_tokens=0 if reply.token_ids else reply.usage.completion_tokens,
+            counted_tokens=0 if reply.token_ids else reply.counts.completion_tokens,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -235,6 +272,30 @@ class ServerSession(Session):
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(name[:MOST_CHARACTERS] for name in names[:MOST_NAMES]) + more
+
+
+def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
+    """Hold errors back until the server has answered anything: one that turns everything down is not believed.
+
+    Raises `ServerError` after `UNBELIEVED` of them; where fewer were asked, all are transient.
+    """
+    held: list[Generation] = []
+    stream = iter(answers)
+    for one in stream:
+        if one.finish_reason != "error":
+            yield from (*held, one)
+            yield from stream
+            return
+        held.append(one)
+        if len(held) == UNBELIEVED:
+            raise ServerError(f"{url} turns down every request, the first {UNBELIEVED} of them, the last with: {one.error}")
+    yield from (replace(one, transient=True) for one in held)
 
 
 def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:

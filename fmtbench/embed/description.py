@@ -13,6 +13,7 @@ from typing import Any
 from fmtbench.backbone import Backbone
 from fmtbench.embed.spec import EncoderSpec
 from fmtbench.errors import UserError
+from fmtbench.store.files import write_text
 
 DESCRIPTION = "fmtbench.json"
 
@@ -36,7 +37,7 @@ def describe(loaded: LoadedEncoder) -> dict[str, Any]:
 
 
 def write_description(folder: Path, loaded: LoadedEncoder) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(describe(loaded), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / DESCRIPTION, json.dumps(describe(loaded), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_description(folder: Path) -> dict[str, Any]:

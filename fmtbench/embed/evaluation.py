@@ -21,6 +21,7 @@ from fmtbench.embed.embedder import EmbedBackend
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_model import MtebEncoder
 from fmtbench.errors import UserError
+from fmtbench.store.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def read_scores(journal: Path) -> list[Score]:
     """The scores in the journal. A line that a kill cut off is dropped, so it is measured again."""
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.is_file() else []
     if lines and not lines[-1].endswith("\n"):
-        journal.write_text("".join(lines[:-1]), encoding="utf-8")
+        write_text(journal, "".join(lines[:-1]))
         lines = lines[:-1]
     try:
         return [Score(**json.loads(line)) for line in lines]

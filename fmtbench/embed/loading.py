@@ -56,7 +56,7 @@ def _transformer(weights: Weights, dtype: str) -> Any:
     from sentence_transformers.base.modules import Transformer
 
     source, revision = str(prepare(weights)), {"revision": weights.revision} if weights.revision else {}
-    model_kwargs = {"dtype": dtype, **revision}
+    model_kwargs = {"dtype": dtype, "use_safetensors": True, **revision}
     return Transformer(source, model_kwargs=model_kwargs, config_kwargs=revision, processor_kwargs=revision, **TEXT_ONLY)
 
 
@@ -98,8 +98,7 @@ def merged(model: Any, adapter: Path) -> Any:
     """The model with a PEFT adapter merged into its weights."""
     from peft import PeftModel
 
-    if not (adapter / "adapter_config.json").is_file():
-        raise UserError(f"adapter {adapter} holds no adapter_config.json: give a folder that PEFT saved")
+    check_adapter(adapter)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*missing adapter keys.*")
@@ -107,6 +106,16 @@ def merged(model: Any, adapter: Path) -> Any:
     except (ValueError, RuntimeError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"adapter {adapter} does not fit the backbone ({reason}): choose the one it was trained on") from error
+
+
+def check_adapter(adapter: Path) -> None:
+    """Raises `UserError` where PEFT would go on to a pickle, or to the hub."""
+    if not (adapter / "adapter_config.json").is_file():
+        raise UserError(f"adapter {adapter} holds no adapter_config.json: give a folder that PEFT saved")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise UserError(
+            f"adapter {adapter} holds no adapter_model.safetensors, and a pickle can run code: save it as safetensors"
+        )
 
 
 def save(loaded: LoadedEncoder, folder: Path) -> None:

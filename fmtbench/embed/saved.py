@@ -70,7 +70,7 @@ class SavedEncoder:
 
         spec, folder = saved_spec(self), self.folder()
         dtype = self.backbone.dtype if self.backbone else "auto"
-        model = SentenceTransformer(str(folder), local_files_only=True, model_kwargs={"dtype": dtype})
+        model = SentenceTransformer(str(folder), local_files_only=True, model_kwargs={"dtype": dtype, "use_safetensors": True})
         described = read_description(folder)
         backbone, fingerprint = (described.get(name, "") for name in ("backbone", "fingerprint"))
         return LoadedEncoder(model=model, spec=spec, backbone=backbone, fingerprint=fingerprint)
@@ -106,9 +106,13 @@ def _saved_folder(path: Path) -> Path:
 
 def _pooling(folder: Path) -> tuple[Pooling, bool]:
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    names = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    if names[:2] != ["Transformer", "Pooling"] or names[2:] not in ([], ["Normalize"]):
-        raise UserError(f"saved encoder {folder} has the modules {names}: supported are Transformer, Pooling and Normalize")
+    types = [str(module["type"]) for module in modules]
+    names = [kind.rsplit(".", 1)[-1] for kind in types]
+    stock = all(kind.startswith("sentence_transformers.") for kind in types)  # any other would be code of the folder's own
+    if not stock or names[:2] != ["Transformer", "Pooling"] or names[2:] not in ([], ["Normalize"]):
+        raise UserError(
+            f"saved encoder {folder} has the modules {types}: supported are Transformer, Pooling, Normalize of its library"
+        )
     config = _config(folder / modules[1]["path"] / "config.json")
     old = [ours for theirs, ours in LEGACY.items() if config.get(theirs)]
     new = [ours for ours, theirs in POOLING_MODES.items() if theirs == config.get("pooling_mode")]

@@ -6,18 +6,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fmtbench.embed.embedder import Vectors
 from fmtbench.errors import UserError
-from fmtbench.store.files import replacing
+from fmtbench.store.files import replacing, write_text
+from fmtbench.types import whole
+
+logger = logging.getLogger(__name__)
 
 
 def check_texts(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, str]]:
     """`id` and `text` of each row. Raises `UserError`, naming the row, where one is missing, empty or repeated."""
     found: dict[str, str] = {}
+    halves = 0
     for number, row in enumerate(rows, start=1):
         identity, text = row.get("id"), row.get("text")
         if not isinstance(identity, str | int) or not isinstance(text, str):
@@ -26,9 +31,12 @@ def check_texts(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, 
             raise UserError(f"{name}, row {number} (id {identity!r}): the text is empty: leave the row out")
         if str(identity) in found:
             raise UserError(f"{name}, row {number}: id {identity!r} occurs twice: every text needs its own")
-        found[str(identity)] = text
+        found[str(identity)], broken = whole(text)
+        halves += broken
     if not found:
         raise UserError(f"{name} holds no texts: give JSON lines with id and text")
+    if halves:
+        logger.warning("%s: %d halves of character pairs were replaced by U+FFFD", name, halves)
     return [{"id": identity, "text": text} for identity, text in found.items()]
 
 
@@ -41,5 +49,4 @@ def write_vectors(folder: Path, ids: Sequence[str], vectors: Vectors, facts: Map
     table = pa.table({"id": pa.array(ids, pa.string()), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
     with replacing(folder / "vectors.parquet") as part:
         pq.write_table(table, part)
-    with replacing(folder / "manifest.json") as part:
-        part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / "manifest.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

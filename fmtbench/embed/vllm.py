@@ -104,6 +104,7 @@ def _pooling_runner(folder: Path, max_tokens: int, dtype: str, backend: VLLMEmbe
     return LLM(
         str(folder),
         runner="pooling",
+        load_format="safetensors",
         dtype=dtype,  # left to itself, vLLM runs float32 weights in float16
         max_model_len=max_tokens,
         enable_prefix_caching=False,  # a mean needs every token's state

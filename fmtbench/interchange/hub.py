@@ -21,7 +21,7 @@ from fmtbench.analysis.showing.markdown import to_markdown
 from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
-from fmtbench.store.files import replacing
+from fmtbench.store.files import replacing, write_text
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 DRAWS = 2000
@@ -68,7 +68,7 @@ def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
         with replacing(path) as part:
             pq.write_table(pa.Table.from_pandas(_frame(own), schema=schema, preserve_index=False).replace_schema_metadata(), part)
         written.append(path)
-    (output / "README.md").write_text(card(cells, output.resolve().name), encoding="utf-8")
+    write_text(output / "README.md", card(cells, output.resolve().name))
     return [*written, output / "README.md"]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.interchange.cells import ScoredCell, file_time, mean_and_error, safe, text_or_none
+from fmtbench.store.files import write_text
 
 SCORERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
 STOP = {"stop": "stop", "length": "max_tokens"}
@@ -29,7 +30,7 @@ def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     for cell in cells:
         name = "-".join([cell.task, cell.condition, f"{cell.prompt}-seed{cell.seed}"]).replace("_", "-")
         path = output / f"{file_time(cell.started)}_{safe(name)}_{_id(cell, 'task')}.json"
-        path.write_text(json.dumps(log(cell), indent=1, ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(log(cell), indent=1, ensure_ascii=False))
         written.append(path)
     return written
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.interchange.cells import ScoredCell, by_backbone, file_time, mean_and_error, safe, text_or_none
+from fmtbench.store.files import write_text
 
 FILTERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
 METRIC = "exact_match"
@@ -31,10 +32,10 @@ def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
         time = file_time(max(cell.finished for cell in own))
         for cell in own:
             path = folder / f"samples_{safe(cell.name)}_{time}.jsonl"
-            path.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in samples(cell)), encoding="utf-8")
+            write_text(path, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in samples(cell)))
             written.append(path)
         path = folder / f"results_{time}.json"
-        path.write_text(json.dumps(results(backbone, own), indent=2, ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(results(backbone, own), indent=2, ensure_ascii=False))
         written.append(path)
     return written
 

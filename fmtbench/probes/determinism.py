@@ -20,7 +20,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from fmtbench.backends.base import Session
-from fmtbench.store.files import replacing
+from fmtbench.store.files import write_text
 from fmtbench.types import Request
 
 AT_MOST = (16, 4)
@@ -53,15 +53,17 @@ def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
     """Keep a result for the engine of these facts on this machine; returns the file that it is in."""
     place = _place(facts)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(place) as part:
-        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_text(place, json.dumps(found, indent=2) + "\n")
     return place
 
 
 def remembered(facts: dict[str, Any]) -> dict[str, Any] | None:
     """What was measured for the engine of these facts on this machine; None if nothing was."""
     place = _place(facts)
-    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+    try:
+        return json.loads(place.read_bytes())
+    except (OSError, ValueError):  # never measured, or torn by a power cut: measure again
+        return None
 
 
 def _place(facts: dict[str, Any]) -> Path:

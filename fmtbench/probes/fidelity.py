@@ -65,8 +65,9 @@ class Reference:
         weights = backbone.resolve()
         self.name, self.fingerprint = backbone.name, weights.fingerprint
         self.tokenizer = load_tokenizer(weights)
-        folder = prepare(weights)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, revision=weights.revision, dtype=torch.float32).eval()
+        self.model: Any = AutoModelForCausalLM.from_pretrained(
+            prepare(weights), revision=weights.revision, dtype=torch.float32, use_safetensors=True
+        ).eval()
 
     def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
         """At each position of a reply, of all tokens (L x V, float64, at the request's temperature) and of the one said (L)."""

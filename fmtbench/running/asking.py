@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from fmtbench.backends.base import Session
+from fmtbench.running.fuse import fused
 from fmtbench.store.folder import Planned
 from fmtbench.types import Generation, Request, Watch
 
@@ -31,7 +32,10 @@ def unanswered(planned: Sequence[Planned], done: Container[str]) -> list[Request
 
 
 def answer(session: Session, todo: Iterable[tuple[Keep, Sequence[Request]]], watch: Watch) -> None:
-    """Send all requests through the session as one stream; one that several ask for is generated once and kept by each."""
+    """Send all requests through the session as one stream; one that several ask for is generated once and kept by each.
+
+    Raises `ServerError` where the engine's failures are not believed (see `fuse`).
+    """
     owners: dict[str, list[Keep]] = defaultdict(list)
     stream: dict[str, Request] = {}
     for keep, requests in todo:
@@ -39,6 +43,6 @@ def answer(session: Session, todo: Iterable[tuple[Keep, Sequence[Request]]], wat
             owners[request.key].append(keep)
             stream[request.key] = request
     if stream:
-        for generation in watch(len(stream), session.generate(list(stream.values()))):
+        for generation in watch(len(stream), fused(session.generate(list(stream.values())))):
             for keep in owners[generation.key]:
                 keep(generation)

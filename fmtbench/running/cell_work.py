@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -82,7 +83,7 @@ class CellWork:
         self.barred = admission.barred
         self.folder.write_config(self.cell.config)
         self.folder.write_requests(self.planned)
-        if missing or self.folder.manifest().get("status") != "complete":
+        if missing or self.folder.manifest().get("status") not in ("complete", "incomplete"):
             self.folder.write_manifest(self._facts(admission, len(missing)))
             self.folder.log(self.barred or f"planned {len(self.planned)}, to generate {len(missing)}")
         if self.barred:
@@ -102,14 +103,26 @@ class CellWork:
             grammars |= {self.condition.constraint(self.task.kind(one.item)) for one in self.first}
         return grammars
 
+    def _engine_of_the_keys(self) -> dict[str, Any]:
+        """What the keys of the requests say of the engine, for a manifest that was lost; an engine that opens says more."""
+        try:
+            identity = json.loads(self.first[0].request.identity)
+            return {"engine": {"engine": identity["engine"], "weights": {"fingerprint": identity["weights"]}}}
+        except (ValueError, KeyError, TypeError, IndexError):
+            return {}
+
     def _facts(self, admission: Admission, missing: int) -> dict[str, Any]:
         items = [asdict(item) for item in dict.fromkeys(one.item for one in self.planned)]
-        facts = provenance(items) | {
-            "status": "running",
-            "sampling": asdict(self.job.sampling),
-            "seed": self.cell.seed,
-            "planned": len(self.planned),
-            "missing_at_start": missing,
-            "grammars": admission.grammars,
-        }
+        facts = (
+            provenance(items)
+            | self._engine_of_the_keys()
+            | {
+                "status": "running",
+                "sampling": asdict(self.job.sampling),
+                "seed": self.cell.seed,
+                "planned": len(self.planned),
+                "missing_at_start": missing,
+                "grammars": admission.grammars,
+            }
+        )
         return facts | ({"barred": admission.barred} if admission.barred else {})

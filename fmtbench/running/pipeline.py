@@ -53,7 +53,8 @@ def share(cells: Sequence[CellWork]) -> None:
     lacking = {one.cell: {planned.request.key for planned in one.first} - one.done for one in cells}
     wanted = set[str]().union(*lacking.values())
     sources = [one.folder.generations() for one in cells if wanted & one.done]
-    known = {generation.key: generation for source in sources for generation in source if generation.key in wanted}
+    said = (generation for source in sources for generation in source if not generation.transient)
+    known = {generation.key: generation for generation in said if generation.key in wanted}
     for one in cells:
         for key in sorted(lacking[one.cell] & known.keys()):
             one.keep(known[key])

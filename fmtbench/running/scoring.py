@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fmtbench.answers import AnswerKind
@@ -15,7 +16,7 @@ from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
 from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
-from fmtbench.types import Extraction, Generation, Row
+from fmtbench.types import Extraction, Generation, Row, whole
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +25,29 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     """Read and score what the journal has for the plan. Needs no model, and gives the same rows every time."""
     planned = folder.requests()
     wanted = {one.request.key for one in planned}
-    done = {generation.key: generation for generation in folder.generations() if generation.key in wanted}
+    done = {generation.key: _storable(generation) for generation in folder.generations() if generation.key in wanted}
     _check_masked(folder, planned, done)
     rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition)]
+    if (before := folder.count_rows()) > len(rows):
+        logger.warning(
+            "%s: rows.parquet has %d rows now, and had %d: %s", folder.path, len(rows), before, _why_fewer(planned, rows)
+        )
     folder.write_rows(rows)
     _name_errors(folder, rows, done)
     _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
     return rows
+
+
+def _storable(generation: Generation) -> Generation:
+    """A reply that was journalled before halves of character pairs were replaced as they came in."""
+    text, halves = whole(generation.text)
+    return replace(generation, text=text, halves=halves) if halves else generation
+
+
+def _why_fewer(planned: Sequence[Planned], rows: Sequence[Row]) -> str:
+    if len(rows) == sum(not one.after for one in planned):
+        return "fewer items are planned; the replies to the others stay in the journal"
+    return "replies are missing from the journal; the run's command asks again"
 
 
 def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
@@ -95,12 +112,17 @@ def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Gene
 def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:
     """Write the cell's status into manifest and log, if it has changed."""
     statuses = dict(Counter(row.status for row in rows))
+    failed = [generation for generation in done if generation.finish_reason == "error"]
     manifest = folder.manifest()
+    whole = len(rows) == planned and not failed
     outcome = {
-        "status": "complete" if len(rows) == planned else "barred" if why_barred(manifest) else "incomplete",
+        "status": "complete" if whole else "barred" if why_barred(manifest) else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),
         "statuses": statuses,
+        "transient": sum(generation.transient for generation in failed),
+        "error": failed[-1].error if failed else "",
         "neutralised": sum(generation.neutralised for generation in done),
+        "halves": sum(generation.halves for generation in done),
     }
     if manifest | outcome != manifest:
         folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})

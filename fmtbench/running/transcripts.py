@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,9 @@ from fmtbench.errors import UserError
 from fmtbench.readers.latent import read_latent
 from fmtbench.readers.transcripts import TEXT, guess_format, read_transcript, readable
 from fmtbench.tasks.readers import read_jsonl
-from fmtbench.types import Generation, Row
+from fmtbench.types import Generation, Row, whole
 
+logger = logging.getLogger(__name__)
 KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
 ANSWERS = (*KINDS, "choice", "label")
 AUTO = "auto"
@@ -44,6 +46,9 @@ def load_transcripts(path: Path, answer: str, labels: Sequence[str] = ()) -> lis
     records = read_jsonl(path)
     if not records:
         raise UserError(f"{path} holds no transcripts")
+    records, halves = zip(*map(_whole, records))
+    if any(halves):
+        logger.warning("%s: %d halves of character pairs were replaced by U+FFFD", path, sum(halves))
     transcripts = [_transcript(path, number, record) for number, record in enumerate(records, start=1)]
     ids = [transcript.id for transcript in transcripts if transcript.id is not None]
     if len(set(ids)) < len(ids):
@@ -52,6 +57,12 @@ def load_transcripts(path: Path, answer: str, labels: Sequence[str] = ()) -> lis
     for number, transcript in enumerate(transcripts, start=1):
         _check_gold(path, number, transcript, answer, labels)
     return transcripts
+
+
+def _whole(record: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """The record with texts that can be stored, and how many characters were replaced for that."""
+    found = {name: whole(value) for name, value in record.items() if isinstance(value, str)}
+    return record | {name: text for name, (text, _) in found.items()}, sum(count for _, count in found.values())
 
 
 def _transcript(path: Path, number: int, record: dict[str, Any]) -> Transcript:

@@ -1,29 +1,113 @@
-"""Writing a file as a whole, or not at all."""
+"""Writing a file as a whole, or not at all, so that neither a kill, a power cut nor a full disk leaves half of one."""
 
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from fmtbench.errors import UserError
+from fmtbench.errors import StorageError, UserError
+
+OLD_SECONDS = 3600.0
+"""A part that was not written to for so long was left by a kill."""
 
 
 class replacing:
-    """`with replacing(path) as part:` write to `part`; it takes the place of `path` when the block ends well."""
+    """`with replacing(path) as part:` write to `part`; it takes the place of `path` when the block ends well.
+
+    The bytes are on the disk before the name is, and the name is before the block has ended. Raises `StorageError` where the
+    disk is full or fails; the former file is then as it was.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.part = path.with_name(f".{path.name}.part-{os.getpid()}")
 
     def __enter__(self) -> Path:
+        sweep(self.path.parent, f".{self.path.name}.part-*", older=OLD_SECONDS)
+        with suppress(OSError):
+            self.part.unlink(missing_ok=True)  # an own one, or a planted link that would lead elsewhere
         return self.part
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
-            os.replace(self.part, self.path)
-        else:
+            try:
+                _settle(self.part)
+                os.replace(self.part, self.path)
+                settle_names(self.path.parent)
+            except OSError as fault:
+                error = fault
+        if isinstance(error, OSError):
+            raise self._given_up(error) from error
+        if error is not None:
+            self._remove()
+
+    def _given_up(self, error: OSError) -> StorageError:
+        with suppress(OSError):
+            written = self.part.stat().st_size
+            self._remove()
+            return unwritten(self.path, error, f"more than {written} bytes are needed")
+        return unwritten(self.path, error, "no byte could be written")
+
+    def _remove(self) -> None:
+        with suppress(OSError):
             self.part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The text as a file in UTF-8. Half a character pair, which UTF-8 cannot say, becomes its escape."""
+    content = text.encode("utf-8", "backslashreplace")
+    with replacing(path) as part:
+        try:
+            part.write_bytes(content)
+        except OSError as error:
+            raise unwritten(path, error, f"{len(content)} bytes are needed") from error
+
+
+def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
+    """Write all of it to an unbuffered file, which may take only a part at a time. Raises `StorageError`."""
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        with suppress(OSError):
+            file.truncate(file.seek(0, os.SEEK_END) - (len(content) - len(left)))
+        raise unwritten(path, error, f"{len(content)} more bytes are needed") from error
+
+
+def unwritten(path: Path, error: OSError, needed: str) -> StorageError:
+    """What to say of a file that cannot be written."""
+    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+    return StorageError(
+        f"cannot write {path} ({reason}): {needed}; what was written before is kept: make room and repeat the command"
+    )
+
+
+def sweep(folder: Path, pattern: str, older: float = 0.0) -> None:
+    """Remove the parts that kills have left."""
+    for part in folder.glob(pattern):
+        with suppress(OSError):
+            if time.time() - part.lstat().st_mtime >= older:
+                part.unlink()
+
+
+def _settle(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def settle_names(folder: Path) -> None:
+    """Not every file system can do this for a folder."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def writable(folder: Path) -> Path:

@@ -14,6 +14,7 @@ The path is made of content, so the same command lands in the same place, and re
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +24,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from fmtbench.errors import LockedError, UserError
-from fmtbench.store.files import replacing
+from fmtbench.store.files import sweep, write_text
 from fmtbench.store.journal import Journal
-from fmtbench.store.rows import write_rows
+from fmtbench.store.lock import FolderLock
+from fmtbench.store.rows import count_rows, write_rows
 from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
 
+logger = logging.getLogger(__name__)
+
+FILES = ("config.yaml", "manifest.json", "requests.jsonl", "generations.jsonl", "rows.parquet", "run.log", ".lock")
+REBUILT = "run the command of this folder again, which writes it anew from the plan; no reply is lost"
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 
@@ -60,12 +66,14 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock", timeout=0)
-        self._journal = Journal(self._file("generations.jsonl"), self.log)
+        self._named: set[str] = set()
+        self._lock = FolderLock(path)
+        self._journal = Journal(self._file("generations.jsonl"), self._name_damage)
 
     def __enter__(self) -> RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._check_own_files()
             self._lock.acquire()
         except Timeout as error:
             raise LockedError(f"{self.path} is locked by another running process: wait for it, or set another name=") from error
@@ -73,11 +81,20 @@ class RunFolder:
             raise UserError(
                 f"cannot write to {self.path} ({error.strerror or error}): set results= to a folder you may write to"
             ) from error
+        sweep(self.path, ".*.part-*")
         return self
 
+    def _check_own_files(self) -> None:
+        """Raises `UserError` for a link, as a folder from elsewhere may hold: what is written to it would land outside."""
+        for name in FILES:
+            if self._file(name).is_symlink():
+                raise UserError(f"{self._file(name)} is a symbolic link, and would be written through: put the file itself there")
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._journal.close()
-        self._lock.release()
+        try:
+            self._journal.close()
+        finally:
+            self._lock.release()
 
     # -- the journal
 
@@ -90,7 +107,7 @@ class RunFolder:
         return self._journal.generations()
 
     def done(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journal's generations; with `errors=False`, without those that ended in an error."""
+        """Keys of the journal's results; with `errors=False`, without those that ended in an error."""
         return self._journal.keys(errors=errors)
 
     # -- what is rewritten as a whole
@@ -100,12 +117,15 @@ class RunFolder:
         self._write("requests.jsonl", "".join(lines))
 
     def requests(self) -> list[Planned]:
-        """What was planned last. Raises `UserError` where nothing was."""
+        """What was planned last. Raises `UserError` where nothing was, or the file is torn."""
         path = self._file("requests.jsonl")
         if not path.is_file():
             raise UserError(f"{self.path} holds no requests.jsonl: it is no run folder, or its run never started")
-        with open(path, encoding="utf-8") as lines:
-            return [_planned(json.loads(line)) for line in lines]
+        with open(path, "rb") as lines:
+            planned = [_planned(path, number, line) for number, line in enumerate(lines, start=1)]
+        if not planned:
+            raise UserError(f"{path} is empty: {REBUILT}")
+        return planned
 
     def write_config(self, text: str) -> None:
         self._write("config.yaml", text)
@@ -114,23 +134,42 @@ class RunFolder:
         self._write("manifest.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     def manifest(self) -> dict[str, Any]:
+        """Empty where there is none, or where it is torn, which is then named."""
         path = self._file("manifest.json")
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            return found
+        self._name_damage("manifest.json is damaged and is not used; the run writes it anew")
+        return {}
 
     def write_rows(self, rows: Sequence[Row]) -> None:
         write_rows(self._file("rows.parquet"), rows)
+
+    def count_rows(self) -> int:
+        """Rows that are there now; 0 where the file is absent or damaged."""
+        return count_rows(self._file("rows.parquet"))
 
     def log(self, line: str) -> None:
         if self.path.is_dir() and os.access(self.path, os.W_OK):
             with open(self._file("run.log"), "a", encoding="utf-8") as log:
                 log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n")
 
+    def _name_damage(self, line: str) -> None:
+        self.log(line)
+        if line not in self._named:
+            self._named.add(line)
+            logger.warning("%s: %s", self.path, line)
+
     def _file(self, name: str) -> Path:
         return self.path / name
 
     def _write(self, name: str, text: str) -> None:
-        with replacing(self._file(name)) as part:
-            part.write_text(text, encoding="utf-8")
+        write_text(self._file(name), text)
 
 
 def why_barred(manifest: Mapping[str, Any]) -> str:
@@ -150,7 +189,14 @@ def _record(one: Planned) -> dict[str, Any]:
     return {"key": one.request.key, **asdict(one), "request": one.request.as_dict()}
 
 
-def _planned(record: dict[str, Any]) -> Planned:
+def _planned(path: Path, number: int, line: bytes) -> Planned:
+    try:
+        return _from_record(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}, line {number}, is damaged ({type(error).__name__}): {REBUILT}") from error
+
+
+def _from_record(record: dict[str, Any]) -> Planned:
     item, request = record["item"], dict(record["request"])
     held, identity = request.pop("constraint"), request.pop(IDENTITY)
     constraint = Constraint(**held) if held else None

@@ -14,16 +14,19 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fmtbench.store.files import append_whole, settle_names, unwritten
 from fmtbench.types import Generation
 
 SYNC_SECONDS = 1.0
+FIELDS = tuple(field.name for field in fields(Generation))
+"""`asdict` copies every list, which took most of the time of an append."""
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
-ERROR = b'"finish_reason":"error"'
+ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
 """Cannot occur inside a text of the journal: JSON escapes the quotes there."""
 
 
@@ -36,21 +39,24 @@ class Journal:
         """Where notes on damage go."""
         self._file: BinaryIO | None = None
         self._synced = 0.0
+        self._named: set[int] = set()
+        """Damaged lines that were named before: a journal is read several times."""
 
     def append(self, generation: Generation) -> None:
         """Write one generation; from here on it survives a kill."""
         if self._file is None:
             self._cut_torn_line()
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
-        self._file.write(journal_line(asdict(generation)))
+            settle_names(self.path.parent)
+        append_whole(self._file, journal_line({name: getattr(generation, name) for name in FIELDS}), self.path)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync(self._file)
 
     def close(self) -> None:
         if self._file is not None:
-            self._sync(self._file)
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with file:
+                self._sync(file)
 
     def generations(self) -> Iterator[Generation]:
         """Every undamaged generation, in the order in which they finished."""
@@ -58,14 +64,18 @@ class Journal:
             yield _generation(json.loads(b"{" + body))
 
     def keys(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journalled generations; with `errors=False`, without those that ended in an error.
+        """Keys of the generations that are results; with `errors=False`, without those that ended in an error.
 
         Lines are checked but not parsed, so that a million take seconds.
         """
-        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and (errors or ERROR not in body)}
+        not_done = TRANSIENT if errors else ERROR
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and not_done not in body}
 
     def _sync(self, file: BinaryIO) -> None:
-        os.fsync(file.fileno())
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritten(self.path, error, "the last second of it may be missing") from error
         self._synced = time.monotonic()
 
     def _cut_torn_line(self) -> None:
@@ -83,12 +93,16 @@ class Journal:
         if not self.path.is_file():
             return
         with open(self.path, "rb") as journal:
+            offset = 0
             for number, line in enumerate(journal, start=1):
+                offset += len(line)
                 head = HEAD.match(line)
                 if head and line.endswith(b"\n") and int(head[1], 16) == zlib.crc32(body := line[head.end() :]):
                     yield body
-                elif line.endswith(b"\n"):
-                    self._say(f"{self.path.name} line {number} is damaged (checksum) and is not used")
+                elif line.endswith(b"\n") and number not in self._named:
+                    self._named.add(number)
+                    place = f"line {number} (at byte {offset - len(line)})"
+                    self._say(f"{self.path.name} {place} is damaged (checksum) and is not used; the run asks again")
 
 
 def journal_line(record: dict[str, Any]) -> bytes:

@@ -28,6 +28,9 @@ PACKAGES = (
     "mteb",
 )
 
+GIT_SECONDS = 30.0
+"""A repository on a disk that does not answer keeps no run waiting."""
+
 
 def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
     """The part of a manifest that every cell has in common, with the hash of the items that are asked."""
@@ -56,9 +59,10 @@ def _commit() -> dict[str, Any] | None:
     try:
         commit = _git(root, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
 
 
 def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    words = ["git", "-C", str(root), *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=GIT_SECONDS).stdout.strip()

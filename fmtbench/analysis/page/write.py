@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 
 from fmtbench.analysis.page.payload import Payload
+from fmtbench.store.files import write_text
 
 SCRIPTS = ("data.js", "diff.js", "overview.js", "filters.js", "grid.js", "detail.js", "main.js")
 
@@ -27,7 +28,7 @@ def write_page(path: Path, title: str, payload: Payload) -> None:
     page = Template(_read("page.html")).substitute(
         title=html.escape(title), css=css, js=js, css_hash=_hash(css), js_hash=_hash(js), data=packed(payload)
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def packed(payload: Payload) -> str:

@@ -12,8 +12,11 @@ from fmtbench.errors import UserError
 def read_manifest(path: Path) -> dict[str, Any]:
     """Empty where there is none. Raises `UserError` where it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object: score its folder again, or delete the file")
+    return found

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, duplicates, join, load_files
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.errors import UserError
+from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C loader is ten times as fast, which matters for studies of a thousand cells."""
 
 Settings = dict[str, dict[str, Any]]
 
@@ -83,12 +80,7 @@ def read_config(file: RowsFile) -> dict[str, Any]:
     """The config of a cell; empty where there is none. Raises `UserError` where it is not YAML."""
     if file.packed is not None:
         return file.packed
-    path = file.path.with_name("config.yaml")
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), LOADER) if path.is_file() else {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML ({str(error).splitlines()[0]}): mend it, or delete it") from error
-    return config if isinstance(config, dict) else {}
+    return stored.read_config(file.path.with_name("config.yaml"))
 
 
 def _settings(configs: Iterable[Mapping[str, Any]], group: str) -> Settings:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from fmtbench.analysis.tables.decomposition import COMPONENTS
 from fmtbench.analysis.tables.failures import STATUSES
 from fmtbench.errors import UserError
+from fmtbench.store.files import replacing
 
 COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677")
 """Paul Tol's bright scheme, which colour-blind readers can tell apart."""
@@ -40,11 +41,11 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
         FigureCanvasAgg(figure)
         figure.draw_without_rendering()  # lay it out once for both files
         figure.set_layout_engine("none")
-        figure.savefig(
-            stem.with_name(f"{stem.name}.pdf"),
-            metadata={"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None},
-        )
-        figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=160, metadata={"Description": source, "Software": creator})
+        pdf = {"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None}
+        with replacing(stem.with_name(f"{stem.name}.pdf")) as part:
+            figure.savefig(part, format="pdf", metadata=pdf)
+        with replacing(stem.with_name(f"{stem.name}.png")) as part:
+            figure.savefig(part, format="png", dpi=160, metadata={"Description": source, "Software": creator})
 
 
 def drawn_by() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fmtbench.analysis.rows.broken import CELL, broken
 from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import DRAWS, bootstrap
 from fmtbench.analysis.statistics.cube import Cube, cells, cubes, sums
@@ -16,7 +17,8 @@ from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 from fmtbench.analysis.tables.failures import failure_table
 from fmtbench.conditions.axes import REFERENCE
 
-KEY = ["backbone", "task", "condition"]
+KEY = CELL
+ENDS = ("", "_low", "_high")
 
 
 def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS) -> pd.DataFrame:
@@ -26,14 +28,26 @@ def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = 
     `strict_diff`, `latent_diff` against the reference on the items and prompts that both have, samples averaged (paired
     bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a reference);
     `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations; `tokens`, the mean
-    completion length.
+    completion length. Where more than `MOST_ERRORS` of a cell are engine errors, its accuracies and differences are NaN.
     """
     table = pd.DataFrame([line for one in cubes(rows) for line in _lines(one, reference, draws)])
+    table = _unsaid(table, rows, reference)
     shares = failure_table(rows).drop(columns=["replies", "ok"]).rename(columns=lambda name: _share(str(name)))
     shares = shares.loc[:, [name in KEY or bool((shares[name] > 0).any()) for name in shares.columns]]
     table = table.merge(macro_f1_table(rows), on=KEY, how="left").merge(shares, on=KEY, how="left")
     ordered = sorted(name for name in table.columns if str(name).startswith("share_"))
     return table[[name for name in table.columns if name not in ordered] + ordered]
+
+
+def _unsaid(table: pd.DataFrame, rows: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Without accuracies of broken cells, and without differences to one."""
+    bad = set(broken(rows)[KEY].itertuples(index=False, name=None))
+    own = [cell in bad for cell in table[KEY].itertuples(index=False, name=None)]
+    either = [mine or (line.backbone, line.task, reference) in bad for mine, line in zip(own, table.itertuples(index=False))]
+    for reading in ("strict", "latent"):
+        table.loc[own, [f"{reading}{end}" for end in ENDS]] = np.nan
+        table.loc[either, [f"{reading}_diff{end}" for end in ENDS]] = np.nan
+    return table
 
 
 def _share(name: str) -> str:
@@ -50,7 +64,7 @@ def _lines(one: Cube, baseline: str, draws: int) -> Iterator[dict[str, Any]]:
         for reading in differences:
             value, low, high = condition_accuracy(one, condition, reading)
             line |= {reading: value, f"{reading}_low": low, f"{reading}_high": high}
-            line |= dict(zip((f"{reading}_diff{end}" for end in ("", "_low", "_high")), differences[reading][condition]))
+            line |= dict(zip((f"{reading}_diff{end}" for end in ENDS), differences[reading][condition]))
         yield line | {"tokens": float(one.tokens_CU[one.at(condition), asked].mean())}
 
 

@@ -111,6 +111,7 @@ class VLLMSession(Session):
         return (whole if current_platform.is_cpu() else {}) | {
             "model": str(prepare(self._weights)),
             "revision": self._weights.revision,
+            "load_format": "safetensors",  # vLLM would take a pickle as well
             "dtype": backbone.dtype,
             "max_model_len": backbone.context,
             "structured_outputs_config": StructuredOutputsConfig(backend=self._options.decoder),

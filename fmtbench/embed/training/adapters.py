@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.description import write_description
+from fmtbench.embed.loading import check_adapter
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
 
@@ -76,6 +77,7 @@ def restore_weights(work: Work) -> None:
         return
     if work.adapter is not None:
         work.adapter.unload()
+    check_adapter(work.folder / ADAPTER)
     work.adapter = PeftModel.from_pretrained(work.weights, str(work.folder / ADAPTER), is_trainable=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fmtbench.embed.templates import Role
 from fmtbench.errors import UserError
-from fmtbench.store.files import replacing
+from fmtbench.store.files import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,7 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
-    with replacing(path) as part:
-        part.write_text("".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in examples), encoding="utf-8")
+    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in examples))
 
 
 def read_examples(path: Path) -> list[Example]:

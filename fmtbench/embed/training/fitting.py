@@ -31,6 +31,7 @@ from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
+from fmtbench.store.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Curve(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
         self.first = state.global_step
         lines = [_line(log) for log in state.log_history if "loss" in log]
-        self.path.write_text("".join(lines), encoding="utf-8")
+        write_text(self.path, "".join(lines))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **unused: Any) -> None:
         if "loss" not in (logs or {}):

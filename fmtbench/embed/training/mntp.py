@@ -70,7 +70,9 @@ def with_head(weights: Any, backbone: Backbone) -> Any:
     from transformers import AutoModelForCausalLM
 
     found = backbone.resolve()
-    model = AutoModelForCausalLM.from_pretrained(prepare(found), revision=found.revision, dtype=weights.dtype)
+    model = AutoModelForCausalLM.from_pretrained(
+        prepare(found), revision=found.revision, dtype=weights.dtype, use_safetensors=True
+    )
     setattr(model, model.base_model_prefix, weights)
     model.get_output_embeddings().requires_grad_(False)
     return model

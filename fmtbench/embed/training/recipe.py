@@ -30,7 +30,7 @@ from fmtbench.embed.training.examples import TrainSet
 from fmtbench.embed.training.stage import Stage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import LockedError, UserError
-from fmtbench.store.files import replacing, writable
+from fmtbench.store.files import writable, write_text
 from fmtbench.store.provenance import provenance
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,7 @@ class TrainingRecipe:
         self._finish(work)
         save(work.loaded, folder / "encoder")
         _write_curve(folder / "loss.csv", places)
-        with replacing(folder / "manifest.json") as part:
-            part.write_text(json.dumps(facts | {"stages": stages}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(folder / "manifest.json", json.dumps(facts | {"stages": stages}, indent=2, ensure_ascii=False) + "\n")
 
     def _finish(self, work: Work) -> None:
         from fmtbench.embed.training.adapters import merge
@@ -134,8 +133,7 @@ def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
     set_seed(work.seed)
     facts = stage.run(work) | {"seconds": round(time.monotonic() - started, 1)}
     facts = {"folder": place.name, **facts, "settings": stage.settings()}
-    with replacing(place / DONE) as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_text(place / DONE, json.dumps(facts, indent=2) + "\n")
     drop_checkpoints(place)
     return facts
 
@@ -165,8 +163,7 @@ def _write_curve(path: Path, places: Mapping[str, Path]) -> None:
         for line in curve.read_text(encoding="utf-8").splitlines() if curve.is_file() else ():
             log = json.loads(line)
             lines.append(f"{name},{log['step']},{log['loss']},{log.get('learning_rate', '')}\n")
-    with replacing(path) as part:
-        part.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""What the types of a root cannot say, checked for every command before any work: unknown keys, bounds, places to write to."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from fmtbench.errors import UserError
+from fmtbench.presets import nearest
+
+from .roots import ROOTS
+
+LEAST = {
+    **dict.fromkeys(("walks", "generations"), 0),
+    **dict.fromkeys(("pairs", "rounds", "limit", "replies", "tasks", "triples", "attempts", "draws"), 1),
+    **dict.fromkeys(("max_tokens", "shards"), 1),
+}
+"""The least value of each count, in whatever command has it."""
+POSITIVE = ("compile.seconds", "compile.memory_gb")
+NAMES = ("name", "backbone.name")
+
+
+def check_added(name: str, key: str) -> None:
+    """Raises `UserError` for `+key=` at the root where the command has no such key: Hydra would add it, and nothing read it."""
+    known = {field.name for field in fields(ROOTS[name])}
+    if key.startswith("+") and not re.search(r"[.@/]", key) and key.lstrip("+") not in {*known, "experiment"}:
+        raise UserError(f"{key[1:]} is no key of {name}: {nearest(key[1:], sorted(known))}see all keys with --cfg job")
+
+
+def check_config(config: DictConfig) -> None:
+    """Raises `UserError` for a value that a command would stumble over in the middle of its work."""
+    for key, least in LEAST.items():
+        value = config.get(key)
+        if isinstance(value, int | float) and not value >= least:
+            raise UserError(f"{key}={value}: give {'a number above 0' if least else 'a whole number, or 0 for none'}")
+    for key in POSITIVE:
+        value = OmegaConf.select(config, key)
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"{key}={value}: give a number above 0")
+    if config.get("results") == "":
+        raise UserError("results=: give a folder, such as results=results")
+    _check_names(config)
+    _check_output(config)
+
+
+def _check_names(config: DictConfig) -> None:
+    for key in NAMES:
+        group = key.partition(".")[0]
+        if group in config and OmegaConf.select(config, group) is None:
+            raise UserError(f"{group}=null: it cannot be left out")
+        if "." in key and OmegaConf.is_dict(config.get(group)) and config[group].get("name") is None:
+            raise UserError(f"{key}=null: give the name that the results folder has")
+
+
+def _check_output(config: DictConfig) -> None:
+    """A command that has nowhere to write says so at once, and not after hours."""
+    if not isinstance(output := config.get("output"), str):
+        return
+    place = Path(output)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not os.access(place, os.W_OK) or _is_virtual(place):
+        raise UserError(f"output={output}: cannot write below {place}: give a place that you may write to")
+
+
+def _is_virtual(place: Path) -> bool:
+    """Folders of the kernel say that root may write to them."""
+    return place.resolve().parts[:2] in (("/", "proc"), ("/", "sys"))

@@ -1,0 +1,41 @@
+"""Cells in which the engine failed too often for any accuracy to be said.
+
+An item without a reply counts as wrong, as every item does. A few may be so; where they are many, what looks like an effect of
+the format is a server that was down.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmtbench.errors import UserError
+
+CELL = ["backbone", "task", "condition"]
+MOST_ERRORS = 0.05
+"""The share of a cell's replies up to which engine errors are counted as wrong."""
+
+
+def broken(rows: pd.DataFrame) -> pd.DataFrame:
+    """The cells with more errors than that: `CELL`, `errors` and `replies`."""
+    failed = (rows.status == "engine_error").groupby([rows[name].astype(str) for name in CELL])
+    counts = pd.DataFrame({"errors": failed.sum(), "replies": failed.size()}).reset_index()
+    return counts[counts.errors > MOST_ERRORS * counts.replies]
+
+
+def without_broken(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all other cells. Raises `UserError` where there is no other."""
+    bad = set(broken(rows)[CELL].itertuples(index=False, name=None))
+    if not bad:
+        return rows
+    kept = rows[[cell not in bad for cell in rows[CELL].astype(str).itertuples(index=False, name=None)]]
+    if kept.empty:
+        raise UserError("in every cell the engine failed too often: run the same command again when the engine is well")
+    return kept
+
+
+def broken_notes(rows: pd.DataFrame) -> list[str]:
+    """One line for each broken cell."""
+    return [
+        f"{one.backbone}/{one.task}/{one.condition} has no accuracy: {one.errors} of its {one.replies} replies are engine errors"
+        for one in broken(rows).itertuples(index=False)
+    ]

@@ -1,0 +1,31 @@
+"""config.yaml as it is read back: data, whoever wrote it. Nothing in it is looked up, unfolded or executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fmtbench.errors import UserError
+
+MOST_BYTES = 16 * 2**20
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C loader is ten times as fast, which matters for studies of a thousand cells."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config of a cell; empty where there is none. Raises `UserError` where it is not what fmtbench writes."""
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path} has {path.stat().st_size} bytes, and a config at most {MOST_BYTES}: it is none of fmtbench's")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
+            raise UserError(f"{path} holds YAML aliases, which fmtbench never writes and which can unfold without end: delete it")
+        config = yaml.load(text, LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = (str(error).splitlines() or ["too deep"])[0]
+        raise UserError(f"{path} is not YAML ({reason}): mend it, or delete it") from error
+    return config if isinstance(config, dict) else {}
