@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -161,6 +161,13 @@ class Extraction:
     """Start and end of the answer in the text."""
     reasoning: tuple[tuple[int, int], ...] = ()
     """The spans of the text that are rationale."""
+
+    def moved(self, by: int) -> Extraction:
+        """The same places in a text that has `by` more characters before them."""
+        if not by:
+            return self
+        span = self.span and (self.span[0] + by, self.span[1] + by)
+        return replace(self, span=span, reasoning=tuple((start + by, end + by) for start, end in self.reasoning))
 
 
 ROWS_VERSION = 1

@@ -14,11 +14,14 @@ from fmtbench.formats.names import NAMED, NAMES, NOTHING
 from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
-    rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s*({NAMES}))\s*:\s*'
-    r'(?:"(?P<text>(?:[^"\\]|\\.)*)"?|\[(?P<list>[^\[\]]*)\]?'
-    r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[][^,}\]\n]*))",
+    rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s{{0,9}}({NAMES}))\s{{0,9}}:\s*+'
+    r'(?:"(?P<text>(?:[^"\\]|\\.)*+)"?|\[(?P<list>[^\[\]]*+)\]?|(?P<object>\{[^{}]*+\}?)'
+    r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[{][^,}\]\n]*+)|(?=[,}\]]|$))",
     re.I,
 )
+LEAF = re.compile(r':\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^\s,{}\[\]"]+))')
+SCHEMA = re.compile(r'"(?:type|\$schema|properties)"\s*:')
+VERDICTS = re.compile(r'\{(?:\s*+"[A-Z]"\s*+:\s*+(?:true|false)\s*+,?)++\}')
 KEY = re.compile(r'[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
 SCALAR = re.compile(r'"((?:[^"\\]|\\.)*)"?|[^\s,{}\[\]"]+')
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
@@ -51,11 +54,13 @@ class JsonFormat(StructuredFormat):
 
     def find(self, text: str) -> Iterator[Field]:
         """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
-        for match in FIELD.finditer(text):
-            name, group = match[2] or match[3], match.lastgroup or "text"
-            held = _unescaped(match[group]) if group == "text" else match[group].strip().strip("'")
-            if group == "text" or not NOTHING.fullmatch(held):
-                yield Field(name, held, match.span(group))
+        for match in FIELD.finditer(text) if "{" in text else ():
+            group = match.lastgroup
+            span = match.span(group) if group else (match.end(), match.end())
+            yield Field(match[2] or match[3], _held(group, match[group]) if group else "", span)
+        for match in VERDICTS.finditer(text):
+            right = re.findall(r'"([A-Z])"\s*:\s*true', match[0])
+            yield Field("answer", right[0] if len(right) == 1 else "", match.span())
 
     def unpack(self, text: str, answers: bool) -> str | None:
         start = text.find("{")
@@ -127,6 +132,17 @@ def _skip_space(text: str, position: int) -> int:
 
 
 # -- lenient
+
+
+def _held(group: str, written: str) -> str:
+    """What a field holds; of an object in it, its values, one a line (none of a schema, which is no answer)."""
+    if group == "text":
+        held = _unescaped(written)
+    elif group == "object":
+        held = "" if SCHEMA.search(written) else "\n".join(a or b for a, b in LEAF.findall(written))
+    else:
+        held = written.strip().strip("'")
+    return "" if NOTHING.fullmatch(held) else held
 
 
 def _unescaped(body: str) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Format, Layout, Syntax
-from fmtbench.formats.text import answer_span, spans
+from fmtbench.formats.statements import answer_span
+from fmtbench.formats.text import spans
 from fmtbench.types import Extraction
 
 

@@ -99,10 +99,10 @@ def rescore(
 
 
 def _row(index: int, transcript: Transcript, kind: AnswerKind, answer: str, written: str, experiment: str) -> Row:
-    shown = guess_format(transcript.text) if written == AUTO else written
+    shown = guess_format(transcript.text, kind) if written == AUTO else written
     gold = str(transcript.gold)
     generation = Generation(key="", text=transcript.text, finish_reason=transcript.finish_reason)
-    found, latent = read_transcript(generation, shown), read_latent(transcript.text, kind)
+    found, latent = read_transcript(generation, kind, shown), read_latent(transcript.text, kind)
     return Row(
         experiment=experiment,
         backbone="transcripts",

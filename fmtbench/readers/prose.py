@@ -1,0 +1,92 @@
+"""The last resort: the last sentence that mentions an answer, and what it says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fmtbench.answers import AnswerKind, Choice, Label, Number, YesNo
+
+Place = tuple[int, int]
+
+SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=[\s\"'*)\]]|$)|$)", re.M)
+DENIED_BEFORE = re.compile(
+    r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\brather than|\binstead of|\bruled? out)\s+(?:[^\s.,;]+\s+){0,3}\W{0,9}$", re.I
+)
+DENIED_AFTER = re.compile(
+    r"[^.\n]{0,40}?\b(?:(?:is|are|was|seems?)\s+(?:not|wrong|incorrect|false|invalid)|isn['’]t|can(?:not|['’]t)\s+be)\b", re.I
+)
+LISTED = re.compile(r"(?:^|\n)[ \t>*_#]{0,9}(?:[-*]\s?)?$")
+NUMBERED = re.compile(r"\b(?:step|part|case|line|equation|figure|example)\s?#?$", re.I)
+SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assuming|unless|were it)\b[^,;.]{0,120}$", re.I)
+OFFERED = re.compile(r"\b(?:some (?:would|might|may|people)|others? (?:would|might|may)|could be|might be|may be)\b", re.I)
+ABSTAINED = re.compile(
+    r"\b(?:(?:can(?:not|['’]t| not)|could not|unable to|impossible to|hard to|difficult to) (?:determine|tell|say|answer|know|decide|be (?:determined|answered|known|said))"
+    r"|not enough (?:information|data)|insufficient (?:information|data)|(?:i am|i['’]m) (?:unsure|not sure)|no (?:clear|definitive|single|one|correct) answer"
+    r"|(?:do|does|did)(?: not|n['’]t) (?:know|have enough)|none of the (?:above|options|choices)|it depends)\b",
+    re.I,
+)
+JOINED = re.compile(r"\s{0,3}(?:,|or|and|/|,\s?or|,\s?and)\s{1,3}(?:[a-z]{1,3}\s?[=:]\s?)?\W{0,3}$")
+WINDOW = 20_000
+"""Characters from the end in which a conclusion is sought."""
+
+
+def concluded(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
+    """The last sentence's last mention; None in its place where that sentence names two, or gives up."""
+    offset = max(0, len(text) - WINDOW)
+    for sentence in reversed(list(SENTENCE.finditer(text, offset))):
+        if sentence[0].rstrip("\"'*) ").endswith("?"):
+            continue
+        asserted = _asserted(text, sentence, kind)
+        if ABSTAINED.search(sentence[0]) or _several(text, asserted, kind):
+            yield None, sentence.span()
+            return
+        if asserted:
+            yield _last(text, sentence, asserted, kind)
+            return
+
+
+def denied(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 60) : start]
+    return bool(DENIED_BEFORE.search(before.rpartition("\n")[2]) or DENIED_AFTER.match(text, end))
+
+
+def _asserted(text: str, sentence: re.Match[str], kind: AnswerKind) -> list[Place]:
+    """Places that a sentence says something of: not what it denies or supposes, and no numbers of a list's items."""
+    found = []
+    for a, b in kind.mentions(sentence[0]):
+        start, end = sentence.start() + a, sentence.start() + b
+        supposed = not isinstance(kind, Number) and SUPPOSED.search(sentence[0][:a])
+        if not supposed and not denied(text, start, end) and not _listed(text, start, end):
+            found.append((start, end))
+    return found
+
+
+def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
+    """Whether a sentence ends by naming two: `3 or 4`, `(A) or (B)`, "some would say yes, others no"."""
+    if len(places) < 2:
+        return False
+    values = [kind.canon(text[slice(*place)]) for place in places[-2:]]
+    if values[0] == values[1] or None in values:
+        return False
+    between = text[places[-2][1] : places[-1][0]]
+    if isinstance(kind, Choice | Number):
+        return JOINED.fullmatch(between) is not None and not between.strip().startswith("and" if isinstance(kind, Number) else "?")
+    return isinstance(kind, YesNo | Label) and not re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
+
+
+def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: AnswerKind) -> tuple[str | None, Place]:
+    result = sentence[0].rpartition("=")[2] if isinstance(kind, Number) else ""
+    if result and result != sentence[0] and kind.canon(result) is not None:
+        return result.strip(), (sentence.end() - len(result), sentence.end())
+    answer = text[slice(*asserted[-1])]
+    return (answer if kind.canon(answer) is not None else None), asserted[-1]
+
+
+def _listed(text: str, start: int, end: int) -> bool:
+    """The number of a list's item, or of a step: `3. She sells`, `Step 3`."""
+    if not text[start:end].isdigit():
+        return False
+    before = text[max(0, start - 20) : start]
+    item = LISTED.search(before) and re.match(r"[.)]\s+[^\W\d]", text[end : end + 9])
+    return bool(item or NUMBERED.search(before))
