@@ -29,6 +29,7 @@ FOLLOWED = (
     r"|\s+(?:is|are|was|because|since|as|and|or|would|must|seems?|fits?|matches|has|which|for|only|instead)\b)"
 )
 """What comes after a letter that is no word: the same for every letter, since "A ball" would otherwise be read unlike "B ball"."""
+LINE = re.compile(r"^[ \t*_>(\[-]{0,6}([A-Z])[)\].:*_]{1,4}[ \t][^\n]*$", re.M)
 VERDICT = re.compile(r"\b(yes|correct|true|right|fits|no|incorrect|false|wrong|not)\b|([✓✔✅])|([✗✘❌])", re.I)
 SAYS_YES = ("yes", "correct", "true", "right", "fits", "✓", "✔", "✅")
 
@@ -56,7 +57,7 @@ class Choice(AnswerKind):
         """The letter; of options that are the same text, the first one's. Two letters, or one of no option, are none."""
         if len(answer) > LONGEST:
             return None
-        text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _"))).strip().strip(".,:;\"'$ 。_")
+        text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _#"))).strip().strip(".,:;\"'$ 。_")
         letter = self._circled(answer) or self._by_text(text)
         if letter is None and SEVERAL.search(text):
             rest = CONCLUSION.split(text)[-1]
@@ -112,13 +113,10 @@ class Choice(AnswerKind):
         return only.pop() if len(only) == 1 else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """Letters, or, where there are none, options by their text; a list of all the options is no answer."""
-        listed, chosen = self._listing(text)
+        """Letters, or, where there are none, options by their text; a letter in an option's text ("vitamin C") is none."""
         named = [(start, end) for start, end, _ in spelling.named(text, self.options)]
-        within = [*named, *listed]
-        letters = [span for span in self._lettered(text) if not any(a <= span[0] < b for a, b in within)]
-        texts = [span for span in named if not any(a <= span[0] < b for a, b in listed)]
-        yield from sorted({*(letters or texts), *chosen})
+        letters = [span for span in self._lettered(text) if not any(a <= span[0] < b for a, b in named)]
+        yield from letters or named
 
     def _lettered(self, text: str) -> Iterator[tuple[int, int]]:
         last = self.letters[-1]
@@ -127,13 +125,13 @@ class Choice(AnswerKind):
         for match in re.finditer(rf"{wrapped}|(?<![\w'’])[{bare}]{FOLLOWED}", text):
             yield match.span()
 
-    def _listing(self, text: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """The lines that go through all the options, and the letter of the only one that is said to be right."""
-        lines = list(re.finditer(r"^[ \t*_>(\[-]{0,6}([A-Z])[)\].:*_]{1,4}[ \t][^\n]*$", text, re.M))
+    def recited(self, text: str) -> list[tuple[int, int]]:
+        """The lines that go through all the options, but for the only one that is said to be right."""
+        lines = list(LINE.finditer(text))
         if tuple(dict.fromkeys(line[1] for line in lines)) != self.letters:
-            return [], []
-        right = [line.span(1) for line in lines if _said(line[0]) in SAYS_YES]
-        return [line.span() for line in lines], right if len(right) == 1 else []
+            return []
+        right = [line for line in lines if _said(line[0]) in SAYS_YES]
+        return [line.span() for line in lines if len(right) != 1 or line not in right]
 
 
 def _said(line: str) -> str:

@@ -26,7 +26,7 @@ QUANTITY = re.compile(
     r"(?:\s?(?:π|√|\\pi|\\sqrt)[\d{]*|[xyz](?![A-Za-z]))?"
 )
 UNREAD_BEFORE = re.compile(
-    r"(?:[±√<>≤≥]|\b(?:more|less|greater|fewer|higher|lower) than|\bat (?:least|most)|\b(?:over|under|above|below|either|up to"
+    r"(?:[±√<>≤≥]|\b(?:more|less|greater|fewer|higher|lower) than|\bat (?:least|most)|\b(?:over|under|above|below|either|not|up to"
     r"|between))\W{0,3}$",
     re.I,
 )
@@ -38,6 +38,8 @@ UNREAD_AFTER = re.compile(
 MEASURES = r"(?:hours?|hrs?|h|minutes?|mins?|feet|foot|ft|pounds?|lbs?|weeks?|days?|years?|months?|dollars?)"
 PARTS = r"(?:minutes?|mins?|seconds?|secs?|inch(?:es)?|in|ounces?|oz|days?|hours?|months?|weeks?|cents?)"
 TWO_MEASURES = re.compile(rf"\s?{MEASURES},?\s(?:and\s)?\d+\s?{PARTS}\b", re.I)
+TWO_SOLUTIONS = re.compile(r"\d\s{1,3}(?:or|and)\s{1,3}[a-z]\w{0,2}\s?=|\b(?:or|and)\b.{0,20}\b(?:solutions|values)\b")
+STEPS = re.compile(r"^\s{0,9}\d{1,2}[.)]\s", re.M)
 CLAUSE = re.compile(r"\W{0,3}that\s", re.I)
 PREFIX = 3
 """Words before a number that is one of several: further on, it is part of a sentence."""
@@ -64,6 +66,8 @@ class Number(AnswerKind):
         if len(answer) > numerals.LONGEST:
             return None
         text = numerals.in_digits(answer)
+        if TWO_SOLUTIONS.search(text) or len(STEPS.findall(text)) > 1:
+            return None
         sides = [side for side in re.split(r"=|≈", text) if side.strip()]
         if len(sides) > 1:
             return next(filter(None, map(_one, reversed(sides))), None)
@@ -77,7 +81,7 @@ class Number(AnswerKind):
 def _one(text: str) -> str | None:
     """The number that stands first, if nothing beside it makes it another; the last one of a clause ("that 9 eggs bring 18")."""
     found = list(NUMBER.finditer(text))
-    if not found or re.search(r"\b(?:or|and)\b.{0,20}\b(?:solutions|values)\b", text):
+    if not found:
         return None
     first = found[-1] if CLAUSE.match(text) else found[0]
     values = {_value(match) for match in found}

@@ -9,7 +9,7 @@ MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
 FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit|boxed|fbox|emph)\s{0,3}\{([^{}]*)\}")
+WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit|boxed|fbox|emph)\s{0,3}\{((?:[^{}\\]|\\.)*)\}")
 """Nested as in `\\boxed{\\text{C}}`: taken off from the inside out."""
 MARKUP = re.compile(r"\\[()\[\]]|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%{}])")
 GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -57,4 +57,4 @@ def phrase(words: str) -> re.Pattern[str]:
     """The phrase as whole words, whatever its case and the separators between its words."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
     between = r"[\s_-]+"
-    return re.compile(rf"(?<!\w)(?<!\d[.,])(?<!\bnon[- ]){between.join(parts)}(?:{COPULA})?(?!\w)(?![.,]\d)", re.I)
+    return re.compile(rf"(?<!\w)(?<!\d[.,])(?<!\bnon[- ])(?<!\bnot ){between.join(parts)}(?:{COPULA})?(?!\w)(?![.,]\d)", re.I)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fmtbench.answers import AnswerKind, Choice, Label, Set, Text, YesNo
+from fmtbench.answers import AnswerKind, Choice, Label, Number, Set, Text, YesNo
 from fmtbench.formats.names import QUALITY
 
 LONGEST = 1000
@@ -35,6 +35,9 @@ SENTENCE_END = re.compile(
 )
 QUESTION = re.compile(r"[^.!\n]{0,200}\?")
 CONDITIONAL = re.compile(r"\b(?:if|whether|suppose|assum\w+|unless)\b[^.\n]{0,25}$", re.I)
+DENIED = re.compile(r"depends|can|could", re.I)
+AS_ALSO = re.compile(r"\((?:as|in) [^()\n]{1,40}\)", re.I)
+"""A second spelling of what has been stated: "The answer (as a fraction) is 1/4"."""
 ITEM = re.compile(r"[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]+\S[^\n]*(?:\n|$)")
 OPENING = re.compile(
     r"\W{0,3}(?:let(?:['’]s| me| us)\b|to (?:find|solve|determine|answer|calculate|get|compute)\b|first\b|we (?:know|need|have|can|are)\b|step \d"
@@ -63,6 +66,7 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
     """Every statement by a mark, in order; questions, conditions and rationales that a mark opens are none."""
     found = list(mark.finditer(text))
     nexts = [*(match.start() for match in found[1:]), len(text) + LONGEST]
+    said = False
     for match, following in zip(found, nexts):
         if _doubled(text[match.end() : min(following, match.end() + 40)], following - match.end()):
             continue
@@ -70,7 +74,12 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
         colon = match["turn"].strip().lower() in (":", "=", "：", "-", "–", "—")
         if start == end or _asked(text, match.start(), end) or (colon and _opens(text, start, end, kind)):
             continue
-        denied = re.match(r"depends|can|could", match["turn"].strip(), re.I) is not None
+        denied = DENIED.match(match["turn"].strip()) is not None
+        if denied and isinstance(kind, Choice | Label | Number | YesNo) and kind.readable(text[start:end]):
+            continue
+        if AS_ALSO.search(match[0]) and said:
+            continue
+        said = True
         yield Statement(lead(text, match.start()), text[start:end].strip("*").rstrip("_"), (start, end), denied)
 
 
@@ -107,10 +116,10 @@ def _doubled(between: str, distance: int) -> bool:
 
 
 def _asked(text: str, start: int, end: int) -> bool:
-    """Whether the sentence is a question or a condition: neither states anything."""
+    """Whether the sentence is a condition, or a question that the reply goes on from: neither states anything."""
     if CONDITIONAL.search(text, max(0, start - 60), start):
         return True
-    return text[end : end + 1] == "?" or text[end - 1 : end] == "?"
+    return "?" in text[end - 1 : end + 1] and bool(text[end : end + 20].strip(" ?\n*\"'"))
 
 
 def _opens(text: str, start: int, end: int, kind: AnswerKind) -> bool:
@@ -130,10 +139,10 @@ SHORT = 8
 def begins(text: str, kind: AnswerKind) -> bool:
     """Whether a text is an answer from its first word on: `18 eggs`, `(B) blue ball`, not `Step 3` nor `2. Multiply`."""
     words = re.sub(r"^\W*(?:the|an|a)\s+(?=[a-z])", "", text.strip())
-    if words.endswith(":") or ENUMERATED.match(words) or kind.canon(words) is None:
+    if words.endswith(":") or ENUMERATED.match(words) or not kind.readable(words):
         return False
     if isinstance(kind, Text | Set):
-        return len(words.split()) <= SHORT and not re.search(r"\w\s+(?:is|are|was|were|gives|means)\s", words)
+        return len(words.split()) <= SHORT and not re.search(r"\w\s+(?:is|are|was|were|gives|means)[\s:]", words)
     if isinstance(kind, Choice | Label | YesNo):
         words = re.sub(r"^\W*(?:option|choice|letter)\s", "", words, flags=re.I)
     first = next(iter(kind.mentions(words)), None)

@@ -41,7 +41,7 @@ class TextFormat(Format):
             return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         found = statements[-1] if layout.order == "reasoning_first" else statements[0]
         start, end = found.span
-        return Extraction(status="ok", answer=text[start:end], span=found.span, reasoning=spans((0, found.start), (end, len(text))))
+        return Extraction(status="ok", answer=found.answer, span=found.span, reasoning=spans((0, found.start), (end, len(text))))
 
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""

@@ -20,7 +20,7 @@ def whole(text: str) -> list[Field]:
     for written in FORMATS.values():
         parts = written.parts(text, None) if isinstance(written, StructuredFormat) else None
         named = [part for part in parts or () if NAMED.fullmatch(part.name)]
-        if named and all(part.written is not None for part in named):
+        if named and all(part.written is not None if part in named else part.written for part in parts or ()):
             return [Field(part.name, part.written or "", part.span) for part in named]
     return []
 

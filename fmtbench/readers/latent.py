@@ -42,7 +42,7 @@ RETRACTION = re.compile(
     r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right|a mistake))[^.\n:]{0,40}[.,:!]?",
     re.I,
 )
-BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*")
+BOLD = re.compile(r"\*\*(?:[A-Z][a-z]{1,20}(?: [a-z]{1,20}){0,2}:\s)?(?P<held>[^*\n]{1,300})\*\*")
 LABELLED = re.compile(r"^[*_#> \t]{0,6}(?:overall|verdict|final verdict|conclusion|in conclusion|sentiment|result)\b[*_]{0,3}[:,][*_ \t]{0,6}", re.I | re.M)
 ABSTENTION = re.compile(
     r"\W*(?:(?:not|never|neither|no)\b|un(?:known|clear|decided|determined|certain|answerable)|n/?a\b|none\b|null\b|nil\b|moot|maybe"
@@ -101,13 +101,14 @@ def read_fields(reply: str, kind: AnswerKind, inside: Reader) -> Reading | None:
 def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
     """A field that holds an answer and no more, or whose text can be read."""
     held = field.held
-    if not held.strip() or ABSTENTION.fullmatch(held):
+    worded = isinstance(kind, Text | Set | Math)
+    if not held.strip() or (ABSTENTION.fullmatch(held) and (worded or not kind.readable(held))):
         return None
     stated = statements(held, kind)
     words = len(held.split())
-    if not stated and (isinstance(kind, Text | Set | Math) or words <= SHORT or begins(held, kind)) and kind.canon(held) is not None:
+    if not stated and (worded or words <= SHORT or begins(held, kind)) and kind.readable(held):
         return Reading(_named(held, (0, 0), kind)[0], field.span)
-    lines = {kind.canon(line): line for line in held.split("\n") if kind.canon(line) is not None} if "\n" in held else {}
+    lines = {kind.canon(line): line for line in held.split("\n") if kind.readable(line)} if "\n" in held else {}
     if not stated and len(lines) == 1:
         return Reading(next(iter(lines.values())), field.span)
     reading = inside(held, kind) if stated or words > SHORT or "\n" in held else None
@@ -142,7 +143,8 @@ def read_stated(text: str, kind: AnswerKind) -> Reading | None:
 
 def _stated(text: str, kind: AnswerKind) -> tuple[Reading | None, int]:
     """What the last statement says, if it says anything, and where the prose begins that a clause leaves open."""
-    found = _without_cut_repetition(text, statements(text, kind))
+    found = [one for one in statements(text, kind) if one.answer.strip(" .*`[]<>") != kind.placeholder().strip("<>")]
+    found = _without_cut_repetition(text, found)
     for one in reversed(found):
         says = _judged(one, kind)
         if says == "answer":
@@ -158,7 +160,7 @@ def _stated(text: str, kind: AnswerKind) -> tuple[Reading | None, int]:
 
 def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clause", "point", "denial"]:
     """Whether a statement is an answer, says that there is none, is a clause that leads on, or denies one."""
-    readable = kind.canon(one.answer) is not None
+    readable = kind.readable(one.answer)
     if BUT.match(one.answer):
         return "answer" if readable else "none"
     if one.denied or re.match(r"\W*(?:not|never|neither)\b", one.answer, re.I):
@@ -166,7 +168,7 @@ def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clau
     if readable and not (isinstance(kind, Text | Set | Math) and ABSTENTION.fullmatch(one.answer.strip(" .*_"))):
         return "answer"
     point = INSIDE.split(one.answer)[-1]
-    if point != one.answer and kind.canon(point) is not None:
+    if point != one.answer and kind.readable(point):
         return "point"
     if ABSTENTION.match(one.answer) or len(one.answer.split()) <= SHORT or _mentions(one.answer, kind):
         return "none"
@@ -196,8 +198,8 @@ def _named(answer: str, place: Place, kind: AnswerKind) -> tuple[str, Place]:
 
 def _bold(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
     for match in reversed(list(BOLD.finditer(text))):
-        if begins(match[1], kind) and not denied(text, *match.span()):
-            yield match[1], match.span(1)
+        if begins(match["held"], kind) and not denied(text, *match.span()):
+            yield match["held"], match.span("held")
 
 
 def _labelled(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
@@ -209,11 +211,12 @@ def _labelled(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
 
 def _short(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
     if len(text) < 1000 and len(text.split()) <= SHORT and text.strip():
-        if kind.canon(text) is not None and (begins(text, kind) or not _mentions(text, kind)):
+        if kind.readable(text) and (begins(text, kind) or not _mentions(text, kind)):
             yield text.strip(), (0, len(text))
 
 
 def _opening(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
     opening = re.match(r"[\W_]{0,20}(\w[^\n.,:;!)]{0,60})[.,:;!)\n]", text)
     if opening and isinstance(kind, YesNo | Choice | Label) and len(opening[1].split()) <= 3 and begins(opening[0], kind):
-        yield opening[0], opening.span(0)
+        if not denied(text, *opening.span(1)):
+            yield opening[0], opening.span(0)

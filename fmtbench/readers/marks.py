@@ -19,7 +19,8 @@ HASHES = re.compile(
     re.I | re.M,
 )
 SUBJECT = re.compile(
-    rf"(?:^|[.!?:,][ \t]{{0,9}}|\b(?:so|thus|that|hence|therefore),?[ \t]{{1,9}})(?P<held>[^.!?,\n]{{1,60}}?)[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}"
+    rf"(?:^|[.!?:,][ \t]{{0,9}}|\b(?:so|thus|that|hence|therefore),?[ \t]{{1,9}})"
+    rf"(?!(?:here|this|that|what|which|it|there|so|below|above)\b)(?P<held>[^.!?,\n]{{1,60}}?)[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}"
     rf"(?:(?:therefore|thus|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b"
     r"|\b(?P<named>(?:option|choice)[ \t]\(?[A-Z]\)?)[ \t]is[ \t](?:the[ \t])?(?:correct|right|best|true)\b",
     re.I | re.M,
@@ -34,7 +35,7 @@ CALLED = re.compile(r"\b(?:final_?)?answer\([\"'“]?(?P<held>[^()\n\"'”]{1,10
 BRACKETED = re.compile(r"\[\[?(?P<held>[^\[\]\n]{1,60})\]\]?")
 """`[[A]]`, `[Yes]`: of kinds that have few answers."""
 LINE_A = re.compile(r"^[*_]{0,3}A[*_]{0,3}:[*_]{0,3}[ \t]{0,9}(?=\S)", re.M)
-KOREAN = re.compile(r"(?<![가-힣])(?:정답|해답|답변?|최종 답변?)[*_]{0,3}(?:은|는|이)?[ \t]{0,9}[:：]?[*_\s]*+(?=\S)")
+KOREAN = re.compile(r"(?<![가-힣])(?:정답|해답|답변?|최종 답변?)[*_]{0,3}(?!입니다|이다|이에요)(?:은|는|이)?[ \t]{0,9}[:：]?[*_\s]*+(?=\S)")
 KOREAN_SUBJECT = re.compile(r"(?P<held>[A-Z①-⑳\d][^\s가-힣]{0,9})(?:번)?[이가][ \t]?(?:정답|답)(?:입니다|이다|이에요)")
 CHINESE = re.compile(
     r"(?:答案|答え|正解|答)(?:应该|應該)?(?:选|選|是|は|为|為|[ \t]?[:：])[ \t]{0,3}[:：]?[*_ \t]{0,5}(?P<held>[^\s。,，;；]{1,100})"

@@ -27,6 +27,12 @@ ABSTAINED = re.compile(
     re.I,
 )
 JOINED = re.compile(r"\s{0,3}(?:,|or|and|/|,\s?or|,\s?and)\s{1,3}(?:[a-z]{1,3}\s?[=:]\s?)?\W{0,3}$")
+REMARK = re.compile(r"\s*\([^()\n]*\)?\.?\)?\s*")
+RESULT = re.compile(
+    r"\b(?:is|are|was|were|be|makes?|made|earns?|has|have|had|gets?|costs?|pays?|needs?|totals?|equals?|spends?|leaves?|takes?)\s"
+    r"(?:(?:a total of|about|only|exactly|left with)\s)?$"
+)
+CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in conclusion|finally)\b", re.I)
 WINDOW = 20_000
 """Characters from the end in which a conclusion is sought."""
 
@@ -34,8 +40,11 @@ WINDOW = 20_000
 def concluded(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
     """The last sentence's last mention; None in its place where that sentence names two, or gives up."""
     offset = max(0, len(text) - WINDOW)
+    recited = kind.recited(text)
     for sentence in reversed(list(SENTENCE.finditer(text, offset))):
-        if sentence[0].rstrip("\"'*) ").endswith("?"):
+        if sentence[0].rstrip("\"'*) ").endswith("?") or REMARK.fullmatch(sentence[0]):
+            continue
+        if any(start <= sentence.start() < end for start, end in recited):
             continue
         asserted = _asserted(text, sentence, kind)
         if ABSTAINED.search(sentence[0]) or _several(text, asserted, kind):
@@ -79,8 +88,12 @@ def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: Answe
     result = sentence[0].rpartition("=")[2] if isinstance(kind, Number) else ""
     if result and result != sentence[0] and kind.canon(result) is not None:
         return result.strip(), (sentence.end() - len(result), sentence.end())
-    answer = text[slice(*asserted[-1])]
-    return (answer if kind.canon(answer) is not None else None), asserted[-1]
+    place = asserted[-1]
+    if isinstance(kind, Number) and CONCLUDING.match(sentence[0]):
+        results = [one for one in asserted if RESULT.search(text, max(0, one[0] - 30), one[0])]
+        place = results[-1] if results else place
+    answer = text[slice(*place)]
+    return (answer if kind.readable(answer) else None), place
 
 
 def _listed(text: str, start: int, end: int) -> bool:

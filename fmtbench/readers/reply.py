@@ -48,4 +48,4 @@ def _before_next_question(text: str, start: int, end: int, kind: AnswerKind) -> 
     if question is None:
         return end
     stated = text[start : question.start()]
-    return question.start() if any(kind.canon(one.answer) is not None for one in statements(stated, kind)) else end
+    return question.start() if any(kind.readable(one.answer) for one in statements(stated, kind)) else end
