@@ -115,7 +115,8 @@ class Choice(AnswerKind):
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Letters, or, where there are none, options by their text; a letter in an option's text ("vitamin C") is none."""
         named = [(start, end) for start, end, _ in spelling.named(text, self.options)]
-        letters = [span for span in self._lettered(text) if not any(a <= span[0] < b for a, b in named)]
+        within = {place for start, end in named for place in range(start, end)}
+        letters = [span for span in self._lettered(text) if span[0] not in within]
         yield from letters or named
 
     def _lettered(self, text: str) -> Iterator[tuple[int, int]]:

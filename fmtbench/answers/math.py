@@ -53,5 +53,5 @@ class Math(AnswerKind):
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Formulas in dollar signs or brackets; numbers, where there are none."""
-        formulas = [match.span() for match in re.finditer(r"\$[^$\n]+\$|\\\(.+?\\\)|\\\[.+?\\\]", text)]
+        formulas = [match.span() for match in re.finditer(r"\$[^$\n]{1,300}\$|\\\(.{1,300}?\\\)|\\\[.{1,300}?\\\]", text)]
         yield from formulas or Number().mentions(text)

@@ -46,10 +46,13 @@ def fold(text: str) -> str:
 def named(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int, str]]:
     """Phrases that the text names, in order; the longest where one is a part of another."""
     spans: list[tuple[int, int, str]] = []
+    taken = bytearray(len(text))
     for words in sorted(dict.fromkeys(phrases), key=len, reverse=True):
         for match in phrase(words).finditer(text):
-            if not any(start < match.end() and match.start() < end for start, end, _ in spans):
-                spans.append((*match.span(), words))
+            start, end = match.span()
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
+                spans.append((start, end, words))
     return sorted(spans)
 
 

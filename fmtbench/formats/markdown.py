@@ -22,6 +22,8 @@ from fmtbench.formats.structured import Part, StructuredFormat
 
 HEADING = re.compile(r"^ {0,3}(?:#{1,6}[ \t]+(\S.*)|(\w[^\n]{0,60})\n {0,3}(?:={3,}|-{3,})[ \t]*)$", re.M)
 """Marked by `#`, or underlined."""
+MOST_SECTIONS = 200
+"""A reply of more is a loop."""
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|\w[^\n]{0,60}\n(?:={3,}|-{3,})[ \t]*|[ \t]*\*\*[^*\n]+\*\*:?[ \t]*)$", re.M)
 """A line of bold text heads a section, too."""
@@ -74,7 +76,7 @@ def parse_sections(body: str, known: frozenset[str] | None = None) -> list[Secti
     """The sections of a text that begins with a heading, under `known` headings (lower case) or, where None, under any."""
     shown = [(match, (match[1] or match[2]).strip("*_:# \t")) for match in HEADING.finditer(body)]
     found = [(match, words) for match, words in shown if known is None or words.casefold() in known]
-    if not found or body[: found[0][0].start()].strip():
+    if not 0 < len(found) <= MOST_SECTIONS or body[: found[0][0].start()].strip():
         return None
     stops = [match.start() for match, _ in found[1:]] + [len(body)]
     return [(words, *_stripped(body, match.end(), stop)) for (match, words), stop in zip(found, stops)]

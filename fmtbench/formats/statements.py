@@ -7,12 +7,15 @@ a word and has bounded gaps, so that a reply of any shape is read in one pass.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fmtbench.answers import AnswerKind, Choice, Label, Number, Set, Text, YesNo
 from fmtbench.formats.names import QUALITY
 
+T = TypeVar("T")
+MOST = 50
 LONGEST = 1000
 """Characters of a stated answer."""
 VERB = r"\b(?:is|are|would be|should be|must be|will be|becomes|comes out to|seems to be|appears to be|depends|(?:can ?not|can['’]t|could not) be)\b"
@@ -64,13 +67,13 @@ class Statement(NamedTuple):
 
 def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Iterator[Statement]:
     """Every statement by a mark, in order; questions, conditions and rationales that a mark opens are none."""
-    found = list(mark.finditer(text))
+    found = some(list(mark.finditer(text)))
     nexts = [*(match.start() for match in found[1:]), len(text) + LONGEST]
     said = False
     for match, following in zip(found, nexts):
         if _doubled(text[match.end() : min(following, match.end() + 40)], following - match.end()):
             continue
-        start, end = _held(text, match.end(), kind)
+        start, end = _held(text, match.end(), min(following, len(text)), kind)
         colon = match["turn"].strip().lower() in (":", "=", "：", "-", "–", "—")
         if start == end or _asked(text, match.start(), end) or (colon and _opens(text, start, end, kind)):
             continue
@@ -83,31 +86,37 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
         yield Statement(lead(text, match.start()), text[start:end].strip("*").rstrip("_"), (start, end), denied)
 
 
+def some(found: list[T]) -> list[T]:
+    """The first and the last of what a text that repeats itself has by the thousand."""
+    return found if len(found) <= 2 * MOST else [*found[:MOST], *found[-MOST:]]
+
+
 def lead(text: str, start: int) -> int:
     """Where the words that lead to a mark begin: "the final", "so the correct"."""
     found = LEAD.search(text, max(0, start - 40), start)
     return found.start() if found else start
 
 
-def answer_span(text: str, start: int) -> tuple[int, int]:
+def answer_span(text: str, start: int, stop: int = sys.maxsize) -> tuple[int, int]:
     """From `start` to the end of the sentence or line, without surrounding white space and its full stop."""
-    match = SENTENCE_END.search(text, start, start + LONGEST)
-    found = text[start : match.start() if match else start + LONGEST].rstrip().removesuffix(".")
+    stop = min(stop, start + LONGEST)
+    match = SENTENCE_END.search(text, start, stop)
+    found = text[start : match.start() if match else stop].rstrip().removesuffix(".")
     start += len(found) - len(found.lstrip())
     return start, start + len(found.strip())
 
 
-def _held(text: str, start: int, kind: AnswerKind) -> tuple[int, int]:
+def _held(text: str, start: int, stop: int, kind: AnswerKind) -> tuple[int, int]:
     """The sentence after a mark; the whole list, where it is followed by one and several items are wanted."""
     if isinstance(kind, Set | Text):
         line = text.rfind("\n", 0, start) + 1
         end = line if not text[line:start].strip() else start
         items = 0
-        while item := ITEM.match(text, end, end + LONGEST):
+        while item := ITEM.match(text, end, min(stop, end + LONGEST)):
             end, items = item.end(), items + 1
         if items > 1:
             return start, start + len(text[start:end].rstrip())
-    return answer_span(text, start)
+    return answer_span(text, start, stop)
 
 
 def _doubled(between: str, distance: int) -> bool:

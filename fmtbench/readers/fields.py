@@ -5,6 +5,7 @@ from __future__ import annotations
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Field
 from fmtbench.formats.names import NAMED, SURELY
+from fmtbench.formats.statements import some
 from fmtbench.formats.structured import StructuredFormat
 
 
@@ -12,7 +13,7 @@ def fields(text: str) -> list[Field]:
     """Those that only an answer is called come last, to count most. A whole object is taken at its word; of a broken one, or
     of prose with one in it, every format says what it finds."""
     found = whole(text) or [field for written in FORMATS.values() for field in written.find(text)]
-    return sorted(found, key=lambda one: (surely(one), one.span))
+    return some(sorted(found, key=lambda one: (surely(one), one.span)))
 
 
 def whole(text: str) -> list[Field]:

@@ -53,6 +53,9 @@ BUT = re.compile(r"\W*not\b.{0,200}?\bbut\s+", re.I | re.S)
 INSIDE = re.compile(r"(?:,?\s(?:so|thus|hence|therefore),?\s|,\s(?:which|that)\s(?:is|makes|gives|equals)\s|(?:Antwort|Answer|Respuesta)\s?:\s?)")
 """Where a clause comes to its point."""
 
+MOST = 50
+"""Statements that are looked at, from the last one on."""
+
 Place = tuple[int, int]
 
 
@@ -117,7 +120,7 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
 
 def read_prose(reply: str, kind: AnswerKind) -> Reading | None:
     """Rules 3 to 8, from the last retraction backwards."""
-    starts = [0, *(match.end() for match in RETRACTION.finditer(reply))]
+    starts = [0, *[match.end() for match in RETRACTION.finditer(reply)][-MOST:]]
     for start, end in zip(reversed(starts), [len(reply), *reversed(starts[1:])]):
         found = _read_part(reply[start:end], kind)
         if found is not None:
@@ -145,7 +148,7 @@ def _stated(text: str, kind: AnswerKind) -> tuple[Reading | None, int]:
     """What the last statement says, if it says anything, and where the prose begins that a clause leaves open."""
     found = [one for one in statements(text, kind) if one.answer.strip(" .*`[]<>") != kind.placeholder().strip("<>")]
     found = _without_cut_repetition(text, found)
-    for one in reversed(found):
+    for one in reversed(found[-MOST:]):
         says = _judged(one, kind)
         if says == "answer":
             skipped = BUT.match(one.answer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from fmtbench.answers import AnswerKind, Choice, Label, YesNo
 from fmtbench.formats.names import QUALITY
-from fmtbench.formats.statements import CONCLUDED, STATED, Statement, answer_span, begins, stated
+from fmtbench.formats.statements import CONCLUDED, STATED, Statement, answer_span, begins, some, stated
 
 TITLE = r"(?:step|part|case|example|explanation|solution|reasoning|method|given|verification|check|conclusion|final|answer)\b(?!.*\d)"
 HASHES = re.compile(
@@ -64,7 +64,7 @@ def _groups(pattern: re.Pattern[str]) -> Finder:
     """What the one group of a pattern holds that has matched."""
 
     def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
-        for match in pattern.finditer(text):
+        for match in some(list(pattern.finditer(text))):
             name = match.lastgroup or 0
             yield Statement(match.start(), match[name].strip("*"), match.span(name))
 
@@ -75,8 +75,9 @@ def _after(pattern: re.Pattern[str]) -> Finder:
     """The sentence that follows a pattern."""
 
     def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
-        for match in pattern.finditer(text):
-            start, end = answer_span(text, match.end())
+        found = some(list(pattern.finditer(text)))
+        for match, following in zip(found, [*(one.start() for one in found[1:]), len(text)]):
+            start, end = answer_span(text, match.end(), following)
             if start < end:
                 yield Statement(match.start(), text[start:end].strip("*"), (start, end))
 
@@ -84,13 +85,13 @@ def _after(pattern: re.Pattern[str]) -> Finder:
 
 
 def _hashes(text: str, kind: AnswerKind) -> Iterator[Statement]:
-    for match in HASHES.finditer(text):
+    for match in some(list(HASHES.finditer(text))):
         yield Statement(match.start(), match[1], match.span(1))
 
 
 def _bracketed(text: str, kind: AnswerKind) -> Iterator[Statement]:
     if isinstance(kind, Choice | Label | YesNo):
-        for match in BRACKETED.finditer(text):
+        for match in some(list(BRACKETED.finditer(text))):
             if begins(match["held"], kind):
                 yield Statement(match.start(), match["held"], match.span("held"))
 

@@ -33,7 +33,9 @@ RESULT = re.compile(
     r"(?:(?:a total of|about|only|exactly|left with)\s)?$"
 )
 CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in conclusion|finally)\b", re.I)
-WINDOW = 20_000
+MOST = 50
+"""Mentions of a sentence that are looked at, from the last one on."""
+WINDOW = 5_000
 """Characters from the end in which a conclusion is sought."""
 
 
@@ -63,9 +65,9 @@ def denied(text: str, start: int, end: int) -> bool:
 def _asserted(text: str, sentence: re.Match[str], kind: AnswerKind) -> list[Place]:
     """Places that a sentence says something of: not what it denies or supposes, and no numbers of a list's items."""
     found = []
-    for a, b in kind.mentions(sentence[0]):
+    for a, b in list(kind.mentions(sentence[0]))[-MOST:]:
         start, end = sentence.start() + a, sentence.start() + b
-        supposed = not isinstance(kind, Number) and SUPPOSED.search(sentence[0][:a])
+        supposed = not isinstance(kind, Number) and SUPPOSED.search(sentence[0], max(0, a - 140), a)
         if not supposed and not denied(text, start, end) and not _listed(text, start, end):
             found.append((start, end))
     return found
@@ -73,7 +75,7 @@ def _asserted(text: str, sentence: re.Match[str], kind: AnswerKind) -> list[Plac
 
 def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
     """Whether a sentence ends by naming two: `3 or 4`, `(A) or (B)`, "some would say yes, others no"."""
-    if len(places) < 2:
+    if len(places) < 2 or not isinstance(kind, Choice | Number | YesNo | Label):
         return False
     values = [kind.canon(text[slice(*place)]) for place in places[-2:]]
     if values[0] == values[1] or None in values:
@@ -81,7 +83,7 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
     between = text[places[-2][1] : places[-1][0]]
     if isinstance(kind, Choice | Number):
         return JOINED.fullmatch(between) is not None and not between.strip().startswith("and" if isinstance(kind, Number) else "?")
-    return isinstance(kind, YesNo | Label) and not re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
+    return not re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
 
 
 def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: AnswerKind) -> tuple[str | None, Place]:

@@ -13,6 +13,8 @@ from fmtbench.readers.marks import statements
 LONGEST = 100_000
 """Characters. Longer texts are read from both ends: the first and the last half of this."""
 
+MOST = 50
+"""Statements that are looked at."""
 THOUGHT = r"think|thinking|thought|thoughts|scratchpad|reflection"
 THINKING = re.compile(rf"\s{{0,9}}<(?:{THOUGHT})>", re.I)
 THOUGHT_END = re.compile(rf"</(?:{THOUGHT})>|\[/THINK\]|<\|channel\|>\s{{0,9}}final\s{{0,9}}<\|message\|>|◁/think▷", re.I)
@@ -48,4 +50,4 @@ def _before_next_question(text: str, start: int, end: int, kind: AnswerKind) -> 
     if question is None:
         return end
     stated = text[start : question.start()]
-    return question.start() if any(kind.readable(one.answer) for one in statements(stated, kind)) else end
+    return question.start() if any(kind.readable(one.answer) for one in statements(stated, kind)[-MOST:]) else end
