@@ -14,7 +14,7 @@ from fmtbench.answers.number import Number
 
 LONGEST = 1000
 LETTER = r"(?:[(\[{]\s?[A-Z]\s?[)\]}]|(?<!\w)[A-Z](?!\w))"
-SEVERAL = re.compile(rf"{LETTER}\s{{0,3}}(?:,|/|&|\bor\b|\band\b|,\s?(?:or|and)\b)\s{{0,3}}{LETTER}")
+SEVERAL = re.compile(rf"\W{{0,3}}(?:(?:either|both|between)\s)?{LETTER}\s{{0,3}}(?:,|/|&|\bor\b|\band\b|,\s?(?:or|and)\b)\s{{0,3}}{LETTER}")
 """`A or B`, `A, C`, `(A), (B), or (C)`: no one option."""
 CONTRAST = re.compile(r"^\W{0,3}not\b.{0,80}?\bbut\s+", re.I | re.S)
 CONCLUSION = re.compile(r",?\s(?:so|thus|hence|therefore),?\s", re.I)
@@ -59,9 +59,9 @@ class Choice(AnswerKind):
             return None
         text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _#"))).strip().strip(".,:;\"'$ 。_")
         letter = self._circled(answer) or self._by_text(text)
-        if letter is None and SEVERAL.search(text):
+        if letter is None and SEVERAL.match(NAMED.sub("", text)):
             rest = CONCLUSION.split(text)[-1]
-            letter = None if SEVERAL.search(rest) else self._by_letter(rest)
+            letter = None if SEVERAL.match(rest) else self._by_letter(rest)
         elif letter is None:
             letter = self._by_letter(text) or self._by_number(text) or self._by_mention(text)
         return letter and self._by_text(spelling.plain(self.options[ord(letter) - ord("A")]))
@@ -89,7 +89,7 @@ class Choice(AnswerKind):
         return self.letters[known.index(value)]
 
     def _by_letter(self, text: str) -> str | None:
-        text = NAMED.sub("", text)
+        text = NAMED.sub("", text.lstrip("-–•*# \t"))
         match = LEADING.match(text)
         if not match:
             return None

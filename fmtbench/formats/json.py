@@ -15,7 +15,7 @@ from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
     rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s{{0,9}}({NAMES}))\s{{0,9}}:\s*+'
-    r'(?:"(?P<text>(?:[^"\\]|\\.)*+)"?|\[(?P<list>[^\[\]]*+)\]?|(?P<object>\{[^{}]*+\}?)'
+    r'(?:"(?P<text>(?:[^"\\]|\\.)*+)"?(?!\s*:)|\[(?P<list>[^\[\]]*+)\]?|(?P<object>\{[^{}]*+\}?)'
     r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[{][^,}\]\n]*+)|(?=[,}\]]|$))",
     re.I,
 )

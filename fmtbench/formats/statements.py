@@ -20,7 +20,7 @@ LONGEST = 1000
 """Characters of a stated answer."""
 VERB = r"\b(?:is|are|would be|should be|must be|will be|becomes|comes out to|seems to be|appears to be|depends|(?:can ?not|can['’]t|could not) be)\b"
 TURN = rf"(?:{VERB}[ \t]{{0,9}}:?|[ \t]{{0,9}}[:=：]|[ \t]{{1,9}}[-–—](?=[ \t]))"
-ASIDE = r"(?:[ \t]{1,9}(?:to|for|of)[ \t][^.:\n]{1,80}?)?(?:,[^,.\n]{1,30},)?(?:[ \t]{0,9}\([^()\n]{1,40}\))?[*_ \t]{0,9}"
+ASIDE = r"(?:[ \t]{1,9}(?:to|for|of)[ \t][^.:\n]{1,80}?)?(?:,[^,.\n]{1,30},)?(?:[ \t]{0,9}\((?!\w\))[^()\"'“\n]{1,40}\))?[*_ \t]{0,9}"
 """Between the mark and its verb: "to this question", ", therefore,", "(arabic numerals)"."""
 ADVERB = r"(?:(?:therefore|thus|clearly|likely|probably|most likely|indeed|simply|definitely|then|hence|again)\b,?|[*_\s])*+"
 STATED = re.compile(rf"\banswers?\b(?:[ \t](?:choice|option))?[*_]{{0,3}}{ASIDE}(?P<turn>{TURN}){ADVERB}", re.I)
@@ -37,10 +37,12 @@ SENTENCE_END = re.compile(
     rf"\n|{SHORT_FORM}(?!(?<=\bNo)\.[ \t]\d)[.!?](?=[\s\"'’”*)\]_]|$)|。"
 )
 QUESTION = re.compile(r"[^.!\n]{0,200}\?")
-CONDITIONAL = re.compile(r"\b(?:if|whether|suppose|assum\w+|unless)\b[^.\n]{0,25}$", re.I)
+CONDITIONAL = re.compile(r"(?:\b(?:if|whether|suppose|assum\w+|unless)\b|\((?:as|since|because)\b)[^.\n]{0,25}$", re.I)
 DENIED = re.compile(r"depends|can|could", re.I)
 AS_ALSO = re.compile(r"\((?:as|in) [^()\n]{1,40}\)", re.I)
 """A second spelling of what has been stated: "The answer (as a fraction) is 1/4"."""
+DASH = re.compile(r"[-–—]")
+LINE_START = re.compile(rf"(?:^|\n)[\W_]{{0,6}}(?:\b(?:the|my|our|{QUALITY})[ \t*_]{{1,4}}){{0,3}}$", re.I)
 ITEM = re.compile(r"[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]+\S[^\n]*(?:\n|$)")
 OPENING = re.compile(
     r"\W{0,3}(?:let(?:['’]s| me| us)\b|to (?:find|solve|determine|answer|calculate|get|compute)\b|first\b|we (?:know|need|have|can|are)\b|step \d"
@@ -75,6 +77,8 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
             continue
         start, end = _held(text, match.end(), min(following, len(text)), kind)
         colon = match["turn"].strip().lower() in (":", "=", "：", "-", "–", "—")
+        if DASH.fullmatch(match["turn"].strip()) and LINE_START.search(text, max(0, match.start() - 40), match.start()) is None:
+            continue
         if start == end or _asked(text, match.start(), end) or (colon and _opens(text, start, end, kind)):
             continue
         denied = DENIED.match(match["turn"].strip()) is not None

@@ -109,11 +109,11 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
         return None
     stated = statements(held, kind)
     words = len(held.split())
-    if not stated and (worded or words <= SHORT or begins(held, kind)) and kind.readable(held):
-        return Reading(_named(held, (0, 0), kind)[0], field.span)
-    lines = {kind.canon(line): line for line in held.split("\n") if kind.readable(line)} if "\n" in held else {}
+    lines = {kind.canon(line): line for line in held.split("\n") if kind.readable(line)} if "\n" in held and not worded else {}
     if not stated and len(lines) == 1:
         return Reading(next(iter(lines.values())), field.span)
+    if not stated and not lines and (worded or words <= SHORT or begins(held, kind)) and kind.readable(held):
+        return Reading(_named(held, (0, 0), kind)[0], field.span)
     reading = inside(held, kind) if stated or words > SHORT or "\n" in held else None
     return reading if reading and reading.answer is not None else None
 
@@ -173,6 +173,8 @@ def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clau
     point = INSIDE.split(one.answer)[-1]
     if point != one.answer and kind.readable(point):
         return "point"
+    if re.match(r"\W*that\b", one.answer):
+        return "clause"
     if ABSTENTION.match(one.answer) or len(one.answer.split()) <= SHORT or _mentions(one.answer, kind):
         return "none"
     return "clause"

@@ -52,8 +52,10 @@ Finder = Callable[[str, AnswerKind], Iterator[Statement]]
 
 def statements(text: str, kind: AnswerKind) -> list[Statement]:
     """What any mark states, in the order of the text."""
-    found = [one for find in MARKS.values() for one in find(text, kind)]
-    return sorted(found, key=lambda one: (one.span, one.start))
+    found = sorted((one for find in MARKS.values() for one in find(text, kind)), key=lambda one: (one.span, one.start))
+    # Of one within another ("The answer is \\boxed{18}", "Answer("B") is the correct answer") the inner one says it.
+    inner = [following.span[1] <= one.span[1] and following.span > one.span for one, following in zip(found, found[1:])]
+    return [one for one, holds in zip(found, [*inner, False]) if not holds]
 
 
 def _concluded(text: str, kind: AnswerKind) -> Iterator[Statement]:
