@@ -35,6 +35,8 @@ class StructuredFormat(Format, base=True):
 
     languages: ClassVar[tuple[str, ...]]
     """What a Markdown fence around a reply calls the format."""
+    like_prose: ClassVar[bool] = False
+    """Whether prose with a label ("Answer: 18") looks like it."""
 
     def __init_subclass__(cls, base: bool = False) -> None:
         changed = [name for name in ("ask", "read", "parts") if name in vars(cls)]

@@ -41,6 +41,7 @@ class YamlFormat(StructuredFormat):
     name = "yaml"
     precedence = 30
     languages = ("yaml", "yml")
+    like_prose = True
     syntax = Syntax(
         answer=re.compile(rf"^[ \t>*_-]*{NAMES}[*_]*[ \t]*:.*$", re.I | re.M),
         # Markdown's bullets and its bold labels are taken off here too, since they come before and around the same key.

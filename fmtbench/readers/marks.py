@@ -21,9 +21,12 @@ HASHES = re.compile(
 SUBJECT = re.compile(
     rf"(?:^|[.!?:,][ \t]{{0,9}}|\b(?:so|thus|that|hence|therefore),?[ \t]{{1,9}})"
     rf"(?!(?:here|this|that|what|which|it|there|so|below|above)\b)(?P<held>[^.!?,\n]{{1,60}}?)[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}"
-    rf"(?:(?:therefore|thus|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b"
-    r"|\b(?P<named>(?:option|choice)[ \t]\(?[A-Z]\)?)[ \t]is[ \t](?:the[ \t])?(?:correct|right|best|true)\b",
+    rf"(?:(?:therefore|thus|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b",
     re.I | re.M,
+)
+OPTION = re.compile(
+    r"\b(?:option|choice|answer|statement)[ \t](?P<held>\(?[A-Z]\)?)[ \t]is[ \t](?:therefore[ \t]|thus[ \t])?(?:the[ \t])?(?:correct|right|best|true)\b",
+    re.I,
 )
 CHOSEN = re.compile(
     r"\bI[ \t]{1,9}(?:would[ \t]|will[ \t]|'d[ \t]|'ll[ \t])?(?:choose|pick|select|go with)[ \t](?:the[ \t])?(?:(?:option|choice|letter)[ \t])?"
@@ -63,12 +66,13 @@ def _concluded(text: str, kind: AnswerKind) -> Iterator[Statement]:
 
 
 def _groups(pattern: re.Pattern[str]) -> Finder:
-    """What the one group of a pattern holds that has matched."""
+    """What the one group of a pattern holds that has matched, where it can be read: what a sentence begins with may be anything."""
 
     def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
         for match in some(list(pattern.finditer(text))):
             name = match.lastgroup or 0
-            yield Statement(match.start(), match[name].strip("*"), match.span(name))
+            if kind.readable(match[name]):
+                yield Statement(match.start(), match[name].strip("*"), match.span(name))
 
     return find
 
@@ -122,6 +126,7 @@ MARKS: dict[str, Finder] = {
     "boxed": _boxed,
     "hashes": _hashes,
     "subject": _groups(SUBJECT),
+    "option": _groups(OPTION),
     "chosen": _groups(CHOSEN),
     "called": _groups(CALLED),
     "bracketed": _bracketed,
