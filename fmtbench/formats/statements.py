@@ -155,7 +155,7 @@ def begins(text: str, kind: AnswerKind) -> bool:
     if words.endswith(":") or ENUMERATED.match(words) or not kind.readable(words):
         return False
     if isinstance(kind, Text | Set):
-        return len(words.split()) <= SHORT and not re.search(r"\w\s+(?:is|are|was|were|gives|means)[\s:]", words)
+        return len(words.split()) <= SHORT and not re.search(r"\S\s+(?:is|are|was|were|gives|means)[\s:]", words)
     if isinstance(kind, Choice | Label | YesNo):
         words = re.sub(r"^\W*(?:option|choice|letter)\s", "", words, flags=re.I)
     first = next(iter(kind.mentions(words)), None)

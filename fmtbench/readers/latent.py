@@ -49,6 +49,10 @@ ABSTENTION = re.compile(
     r"|(?:un)?determined|undefined|depends?\b|impossible|insufficient|indeterminate|missing|found\W*$|known\W*$|inconclusive)",
     re.I,
 )
+REMARKED = re.compile(
+    r"\W*(?:that|supported|consistent|based|correct|correctly|identified|confirmed|obtained|found by|calculated|derived|the same)\b", re.I
+)
+"""What is said about an answer that was given."""
 BUT = re.compile(r"\W*not\b.{0,200}?\bbut\s+", re.I | re.S)
 INSIDE = re.compile(r"(?:,?\s(?:so|thus|hence|therefore),?\s|,\s(?:which|that)\s(?:is|makes|gives|equals)\s|(?:Antwort|Answer|Respuesta)\s?:\s?)")
 """Where a clause comes to its point."""
@@ -173,7 +177,7 @@ def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clau
     point = INSIDE.split(one.answer)[-1]
     if point != one.answer and kind.readable(point):
         return "point"
-    if re.match(r"\W*that\b", one.answer):
+    if REMARKED.match(one.answer):
         return "clause"
     if ABSTENTION.match(one.answer) or len(one.answer.split()) <= SHORT or _mentions(one.answer, kind):
         return "none"

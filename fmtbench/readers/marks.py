@@ -65,13 +65,13 @@ def _concluded(text: str, kind: AnswerKind) -> Iterator[Statement]:
     yield from stated(text, kind, CONCLUDED)
 
 
-def _groups(pattern: re.Pattern[str]) -> Finder:
-    """What the one group of a pattern holds that has matched, where it can be read: what a sentence begins with may be anything."""
+def _groups(pattern: re.Pattern[str], *, anything: bool = False) -> Finder:
+    """What the one group of a pattern holds that has matched; where that may be anything, only if it can be read."""
 
     def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
         for match in some(list(pattern.finditer(text))):
             name = match.lastgroup or 0
-            if kind.readable(match[name]):
+            if not anything or kind.readable(match[name]):
                 yield Statement(match.start(), match[name].strip("*"), match.span(name))
 
     return find
@@ -125,9 +125,9 @@ MARKS: dict[str, Finder] = {
     "concluded": _concluded,
     "boxed": _boxed,
     "hashes": _hashes,
-    "subject": _groups(SUBJECT),
+    "subject": _groups(SUBJECT, anything=True),
     "option": _groups(OPTION),
-    "chosen": _groups(CHOSEN),
+    "chosen": _groups(CHOSEN, anything=True),
     "called": _groups(CALLED),
     "bracketed": _bracketed,
     "line": _after(LINE_A),
