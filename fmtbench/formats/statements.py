@@ -68,7 +68,10 @@ class Statement(NamedTuple):
 
 
 def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Iterator[Statement]:
-    """Every statement by a mark, in order; questions, conditions and rationales that a mark opens are none."""
+    """Every statement by a mark, in order; questions, conditions and rationales that a mark opens are none.
+
+    One that the end of the text cuts before its answer is a statement with an empty answer.
+    """
     found = some(list(mark.finditer(text)))
     nexts = [*(match.start() for match in found[1:]), len(text) + LONGEST]
     said = False
@@ -79,7 +82,9 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
         colon = match["turn"].strip().lower() in (":", "=", "：", "-", "–", "—")
         if DASH.fullmatch(match["turn"].strip()) and LINE_START.search(text, max(0, match.start() - 40), match.start()) is None:
             continue
-        if start == end or _asked(text, match.start(), end) or (colon and _opens(text, start, end, kind)):
+        if start == end and text[end:].strip(" .*_\n"):
+            continue
+        if _asked(text, match.start(), end) or (colon and _opens(text, start, end, kind)):
             continue
         denied = DENIED.match(match["turn"].strip()) is not None
         if denied and isinstance(kind, Choice | Label | Number | YesNo) and kind.readable(text[start:end]):

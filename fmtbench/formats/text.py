@@ -41,6 +41,8 @@ class TextFormat(Format):
             return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         found = statements[-1] if layout.order == "reasoning_first" else statements[0]
         start, end = found.span
+        if not found.answer.strip():
+            return Extraction(status="no_answer", reasoning=spans((0, found.start)))
         return Extraction(status="ok", answer=found.answer, span=found.span, reasoning=spans((0, found.start), (end, len(text))))
 
     def find(self, text: str) -> Iterable[Field]:

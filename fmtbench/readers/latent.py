@@ -30,11 +30,11 @@ from typing import Literal, NamedTuple
 
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Set, Text, YesNo
 from fmtbench.formats.base import Field
-from fmtbench.formats.statements import SHORT, Statement, begins
+from fmtbench.formats.statements import LONGEST, SHORT, Statement, begins
 from fmtbench.readers.fields import fields, surely
 from fmtbench.readers.marks import statements
 from fmtbench.readers.prose import concluded, denied
-from fmtbench.readers.reply import ends, reply_place
+from fmtbench.readers.reply import ends, place_in_whole, reply_place
 from fmtbench.types import Extraction
 
 RETRACTION = re.compile(
@@ -75,16 +75,16 @@ Reader = Callable[[str, AnswerKind], Reading | None]
 
 def read_latent(text: str, kind: AnswerKind) -> Extraction:
     """The answer that a lenient reader finds, whatever the format; `no_answer` where there is none."""
-    return extraction(ends(text), kind, read_reply)
+    return extraction(text, kind, read_reply)
 
 
 def extraction(text: str, kind: AnswerKind, read: Reader) -> Extraction:
     """What a reader finds in the reply of a text."""
     start, end = reply_place(text, kind)
-    found = read(text[start:end], kind)
+    found = read(ends(text[start:end]), kind)
     if found is None or found.answer is None:
         return Extraction(status="no_answer")
-    return Extraction(status="ok", answer=found.answer, span=(start + found.place[0], start + found.place[1]))
+    return Extraction(status="ok", answer=found.answer, span=place_in_whole(found.place, end - start)).moved(start)
 
 
 def read_reply(reply: str, kind: AnswerKind) -> Reading | None:
@@ -113,7 +113,7 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
         return None
     stated = statements(held, kind)
     words = len(held.split())
-    lines = {kind.canon(line): line for line in held.split("\n") if kind.readable(line)} if "\n" in held and not worded else {}
+    lines = {kind.canon(line): line for line in held.split("\n") if kind.readable(line)} if "\n" in held and len(held) <= LONGEST and not worded else {}
     if not stated and len(lines) == 1:
         return Reading(next(iter(lines.values())), field.span)
     if not stated and not lines and (worded or words <= SHORT or begins(held, kind)) and kind.readable(held):
@@ -150,7 +150,8 @@ def read_stated(text: str, kind: AnswerKind) -> Reading | None:
 
 def _stated(text: str, kind: AnswerKind) -> tuple[Reading | None, int]:
     """What the last statement says, if it says anything, and where the prose begins that a clause leaves open."""
-    found = [one for one in statements(text, kind) if one.answer.strip(" .*`[]<>") != kind.placeholder().strip("<>")]
+    empty = ("", kind.placeholder().strip("<>"))
+    found = [one for one in statements(text, kind) if one.answer.strip(" .*`[]<>") not in empty]
     found = _without_cut_repetition(text, found)
     for one in reversed(found[-MOST:]):
         says = _judged(one, kind)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from fmtbench.answers import AnswerKind
 from fmtbench.readers.latent import Reading, extraction, read_fields, read_stated
-from fmtbench.readers.reply import ends
 from fmtbench.types import Extraction
 
 
 def read_marked(text: str, kind: AnswerKind) -> Extraction:
     """The answer in a field named like one, or in the last statement by any mark; `no_answer` where there is none."""
-    return extraction(ends(text), kind, _read)
+    return extraction(text, kind, _read)
 
 
 def _read(reply: str, kind: AnswerKind) -> Reading | None:

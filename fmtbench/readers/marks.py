@@ -18,11 +18,12 @@ HASHES = re.compile(
     rf"####[ \t]*+(?![*_]*(?:step\b|part\b|case\b|\d+[.)][ \t]+[^\W\d]|{TITLE}))(\S.*)(?<!:)$",
     re.I | re.M,
 )
-SUBJECT = re.compile(
-    rf"(?:^|[.!?:,][ \t]{{0,9}}|\b(?:so|thus|that|hence|therefore),?[ \t]{{1,9}})"
-    rf"(?!(?:here|this|that|what|which|it|there|so|below|above)\b)(?P<held>[^.!?,\n]{{1,60}}?)[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}"
-    rf"(?:(?:therefore|thus|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b",
-    re.I | re.M,
+SUBJECT = re.compile(rf"[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}(?:(?:therefore|thus|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b", re.I)
+"""What comes before it is the answer: "18 is the answer"."""
+BEFORE = re.compile(
+    r"(?:^|[.!?:,\n][ \t]{0,9}|\b(?:so|thus|that|hence|therefore),?[ \t]{1,9})"
+    r"(?!(?:here|this|that|what|which|it|there|so|below|above)\b)(?P<held>[^.!?,\n]{1,60}?)$",
+    re.I,
 )
 OPTION = re.compile(
     r"\b(?:option|choice|answer|statement)[ \t](?P<held>\(?[A-Z]\)?)[ \t]is[ \t](?:therefore[ \t]|thus[ \t])?(?:the[ \t])?(?:correct|right|best|true)\b",
@@ -63,6 +64,14 @@ def statements(text: str, kind: AnswerKind) -> list[Statement]:
 
 def _concluded(text: str, kind: AnswerKind) -> Iterator[Statement]:
     yield from stated(text, kind, CONCLUDED)
+
+
+def _subject(text: str, kind: AnswerKind) -> Iterator[Statement]:
+    for match in some(list(SUBJECT.finditer(text))):
+        before = BEFORE.search(text[max(0, match.start() - 70) : match.start()])
+        if before and kind.readable(before["held"]):
+            start = match.start() - len(before["held"])
+            yield Statement(start, before["held"].strip("*"), (start, match.start()))
 
 
 def _groups(pattern: re.Pattern[str], *, anything: bool = False) -> Finder:
@@ -125,7 +134,7 @@ MARKS: dict[str, Finder] = {
     "concluded": _concluded,
     "boxed": _boxed,
     "hashes": _hashes,
-    "subject": _groups(SUBJECT, anything=True),
+    "subject": _subject,
     "option": _groups(OPTION),
     "chosen": _groups(CHOSEN, anything=True),
     "called": _groups(CALLED),

@@ -10,7 +10,7 @@ import re
 from fmtbench.answers import AnswerKind
 from fmtbench.readers.marks import statements
 
-LONGEST = 100_000
+LONGEST = 50_000
 """Characters. Longer texts are read from both ends: the first and the last half of this."""
 
 MOST = 50
@@ -36,6 +36,12 @@ def ends(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST // 2] + "\n\n" + text[-LONGEST // 2 :]
 
 
+def place_in_whole(place: tuple[int, int], length: int) -> tuple[int, int]:
+    """Where a place in the `ends` of a reply of so many characters lies in the reply."""
+    left_out = max(0, length - LONGEST - 2)
+    return tuple(at if at <= LONGEST // 2 else at + left_out for at in place)  # type: ignore[return-value]
+
+
 def _after_thinking(text: str) -> int:
     closed = [match.end() for match in THOUGHT_END.finditer(text)]
     start = next((end for end in reversed(closed) if text[end:].strip()), 0)
@@ -49,5 +55,5 @@ def _before_next_question(text: str, start: int, end: int, kind: AnswerKind) -> 
     question = NEXT_QUESTION.search(text, start, end)
     if question is None:
         return end
-    stated = text[start : question.start()]
+    stated = ends(text[start : question.start()])
     return question.start() if any(kind.readable(one.answer) for one in statements(stated, kind)[-MOST:]) else end

@@ -13,7 +13,7 @@ from fmtbench.formats.names import NAMED
 from fmtbench.formats.structured import StructuredFormat
 from fmtbench.readers.failure import name_failure
 from fmtbench.readers.marks import MARKS, statements
-from fmtbench.readers.reply import ends, reply_place
+from fmtbench.readers.reply import ends, place_in_whole, reply_place
 from fmtbench.types import Extraction, Generation
 
 TEXT = "text"
@@ -27,9 +27,8 @@ def readable() -> dict[str, StructuredFormat]:
 
 def read_transcript(generation: Generation, kind: AnswerKind, written: str, mark: str = ANY) -> Extraction:
     """Locate the answer by the usual contract of a format, `text` or one of `readable()`, and name the status."""
-    text = ends(generation.text)
-    start, end = reply_place(text, kind)
-    reply = text[start:end]
+    start, end = reply_place(generation.text, kind)
+    reply = generation.text[start:end]
     found = _read_text(reply, kind, mark) if written == TEXT else _read_parts(reply, kind, readable()[written])
     found = found.moved(start)
     status = name_failure(found, generation)
@@ -38,16 +37,19 @@ def read_transcript(generation: Generation, kind: AnswerKind, written: str, mark
 
 def guess_format(text: str, kind: AnswerKind) -> str:
     """The structured format whose contract a reply keeps; text where it keeps none."""
-    start, end = reply_place(ends(text), kind)
-    reply = ends(text)[start:end]
+    start, end = reply_place(text, kind)
+    reply = text[start:end]
     return next((name for name, one in readable().items() if _read_parts(reply, kind, one).status == "ok"), TEXT)
 
 
 def _read_text(text: str, kind: AnswerKind, mark: str) -> Extraction:
-    found = statements(text, kind) if mark == ANY else list(MARKS[mark](text, kind))
+    shown = ends(text)
+    found = statements(shown, kind) if mark == ANY else list(MARKS[mark](shown, kind))
     if not found:
         return Extraction(status="invalid_format" if text.strip() else "no_answer")
-    return Extraction(status="ok", answer=found[-1].answer, span=found[-1].span)
+    if not found[-1].answer.strip():
+        return Extraction(status="no_answer")
+    return Extraction(status="ok", answer=found[-1].answer, span=place_in_whole(found[-1].span, len(text)))
 
 
 def _read_parts(text: str, kind: AnswerKind, written: StructuredFormat) -> Extraction:
