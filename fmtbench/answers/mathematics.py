@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import unicodedata
@@ -71,6 +72,8 @@ def _mark_words(text: str) -> str:
 def expressions(text: str) -> tuple[Any, ...]:
     """What math-verify makes of a text: sympy objects and the text itself; empty where it finds nothing."""
     from math_verify import parse  # brings sympy, and only mathematical answers need it
+
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)  # it prints what it cannot parse, whole replies among it
 
     latex = tidy(text) if len(text) <= LONGEST else ""
     shown = latex if IN_MATHS.search(latex) else f"${latex.replace('$', '')}$"
