@@ -25,7 +25,7 @@ def row(condition: str, item: int, correct: bool, **changes: Any) -> Row:
     whole: dict[str, Any] = {
         **{"experiment": "e", "backbone": "b", "task": "t", "condition": condition, "prompt": "p", "seed": 0, "sample": 0},
         **{"item_id": str(item), "question": "q", "gold": "1", "answer": "1", "status": "ok", "correct": correct},
-        **{"latent_answer": "1", "latent_correct": True, "finish_reason": "stop", "prompt_tokens": 9, "text": "1"},
+        **{"marked_answer": "1", "marked_correct": True, "latent_answer": "1", "latent_correct": True, "finish_reason": "stop", "prompt_tokens": 9, "text": "1"},
         **{"completion_tokens": 10 + item, "reasoning_tokens": 1, "reasoning_words": 1, "request_key": "k", "seconds": 0.1},
     }
     return Row(**(whole | changes))

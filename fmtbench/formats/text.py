@@ -38,7 +38,7 @@ class TextFormat(Format):
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         statements = list(stated(text, kind))
         if not statements:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+            return Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         found = statements[-1] if layout.order == "reasoning_first" else statements[0]
         start, end = found.span
         return Extraction(status="ok", answer=found.answer, span=found.span, reasoning=spans((0, found.start), (end, len(text))))

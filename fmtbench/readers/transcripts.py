@@ -32,7 +32,7 @@ def read_transcript(generation: Generation, kind: AnswerKind, written: str, mark
     reply = text[start:end]
     found = _read_text(reply, kind, mark) if written == TEXT else _read_parts(reply, kind, readable()[written])
     found = found.moved(start)
-    status = name_failure(found, generation)
+    status = name_failure(found, generation, kind)
     return found if status == "ok" else Extraction(status=status)
 
 
@@ -46,14 +46,14 @@ def guess_format(text: str, kind: AnswerKind) -> str:
 def _read_text(text: str, kind: AnswerKind, mark: str) -> Extraction:
     found = statements(text, kind) if mark == ANY else list(MARKS[mark](text, kind))
     if not found:
-        return Extraction(status="invalid_format" if text.strip() else "no_answer")
+        return Extraction(status="no_mark" if text.strip() else "no_answer")
     return Extraction(status="ok", answer=found[-1].answer, span=found[-1].span)
 
 
 def _read_parts(text: str, kind: AnswerKind, written: StructuredFormat) -> Extraction:
     parts = written.parts(text, None)
     if parts is None:
-        return Extraction(status="invalid_format" if text.strip() else "no_answer")
+        return Extraction(status="no_mark" if text.strip() else "no_answer")
     answers = [part for part in parts if NAMED.fullmatch(part.name)]
     if not answers or any(part.written is None for part in answers):
         return Extraction(status="schema_violation")

@@ -11,6 +11,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import DecoderError
 from fmtbench.readers.latent import read_latent
+from fmtbench.readers.marked import read_marked
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
 from fmtbench.store.folder import Planned, RunFolder, why_barred
@@ -37,7 +38,8 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
-    found, latent = condition.read(last, kind), read_latent(last.text, kind)
+    found = condition.read(last, kind)
+    marked, latent = read_marked(last.text, kind), read_latent(last.text, kind)
     thought = found if len(passes) == 1 else condition.opening.read(first, kind)
     return Row(
         experiment=cell.experiment,
@@ -53,6 +55,8 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         answer=found.answer,
         status=found.status,
         correct=found.status == "ok" and kind.same(found.answer, one.item.gold),
+        marked_answer=marked.answer,
+        marked_correct=kind.same(marked.answer, one.item.gold),
         latent_answer=latent.answer,
         latent_correct=kind.same(latent.answer, one.item.gold),
         finish_reason=last.finish_reason,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.errors import UserError
 from fmtbench.readers.latent import read_latent
+from fmtbench.readers.marked import read_marked
 from fmtbench.readers.transcripts import TEXT, guess_format, read_transcript, readable
 from fmtbench.tasks.readers import read_jsonl
 from fmtbench.types import Generation, Row
@@ -102,7 +103,8 @@ def _row(index: int, transcript: Transcript, kind: AnswerKind, answer: str, writ
     shown = guess_format(transcript.text, kind) if written == AUTO else written
     gold = str(transcript.gold)
     generation = Generation(key="", text=transcript.text, finish_reason=transcript.finish_reason)
-    found, latent = read_transcript(generation, kind, shown), read_latent(transcript.text, kind)
+    found = read_transcript(generation, kind, shown)
+    marked, latent = read_marked(transcript.text, kind), read_latent(transcript.text, kind)
     return Row(
         experiment=experiment,
         backbone="transcripts",
@@ -117,6 +119,8 @@ def _row(index: int, transcript: Transcript, kind: AnswerKind, answer: str, writ
         answer=found.answer,
         status=found.status,
         correct=found.status == "ok" and kind.same(found.answer, gold),
+        marked_answer=marked.answer,
+        marked_correct=kind.same(marked.answer, gold),
         latent_answer=latent.answer,
         latent_correct=kind.same(latent.answer, gold),
         finish_reason=transcript.finish_reason,
