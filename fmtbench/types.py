@@ -208,8 +208,10 @@ class Row:
     prompt_tokens: Count
     completion_tokens: Count
     reasoning_tokens: Count | None
-    """None if a server does not tell which token wrote what."""
+    """Tokens that wrote a character of the rationale's words; None if a server does not tell which token wrote what."""
     reasoning_words: Count
+    """Words of the (first) reply without its answer and without the syntax of any format, by one rule for every condition and
+    status (readers/plain.py): a reply that was cut, loops or breaks its contract has the words that it wrote."""
     text: str
     request_key: str
     seconds: float

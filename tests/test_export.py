@@ -82,7 +82,7 @@ def test_lm_eval_reads_its_own(results: Path, tmp_path: Path) -> None:
 def test_lm_eval_samples_are_a_data_set(results: Path, tmp_path: Path) -> None:
     files = list(map(str, exported(results, "lm_eval", tmp_path / "out").glob("*/samples_*.jsonl")))
     lines = datasets.load_dataset("json", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
-    assert len(lines) == 2 * len(load_rows(results))
+    assert len(lines) == 3 * len(load_rows(results))
 
 
 # -- Inspect

@@ -23,9 +23,9 @@ class ProseFormat(Format):
     name = "prose"
     precedence = 80
     syntax = Syntax(
-        answer=None,  # stated as in text
+        answer=re.compile(r"(?:^|(?<=[.!?\n] ))The final is\b[^\n.]*+(?:\.\d+)?\.?", re.M),  # others are stated as in text
         heads=re.compile(
-            r"(?:^|(?<=[.!?\n] ))[ \t]*The (?:reasoning|rationale|thoughts?|phenomenon|observation|conclusion) is\b:?", re.M
+            r"(?:^|(?<=[.!?\n] ))The (?:reasoning|rationale|thoughts?|phenomenon|observation|conclusion) is\b:?", re.M
         ),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Format, Layout, Syntax
-from fmtbench.formats.statements import STATED, answer_span, lead, stated
+from fmtbench.formats.statements import stated
 from fmtbench.types import Extraction
 
 class TextFormat(Format):
@@ -15,7 +15,7 @@ class TextFormat(Format):
 
     name = "text"
     precedence = 90
-    syntax = Syntax(answer=re.compile(r"####[ \t]*\S.*|\\boxed\s*\{(?:[^{}]|\{[^{}]*\})*\}"))  # and see `without_statement`
+    syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))  # its statements: readers/plain.py
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         state = 'in the form "The answer is ...".'
@@ -46,13 +46,6 @@ class TextFormat(Format):
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
         return ()
-
-
-def without_statement(text: str) -> str:
-    """The text without the sentences that state the answer."""
-    for marker in reversed(list(STATED.finditer(text))):
-        text = text[: lead(text, marker.start())] + text[answer_span(text, marker.end())[1] :].lstrip(".")
-    return text
 
 
 def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:
