@@ -138,4 +138,4 @@ def test_rescore(tmp_path: Path, answer: str, written: str) -> None:
     assert [tuple(row) for row in rows[["status", "correct", "latent_correct"]].itertuples(index=False)] == [
         case[1:] for case in cases
     ]
-    assert list(rows.item_id) == [record.get("id", str(i)) for i, (record, *_) in enumerate(cases)]
+    assert list(rows.item_id) == [record.get("id", str(i)) for i, (record, *_) in enumerate(cases, start=1)]

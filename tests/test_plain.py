@@ -128,8 +128,14 @@ def test_words_stay_at_their_places(name: str, layout: Layout) -> None:
 SLOWER = 4
 """A busy machine's part of the limit, 50 ms."""
 HOSTILE = {
-    **{shape: shape * (100_000 // len(shape)) for shape in ("{", "[", " ", "\r\n", '"a":', "<a>", "#", "**", '{"a":', '"', "\\", "\\boxed{")},
-    **{shape: shape * (100_000 // len(shape)) for shape in ("answer: ", '"answer": ', "<answer>", "## Answer\n", "The answer is ", "`", "```\n")},
+    **{
+        shape: shape * (100_000 // len(shape))
+        for shape in ("{", "[", " ", "\r\n", '"a":', "<a>", "#", "**", '{"a":', '"', "\\", "\\boxed{")
+    },
+    **{
+        shape: shape * (100_000 // len(shape))
+        for shape in ("answer: ", '"answer": ', "<answer>", "## Answer\n", "The answer is ", "`", "```\n")
+    },
     "fence": "```json\n" + " " * 100_000,
     "key": '{"reasoning": "' + " " * 100_000,
     "loop": '{"reasoning": "' + "I add one. " * 9_000,

@@ -42,7 +42,16 @@ def generation(k: int) -> Generation:
 def row(correct: bool, status: Any = "ok", **changes: Any) -> Row:
     plain: dict[str, Any] = {
         **{"experiment": "e", "backbone": "b", "task": "t", "condition": "c", "prompt": "p", "seed": 0, "sample": 0},
-        **{"item_id": "1", "question": "q", "gold": "1", "answer": "1", "marked_answer": "1", "marked_correct": True, "latent_answer": "1", "latent_correct": True},
+        **{
+            "item_id": "1",
+            "question": "q",
+            "gold": "1",
+            "answer": "1",
+            "marked_answer": "1",
+            "marked_correct": True,
+            "latent_answer": "1",
+            "latent_correct": True,
+        },
         **{"finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 4, "reasoning_tokens": 1, "reasoning_words": 1},
         **{"text": "1", "request_key": "k", "seconds": 0.1},
     }

@@ -15,7 +15,7 @@ class TextFormat(Format):
 
     name = "text"
     precedence = 90
-    syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))  # its statements: readers/plain.py
+    syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         state = 'in the form "The answer is ...".'

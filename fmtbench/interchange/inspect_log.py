@@ -2,8 +2,8 @@
 
     DIR/<time>_<task>-<condition>_<id>.json        open them with `inspect view --log-dir DIR`
 
-A sample of Inspect is an item, an epoch is one of its samples. Three scorers, `strict`, `marked` and `latent`, say C or I; the explanation
-is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
+A sample of Inspect is an item, an epoch is one of its samples. Three scorers (`strict`, `marked`, `latent`) say C or I; the
+explanation is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
 """
 
 from __future__ import annotations
