@@ -64,8 +64,8 @@ def test_a_whole_reply_keeps_its_answer(text: str) -> None:
 
 
 LONG = (
-    'She said "nine times two" & meant 9 * 2 < 20, so we write \\frac{18}{1} for the whole of the eggs that are left.\n'
-    "Total: 5 and then 4 more, or a list {1, 2}.\n- one bullet, -5 degrees\n    an indented line of **bold** words\nTherefore eighteen."
+    'She said "nine times two" & meant 9 * 2 < 20, so we write \\frac{18}{1} for all the eggs that she has left.\n'
+    "Total: 5 and then 4 more, or a list {1, 2}.\n- a bullet, -5\n    an indented line of **bold** words\nTherefore eighteen."
 )
 LAYOUTS = [
     Layout(stages=("reasoning",), answer="answer", order="reasoning_first"),

@@ -10,6 +10,7 @@ from fmtbench.formats.base import Field, Format, Layout, Syntax
 from fmtbench.formats.statements import stated
 from fmtbench.types import Extraction
 
+
 class TextFormat(Format):
     """Prose, with headings where the rationale has several stages."""
 

@@ -130,9 +130,7 @@ def _options(choices: Any) -> tuple[str, ...]:
     if isinstance(choices, list):
         choices = {chr(ord("A") + i): text for i, text in enumerate(choices[:26])}
     if not isinstance(choices, Mapping) or len(choices) < 2:
-        raise Unscored(
-            f"field 'choices': got {_shown(choices)}; allowed are two options or more, a list or letter to text"
-        )
+        raise Unscored(f"field 'choices': got {_shown(choices)}; allowed are two options or more, a list or letter to text")
     named = {str(letter).strip("(). ").upper(): text for letter, text in choices.items()}
     wanted = [chr(ord("A") + i) for i in range(len(choices))]
     if sorted(named) != wanted:
