@@ -138,7 +138,7 @@ def test_other_formats_are_guessed_as_before(toml: Condition) -> None:
     for name in ("json", "xml", "yaml", "markdown"):
         text = FORMATS[name].write(layout("reasoning_first"), Number(), RATIONALE, "12")
         one = Transcript(id="1", text=text, kind=Number(), golds=("12",), finish_reason="stop")
-    (row,) = rescore([one], "number", "auto", experiment="x")
+        (row,) = rescore([one], "number", "auto", experiment="x")
         assert (row.condition, row.answer) == (name, "12")
 
 
