@@ -119,7 +119,7 @@ class Condition(Axes):
         """Locate the answer by the contract, and name the status; the answer kind normalises and judges."""
         start, end = reply_place(generation.text, kind)
         found = self.produced.read(generation.text[start:end], self.layout, kind).moved(start)
-        status = name_failure(found, generation)
+        status = name_failure(found, generation, kind)
         if status == "ok":
             return found
         return Extraction(status=status, reasoning=found.reasoning)

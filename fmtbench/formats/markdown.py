@@ -41,8 +41,9 @@ class MarkdownFormat(StructuredFormat):
     precedence = 40
     languages = ("markdown", "md")
     syntax = Syntax(
-        answer=re.compile(rf"^#+[ \t]*[*_]*{NAMES}\b[^\n]*\n.*?(?=^#|\Z)", re.I | re.M | re.S),
-        lines=re.compile(r"^#{1,6}[ \t].*$", re.M),
+        answer=re.compile(rf"^#{{1,6}}[ \t]{{0,9}}[*_]{{0,3}}{NAMES}\b[^\n]*+\s*+(?:(?!#)\S[^\n]*+\n?)*+", re.I | re.M),
+        lines=re.compile(r"^#{1,6}[ \t][^\n]{0,60}$", re.M),  # a longer one is a paragraph whose heading lost its line break
+        heads=re.compile(r"^#{1,6}[ \t]{1,9}", re.M),
         inline=re.compile(r"\*{2,}|__+|`+"),
     )
 

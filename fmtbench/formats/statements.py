@@ -92,7 +92,7 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
         if AS_ALSO.search(match[0]) and said:
             continue
         said = True
-        yield Statement(lead(text, match.start()), text[start:end].strip("*").rstrip("_"), (start, end), denied)
+        yield Statement(lead(text, match.start()), text[start:end].strip("*").rstrip("_") or text[start:end], (start, end), denied)
 
 
 def some(found: list[T]) -> list[T]:

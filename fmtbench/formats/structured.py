@@ -60,7 +60,7 @@ class StructuredFormat(Format, base=True):
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         parts = self.parts(text, layout.fields)
         if parts is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer")
+            return Extraction(status="no_mark" if text.strip() else "no_answer")
         found = {part.name: part for part in parts}
         reasoning = tuple(found[stage].span for stage in layout.stages if stage in found)
         status = _judged(parts, layout)

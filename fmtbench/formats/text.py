@@ -7,15 +7,16 @@ from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Format, Layout, Syntax
-from fmtbench.formats.statements import STATED, answer_span, lead, stated
+from fmtbench.formats.statements import stated
 from fmtbench.types import Extraction
+
 
 class TextFormat(Format):
     """Prose, with headings where the rationale has several stages."""
 
     name = "text"
     precedence = 90
-    syntax = Syntax(answer=re.compile(r"####[ \t]*\S.*|\\boxed\s*\{(?:[^{}]|\{[^{}]*\})*\}"))  # and see `without_statement`
+    syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         state = 'in the form "The answer is ...".'
@@ -38,7 +39,7 @@ class TextFormat(Format):
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         statements = list(stated(text, kind))
         if not statements:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+            return Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         found = statements[-1] if layout.order == "reasoning_first" else statements[0]
         start, end = found.span
         if not found.answer.strip():
@@ -48,13 +49,6 @@ class TextFormat(Format):
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
         return ()
-
-
-def without_statement(text: str) -> str:
-    """The text without the sentences that state the answer."""
-    for marker in reversed(list(STATED.finditer(text))):
-        text = text[: lead(text, marker.start())] + text[answer_span(text, marker.end())[1] :].lstrip(".")
-    return text
 
 
 def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:

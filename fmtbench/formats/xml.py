@@ -33,8 +33,8 @@ class XmlFormat(StructuredFormat):
     precedence = 20
     languages = ("xml",)
     syntax = Syntax(
-        answer=re.compile(rf"<({NAMES})>.*?(?:</\1>|$)", re.I | re.S),
-        tags=re.compile(r"</?[A-Za-z][\w.-]*\s*/?>"),
+        answer=re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?>(?:(?:[^<]|<(?!/?\1\b))*+</\1\s{{0,9}}>?|[^<\n]*+)", re.I),
+        tags=re.compile(r"</?[A-Za-z][\w.-]{0,80}\s{0,9}(?:/?>|\Z)|<\?xml[^<>]{0,100}>|<!\[CDATA\[|\]\]>"),
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:

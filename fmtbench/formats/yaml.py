@@ -17,6 +17,7 @@ import yaml
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.blanks import FILLER, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.structured import Part, StructuredFormat
 
@@ -31,6 +32,9 @@ FIELD = re.compile(
     rf"^([ \t]{{0,40}})({NAMES}):[ \t]*+(?:[|>][+-]?[ \t]*+\n((?:\1[ \t]+\S.*(?:\n|$))+)|\n((?:\1[ \t]*-[ \t]+\S.*(?:\n|$))+)|(\S.*)$|$)",
     re.I | re.M,
 )
+LABEL = r"[*_]{0,2}[A-Za-z][\w-]*+[*_]{0,2}[ \t]{0,9}:[*_]{0,2}(?:[ \t]{0,9}[|>][+-]?)?(?=\s|$)"
+SCALAR = re.compile(r'^([ \t]{0,40}[\w-]{1,40}:[ \t]{1,9})"((?:[^"\\\n]|\\.)*+)("?[ \t]*)$', re.M)
+"""A key with a value in double quotes."""
 
 Members = list[tuple[yaml.Node, yaml.Node]]
 
@@ -43,11 +47,9 @@ class YamlFormat(StructuredFormat):
     languages = ("yaml", "yml")
     like_prose = True
     syntax = Syntax(
-        answer=re.compile(rf"^[ \t>*_-]*{NAMES}[*_]*[ \t]*:.*$", re.I | re.M),
+        answer=re.compile(rf"^[ \t>*_-]{{0,9}}{NAMES}[*_]{{0,3}}[ \t]{{0,9}}:.*$", re.I | re.M),
         # Markdown's bullets and its bold labels are taken off here too, since they come before and around the same key.
-        heads=re.compile(
-            r"^[ \t]*(?:[-*+>][ \t]+)?(?:[*_]{0,2}[A-Za-z][\w-]*[*_]{0,2}[ \t]*:[*_]{0,2}(?:[ \t]*[|>][+-]?)?(?=\s|$))?", re.M
-        ),
+        heads=re.compile(rf"^(?:[-*+>][ \t]{{1,9}}(?:{LABEL})?|{LABEL})", re.M),
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
@@ -62,6 +64,10 @@ class YamlFormat(StructuredFormat):
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         members = parse_mapping(body)
         return None if members is None else [_part(key, value, body) for key, value in members]
+
+    def unpack(self, text: str, answers: bool) -> str | None:
+        """Where values stand in double quotes: these without quotes and escapes."""
+        return SCALAR.sub(_unquoted, text) if SCALAR.search(text) else None
 
     def find(self, text: str) -> Iterator[Field]:
         """A key counts where there is another one: in prose, "Answer:" is a mark among others."""
@@ -91,6 +97,10 @@ def _part(key: yaml.Node, value: yaml.Node, body: str) -> Part:
     if not isinstance(value, yaml.ScalarNode):
         return Part(str(key.value), None, _span(value, body), prose=False)
     return Part(str(key.value), "" if value.tag == NULL else str(value.value), _span(value, body))
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    return match[1] + FILLER + undone(match[2]) + removed(match[3])
 
 
 def _span(node: yaml.Node, body: str) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def read_transcript(generation: Generation, kind: AnswerKind, written: str, mark
     reply = generation.text[start:end]
     found = _read_text(reply, kind, mark) if written == TEXT else _read_parts(reply, kind, readable()[written])
     found = found.moved(start)
-    status = name_failure(found, generation)
+    status = name_failure(found, generation, kind)
     return found if status == "ok" else Extraction(status=status)
 
 
@@ -46,7 +46,7 @@ def _read_text(text: str, kind: AnswerKind, mark: str) -> Extraction:
     shown = ends(text)
     found = statements(shown, kind) if mark == ANY else list(MARKS[mark](shown, kind))
     if not found:
-        return Extraction(status="invalid_format" if text.strip() else "no_answer")
+        return Extraction(status="no_mark" if text.strip() else "no_answer")
     if not found[-1].answer.strip():
         return Extraction(status="no_answer")
     return Extraction(status="ok", answer=found[-1].answer, span=place_in_whole(found[-1].span, len(text)))
@@ -55,7 +55,7 @@ def _read_text(text: str, kind: AnswerKind, mark: str) -> Extraction:
 def _read_parts(text: str, kind: AnswerKind, written: StructuredFormat) -> Extraction:
     parts = written.parts(text, None)
     if parts is None:
-        return Extraction(status="invalid_format" if text.strip() else "no_answer")
+        return Extraction(status="no_mark" if text.strip() else "no_answer")
     answers = [part for part in parts if NAMED.fullmatch(part.name)]
     if not answers or any(part.written is None for part in answers):
         return Extraction(status="schema_violation")
