@@ -11,7 +11,7 @@ CASES = [
     ("free_cot", "So 18. The answer is 18.", "stop", "ok"),
     ("free_cot", "So it is 18.", "stop", "no_mark"),
     ("free_cot", "", "stop", "no_answer"),
-    ("free_cot", "The answer is", "stop", "no_mark"),
+    ("free_cot", "The answer is", "stop", "no_answer"),
     ("free_cot", "Let me see. The answer is 1", "length", "truncated"),
     ("free_cot", "The answer is 18. And then she goes on and", "length", "ok"),
     ("free_cot", "Let me see. " + "I add one. " * 20, "length", "loop"),

@@ -100,9 +100,14 @@ def read_fields(reply: str, kind: AnswerKind, inside: Reader) -> Reading | None:
         if reading is not None:
             return Reading(reading.answer, field.span)
         cut = field.span[1] >= len(reply.rstrip(" \t\n`}\"'")) and any(surely(one) for one in found[: found.index(field)])
-        if surely(field) and not cut:
+        if not cut and (surely(field) or _says_something(field.held, kind)):
             return Reading(None, field.span)
     return None
+
+
+def _says_something(held: str, kind: AnswerKind) -> bool:
+    """Whether a short text speaks of an answer, though none can be read: "more than 18"."""
+    return len(held.split()) <= SHORT and _mentions(held, kind) and not kind.readable(held)
 
 
 def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
