@@ -151,8 +151,8 @@ def _skip_space(text: str, position: int) -> int:
 def _held(group: str, written: str) -> str:
     """What a field holds; of an object in it, its values, one a line (none of a schema, which is no answer)."""
     if group == "text":
-        held = _unescaped(written)
-    elif group == "object":
+        return _unescaped(written)
+    if group == "object":
         held = "" if SCHEMA.search(written) else "\n".join(a or b for a, b in LEAF.findall(written))
     else:
         held = written.strip().strip("'")

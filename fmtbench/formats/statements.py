@@ -92,7 +92,7 @@ def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Itera
         if AS_ALSO.search(match[0]) and said:
             continue
         said = True
-        yield Statement(lead(text, match.start()), text[start:end].strip("*").rstrip("_") or text[start:end], (start, end), denied)
+        yield Statement(lead(text, match.start()), _without_emphasis(match[0], text[start:end]), (start, end), denied)
 
 
 def some(found: list[T]) -> list[T]:
@@ -128,6 +128,12 @@ def _held(text: str, start: int, stop: int, kind: AnswerKind) -> tuple[int, int]
     return answer_span(text, start, stop)
 
 
+def _without_emphasis(mark: str, held: str) -> str:
+    """Without the other side of the emphasis that a mark has taken: "The answer is **18**"."""
+    emphasis = mark[-1:] if mark[-1:] in "*_" else ""
+    return held.rstrip(emphasis) or held if emphasis else held
+
+
 def _doubled(between: str, distance: int) -> bool:
     """Whether a mark is followed by another at once: "The answer is: the final answer is 18"."""
     return distance <= 40 and not re.sub(rf"\b(?:the|my|so|{QUALITY})\b|\W", "", between, flags=re.I)
@@ -137,7 +143,7 @@ def _asked(text: str, start: int, end: int) -> bool:
     """Whether the sentence is a condition, or a question that the reply goes on from: neither states anything."""
     if CONDITIONAL.search(text, max(0, start - 60), start):
         return True
-    return "?" in text[end - 1 : end + 1] and bool(text[end : end + 20].strip(" ?\n*\"'"))
+    return text[end : end + 1] == "?" and bool(text[end : end + 20].strip(" ?\n*\"'"))
 
 
 def _opens(text: str, start: int, end: int, kind: AnswerKind) -> bool:

@@ -45,7 +45,7 @@ RETRACTION = re.compile(
 BOLD = re.compile(r"\*\*(?:[A-Z][a-z]{1,20}(?: [a-z]{1,20}){0,2}:\s)?(?P<held>[^*\n]{1,300})\*\*")
 LABELLED = re.compile(r"^[*_#> \t]{0,6}(?:overall|verdict|final verdict|conclusion|in conclusion|sentiment|result)\b[*_]{0,3}[:,][*_ \t]{0,6}", re.I | re.M)
 ABSTENTION = re.compile(
-    r"\W*(?:(?:not|never|neither|no)\b|un(?:known|clear|decided|determined|certain|answerable)|n/?a\b|none\b|null\b|nil\b|moot|maybe"
+    r"\W*(?:(?:not|never|neither|no)\b|un(?:known|clear|decided|determined|certain|answerable)|n/a\b|none\b|null\b|nil\b|moot|maybe"
     r"|(?:un)?determined|undefined|depends?\b|impossible|insufficient|indeterminate|missing|found\W*$|known\W*$|inconclusive)",
     re.I,
 )
