@@ -22,7 +22,7 @@ VERB = r"\b(?:is|are|would be|should be|must be|will be|becomes|comes out to|see
 TURN = rf"(?:{VERB}[ \t]{{0,9}}:?|[ \t]{{0,9}}[:=：]|[ \t]{{1,9}}[-–—](?=[ \t]))"
 ASIDE = r"(?:[ \t]{1,9}(?:to|for|of)[ \t][^.:\n]{1,80}?)?(?:,[^,.\n]{1,30},)?(?:[ \t]{0,9}\((?!\w\))[^()\"'“\n]{1,40}\))?[*_ \t]{0,9}"
 """Between the mark and its verb: "to this question", ", therefore,", "(arabic numerals)"."""
-ADVERB = r"(?:(?:therefore|thus|clearly|likely|probably|most likely|indeed|simply|definitely|then|hence|again)\b,?|[*_\s])*+"
+ADVERB = r"(?:(?:therefore|thus|clearly|likely|probably|most likely|indeed|simply|definitely|then|hence|again)\b,?(?=\s{1,9}\S)|[*_\s])*+"
 STATED = re.compile(rf"\banswers?\b(?:[ \t](?:choice|option))?[*_]{{0,3}}{ASIDE}(?P<turn>{TURN}){ADVERB}", re.I)
 """What our own prompts ask for."""
 CONCLUDED = re.compile(

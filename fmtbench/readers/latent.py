@@ -49,6 +49,8 @@ ABSTENTION = re.compile(
     r"|(?:un)?determined|undefined|depends?\b|impossible|insufficient|indeterminate|missing|found\W*$|known\W*$|inconclusive)",
     re.I,
 )
+GIVEN_UP = re.compile(r"[\W_]*(?:unknown|n/a|null|none of the above|(?:can ?not|could not) be determined|undetermined|not given)[\W_]*", re.I)
+"""The same where any word may be an answer."""
 REMARKED = re.compile(
     r"\W*(?:that|supported|consistent|based|correct|correctly|identified|confirmed|obtained|found by|calculated|derived|the same)\b", re.I
 )
@@ -114,7 +116,7 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
     """A field that holds an answer and no more, or whose text can be read."""
     held = field.held
     worded = isinstance(kind, Text | Set | Math)
-    if not held.strip() or (ABSTENTION.fullmatch(held) and (worded or not kind.readable(held))):
+    if not held.strip() or (GIVEN_UP if worded else ABSTENTION).fullmatch(held) and (worded or not kind.readable(held)):
         return None
     stated = statements(held, kind)
     words = len(held.split())
@@ -178,7 +180,7 @@ def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clau
         return "answer" if readable else "none"
     if one.denied or re.match(r"\W*(?:not|never|neither)\b", one.answer, re.I):
         return "denial" if _mentions(one.answer, kind) else "none"
-    if readable and not (isinstance(kind, Text | Set | Math) and ABSTENTION.fullmatch(one.answer.strip(" .*_"))):
+    if readable and not (isinstance(kind, Text | Set | Math) and GIVEN_UP.fullmatch(one.answer)):
         return "answer"
     point = INSIDE.split(one.answer)[-1]
     if point != one.answer and kind.readable(point):
