@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,8 @@ FinishReason = Literal["stop", "length", "error"]
 Status = Literal[
     "ok",
     "no_answer",
-    "invalid_format",
+    "another_mark",
+    "no_mark",
     "schema_violation",
     "missing_trigger",
     "premature_trigger",
@@ -177,8 +178,15 @@ class Extraction:
     reasoning: tuple[tuple[int, int], ...] = ()
     """The spans of the text that are rationale."""
 
+    def moved(self, by: int) -> Extraction:
+        """The same places in a text that has `by` more characters before them."""
+        if not by:
+            return self
+        span = self.span and (self.span[0] + by, self.span[1] + by)
+        return replace(self, span=span, reasoning=tuple((start + by, end + by) for start, end in self.reasoning))
 
-ROWS_VERSION = 1
+
+ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 
 Name = Annotated[str, "never empty"]
@@ -205,6 +213,9 @@ class Row:
     status: Status
     correct: bool
     """Strict: the contract was kept and the answer is right."""
+    marked_answer: str | None
+    """Stated by any mark in use (a field, a box, `####`, "The answer is"): the same set of marks for every condition."""
+    marked_correct: bool
     latent_answer: str | None
     """Located by the lenient cascade, which is the same for every condition."""
     latent_correct: bool
@@ -212,8 +223,10 @@ class Row:
     prompt_tokens: Count
     completion_tokens: Count
     reasoning_tokens: Count | None
-    """None if a server does not tell which token wrote what."""
+    """Tokens that wrote a character of the rationale's words; None if a server does not tell which token wrote what."""
     reasoning_words: Count
+    """Words of the (first) reply without its answer and without the syntax of any format, by one rule for every condition and
+    status (readers/plain.py): a reply that was cut, loops or breaks its contract has the words that it wrote."""
     text: str
     request_key: str
     seconds: float

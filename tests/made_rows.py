@@ -19,7 +19,14 @@ def made_rows(verdicts: dict[str, Any], **columns: Any) -> pd.DataFrame:
         whole: dict[str, Any] = {
             **{"experiment": "e", "backbone": "b", "task": "t", "condition": condition, "prompt": prompt.astype(str), "seed": 0},
             **{"sample": sample, "item_id": item.astype(str), "question": "q", "gold": "1", "answer": "1", "status": "ok"},
-            **{"correct": right.ravel(), "latent_answer": "1", "latent_correct": right.ravel(), "finish_reason": "stop"},
+            **{
+                "correct": right.ravel(),
+                "marked_answer": "1",
+                "marked_correct": right.ravel(),
+                "latent_answer": "1",
+                "latent_correct": right.ravel(),
+                "finish_reason": "stop",
+            },
             **{"prompt_tokens": 9, "completion_tokens": 10, "reasoning_tokens": 5, "reasoning_words": 4, "text": "1"},
             **{"request_key": "k", "seconds": 0.1},
         }

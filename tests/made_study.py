@@ -14,7 +14,7 @@ WORDS = ["so", "the", "answer", "is", "of", "we", "have", "two", "sum", "first",
 HOSTILE = (
     """</script><script>window.hit = 1</script><img src=x onerror="window.hit = 2"><b>bold</b> {{7*7}} ${7*7} &lt; \u2028 😀"""
 )
-STATUSES = np.array(["truncated", "invalid_format", "loop", "no_answer"])
+STATUSES = np.array(["truncated", "no_mark", "loop", "no_answer"])
 
 
 def made_study(root: Path, items: int, conditions: list[str], prompts: int = 1, words: int = 120) -> pd.DataFrame:
@@ -33,6 +33,7 @@ def _condition(k: int, name: str, items: int, prompts: int, words: int) -> pd.Da
     numbers = np.arange(items).repeat(prompts)
     columns: dict[str, Any] = {
         "status": np.where(right | (rng.random(shape) < 0.6), "ok", STATUSES[rng.integers(0, len(STATUSES), shape)]),
+        "marked_correct": right,
         "latent_correct": right | (rng.random(shape) < 0.2),
         "text": [" ".join(rng.choice(WORDS, words)) + f" {name} {i}" for i in range(right.size)],
         "question": [f"Question {i}: " + " ".join(np.random.default_rng(i).choice(WORDS, 30)) for i in numbers],

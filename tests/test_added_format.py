@@ -22,7 +22,8 @@ from fmtbench.formats.base import Field, Format, Syntax
 from fmtbench.formats.structured import StructuredFormat
 from fmtbench.readers.latent import read_latent
 from fmtbench.readers.plain import plain_rationale, plain_reply
-from fmtbench.running.transcripts import Transcript, rescore
+from fmtbench.running.logs import Transcript
+from fmtbench.running.transcripts import rescore
 from fmtbench.types import Generation, Item
 from tests.conftest import composed
 from tests.forms import CASES
@@ -106,8 +107,8 @@ def test_it_is_found_leniently(toml: Condition, text: str) -> None:
     ("text", "status"),
     [
         ("", "no_answer"),
-        ("18", "invalid_format"),
-        ("[table]\nanswer = 18", "invalid_format"),
+        ("18", "no_mark"),
+        ("[table]\nanswer = 18", "another_mark"),
         ('answer = 18\nreasoning = "18"', "schema_violation"),
         ('reasoning = "18"\nanswer = [18]', "schema_violation"),
         ('reasoning = "18"\nanswer = ""', "no_answer"),
@@ -128,14 +129,16 @@ def test_its_words_remain_without_its_syntax(toml: Condition) -> None:
 @pytest.mark.parametrize("written", ["toml", "auto"])
 def test_transcripts_are_read_as_it(toml: Condition, written: str) -> None:
     text = FORMATS["toml"].write(layout("reasoning_first"), Number(), RATIONALE, "12")
-    (row,) = rescore([Transcript(text=text, gold="12")], "number", written, experiment="x")
+    one = Transcript(id="1", text=text, kind=Number(), golds=("12",), finish_reason="stop")
+    (row,) = rescore([one], "number", written, experiment="x")
     assert (row.condition, row.status, row.answer, row.correct, row.latent_correct) == ("toml", "ok", "12", True, True)
 
 
 def test_other_formats_are_guessed_as_before(toml: Condition) -> None:
     for name in ("json", "xml", "yaml", "markdown"):
         text = FORMATS[name].write(layout("reasoning_first"), Number(), RATIONALE, "12")
-        (row,) = rescore([Transcript(text=text, gold="12")], "number", "auto", experiment="x")
+        one = Transcript(id="1", text=text, kind=Number(), golds=("12",), finish_reason="stop")
+        (row,) = rescore([one], "number", "auto", experiment="x")
         assert (row.condition, row.answer) == (name, "12")
 
 

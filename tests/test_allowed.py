@@ -156,7 +156,7 @@ DELAYED = [
     ('It is 7. Answer: {"answer": ', "length", "truncated"),
     ("So 7. " + "I add one. " * 20, "length", "loop"),
     ("I'm sorry, but I can't help with that.", "stop", "refused"),
-    ('It is 7. Answer: {"answer": 7} as I said', "stop", "invalid_format"),
+    ('It is 7. Answer: {"answer": 7} as I said', "stop", "another_mark"),
     ('It is 7. Answer: {"reasoning": "x", "answer": 7}', "stop", "schema_violation"),
 ]
 

@@ -50,7 +50,7 @@ TOPICS = Label(labels=("Business & Management", "Industry", "Tax & Accounting"))
         (r"$\frac{3}{4}$", "0.75"),
         ("1.234 apples", "1.234"),
         ("-0.0", "0"),
-        ("eighteen", None),
+        ("eighteen", "18"),
         ("<number>", None),
         ("1/0", None),
         ("", None),

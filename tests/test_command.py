@@ -82,10 +82,10 @@ def test_one_run_folder_is_scored_alone(tmp_path: Path) -> None:
 CASES = {
     "number": [
         ("text", {"text": "9 * 2. The answer is $18.", "gold": "18"}, "ok", True, True),
-        ("text", {"text": "She makes 18 dollars.", "gold": "18.0"}, "invalid_format", False, True),
+        ("text", {"text": "She makes 18 dollars.", "gold": "18.0"}, "no_mark", False, True),
         ("text", {"text": "#### 1,234", "gold": 1234}, "ok", True, True),
         ("json", {"text": '{"reason": "x", "final_answer": "$1,000"}', "gold": "1,000"}, "ok", True, True),
-        ("json", {"text": 'Sure: {"reason": "x", "answer": 17}', "gold": "18"}, "invalid_format", False, False),
+        ("json", {"text": 'Sure: {"reason": "x", "answer": 17}', "gold": "18"}, "another_mark", False, False),
         ("json", {"text": '{"answer": 18, "reason": "cut', "gold": "18", "finish_reason": "length"}, "truncated", False, True),
     ],
     "choice": [
@@ -103,7 +103,7 @@ CASES = {
     "label": [
         ("xml", {"text": "<a>x < y</a><label>Good</label>", "gold": "good"}, "ok", True, True),
         ("xml", {"text": "<r><a>x</a><label>bad</label></r>", "gold": "good"}, "ok", False, False),
-        ("xml", {"text": "It is <label>good</label>", "gold": "good"}, "invalid_format", False, True),
+        ("xml", {"text": "It is <label>good</label>", "gold": "good"}, "another_mark", False, True),
         ("markdown", {"text": "## Reasoning\nx\n\n## Label\n**good**", "gold": "good"}, "ok", True, True),
     ],
 }
@@ -113,7 +113,7 @@ MIXED = [
     ({"text": "<answer>18</answer>", "gold": "18"}, "xml", "ok"),
     ({"text": "# Answer\n18", "gold": "18"}, "markdown", "ok"),
     ({"text": "The answer is 18.", "gold": "18"}, "text", "ok"),
-    ({"text": 'Sure! {"answer": 18}', "gold": "18"}, "text", "invalid_format"),
+    ({"text": 'Sure! {"answer": 18}', "gold": "18"}, "text", "another_mark"),
 ]
 
 
@@ -141,4 +141,4 @@ def test_rescore(tmp_path: Path, answer: str, written: str) -> None:
     assert [tuple(row) for row in rows[["status", "correct", "latent_correct"]].itertuples(index=False)] == [
         case[1:] for case in cases
     ]
-    assert list(rows.item_id) == [record.get("id", str(i)) for i, (record, *_) in enumerate(cases)]
+    assert list(rows.item_id) == [record.get("id", str(i)) for i, (record, *_) in enumerate(cases, start=1)]

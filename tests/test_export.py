@@ -46,7 +46,7 @@ def test_lm_eval_holds_every_verdict(results: Path, tmp_path: Path) -> None:
     files = sorted(exported(results, "lm_eval", tmp_path).glob("*/samples_*.jsonl"))
     assert len(files) == CELLS
     found = pd.DataFrame([_line(path, json.loads(line)) for path in files for line in path.read_text("utf-8").splitlines()])
-    for name, verdict in (("strict", "correct"), ("latent", "latent_correct")):
+    for name, verdict in (("strict", "correct"), ("marked", "marked_correct"), ("latent", "latent_correct")):
         mine = found[found["filter"] == name].sort_values(KEYS)
         wanted = rows.sort_values(KEYS)
         assert mine.right.tolist() == wanted[verdict].astype(float).tolist()
@@ -82,7 +82,7 @@ def test_lm_eval_reads_its_own(results: Path, tmp_path: Path) -> None:
 def test_lm_eval_samples_are_a_data_set(results: Path, tmp_path: Path) -> None:
     files = list(map(str, exported(results, "lm_eval", tmp_path / "out").glob("*/samples_*.jsonl")))
     lines = datasets.load_dataset("json", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
-    assert len(lines) == 2 * len(load_rows(results))
+    assert len(lines) == 3 * len(load_rows(results))
 
 
 # -- Inspect
@@ -155,7 +155,7 @@ def test_twice_is_the_same_bytes_and_a_load_of_rows_is_enough(name: str, tmp_pat
 @pytest.mark.parametrize("name", options("export"))
 def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
     bad = "../../" + HOSTILE
-    rows = made_rows({bad: coins(0, 3)}, backbone=bad, task=bad, prompt=bad, text=HOSTILE, status="invalid_format")
+    rows = made_rows({bad: coins(0, 3)}, backbone=bad, task=bad, prompt=bad, text=HOSTILE, status="no_mark")
     (tmp_path / "in" / "deep").mkdir(parents=True)
     rows.to_parquet(tmp_path / "in" / "deep" / "rows.parquet")
     exported(tmp_path / "in", name, tmp_path / "in" / "deep" / "out")

@@ -3,17 +3,21 @@
 A condition writes and reads by its format and its layout alone, so each such pair is tested once.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from experiments.starting.build import build_group
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
 from fmtbench.readers.latent import read_latent
+from fmtbench.readers.marked import read_marked
 from fmtbench.types import Generation
+from tests.conftest import DATA, composed, options
 from tests.forms import CASES, FORMS
 from tests.readings import Reading, distinct, reading
 
@@ -35,6 +39,54 @@ def test_one_verdict_in_every_reading(
         assert found.status == "ok", text
         assert kind.same(found.answer, gold) is verdict, text
         assert kind.same(read_latent(text, kind).answer, gold) is verdict, text
+
+
+def golds(tasks: dict[str, Any]) -> Iterator[tuple[str, AnswerKind, str]]:
+    """Every gold answer of every task once for each answer kind it is judged by."""
+    for name, task in tasks.items():
+        known = set()
+        for item in task.items():
+            kind = task.kind(item)
+            if (kind, item.gold) not in known:
+                known.add((kind, item.gold))
+                yield name, kind, item.gold
+
+
+def check_golds(tasks: dict[str, Any], readings: dict[Reading, Condition]) -> int:
+    """A perfect reply is right by all three readings, in every format and order; how many golds were tried."""
+    tried = list(golds(tasks))
+    for name, kind, gold in tried:
+        for condition in readings.values():
+            text = condition.example(kind, "We work it out step by step.", gold)
+            found = condition.read(Generation(key="", text=text), kind)
+            for reader, answer in (("strict", found.answer), ("marked", marked(text, kind)), ("latent", latent(text, kind))):
+                assert kind.same(answer, gold), (name, reader, text)
+    return len(tried)
+
+
+def marked(text: str, kind: AnswerKind) -> str | None:
+    return read_marked(text, kind).answer
+
+
+def latent(text: str, kind: AnswerKind) -> str | None:
+    return read_latent(text, kind).answer
+
+
+def test_a_perfect_reply_to_any_item_is_right_in_every_format_by_every_reading(
+    tasks: dict[str, Any], readings: dict[Reading, Condition]
+) -> None:
+    assert check_golds(tasks, readings) > 500
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation data is not on this machine")
+@pytest.mark.parametrize("name", options("task"))
+def test_every_gold_of_the_real_files_is_right_in_every_format(name: str, readings: dict[Reading, Condition]) -> None:
+    config = composed(f"task={name}", f"data_root={DATA}")
+    source = config.task[name].get("source")
+    if source and not (DATA / source.file).exists():
+        pytest.skip(f"{source.file} is not on this machine")
+    assert check_golds(build_group(config.task), readings)
 
 
 class Only(NamedTuple):

@@ -205,7 +205,7 @@ def test_scoring_again_needs_no_engine_and_sees_a_changed_verdict(tmp_path: Path
     cell = this.cells[0]
     assert score(cell.folder(this.results), cell, this.tasks["addition"], CONDITIONS["free_cot"]) == rows[:8]
     as_json = score(cell.folder(this.results), cell, this.tasks["addition"], CONDITIONS["json_schema"])
-    assert {row.status for row in as_json} == {"invalid_format"}
+    assert {row.status for row in as_json} == {"another_mark"}
     assert all(row.latent_correct and not row.correct for row in as_json)
 
 

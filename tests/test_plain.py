@@ -1,9 +1,13 @@
 """Rationales in plain words: the same for every format, and no answer left in them."""
 
+import time
+
 import pytest
 
 from fmtbench.answers import Number
-from fmtbench.readers.plain import plain_rationale, plain_reply
+from fmtbench.formats import FORMATS
+from fmtbench.formats.base import Layout
+from fmtbench.readers.plain import plain_rationale, plain_reply, rationale_left, words
 
 RATIONALE = "Ann has 7 apples and buys 5 more. 7 + 5 is twelve in all."
 
@@ -57,3 +61,94 @@ def test_escapes_of_a_cut_string_are_undone() -> None:
 def test_a_whole_reply_keeps_its_answer(text: str) -> None:
     assert plain_reply(text) == "7 + 5 is twelve. The answer is 12."
     assert plain_rationale(text) == "7 + 5 is twelve."
+
+
+LONG = (
+    'She said "nine times two" & meant 9 * 2 < 20, so we write \\frac{18}{1} for all the eggs that she has left.\n'
+    "Total: 5 and then 4 more, or a list {1, 2}.\n- a bullet, -5\n    an indented line of **bold** words\nTherefore eighteen."
+)
+LAYOUTS = [
+    Layout(stages=("reasoning",), answer="answer", order="reasoning_first"),
+    Layout(stages=("reasoning",), answer="answer", order="answer_first"),
+    Layout(stages=("thoughts",), answer="final", order="reasoning_first"),
+    Layout(stages=("phenomenon", "observation", "conclusion"), answer="answer", order="reasoning_first"),
+]
+ARMS = [(name, layout) for name in FORMATS for layout in LAYOUTS if name != "text" or layout.answer == "answer"]
+IDS = [f"{name}-{'-'.join(layout.fields)}" for name, layout in ARMS]
+
+
+def written(name: str, layout: Layout) -> str:
+    return FORMATS[name].write(layout, Number(), LONG, "18")
+
+
+@pytest.mark.parametrize(("name", "layout"), ARMS, ids=IDS)
+def test_one_rationale_has_the_same_words_in_every_format(name: str, layout: Layout) -> None:
+    assert plain_rationale(written(name, layout)).split() == plain_rationale(LONG).split() * len(layout.stages)
+
+
+@pytest.mark.parametrize(("name", "layout"), ARMS, ids=IDS)
+def test_a_cut_reply_has_the_words_up_to_the_cut(name: str, layout: Layout) -> None:
+    """The words of every beginning of a reply begin the words, but for those that the cut goes through ("The answer i")."""
+    text, whole = written(name, layout), plain_rationale(LONG).split() * len(layout.stages)
+    counts = []
+    for cut in range(0, len(text), 3):
+        found = plain_rationale(text[:cut]).split()
+        same = next((i for i, (one, other) in enumerate(zip(found, whole)) if one != other), min(len(found), len(whole)))
+        assert len(found) - same <= 3, (text[:cut][-40:], found[-3:])
+        counts.append(same)
+    assert counts[-1] == len(whole) or layout.order == "answer_first"
+    assert max(counts) >= len(whole) - 1
+
+
+def syntax_places(text: str) -> list[int]:
+    """The places of what a format adds around the rationale."""
+    left = rationale_left(text)
+    return [place for place, (one, other) in enumerate(zip(text, left)) if one != other and not one.isspace()]
+
+
+@pytest.mark.parametrize(("name", "layout"), ARMS, ids=IDS)
+def test_a_reply_that_lacks_one_character_of_its_syntax_keeps_its_words(name: str, layout: Layout) -> None:
+    text, whole = written(name, layout), len(plain_rationale(LONG).split()) * len(layout.stages)
+    for place in syntax_places(text):
+        if name == "prose" and layout.order == "answer_first" and text[place] == ".":
+            continue  # the sentence of the answer goes on then
+        found = plain_rationale(text[:place] + text[place + 1 :]).split()
+        assert abs(len(found) - whole) <= 4, (text[max(0, place - 20) : place + 20], len(found), whole)
+
+
+@pytest.mark.parametrize(("name", "layout"), ARMS, ids=IDS)
+def test_words_stay_at_their_places(name: str, layout: Layout) -> None:
+    text = written(name, layout)
+    left = rationale_left(text)
+    assert len(left) == len(text)
+    assert words(left) == plain_rationale(text).split()
+    assert left[text.index("eighteen") :].startswith("eighteen")
+
+
+SLOWER = 4
+"""A busy machine's part of the limit, 50 ms."""
+HOSTILE = {
+    **{
+        shape: shape * (100_000 // len(shape))
+        for shape in ("{", "[", " ", "\r\n", '"a":', "<a>", "#", "**", '{"a":', '"', "\\", "\\boxed{")
+    },
+    **{
+        shape: shape * (100_000 // len(shape))
+        for shape in ("answer: ", '"answer": ', "<answer>", "## Answer\n", "The answer is ", "`", "```\n")
+    },
+    "fence": "```json\n" + " " * 100_000,
+    "key": '{"reasoning": "' + " " * 100_000,
+    "loop": '{"reasoning": "' + "I add one. " * 9_000,
+    "comma": '"a",' + " " * 100_000,
+    "heading": "## Answer\n" + "\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("shape", list(HOSTILE))
+def test_a_hostile_reply_takes_no_longer_than_a_harmless_one(shape: str) -> None:
+    def seconds(text: str) -> float:
+        started = time.process_time()
+        rationale_left(text)
+        return time.process_time() - started
+
+    assert min(seconds(HOSTILE[shape]) for _ in range(3)) < 0.05 * SLOWER

@@ -54,8 +54,8 @@ def test_json_gives_back_any_answer(order: str, staged: bool, reasoning: str, an
 
 @given(st.sampled_from(ORDERS), st.booleans(), LINE, LINE)
 def test_text_gives_back_any_one_line_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
-    """Any sentence-free line: where a sentence ends, prose ends the answer, and "is:" may begin it."""
-    answer, reasoning = answer.translate(dict.fromkeys(map(ord, ".!?"))).strip(), reasoning.replace("nswer", "")
+    """Any sentence-free line: where a sentence ends, prose ends the answer, "is:" may begin it, and emphasis is none of it."""
+    answer, reasoning = answer.translate(dict.fromkeys(map(ord, ".!?*_"))).strip(), reasoning.replace("nswer", "")
     if answer and not answer.startswith(":") and "nswer" not in answer:
         plan = layout(order, staged)
         found = TextFormat().read(TextFormat().write(plan, Text(), reasoning, answer), plan, Text())

@@ -25,7 +25,15 @@ def row(condition: str, item: int, correct: bool, **changes: Any) -> Row:
     whole: dict[str, Any] = {
         **{"experiment": "e", "backbone": "b", "task": "t", "condition": condition, "prompt": "p", "seed": 0, "sample": 0},
         **{"item_id": str(item), "question": "q", "gold": "1", "answer": "1", "status": "ok", "correct": correct},
-        **{"latent_answer": "1", "latent_correct": True, "finish_reason": "stop", "prompt_tokens": 9, "text": "1"},
+        **{
+            "marked_answer": "1",
+            "marked_correct": True,
+            "latent_answer": "1",
+            "latent_correct": True,
+            "finish_reason": "stop",
+            "prompt_tokens": 9,
+            "text": "1",
+        },
         **{"completion_tokens": 10 + item, "reasoning_tokens": 1, "reasoning_words": 1, "request_key": "k", "seconds": 0.1},
     }
     return Row(**(whole | changes))
@@ -117,7 +125,7 @@ def test_rows_are_written_with_the_columns_of_committed_studies() -> None:
     for path in committed:
         schema = pq.read_schema(path)
         assert schema.equals(rows_schema())
-        assert schema.metadata[VERSION_KEY] == rows_schema().metadata[VERSION_KEY] == b"1"
+        assert schema.metadata[VERSION_KEY] == rows_schema().metadata[VERSION_KEY] == b"2"
 
 
 def test_each_table_of_conf_is_a_file_of_tables() -> None:

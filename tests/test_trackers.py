@@ -42,7 +42,16 @@ def generation(k: int) -> Generation:
 def row(correct: bool, status: Any = "ok", **changes: Any) -> Row:
     plain: dict[str, Any] = {
         **{"experiment": "e", "backbone": "b", "task": "t", "condition": "c", "prompt": "p", "seed": 0, "sample": 0},
-        **{"item_id": "1", "question": "q", "gold": "1", "answer": "1", "latent_answer": "1", "latent_correct": True},
+        **{
+            "item_id": "1",
+            "question": "q",
+            "gold": "1",
+            "answer": "1",
+            "marked_answer": "1",
+            "marked_correct": True,
+            "latent_answer": "1",
+            "latent_correct": True,
+        },
         **{"finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 4, "reasoning_tokens": 1, "reasoning_words": 1},
         **{"text": "1", "request_key": "k", "seconds": 0.1},
     }
@@ -66,8 +75,8 @@ def test_streams_pass_whole_and_are_counted_together() -> None:
     assert {**first[1], "tokens_per_second": 0} == {"done": 2, "tokens": 3, "errors": 0, "tokens_per_second": 0}
     assert {**second[1], "tokens_per_second": 0} == {"done": 3, "tokens": 6, "errors": 1, "tokens_per_second": 0}
     assert [first[0], second[0], scores[0]] == [2, 3, 3]
-    half = {"strict": 0.5, "latent": 1.0, "ok": 0.5, "tokens": 6.0}
-    whole = {"strict": 1.0, "latent": 1.0, "ok": 1.0, "tokens": 4.0}
+    half = {"strict": 0.5, "marked": 1.0, "latent": 1.0, "ok": 0.5, "tokens": 6.0}
+    whole = {"strict": 1.0, "marked": 1.0, "latent": 1.0, "ok": 1.0, "tokens": 4.0}
     named = {f"t/{name}/p-seed0/{key}": value for name, values in (("c", half), ("d", whole)) for key, value in values.items()}
     assert scores[1] == named
     assert finish == ("finish", True)

@@ -95,6 +95,8 @@ class RescoreConfig:
     transcripts: str = MISSING
     answer: str = MISSING
     format: str = "auto"
+    mark: str = "any"
+    strict_input: bool = False
     labels: list[str] = field(default_factory=list)
     output: str = MISSING
 

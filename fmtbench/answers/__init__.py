@@ -13,6 +13,7 @@ from fmtbench.answers.base import AnswerKind
 from fmtbench.answers.choice import Choice
 from fmtbench.answers.math import Math
 from fmtbench.answers.number import Number
-from fmtbench.answers.words import Label, Set, Text, YesNo
+from fmtbench.answers.words import Label, Set, Text
+from fmtbench.answers.yes_no import YesNo
 
 __all__ = ["AnswerKind", "Choice", "Label", "Math", "Number", "Set", "Text", "YesNo"]

@@ -33,6 +33,14 @@ class AnswerKind(ABC):
     def canon(self, answer: str) -> str | None:
         """The one form that all spellings of an answer share, or None where there is no such answer."""
 
+    def readable(self, answer: str) -> bool:
+        """Whether a text is such an answer at all."""
+        return self.canon(answer) is not None
+
+    def recited(self, text: str) -> list[tuple[int, int]]:
+        """Places that repeat what the question offers, and so are no answer."""
+        return []
+
     @abstractmethod
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Spans in free text that might be an answer, in order: the last resort of the latent reader."""

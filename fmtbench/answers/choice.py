@@ -10,8 +10,30 @@ from pydantic.dataclasses import dataclass
 
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
+from fmtbench.answers.number import Number
 
-HEDGE = re.compile(r"(?<!\w)[(\[]?[A-Z][)\]]?\s+(?:or|and)\s+[(\[]?[A-Z](?!\w)")
+LONGEST = 1000
+LETTER = r"(?:[(\[{]\s?[A-Z]\s?[)\]}]|(?<!\w)[A-Z](?!\w))"
+SEVERAL = re.compile(
+    rf"\W{{0,3}}(?:(?:either|both|between)\s)?{LETTER}\s{{0,3}}(?:,|/|&|\bor\b|\band\b|,\s?(?:or|and)\b)\s{{0,3}}{LETTER}"
+)
+"""`A or B`, `A, C`, `(A), (B), or (C)`: no one option."""
+CONTRAST = re.compile(r"^\W{0,3}not\b.{0,80}?\bbut\s+", re.I | re.S)
+CONCLUSION = re.compile(r",?\s(?:so|thus|hence|therefore),?\s", re.I)
+ADVERB = re.compile(
+    r"^\W{0,3}(?:(?:indeed|definitely|clearly|certainly|probably|likely|most likely|simply|thus|therefore|still)\b,?\s+)+", re.I
+)
+NAMED = re.compile(r"^(?:the\s+)?(?:option|choice|letter)\s+(?:is\s+)?", re.I)
+LEADING = re.compile(r"(?:[(\[{]\s?([A-Za-z])\s?[)\]}]|([A-Za-z])(?:[).:,;\]\s\"'”’]|(?=[가-힣ぁ-んァ-ン一-龥])|$))")
+CIRCLED = re.compile(r"^\W{0,3}([①-⑳])")
+FOLLOWED = (
+    r"(?=\s*$|\s*\n|[).:,;!?\]}\"'”’*]|[가-힣ぁ-んァ-ン一-龥]"
+    r"|\s+(?:is|are|was|because|since|as|and|or|would|must|seems?|fits?|matches|has|which|for|only|instead)\b)"
+)
+"""What comes after a letter that is no word: the same for every letter, or "A ball" would be read unlike "B ball"."""
+LINE = re.compile(r"^[ \t*_>(\[-]{0,6}([A-Z])[)\].:*_]{1,4}[ \t][^\n]*$", re.M)
+VERDICT = re.compile(r"\b(yes|correct|true|right|fits|no|incorrect|false|wrong|not)\b|([✓✔✅])|([✗✘❌])", re.I)
+SAYS_YES = ("yes", "correct", "true", "right", "fits", "✓", "✔", "✅")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -34,12 +56,23 @@ class Choice(AnswerKind):
         return "<letter>"
 
     def canon(self, answer: str) -> str | None:
-        """The letter; of options that are the same text, the first one's."""
-        text = spelling.plain(answer).strip().strip(".,:;\"'$ 。")
-        if HEDGE.search(text):
+        """The letter; of options that are the same text, the first one's. Two letters, or one of no option, are none."""
+        if len(answer) > LONGEST:
             return None
-        letter = self._by_text(text) or self._by_letter(text) or self._by_mention(text)
+        text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _#"))).strip().strip(".,:;\"'$ 。_")
+        letter = self._circled(answer) or self._by_text(text)
+        if letter is None and SEVERAL.match(NAMED.sub("", text)):
+            rest = CONCLUSION.split(text)[-1]
+            letter = None if SEVERAL.match(rest) else self._by_letter(rest)
+        elif letter is None:
+            letter = self._by_letter(text) or self._by_number(text) or self._by_mention(text)
         return letter and self._by_text(spelling.plain(self.options[ord(letter) - ord("A")]))
+
+    def _circled(self, answer: str) -> str | None:
+        """Korean and Japanese exams number their options: `③` is the third."""
+        match = CIRCLED.match(answer)
+        place = ord(match[1]) - ord("①") if match else len(self.options)
+        return self.letters[place] if place < len(self.options) else None
 
     def _by_text(self, text: str) -> str | None:
         """The option that is this text; up to signs only where no other option is (`-5` and `5` are two options)."""
@@ -49,15 +82,22 @@ class Choice(AnswerKind):
                 return self.letters[known.index(same(text))]
         return None
 
+    def _by_number(self, text: str) -> str | None:
+        """The one option that is the same number, where all are numbers: `18.0 dollars` is the option 18."""
+        known = [Number().canon(option) for option in self.options]
+        value = Number().canon(text)
+        if None in known or value is None or known.count(value) != 1:
+            return None
+        return self.letters[known.index(value)]
+
     def _by_letter(self, text: str) -> str | None:
-        match = re.match(
-            r"(?:option\s+|choice\s+)?(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Za-z])(?:[).:,\]\s]|(?=[가-힣])|$))", text, re.I
-        )
+        text = NAMED.sub("", text.lstrip("-–•*# \t"))
+        match = LEADING.match(text)
         if not match:
             return None
-        letter, rest = next(filter(None, match.groups())).upper(), text[match.end() :]
+        letter, rest = (match[1] or match[2]).upper(), text[match.end() :]
         if letter not in self.letters or (
-            match[3] and match[0][-1:].isspace() and not self._stands_alone(match[3], rest, letter)
+            match[2] and match[0][-1:].isspace() and not self._stands_alone(match[2], rest, letter)
         ):
             return None
         return letter
@@ -75,14 +115,31 @@ class Choice(AnswerKind):
         return only.pop() if len(only) == 1 else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
+        """Letters, or, where there are none, options by their text; a letter in an option's text ("vitamin C") is none."""
+        named = [(start, end) for start, end, _ in spelling.named(text, self.options)]
+        within = {place for start, end in named for place in range(start, end)}
+        letters = [span for span in self._lettered(text) if span[0] not in within]
+        yield from letters or named
+
+    def _lettered(self, text: str) -> Iterator[tuple[int, int]]:
         last = self.letters[-1]
-        letter = rf"\([A-{last}a-{last.lower()}]\)|(?<![\w'’])[A-{last}](?=[).:,]|\s*$)|(?<![\w'’])[B-{last}](?![\w'’])"
-        by_letter = [match.span() for match in re.finditer(letter, text)]
-        if by_letter:
-            yield from by_letter
-            return
-        for start, end, _ in spelling.named(text, self.options):
-            yield start, end
+        bare = f"A-{last}" if last < "I" else f"A-HJ-{last}"  # "I" is a word
+        wrapped = rf"[(\[]\s?[A-{last}a-{last.lower()}]\s?[)\]]|(?i:\b(?:option|choice)\s)[A-{last}](?!\w)"
+        for match in re.finditer(rf"{wrapped}|(?<![\w'’])[{bare}]{FOLLOWED}", text):
+            yield match.span()
+
+    def recited(self, text: str) -> list[tuple[int, int]]:
+        """The lines that go through all the options, but for the only one that is said to be right."""
+        lines = list(LINE.finditer(text))
+        if tuple(dict.fromkeys(line[1] for line in lines)) != self.letters:
+            return []
+        right = [line for line in lines if _said(line[0]) in SAYS_YES]
+        return [line.span() for line in lines if len(right) != 1 or line not in right]
+
+
+def _said(line: str) -> str:
+    found = VERDICT.search(line)
+    return found[0].lower() if found else ""
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import unicodedata
@@ -22,6 +23,11 @@ LONGEST = 1000
 LOST_BACKSLASH = re.compile(
     r"[\x08\x0c](?=[a-z])|\t(?=ext|frac|imes|heta|an|riangle|au|o\b)|\r(?=ight|ho|angle|ceil|floor)|\n(?=eq|e\b|u\b|abla|ot|i\b|mid)"
 )
+UPRIGHT = re.compile(r"\\(?:mathrm|text|operatorname)\s?\{\s?([eid])\s?\}")
+"""e, i and d in upright type: dropped by the library, which then takes `2+i` for `2-i`."""
+MIXED = re.compile(r"(?<![\w.,/}])(\d+) (\d+)/(\d+)(?![\d/])")
+PER_CENT = re.compile(r"\\?%")
+BASED = re.compile(r"(-?[\dA-Fa-f]+)(?:_\{?(\d+)\}?|\(?(?:\\text\{)?base\}?(\d+)\)?)")
 RESTORED = {"\x08": r"\b", "\x0c": r"\f", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
 RAISED = str.maketrans({c: f"^{{{unicodedata.normalize('NFKC', c)}}}" for c in "⁰¹²³⁴⁵⁶⁷⁸⁹"})
 SIGNS = str.maketrans(
@@ -34,7 +40,8 @@ IN_MATHS = re.compile(r"\\boxed\s*\{|\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.S)
 
 def tidy(text: str) -> str:
     """One LaTeX text of what was written, without emphasis, with its backslashes back and its words marked as words."""
-    text = LOST_BACKSLASH.sub(lambda match: RESTORED[match[0]], text).strip().strip("`")
+    text = UPRIGHT.sub(r"\1", LOST_BACKSLASH.sub(lambda match: RESTORED[match[0]], text)).strip().strip("`")
+    text = MIXED.sub(r"(\1+\2/\3)", text)
     text = re.sub(r"^\*\*(.+?)\*\*$|^__(.+?)__$", lambda match: match[1] or match[2], text)
     if not re.search(r"(?<!\\)\\[A-Za-z]", text):
         text = re.sub(r"\\\\(?=[A-Za-z({$%])", r"\\", text)
@@ -66,6 +73,8 @@ def expressions(text: str) -> tuple[Any, ...]:
     """What math-verify makes of a text: sympy objects and the text itself; empty where it finds nothing."""
     from math_verify import parse  # brings sympy, and only mathematical answers need it
 
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)  # it prints what it cannot parse, whole replies among it
+
     latex = tidy(text) if len(text) <= LONGEST else ""
     shown = latex if IN_MATHS.search(latex) else f"${latex.replace('$', '')}$"
     return tuple(parse(shown, parsing_timeout=_limit(), raise_on_error=False)) if latex else ()
@@ -76,9 +85,59 @@ def equal(one: str, other: str) -> bool:
     from math_verify import verify
 
     # strict: otherwise any variable equals any other, and a word is one variable
-    return bool(
-        verify(list(expressions(one)), list(expressions(other)), timeout_seconds=_limit(), raise_on_error=False, strict=True)
-    )
+    known, given = list(expressions(one)), list(expressions(other))
+    options = {"strict": True, "allow_set_relation_comp": True, "timeout_seconds": _limit(), "raise_on_error": False}
+    return bool(verify(known, given, **options)) and _exactly(one, other)
+
+
+def literally(one: str, other: str) -> bool | None:
+    """Whether two texts are the same where they have no value to compare: times, sequences, numbers to a base; None for others.
+
+    The library takes `1:00` for `12:00`, one sequence for another, and `11_2` for `11`.
+    """
+    for form in (_time, _sequence, _to_base):
+        known = (form(one), form(other))
+        if known != (None, None):
+            return known[0] == known[1]
+    return None
+
+
+def percentages(one: str, other: str) -> list[tuple[str, str]]:
+    r"""Two texts as they are to be compared: `28\%` is 0.28, and 28 where a question asks how many per cent."""
+    if "%" not in one + other:
+        return [(one, other)]
+    return [(one.replace(r"\%", "%"), other.replace(r"\%", "%")), (PER_CENT.sub("", one), PER_CENT.sub("", other))]
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\\(?:left|right|,|!|;)|[\s$]", "", tidy(text)).strip(".")
+
+
+def _time(text: str) -> str | None:
+    found = re.fullmatch(r"\D{0,12}?(\d{1,2}):(\d\d)\D{0,12}", _bare(text))
+    return f"{int(found[1])}:{found[2]}" if found else None
+
+
+def _sequence(text: str) -> str | None:
+    bare = re.sub(r"\\(?:ldots|dots|cdots)|…|\.\.\.", "...", _bare(text))
+    return bare if "..." in bare else None
+
+
+def _to_base(text: str) -> tuple[str, str] | None:
+    found = BASED.fullmatch(_bare(text))
+    return (found[1], found[2] or found[3]) if found else None
+
+
+def _exactly(one: str, other: str) -> bool:
+    """Whether two numbers are the same to fifty digits of the larger: the library compares them absolutely, and rounded."""
+    values = [found[0] for found in (expressions(one), expressions(other)) if found]
+    if len(values) < 2 or not all(getattr(value, "is_number", False) and getattr(value, "is_finite", True) for value in values):
+        return True
+    from sympy import Float, Rational
+
+    exact = [value.xreplace({part: Rational(str(part)) for part in value.atoms(Float)}) for value in values]
+    difference, largest = abs((exact[0] - exact[1]).evalf(60)), abs(exact[0].evalf(60))
+    return bool(difference <= largest * Rational(1, 10**50))
 
 
 def _limit() -> int | None:

@@ -9,7 +9,13 @@ MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
 FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-MARKUP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{([^{}]*)\}|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%])")
+WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit|boxed|fbox|emph)\s{0,3}\{((?:[^{}\\]|\\.)*)\}")
+"""Nested as in `\\boxed{\\text{C}}`: taken off from the inside out."""
+MARKUP = re.compile(r"\\[()\[\]]|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%{}])")
+GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+KEPT = re.compile(
+    r"[^\W_]|\u030a|(?<![^\s(\[{\"'$])-(?=\.?\d)|(?<=\d)[./](?=\d)|(?<![^\W])\.(?=\d)|(?<=[^\W\d_])(?:\+\+|#)(?!\w)"
+)
 COPULA = "입니다|이다|이에요|예요"
 """Korean writes "is" after the word, without a space."""
 
@@ -19,13 +25,18 @@ def plain(text: str) -> str:
     text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
     text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
     text = FRACTION.sub(r"\1/\2", re.sub(r"\{,\}(?=\d)", ",", text))
-    return MARKUP.sub(lambda match: match[1] or "", text).strip()
+    for _ in range(3):
+        text = WRAPPED.sub(r"\1", text)
+    return MARKUP.sub("", text).strip()
 
 
 def squeeze(text: str) -> str:
-    """Letters and digits only, without accents, lower case: `e-S-S-É` is `esse`."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(c for c in decomposed if c.isalnum())
+    """Letters and digits only, without accents, lower case: `e-S-S-É` is `esse`.
+
+    What makes another word or number stays: the sign and the point of a number (`-5`, `1.5`, `12/5`), the signs of `C++` and
+    `C#`, and the ring of `Å`, which is a letter of its own.
+    """
+    kept = "".join(match[0] for match in KEPT.finditer(unicodedata.normalize("NFKD", GROUPED.sub("", text.casefold()))))
     return unicodedata.normalize("NFKC", kept)
 
 
@@ -37,10 +48,13 @@ def fold(text: str) -> str:
 def named(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int, str]]:
     """Phrases that the text names, in order; the longest where one is a part of another."""
     spans: list[tuple[int, int, str]] = []
+    taken = bytearray(len(text))
     for words in sorted(dict.fromkeys(phrases), key=len, reverse=True):
         for match in phrase(words).finditer(text):
-            if not any(start < match.end() and match.start() < end for start, end, _ in spans):
-                spans.append((*match.span(), words))
+            start, end = match.span()
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
+                spans.append((start, end, words))
     return sorted(spans)
 
 
@@ -48,4 +62,4 @@ def phrase(words: str) -> re.Pattern[str]:
     """The phrase as whole words, whatever its case and the separators between its words."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
     between = r"[\s_-]+"
-    return re.compile(rf"(?<!\w)(?<!\d[.,]){between.join(parts)}(?:{COPULA})?(?!\w)(?![.,]\d)", re.I)
+    return re.compile(rf"(?<!\w)(?<!\d[.,])(?<!\bnon[- ])(?<!\bnot ){between.join(parts)}(?:{COPULA})?(?!\w)(?![.,]\d)", re.I)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
+
+ARTICLE = re.compile(r"^\W*(?:the|an|a)\s+(?=\w)", re.I)
+BULLET = re.compile(r"(?:^|\n)[ \t]{0,8}(?:[-*•+]|\d{1,3}[.)])[ \t]+")
+QUOTED = re.compile(r"\s*[\"“'‘]([^\"“”]{1,200})[\"”'’]\s*(?:\(|,|because\b|since\b|as\b|when\b)")
+ADDED = re.compile(r"\s+\([^()\n]*\)\s*$|,\s+(?:the|an?|which|who|where|because|since)\s.*$|\s+(?:because|since)\s.*$", re.S)
+SPELLED = re.compile(r"^\W*\w+\W*(?:\+\W*\w+\W*)+=\s*(.+)$")
+HANGUL_COPULA = re.compile(r"(?<=[가-힣])(?:입니다|이다|이에요|예요)[.。]?\s*$")
+REASON = re.compile(r"[\"'”’*_]{0,3}\s{1,2}(?:because|since|as|due to|rather than)\b", re.I)
+"""After a label, what follows is not another answer."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -31,41 +40,19 @@ class Label(AnswerKind):
         squeezed = {spelling.squeeze(label): label for label in self.labels}
         if (whole := spelling.squeeze(spelling.plain(answer))) in squeezed:
             return squeezed[whole]
-        found = {label for _, _, label in spelling.named(answer, self.labels)}
+        named = spelling.named(answer, self.labels)
+        if (
+            len({label for _, _, label in named}) > 1
+            and REASON.match(answer, named[0][1])
+            and not answer[: named[0][0]].strip("\"'* _")
+        ):
+            return named[0][2]
+        found = {label for _, _, label in named}
         return found.pop() if len(found) == 1 else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         for start, end, _ in spelling.named(text, self.labels):
             yield start, end
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class YesNo(AnswerKind):
-    """Yes or no; `true`, `correct` and a YAML boolean mean yes, their opposites no."""
-
-    YES: ClassVar = ("yes", "true", "correct", "y")
-    NO: ClassVar = ("no", "false", "incorrect", "n", "nottrue", "notcorrect")
-    WORD: ClassVar = re.compile(r"(?<![\w'’])(?:not\s+(?:true|correct)|yes|no|true|false|correct|incorrect)(?![\w'’])", re.I)
-
-    def hint(self) -> str:
-        return "Answer with yes or no."
-
-    def annotation(self) -> Any:
-        return Literal["yes", "no"]
-
-    def placeholder(self) -> str:
-        return "<yes or no>"
-
-    def canon(self, answer: str) -> str | None:
-        word = spelling.squeeze(spelling.plain(answer))
-        if word not in self.YES + self.NO:
-            first = self.WORD.search(answer)
-            word = spelling.squeeze(first[0]) if first else ""
-        return "yes" if word in self.YES else "no" if word in self.NO else None
-
-    def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in self.WORD.finditer(text):
-            yield match.span()
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -87,17 +74,29 @@ class Text(AnswerKind):
         return "<answer>"
 
     def canon(self, answer: str) -> str | None:
-        text = re.sub(r"^\W*(?:the|an|a)\s+(?=\w)", "", spelling.plain(answer), flags=re.I)
-        return spelling.squeeze(text) or None
+        return spelling.squeeze(ARTICLE.sub("", spelling.plain(answer))) or None
 
     def same(self, answer: str | None, gold: str) -> bool:
-        canonical = None if answer is None else self.canon(answer)
-        return canonical is not None and canonical in {self.canon(known) for known in (gold, *self.aliases)}
+        """Whether the answer as a whole is the gold one or an alias, or says it with a word more (see `denoted`)."""
+        known = {self.canon(one) for one in (gold, *self.aliases)} - {None}
+        return answer is not None and any(self.canon(one) in known for one in denoted(answer))
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """Names after "is" or "are", and quoted words."""
         for match in re.finditer(r"\b(?:is|are)\s+(?:called\s+)?([A-Z][^\n.,;:!?]*)|[\"“]([^\"“”\n]{1,60})[\"”]", text):
             yield match.span(1 if match[1] else 2)
+
+
+def denoted(answer: str) -> Iterator[str]:
+    """What an answer says: itself, without a remark after it ("mn" (without the quotes)), without an apposition
+    ("Paris, the capital of France"), what comes of `m + n = mn`, and without the Korean "is"."""
+    yield answer
+    for written in (QUOTED.match(answer), SPELLED.match(answer)):
+        if written:
+            yield written[1]
+    for added in (ADDED, HANGUL_COPULA):
+        if (rest := added.sub("", answer)) != answer:
+            yield rest
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -121,7 +120,8 @@ class Set(AnswerKind):
         return "<items>"
 
     def canon(self, answer: str) -> str | None:
-        items = {spelling.squeeze(item) for item in re.split(r"[,;\n]|\s(?:and|&)\s", spelling.plain(answer))} - {""}
+        listed = BULLET.sub("\n", HANGUL_COPULA.sub("", spelling.plain(answer).strip(" .。")))
+        items = {spelling.squeeze(item) for item in re.split(r"[,;\n、]|\s(?:and|&)\s", listed)} - {""}
         return ", ".join(sorted(items)) or None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,7 @@ from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format
 from fmtbench.formats.json import JsonFormat
 from fmtbench.readers.failure import name_failure
+from fmtbench.readers.reply import reply_place
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
 JSON = JsonFormat()
@@ -116,8 +117,9 @@ class Condition(Axes):
 
     def read(self, generation: Generation, kind: AnswerKind) -> Extraction:
         """Locate the answer by the contract, and name the status; the answer kind normalises and judges."""
-        found = self.produced.read(generation.text, self.layout, kind)
-        status = name_failure(found, generation)
+        start, end = reply_place(generation.text, kind)
+        found = self.produced.read(generation.text[start:end], self.layout, kind).moved(start)
+        status = name_failure(found, generation, kind)
         if status == "ok":
             return found
         return Extraction(status=status, reasoning=found.reasoning)

@@ -43,9 +43,7 @@ class DelayedFormat:
         if not thoughts.strip():
             return Extraction(status="premature_trigger")
         found = self.inner.read(reply, _alone(layout), kind)
-        offset = len(thoughts) + len(trigger)
-        span = found.span and (found.span[0] + offset, found.span[1] + offset)
-        return replace(found, span=span, reasoning=reasoning)
+        return replace(found.moved(len(thoughts) + len(trigger)), reasoning=reasoning)
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         thoughts = "\n".join(reasoning for _ in layout.stages)

@@ -99,7 +99,8 @@ class Format(ABC):
         """The fields of this format that are named like an answer, for the lenient reader, which asks every format."""
 
     def unpack(self, text: str, answers: bool) -> str | None:
-        """The words of a reply that quotes them (JSON's strings), with or without those of the answer; None for any other."""
+        """A reply that quotes its words (JSON's strings) without quotes, escapes and keys, with or without its answer;
+        None for any other. As long as the text: what is taken off becomes blank (formats/blanks.py), so that no word moves."""
         return None
 
 

@@ -10,17 +10,35 @@ from typing import Any
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
-from fmtbench.formats.names import NAMED, NAMES, NOTHING
+from fmtbench.formats.blanks import blank, removed, undone
+from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
-    rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s*({NAMES}))\s*:\s*'
-    r'(?:"(?P<text>(?:[^"\\]|\\.)*)"?|\[(?P<list>[^\[\]]*)\]?'
-    r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[][^,}\]\n]*))",
+    rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s{{0,9}}({NAMES}))\s{{0,9}}:\s*+'
+    r'(?:"(?P<text>(?:[^"\\]|\\.)*+)"?(?!\s*:)|\[(?P<list>[^\[\]]*+)\]?|(?P<object>\{[^{}]*+\}?)'
+    r"|(?P<number>[-$]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?!\d)|(?P<bare>[^\s,}\]\"\[{][^,}\]\n]*+)|(?=[,}\]]|$))",
     re.I,
 )
-KEY = re.compile(r'[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
-SCALAR = re.compile(r'"((?:[^"\\]|\\.)*)"?|[^\s,{}\[\]"]+')
+LEAF = re.compile(r':\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^\s,{}\[\]"]+))')
+SCHEMA = re.compile(r'"(?:type|\$schema|properties)"\s*:')
+VERDICTS = re.compile(r'\{(?:\s*+"[A-Z]"\s*+:\s*+(?:true|false)\s*+,?)++\}')
+KEY = re.compile(r'"[^"\\\n]{1,60}"\s{0,9}:')
+QUOTED = re.compile(r'\s{0,99}(?:"|[\w-]{1,40}"\s{0,9}:)')
+HELD = (
+    r'"(?:[^"\\]|\\.)*+"?|\[[^\[\]]*+\]?|\{[^{}]*+\}?'
+    r"|[-$]?\d{1,3}(?:,\d{3})++(?:\.\d++)?(?!\d)|[^,}\]\"\n]*+"
+)
+MARKS = re.compile(
+    r"(?!\s)(?:(?P<escape>\\(?:u[\da-f]{4}|.))"
+    rf'|(?P<answer>(?<![\w\\])(?:"(?:{NAMES})"?|(?:{NAMES})")\s{{0,9}}:\s{{0,9}}(?P<held>{HELD})\s{{0,9}}[,}}\]]{{0,9}})'
+    r'|(?P<key>(?:"[^"\\\n]{1,60}"|(?:(?<=[{,])|(?<=[{,]\s))"[\w-]{1,40}|(?<=[{, ])[\w-]{1,40}")\s{0,9}:(?:\s{0,9}null\b)?)'
+    r'|(?P<unfinished>(?:"\s{0,9},|\{)\s{0,99}"\w{0,40}\Z)'
+    r'|(?P<quote>"(?:\s{0,9}[,}\]]{1,9})?)'
+    r'|(?P<bracket>[{\[](?=\s{0,99}["{\[])|(?<!\S)[{}\[\],]{1,9}[ \t]{0,9}$))',
+    re.I | re.M | re.S,
+)
+"""The syntax of an object. Each mark is known by what stands beside it, so that a damaged one takes no other with it."""
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 
 
@@ -51,17 +69,18 @@ class JsonFormat(StructuredFormat):
 
     def find(self, text: str) -> Iterator[Field]:
         """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
-        for match in FIELD.finditer(text):
-            name, group = match[2] or match[3], match.lastgroup or "text"
-            held = _unescaped(match[group]) if group == "text" else match[group].strip().strip("'")
-            if group == "text" or not NOTHING.fullmatch(held):
-                yield Field(name, held, match.span(group))
+        for match in FIELD.finditer(text) if "{" in text else ():
+            group = match.lastgroup
+            span = match.span(group) if group else (match.end(), match.end())
+            yield Field(match[2] or match[3], _held(group, match[group]) if group else "", span)
+        for match in VERDICTS.finditer(text):
+            right = re.findall(r'"([A-Z])"\s*:\s*true', match[0])
+            yield Field("answer", right[0] if len(right) == 1 else "", match.span())
 
     def unpack(self, text: str, answers: bool) -> str | None:
-        start = text.find("{")
-        if start < 0 or not KEY.search(text, start):
-            return None
-        return "\n".join([text[:start], *_values(text[start:], answers)])
+        """By local marks, not by parsing: a missing quote or brace, or a cut, changes nothing around it."""
+        start = _object_start(text)
+        return None if start < 0 else text[:start] + stripped(text[start:], answers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +148,17 @@ def _skip_space(text: str, position: int) -> int:
 # -- lenient
 
 
+def _held(group: str, written: str) -> str:
+    """What a field holds; of an object in it, its values, one a line (none of a schema, which is no answer)."""
+    if group == "text":
+        return _unescaped(written)
+    if group == "object":
+        held = "" if SCHEMA.search(written) else "\n".join(a or b for a, b in LEAF.findall(written))
+    else:
+        held = written.strip().strip("'")
+    return "" if NOTHING.fullmatch(held) else held
+
+
 def _unescaped(body: str) -> str:
     """A JSON string's body with its escapes undone; unchanged where it was cut inside an escape."""
     try:
@@ -137,32 +167,30 @@ def _unescaped(body: str) -> str:
         return body
 
 
-def _values(text: str, answers: bool) -> Iterator[str]:
-    """Values in order, those of the answer where they are wanted; from a damaged or cut object what is left of them."""
-    try:
-        value, end = json.JSONDecoder(strict=False).raw_decode(text)
-    except (ValueError, RecursionError):
-        yield from _damaged_values(text, answers)
-        return
-    yield from _leaves(value, answers)
-    yield text[end:]
+# -- without syntax
 
 
-def _leaves(value: Any, answers: bool) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, child in value.items():
-            if answers or not NAMED.fullmatch(key):
-                yield from _leaves(child, answers)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _leaves(child, answers)
-    elif value is not None:
-        yield str(value)
+def _object_start(text: str) -> int:
+    """Where an object begins, whole or damaged; -1 where there is none."""
+    begins = len(text) - len(text.lstrip())
+    if text.startswith("{", begins) and QUOTED.match(text, begins + 1):
+        return begins
+    key = KEY.search(text)
+    if key is None:
+        return -1
+    before = text[: key.start()].rstrip()
+    return len(before) - 1 if before.endswith("{") else key.start()
 
 
-def _damaged_values(text: str, answers: bool) -> Iterator[str]:
-    for key in KEY.finditer(text):
-        value = SCALAR.match(text, key.end())
-        if value and (answers or not NAMED.fullmatch(key[1])):
-            body = value[0] if value[1] is None else value[1]
-            yield body.replace("\\n", "\n").replace('\\"', '"')
+def stripped(text: str, answers: bool) -> str:
+    """A text that is an object or what is left of one, its strings alone, each character at its place."""
+
+    def left(match: re.Match[str]) -> str:
+        if match.lastgroup == "escape":
+            return undone(match[0])
+        if match.lastgroup == "answer" and answers:
+            key = match.start("held") - match.start()
+            return blank(match[0][:key]) + stripped(match["held"], answers) + blank(match[0][key + len(match["held"]) :])
+        return removed(match[0]) if match[0] == '"' else blank(match[0])
+
+    return MARKS.sub(left, text)

@@ -20,11 +20,14 @@ from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.names import NAMES
 from fmtbench.formats.structured import Part, StructuredFormat
 
-HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(\S.*)$", re.M)
+HEADING = re.compile(r"^ {0,3}(?:#{1,6}[ \t]+(\S.*)|(\w[^\n]{0,60})\n {0,3}(?:={3,}|-{3,})[ \t]*)$", re.M)
+"""Marked by `#`, or underlined."""
+MOST_SECTIONS = 200
+"""A reply of more is a loop."""
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
-ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|[ \t]*\*\*[^*\n]+\*\*:?[ \t]*)$", re.M)
+ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|\w[^\n]{0,60}\n(?:={3,}|-{3,})[ \t]*|[ \t]*\*\*[^*\n]+\*\*:?[ \t]*)$", re.M)
 """A line of bold text heads a section, too."""
-NAMED_HEADING = re.compile(rf"[#*_\s]*(?:\d+[.)]\s*)?({NAMES})[#*_:\s]*", re.I)
+NAMED_HEADING = re.compile(rf"[#*_\s]*(?:\d+[.)]\s*)?({NAMES})[#*_:=\s-]*", re.I)
 TABLE_FIELD = re.compile(rf"^\|[ *_]*({NAMES})[ *_:]*\|([^|\n]+)\|", re.I | re.M)
 
 Section = tuple[str, int, int]
@@ -38,8 +41,9 @@ class MarkdownFormat(StructuredFormat):
     precedence = 40
     languages = ("markdown", "md")
     syntax = Syntax(
-        answer=re.compile(rf"^#+[ \t]*[*_]*{NAMES}\b[^\n]*\n.*?(?=^#|\Z)", re.I | re.M | re.S),
-        lines=re.compile(r"^#{1,6}[ \t].*$", re.M),
+        answer=re.compile(rf"^#{{1,6}}[ \t]{{0,9}}[*_]{{0,3}}{NAMES}\b[^\n]*+\s*+(?:(?!#)\S[^\n]*+\n?)*+", re.I | re.M),
+        lines=re.compile(r"^#{1,6}[ \t][^\n]{0,60}$", re.M),  # a longer one is a paragraph whose heading lost its line break
+        heads=re.compile(r"^#{1,6}[ \t]{1,9}", re.M),
         inline=re.compile(r"\*{2,}|__+|`+"),
     )
 
@@ -71,9 +75,9 @@ def title(field: str) -> str:
 
 def parse_sections(body: str, known: frozenset[str] | None = None) -> list[Section] | None:
     """The sections of a text that begins with a heading, under `known` headings (lower case) or, where None, under any."""
-    shown = [(match, match[1].strip("*_:# \t")) for match in HEADING.finditer(body)]
+    shown = [(match, (match[1] or match[2]).strip("*_:# \t")) for match in HEADING.finditer(body)]
     found = [(match, words) for match, words in shown if known is None or words.casefold() in known]
-    if not found or body[: found[0][0].start()].strip():
+    if not 0 < len(found) <= MOST_SECTIONS or body[: found[0][0].start()].strip():
         return None
     stops = [match.start() for match, _ in found[1:]] + [len(body)]
     return [(words, *_stripped(body, match.end(), stop)) for (match, words), stop in zip(found, stops)]

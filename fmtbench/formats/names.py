@@ -13,5 +13,5 @@ NAMES = (
 NAMED = re.compile(NAMES, re.I)
 SURELY = re.compile(rf"[*_]*(?:{QUALITY}[ _-]?)?(?:answer.*|ans|정답|답)", re.I)
 """The names that only an answer has: they outweigh the others."""
-NOTHING = re.compile(r"(?:null|none|~|n/?a)[,\s]*", re.I)
+NOTHING = re.compile(r"(?:null|none|~|n/a)[,\s]*", re.I)
 """What an empty field holds."""

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Format, Layout, Syntax
-from fmtbench.formats.text import answer_span, spans
+from fmtbench.formats.statements import answer_span
+from fmtbench.formats.text import spans
 from fmtbench.types import Extraction
 
 
@@ -22,9 +23,9 @@ class ProseFormat(Format):
     name = "prose"
     precedence = 80
     syntax = Syntax(
-        answer=None,  # stated as in text
+        answer=re.compile(r"(?:^|(?<=[.!?\n] ))The final is\b[^\n.]*+(?:\.\d+)?\.?", re.M),  # others are stated as in text
         heads=re.compile(
-            r"(?:^|(?<=[.!?\n] ))[ \t]*The (?:reasoning|rationale|thoughts?|phenomenon|observation|conclusion) is\b:?", re.M
+            r"(?:^|(?<=[.!?\n] ))The (?:reasoning|rationale|thoughts?|phenomenon|observation|conclusion) is\b:?", re.M
         ),
     )
 
@@ -39,7 +40,7 @@ class ProseFormat(Format):
         found = {name: _opening(name, text, last=layout.order != "answer_first") for name in layout.fields}
         answer = found[layout.answer]
         if answer is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+            return Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
         start, end = answer_span(text, answer.end())
         reasoning = spans((0, answer.start()), (end, len(text)))
         places = [opening.start() for opening in found.values() if opening]

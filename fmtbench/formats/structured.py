@@ -16,7 +16,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Format, Layout
 from fmtbench.types import Extraction, Status
 
-FENCE = re.compile(r"\s*```([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*```\s*", re.S)
+FENCE = re.compile(r"\s*(?P<ticks>`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*(?P=ticks)\s*", re.S)
 
 
 class Part(NamedTuple):
@@ -35,6 +35,8 @@ class StructuredFormat(Format, base=True):
 
     languages: ClassVar[tuple[str, ...]]
     """What a Markdown fence around a reply calls the format."""
+    like_prose: ClassVar[bool] = False
+    """Whether prose with a label ("Answer: 18") looks like it."""
 
     def __init_subclass__(cls, base: bool = False) -> None:
         changed = [name for name in ("ask", "read", "parts") if name in vars(cls)]
@@ -58,7 +60,7 @@ class StructuredFormat(Format, base=True):
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         parts = self.parts(text, layout.fields)
         if parts is None:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer")
+            return Extraction(status="no_mark" if text.strip() else "no_answer")
         found = {part.name: part for part in parts}
         reasoning = tuple(found[stage].span for stage in layout.stages if stage in found)
         status = _judged(parts, layout)
@@ -90,7 +92,8 @@ def _judged(parts: Sequence[Part], layout: Layout) -> Status:
 def unfenced(text: str, languages: Sequence[str]) -> tuple[int, str]:
     """The text inside a fence around all of it that names one of these languages or none, and where that begins.
 
-    The text itself, from 0, where there is no such fence.
+    The text itself, without a byte order mark, where there is no such fence.
     """
-    match = FENCE.fullmatch(text)
-    return (match.start(2), match[2]) if match and match[1].lower() in ("", *languages) else (0, text)
+    mark = 1 if text.startswith("\ufeff") else 0
+    match = FENCE.fullmatch(text, mark)
+    return (match.start(3), match[3]) if match and match[2].lower() in ("", *languages) else (mark, text[mark:])

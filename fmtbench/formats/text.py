@@ -7,16 +7,8 @@ from collections.abc import Iterable
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Format, Layout, Syntax
+from fmtbench.formats.statements import stated
 from fmtbench.types import Extraction
-
-MARKER = re.compile(
-    r"(?:\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+to\s+(?:this|the)\s+question)?[*_]*(?:\s+is\b\s*:?|\s*:)[ \t]*\n?)+",
-    re.I,
-)
-SENTENCE_END = re.compile(
-    # A full stop ends the answer unless it belongs to an initial or a short form ("Washington, D.C.", "St. Lucia").
-    r"\n|(?<!\b[A-Z])(?<!\bSt)(?<!\bRs)(?<!\bDr)(?<!\bMt)[.!?](?=[\s\"'*)\]]|$)"
-)
 
 
 class TextFormat(Format):
@@ -24,7 +16,7 @@ class TextFormat(Format):
 
     name = "text"
     precedence = 90
-    syntax = Syntax(answer=re.compile(r"####[ \t]*\S.*|\\boxed\s*\{(?:[^{}]|\{[^{}]*\})*\}"))  # and see `without_statement`
+    syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         state = 'in the form "The answer is ...".'
@@ -45,34 +37,18 @@ class TextFormat(Format):
         return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        markers = list(MARKER.finditer(text))
-        if not markers:
-            return Extraction(status="invalid_format" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
-        marker = markers[-1] if layout.order == "reasoning_first" else markers[0]
-        start, end = answer_span(text, marker.end())
-        reasoning = spans((0, marker.start()), (end, len(text)))
-        if start == end:
-            return Extraction(status="no_answer", reasoning=reasoning)
-        return Extraction(status="ok", answer=text[start:end], span=(start, end), reasoning=reasoning)
+        statements = list(stated(text, kind))
+        if not statements:
+            return Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+        found = statements[-1] if layout.order == "reasoning_first" else statements[0]
+        end = found.span[1]
+        if not found.answer.strip():
+            return Extraction(status="no_answer", reasoning=spans((0, found.start)))
+        return Extraction(status="ok", answer=found.answer, span=found.span, reasoning=spans((0, found.start), (end, len(text))))
 
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
         return ()
-
-
-def answer_span(text: str, start: int) -> tuple[int, int]:
-    """From `start` to the end of the sentence or line, without surrounding white space and its full stop."""
-    match = SENTENCE_END.search(text, start)
-    found = text[start : match.start() if match else len(text)].rstrip().removesuffix(".")
-    start += len(found) - len(found.lstrip())
-    return start, start + len(found.strip())
-
-
-def without_statement(text: str) -> str:
-    """The text without the sentences that state the answer."""
-    for marker in reversed(list(MARKER.finditer(text))):
-        text = text[: marker.start()] + text[answer_span(text, marker.end())[1] :].lstrip(".")
-    return text
 
 
 def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:

@@ -18,10 +18,12 @@ from fmtbench.formats.names import NAMED, NAMES
 from fmtbench.formats.structured import Part, StructuredFormat
 
 DECLARATION = re.compile(r"\s*<\?xml[^<>]*\?>")
-OPENING = re.compile(r"\s*<([A-Za-z_][\w.-]*)(?:\s[^<>]*)?>")
+OPENING = re.compile(r"\s*<([A-Za-z_][\w.-]{0,80})(?:\s[^<>]*)?>")
+BLANK = re.compile(r"\s*$")
 ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});")
 CDATA = re.compile(r"\s*<!\[CDATA\[(.*?)\]\]>\s*", re.S)
-FIELD = re.compile(rf"<({NAMES})(?:\s[^<>]*)?>(.*?)(?:</\1\s*>|(?=<\1)|$)", re.I | re.S)
+FIELD = re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?(?:/>|>(?P<held>(?:[^<]|<(?!/?\1[\s>]))*+)(?:</\1\s*>)?)", re.I)
+COMMENT = re.compile(r"\s*<!--.*?-->", re.S)
 
 
 class XmlFormat(StructuredFormat):
@@ -31,8 +33,8 @@ class XmlFormat(StructuredFormat):
     precedence = 20
     languages = ("xml",)
     syntax = Syntax(
-        answer=re.compile(rf"<({NAMES})>.*?(?:</\1>|$)", re.I | re.S),
-        tags=re.compile(r"</?[A-Za-z][\w.-]*\s*/?>"),
+        answer=re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?>(?:(?:[^<]|<(?!/?\1\b))*+</\1\s{{0,9}}>?|[^<\n]*+)", re.I),
+        tags=re.compile(r"</?[A-Za-z][\w.-]{0,80}\s{0,9}(?:/?>|\Z)|<\?xml[^<>]{0,100}>|<!\[CDATA\[|\]\]>"),
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
@@ -53,7 +55,8 @@ class XmlFormat(StructuredFormat):
 
     def find(self, text: str) -> Iterator[Field]:
         for match in FIELD.finditer(text):
-            yield Field(match[1], unescaped(re.sub(r"</?[A-Za-z_]\w*>", " ", match[2])).strip(), match.span(2))
+            place = match.span("held") if match["held"] is not None else (match.end(), match.end())
+            yield Field(match[1], inner_text(match["held"] or ""), place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +74,23 @@ def unescaped(content: str) -> str:
     return whole[1] if whole else ENTITY.sub(lambda match: html.unescape(match[0]), content)
 
 
+def inner_text(content: str) -> str:
+    """The text of an element and of the elements in it, one a line."""
+    return unescaped(re.sub(r"\s*<[/]?[A-Za-z_]\w*>\s*", "\n", content)).strip()
+
+
 def parse_elements(text: str) -> list[Element] | None:
     """The elements of a text that is elements and white space alone, in order; None where it is anything else."""
     declaration = DECLARATION.match(text)
-    return _elements(text, declaration.end() if declaration else 0, len(text))
+    start = declaration.end() if declaration else 0
+    while comment := COMMENT.match(text, start):
+        start = comment.end()
+    return _elements(text, start, len(text))
 
 
 def _elements(text: str, position: int, stop: int) -> list[Element] | None:
     elements = []
-    while text[position:stop].strip():
+    while BLANK.match(text, position, stop) is None:
         opening = OPENING.match(text, position, stop)
         end = text.find(f"</{opening[1]}>", opening.end(), stop) if opening else -1
         if opening is None or end < 0:

@@ -17,12 +17,25 @@ import yaml
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.blanks import FILLER, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.structured import Part, StructuredFormat
 
 NULL = "tag:yaml.org,2002:null"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: fifty times as fast, and no recursion that a thousand brackets would exhaust."""
+MOST_KEYS = 1000
+"""A reply of more lines that look like keys is a loop; composing it would take its time."""
+TOP_KEY = re.compile(r"^[^\s:]{1,60}:(?=\s|$)", re.M)
 KEY = re.compile(r"^[ \t]*[a-z][a-z_ -]{1,30}:(?=\s)", re.M)
-FIELD = re.compile(rf"^([ \t]*)({NAMES}):[ \t]*(?:[|>][+-]?[ \t]*\n((?:\1[ \t]+\S.*(?:\n|$))+)|(\S.*)$)", re.I | re.M)
+FIELD = re.compile(
+    rf"^([ \t]{{0,40}})({NAMES}):[ \t]*+(?:[|>][+-]?[ \t]*+\n((?:\1[ \t]+\S.*(?:\n"
+    rf"|$))+)|\n((?:\1[ \t]*-[ \t]+\S.*(?:\n|$))+)|(\S.*)$|$)",
+    re.I | re.M,
+)
+LABEL = r"[*_]{0,2}[A-Za-z][\w-]*+[*_]{0,2}[ \t]{0,9}:[*_]{0,2}(?:[ \t]{0,9}[|>][+-]?)?(?=\s|$)"
+SCALAR = re.compile(r'^([ \t]{0,40}[\w-]{1,40}:[ \t]{1,9})"((?:[^"\\\n]|\\.)*+)("?[ \t]*)$', re.M)
+"""A key with a value in double quotes."""
 
 Members = list[tuple[yaml.Node, yaml.Node]]
 
@@ -33,12 +46,11 @@ class YamlFormat(StructuredFormat):
     name = "yaml"
     precedence = 30
     languages = ("yaml", "yml")
+    like_prose = True
     syntax = Syntax(
-        answer=re.compile(rf"^[ \t>*_-]*{NAMES}[*_]*[ \t]*:.*$", re.I | re.M),
+        answer=re.compile(rf"^[ \t>*_-]{{0,9}}{NAMES}[*_]{{0,3}}[ \t]{{0,9}}:.*$", re.I | re.M),
         # Markdown's bullets and its bold labels are taken off here too, since they come before and around the same key.
-        heads=re.compile(
-            r"^[ \t]*(?:[-*+>][ \t]+)?(?:[*_]{0,2}[A-Za-z][\w-]*[*_]{0,2}[ \t]*:[*_]{0,2}(?:[ \t]*[|>][+-]?)?(?=\s|$))?", re.M
-        ),
+        heads=re.compile(rf"^(?:[-*+>][ \t]{{1,9}}(?:{LABEL})?|{LABEL})", re.M),
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
@@ -54,14 +66,20 @@ class YamlFormat(StructuredFormat):
         members = parse_mapping(body)
         return None if members is None else [_part(key, value, body) for key, value in members]
 
+    def unpack(self, text: str, answers: bool) -> str | None:
+        """Where values stand in double quotes: these without quotes and escapes."""
+        return SCALAR.sub(_unquoted, text) if SCALAR.search(text) else None
+
     def find(self, text: str) -> Iterator[Field]:
         """A key counts where there is another one: in prose, "Answer:" is a mark among others."""
         if len(KEY.findall(text)) < 2:
             return
         for match in FIELD.finditer(text):
-            held = match[3] or match[4]
-            if not NOTHING.fullmatch(held):
-                yield Field(match[2], held.strip().strip("\"'"), match.span(3 if match[3] else 4))
+            group = match.lastindex if (match.lastindex or 0) > 2 else 0
+            held = match[group].strip().strip("\"'") if group else ""
+            yield Field(
+                match[2], "" if NOTHING.fullmatch(held) else held, match.span(group) if group else (match.end(), match.end())
+            )
 
 
 def parse_mapping(text: str) -> Members | None:
@@ -69,8 +87,10 @@ def parse_mapping(text: str) -> Members | None:
 
     The text is composed to nodes and never constructed: no tag makes an object, no alias is copied out.
     """
+    if len(TOP_KEY.findall(text)) > MOST_KEYS:
+        return None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=LOADER)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two: `"\\UFFFFFFFF"` is no character
         return None
     return node.value if isinstance(node, yaml.MappingNode) else None
@@ -80,6 +100,10 @@ def _part(key: yaml.Node, value: yaml.Node, body: str) -> Part:
     if not isinstance(value, yaml.ScalarNode):
         return Part(str(key.value), None, _span(value, body), prose=False)
     return Part(str(key.value), "" if value.tag == NULL else str(value.value), _span(value, body))
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    return match[1] + FILLER + undone(match[2]) + removed(match[3])
 
 
 def _span(node: yaml.Node, body: str) -> tuple[int, int]:

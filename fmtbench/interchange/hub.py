@@ -36,8 +36,8 @@ a format do to what it knows?
 
 {count:,} replies; backbones: {backbones}; tasks: {tasks}; conditions: {conditions}. Each line is a reply:
 `question` and `gold` are the item, `condition` says how it was asked and what the decoder allowed, `text` is the reply,
-`answer` and `correct` are what the condition's own format yields (strict), `latent_answer` and `latent_correct` what a
-lenient reader finds, the same for every condition, and `status` says how the reply ended.
+`answer` and `correct` are what the condition's own format yields (strict), `marked_answer` and `marked_correct` what is stated
+by any mark in use, `latent_answer` and `latent_correct` what a lenient reader finds, and `status` says how the reply ended.
 
 ```python
 from datasets import load_dataset

@@ -2,8 +2,8 @@
 
     DIR/<time>_<task>-<condition>_<id>.json        open them with `inspect view --log-dir DIR`
 
-A sample of Inspect is an item, an epoch is one of its samples. Two scorers, `strict` and `latent`, say C or I; the explanation
-is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
+A sample of Inspect is an item, an epoch is one of its samples. Three scorers (`strict`, `marked`, `latent`) say C or I; the
+explanation is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from typing import Any
 from fmtbench.interchange.cells import ScoredCell, file_time, mean_and_error, safe, text_or_none
 from fmtbench.store.files import write_text
 
-SCORERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
+SCORERS = {
+    "strict": ("answer", "correct"),
+    "marked": ("marked_answer", "marked_correct"),
+    "latent": ("latent_answer", "latent_correct"),
+}
 STOP = {"stop": "stop", "length": "max_tokens"}
 
 

@@ -3,8 +3,8 @@
     DIR/<backbone>/results_<time>.json
     DIR/<backbone>/samples_<task>__<condition>__<prompt>-seed<k>_<time>.jsonl
 
-A cell is a task. Each reply has two lines, as in the harness's gsm8k, one for each filter: `strict` (the contract was kept) and
-`latent` (the lenient reader), both with `exact_match`. What has no place of its own goes under `fmtbench` in the line.
+A cell is a task. Each reply has three lines, one for each filter: `strict` (the contract was kept), `marked` (stated by any
+mark) and `latent` (the lenient reader), all with `exact_match`. What has no place of its own goes under `fmtbench` in the line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from typing import Any
 from fmtbench.interchange.cells import ScoredCell, by_backbone, file_time, mean_and_error, safe, text_or_none
 from fmtbench.store.files import write_text
 
-FILTERS = {"strict": ("answer", "correct"), "latent": ("latent_answer", "latent_correct")}
+FILTERS = {
+    "strict": ("answer", "correct"),
+    "marked": ("marked_answer", "marked_correct"),
+    "latent": ("latent_answer", "latent_correct"),
+}
 METRIC = "exact_match"
 
 

@@ -1,9 +1,15 @@
-"""Why a reply broke its contract, where its own reader cannot tell: it was cut off, ran into a loop, or the model refused."""
+"""Why a reply broke its contract, where its own reader cannot tell: it was cut off, ran into a loop, or the model refused.
+
+A contract's reader says `no_mark` where a reply is not in its form. Whether such a reply states its answer by another mark is
+found here, for runs and for transcripts alike, so that `another_mark` means one thing.
+"""
 
 from __future__ import annotations
 
 import re
 
+from fmtbench.answers import AnswerKind
+from fmtbench.readers.marked import read_marked
 from fmtbench.types import Extraction, Generation, Status
 
 TAIL = 400
@@ -15,7 +21,7 @@ REFUSAL = re.compile(
 )
 
 
-def name_failure(extraction: Extraction, generation: Generation) -> Status:
+def name_failure(extraction: Extraction, generation: Generation, kind: AnswerKind) -> Status:
     """The status of a generation, given what its contract's reader found."""
     if generation.finish_reason == "error":
         return "engine_error"
@@ -23,8 +29,10 @@ def name_failure(extraction: Extraction, generation: Generation) -> Status:
         if in_loop(generation.text):
             return "loop"
         return "missing_trigger" if extraction.status == "missing_trigger" else "truncated"
-    if extraction.status in ("invalid_format", "missing_trigger", "no_answer") and REFUSAL.match(generation.text):
+    if extraction.status in ("no_mark", "missing_trigger", "no_answer") and REFUSAL.match(generation.text):
         return "refused"
+    if extraction.status == "no_mark" and read_marked(generation.text, kind).status == "ok":
+        return "another_mark"
     return extraction.status
 
 

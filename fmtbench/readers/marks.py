@@ -1,4 +1,4 @@
-"""Where a text announces its answer: fields named like an answer, in any format, and the marks that prompts ask for.
+"""The marks by which replies state an answer, besides the fields of formats: the same set for every condition.
 
 Every finder yields places in the order of the text, and does not know whether what they hold can be read.
 """
@@ -6,84 +6,156 @@ Every finder yields places in the order of the text, and does not know whether w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
-from fmtbench.formats import FORMATS
-from fmtbench.formats.names import QUALITY, SURELY
-from fmtbench.formats.text import answer_span
-
-Found = tuple[str, tuple[int, int]]
-"""A text that a finder points at (escapes undone), and its place."""
+from fmtbench.answers import AnswerKind, Choice, Label, YesNo
+from fmtbench.formats.names import QUALITY
+from fmtbench.formats.statements import CONCLUDED, Statement, answer_span, begins, some, stated
 
 TITLE = (
     r"(?:step|part|case|example|explanation|solution|reasoning|method|given|verification|check|conclusion|final|answer)\b(?!.*\d)"
 )
 HASHES = re.compile(
     # The GSM8K mark, where it is no Markdown heading: "#### Step 3: ...", "#### 2. Multiply", "#### Answer".
-    rf"####[ \t]*(?![*_]*(?:step\b|part\b|case\b|\d+[.)][ \t]+[^\W\d]|{TITLE}))(\S.*)(?<!:)$",
+    rf"####[ \t]*+(?![*_]*(?:step\b|part\b|case\b|\d+[.)][ \t]+[^\W\d]|{TITLE}))(\S.*)(?<!:)$",
     re.I | re.M,
 )
-TURN = r"(?:is|are|would be|should be|must be|will be|becomes|comes out to|seems to be|appears to be)\b[ \t]*:?|[:=：]"
-ADVERB = r"(?:(?:therefore|thus|clearly|likely|probably|most likely|indeed|simply|definitely|then|hence|again)\b,?|[*_\s])*"
-STATED = re.compile(
-    rf"(?:(?:the\s+)?(?:(?:\b{QUALITY}\s+)?\bans(?:wer)?(?:\s+(?:choice|option))?|\b{QUALITY}\s+(?:option|choice|result|value|solution))"
-    rf"(?:\s+(?:to|for)\s+[^.:\n]{{1,80}}?)?(?:,[^,.\n]{{1,30}},)?[*_\s]*(?:{TURN}){ADVERB})+"
-    r"|(?<![가-힣])(?:정답|해답|답)[*_]*(?:은|는|이)?[ \t]*[:：]?[*_\s]+|(?<![가-힣])(?:정답|해답|답)[:：]"
-    r"|(?:答案|答え|答)\s*(?:[:：]|[是は为為])\s*[:：]?[*_\s]*"
-    r"|\b(?:Antwort|Respuesta|Réponse|Risposta|Resposta|Ответ)(?:\s+(?:ist|es|est|è|é))?[*_\s]*[:：]?[*_\s]+",
+SUBJECT = re.compile(
+    rf"[ \t]{{1,9}}(?:is|are)[ \t]{{1,9}}(?:(?:therefore|thus"
+    rf"|clearly)[ \t])?the[ \t](?:{QUALITY}[ \t])?(?:answer|option|choice)\b",
     re.I,
 )
-LINE_A = re.compile(r"^[*_]*A[*_]*:[*_]*[ \t]*", re.M)
-SUBJECT = re.compile(
-    rf"(?:^|[.!?:,][ \t]*|\b(?:so|thus|that|hence|therefore),?\s+)([^.!?,\n]{{1,60}}?)\s+(?:is|are)\s+"
-    rf"(?:(?:therefore|thus|clearly)\s+)?the\s+(?:{QUALITY}\s+)?(?:answer|option|choice)\b"
-    r"|\b((?:option|choice)\s+\(?[A-Z]\)?)\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b",
-    re.I | re.M,
+"""What comes before it is the answer: "18 is the answer"."""
+BEFORE = re.compile(
+    r"(?:^|[.!?:,\n][ \t]{0,9}|\b(?:so|thus|that|hence|therefore),?[ \t]{1,9})"
+    r"(?!(?:here|this|that|what|which|it|there|so|below|above)\b)(?P<held>[^.!?,\n]{1,60}?)$",
+    re.I,
+)
+OPTION = re.compile(
+    r"\b(?:option|choice|answer|statement)[ \t](?P<held>\(?[A-Z]\)?)[ \t]is[ \t](?:therefore[ \t]"
+    r"|thus[ \t])?(?:the[ \t])?(?:correct|right|best|true)\b",
+    re.I,
 )
 CHOSEN = re.compile(
-    r"\bI\s+(?:would|will|'d|'ll)?\s*(?:choose|pick|select|go with)\s+(?:the\s+)?(?:(?:option|choice|letter)\s+)?(\S[^.\n]*)",
+    r"\bI[ \t]{1,9}(?:would[ \t]|will[ \t]|'d[ \t]|'ll[ \t])?(?:choose|pick"
+    r"|select|go with)[ \t](?:the[ \t])?(?:(?:option|choice|letter)[ \t])?"
+    r"(?P<held>\S[^.\n]{0,200})",
     re.I,
 )
-LONGEST = 1000
-"""Characters of a stated answer."""
-CONDITIONAL = re.compile(r"\b(?:if|whether|suppose|assum\w+|unless)\b[^.\n]{0,25}$", re.I)
+CALLED = re.compile(r"\b(?:final_?)?answer\([\"'“]?(?P<held>[^()\n\"'”]{1,100})[\"'”]?\)", re.I)
+"""`Action: Answer("B")`."""
+BRACKETED = re.compile(r"\[\[?(?P<held>[^\[\]\n]{1,60})\]\]?")
+"""`[[A]]`, `[Yes]`: of kinds that have few answers."""
+LINE_A = re.compile(r"^[*_]{0,3}A[*_]{0,3}:[*_]{0,3}[ \t]{0,9}(?=\S)", re.M)
+KOREAN = re.compile(
+    r"(?<![가-힣])(?:정답|해답|답변?|최종 답변?)[*_]{0,3}(?!입니다|이다|이에요)(?:은|는|이)?[ \t]{0,9}[:：]?[*_\s]*+(?=\S)"
+)
+KOREAN_SUBJECT = re.compile(r"(?P<held>[A-Z①-⑳\d][^\s가-힣]{0,9})(?:번)?[이가][ \t]?(?:정답|답)(?:입니다|이다|이에요)")
+CHINESE = re.compile(
+    r"(?:答案|答え|正解|答)(?:应该|應該)?(?:选|選|是|は|为|為"
+    r"|[ \t]?[:：])[ \t]{0,3}[:：]?[*_ \t]{0,5}(?P<held>[^\s。,，;；]{1,100})"
+    r"|(?:故|因此|所以|应该?|故此)(?:选|選)(?:择|擇)?(?:选项|選項)?[ \t]{0,3}[:：]?[ \t]{0,3}(?P<chosen>[A-Z①-⑳])"
+    r"|(?:选项|選項)[ \t]?(?P<option>[A-Z])[ \t]?(?:项|項)?(?:是|为)?(?:对|正确|正確)"
+)
+EUROPEAN = re.compile(
+    r"\b(?:Antwort|Respuesta|Réponse|Risposta|Resposta|Ответ)(?:[ \t](?:ist|es|est|è|é))?[*_]{0,3}[ \t]{0,9}[:：]?[*_\s]*+(?=\S)",
+    re.I,
+)
+BOX = re.compile(r"(?:\\f?b|\x08)ox(?:ed)?(?:[ \t]{0,9}\{|[ \t]{1,9}(?=\w))")
+
+Finder = Callable[[str, AnswerKind], Iterator[Statement]]
 
 
-def fields(text: str) -> Iterator[Found]:
-    """What a field named like an answer holds, in any format: those that only an answer is called come last, to count most."""
-    found = [field for written in FORMATS.values() for field in written.find(text)]
-    for field in sorted(found, key=lambda one: (SURELY.fullmatch(one.name) is not None, one.span)):
-        yield field.held, field.span
+def statements(text: str, kind: AnswerKind) -> list[Statement]:
+    """What any mark states, in the order of the text."""
+    found = sorted((one for find in MARKS.values() for one in find(text, kind)), key=lambda one: (one.span, one.start))
+    # Of one within another ("The answer is \\boxed{18}", "Answer("B") is the correct answer") the inner one says it.
+    inner = [following.span[1] <= one.span[1] and following.span > one.span for one, following in pairwise(found)]
+    return [one for one, holds in zip(found, [*inner, False]) if not holds]
 
 
-def marks(text: str) -> Iterator[Found]:
-    """What comes after (or before) a mark: `\\boxed{}`, `####`, "the answer is", "Answer:", 정답은, "... is the answer"."""
-    found = [*_boxed(text), *_stated(text)]
-    found += [(m[m.lastindex or 0], m.span(m.lastindex or 0)) for p in (HASHES, SUBJECT, CHOSEN) for m in p.finditer(text)]
-    found += [(text[slice(*span)], span) for span in (answer_span(text, m.end()) for m in LINE_A.finditer(text))]
-    yield from sorted(found, key=lambda one: one[1])
+def _concluded(text: str, kind: AnswerKind) -> Iterator[Statement]:
+    yield from stated(text, kind, CONCLUDED)
 
 
-def _stated(text: str) -> Iterator[Found]:
-    for match in STATED.finditer(text):
-        start, end = (match.end() + at for at in answer_span(text[match.end() : match.end() + LONGEST], 0))
-        if start < end and not CONDITIONAL.search(text, max(0, match.start() - 60), match.start()):
-            yield text[start:end].strip("*"), (start, end)  # the mark has taken one side of "**18**"
+def _subject(text: str, kind: AnswerKind) -> Iterator[Statement]:
+    for match in some(list(SUBJECT.finditer(text))):
+        before = BEFORE.search(text[max(0, match.start() - 70) : match.start()])
+        if before and kind.readable(before["held"]):
+            start = match.start() - len(before["held"])
+            yield Statement(start, before["held"].strip("*"), (start, match.start()))
 
 
-def _boxed(text: str) -> Iterator[Found]:
+def _groups(pattern: re.Pattern[str], *, anything: bool = False) -> Finder:
+    """What the one group of a pattern holds that has matched; where that may be anything, only if it can be read."""
+
+    def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
+        for match in some(list(pattern.finditer(text))):
+            name = match.lastgroup or 0
+            if not anything or kind.readable(match[name]):
+                yield Statement(match.start(), match[name].strip("*"), match.span(name))
+
+    return find
+
+
+def _after(pattern: re.Pattern[str]) -> Finder:
+    """The sentence that follows a pattern."""
+
+    def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
+        found = some(list(pattern.finditer(text)))
+        for match, following in zip(found, [*(one.start() for one in found[1:]), len(text)]):
+            start, end = answer_span(text, match.end(), following)
+            if start < end:
+                yield Statement(match.start(), text[start:end].strip("*"), (start, end))
+
+    return find
+
+
+def _hashes(text: str, kind: AnswerKind) -> Iterator[Statement]:
+    for match in some(list(HASHES.finditer(text))):
+        yield Statement(match.start(), match[1], match.span(1))
+
+
+def _bracketed(text: str, kind: AnswerKind) -> Iterator[Statement]:
+    if isinstance(kind, Choice | Label | YesNo):
+        for match in some(list(BRACKETED.finditer(text))):
+            if begins(match["held"], kind):
+                yield Statement(match.start(), match["held"], match.span("held"))
+
+
+def _boxed(text: str, kind: AnswerKind) -> Iterator[Statement]:
     """The content of every `\\boxed{...}`, to the brace that closes it or to the end of a text that was cut."""
     stop = 0
-    for match in re.finditer(r"(?:\\f?b|\x08)ox(?:ed)?\s*\{", text):
+    for match in BOX.finditer(text):
         if match.start() >= stop:
-            stop = _closing(text, match.end())
-            yield text[match.end() : stop], (match.end(), stop)
+            stop = _closing(text, match.end()) if match[0].endswith("{") else answer_span(text, match.end())[1]
+            yield Statement(match.start(), text[match.end() : stop], (match.end(), stop))
 
 
 def _closing(text: str, position: int) -> int:
     depth = 1
-    for brace in re.finditer(r"(?<!\\)[{}]", text[position:]):
+    for brace in re.compile(r"(?<!\\)[{}]").finditer(text, position):
         depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return position + brace.start()
+            return brace.start()
     return len(text)
+
+
+MARKS: dict[str, Finder] = {
+    "stated": stated,
+    "concluded": _concluded,
+    "boxed": _boxed,
+    "hashes": _hashes,
+    "subject": _subject,
+    "option": _groups(OPTION),
+    "chosen": _groups(CHOSEN, anything=True),
+    "called": _groups(CALLED),
+    "bracketed": _bracketed,
+    "line": _after(LINE_A),
+    "korean": _after(KOREAN),
+    "korean_subject": _groups(KOREAN_SUBJECT),
+    "chinese": _groups(CHINESE),
+    "european": _after(EUROPEAN),
+}
+"""Each mark by its name."""

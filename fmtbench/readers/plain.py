@@ -3,64 +3,111 @@
     {"reasoning": "7 + 5 is 12.", "answer": 12}    ->  7 + 5 is 12.
     Reasoning: 7 + 5 is 12.\\nThe answer is 12.     ->  7 + 5 is 12.
 
-Used where replies in different formats are compared by their content (drift). The syntax of every format is taken off every
-reply: if each were stripped by its own reader alone, the difference could be the readers'. A rationale loses its final answer
-too, since two replies with the same answer would look alike by that alone; `plain_reply` keeps it, for tasks whose replies
-are little else.
+Used where replies in different formats are compared by their content (drift) or by their length (words of a rationale). The
+syntax of every format is taken off every reply, whether it keeps its contract, breaks it, was cut or runs in a loop: if each
+were stripped by its own reader, the difference could be the readers'. A rationale loses its final answer too, since two
+replies with the same answer would look alike by that alone; `plain_reply` keeps it, for tasks whose replies are little else.
+
+Nothing moves: what is taken off becomes blank, so a word's place in the result is its place in the reply.
 """
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Iterator
 
 from fmtbench.formats import FORMATS
-from fmtbench.formats.structured import StructuredFormat, unfenced
-from fmtbench.formats.text import without_statement
+from fmtbench.formats.base import Syntax
+from fmtbench.formats.blanks import FILLER, blank, filled, removed
+from fmtbench.formats.statements import STATED, answer_span, lead
+from fmtbench.formats.xml import ENTITY
 
-FENCE = re.compile(r"```\w*")
+FENCE = re.compile(r"(?:`{3}|~{3})\w{0,20}|\ufeff")
+INDENT = re.compile(r"^[ \t]+", re.M)
+ROUNDS = 3
+"""A label may follow another: "The reasoning is Total: ..."."""
 
 
 def plain_rationale(text: str) -> str:
     """The rationale of a reply in plain words; empty where it is nothing but an answer."""
-    return _plain(text, answers=False)
+    return " ".join(words(rationale_left(text)))
 
 
 def plain_reply(text: str) -> str:
     """The whole reply in plain words, its answer among them."""
-    return _plain(text, answers=True)
+    return " ".join(words(_left(text, answers=True)))
 
 
-def _plain(text: str, answers: bool) -> str:
-    languages = [name for one in FORMATS.values() if isinstance(one, StructuredFormat) for name in one.languages]
-    body = unfenced(text, languages)[1]
-    unpacked = next((words for one in FORMATS.values() if (words := one.unpack(body, answers)) is not None), None)
-    if unpacked is not None:
-        body = unpacked
-    elif not answers:
-        body = _without_answers(body)
+def rationale_left(text: str) -> str:
+    """The words of the rationale where they stand in the reply, and blanks and fillers elsewhere: as long as the text."""
+    return _left(text, answers=False)
+
+
+def words(left: str) -> list[str]:
+    """The words of what is left of a text."""
+    return left.replace(FILLER, "").split()
+
+
+def _left(text: str, answers: bool) -> str:
+    left = FENCE.sub(_blank, text)
+    left = next((found for one in FORMATS.values() if (found := one.unpack(left, answers)) is not None), left)
+    left = INDENT.sub(_blank, ENTITY.sub(_entity, left))
     if not answers:
-        body = without_statement(body)
-    return " ".join(_without_syntax(FENCE.sub("", body)).split())
+        left = _blanked(left, _answers(left))
+        left = _blanked(left, _statements(left))
+    left = _without_syntax(left)
+    assert len(left) == len(text), "a format's unpack moves characters"
+    return left
 
 
-def _without_answers(text: str) -> str:
-    """The text without the answer of any format; where two overlap, both go."""
-    patterns = [one.syntax.answer for one in FORMATS.values() if one.syntax.answer]
+def _blank(match: re.Match[str]) -> str:
+    return blank(match[0])
+
+
+def _remove(match: re.Match[str]) -> str:
+    return removed(match[0])
+
+
+def _entity(match: re.Match[str]) -> str:
+    return filled(html.unescape(match[0])[:1], len(match[0]))
+
+
+def _answers(text: str) -> Iterator[tuple[int, int]]:
+    """The answers of all formats."""
+    for one in FORMATS.values():
+        for match in one.syntax.answer.finditer(text) if one.syntax.answer else ():
+            yield match.span()
+
+
+def _statements(text: str) -> Iterator[tuple[int, int]]:
+    """The sentences that state an answer."""
+    found = list(STATED.finditer(text))
+    for match, following in zip(found, [*(one.start() for one in found[1:]), len(text)]):
+        end = max(answer_span(text, match.end(), max(following, match.end()))[1], match.end())
+        yield lead(text, match.start()), end + text.startswith(".", end)
+
+
+def _blanked(text: str, places: Iterator[tuple[int, int]]) -> str:
     kept, end = [], 0
-    for start, stop in sorted(match.span() for pattern in patterns for match in pattern.finditer(text)):
-        kept.append(text[end : max(start, end)])
+    for start, stop in sorted(places):
+        kept += [text[end:start], blank(text[max(start, end) : max(stop, end)])]
         end = max(stop, end)
     return "".join([*kept, text[end:]])
 
 
 def _without_syntax(text: str) -> str:
-    every = [one.syntax for one in FORMATS.values()]
+    every: list[Syntax] = [one.syntax for one in FORMATS.values()]
     for tags in filter(None, (one.tags for one in every)):
-        text = tags.sub("\n", text)
+        text = tags.sub(_blank, text)
     for lines in filter(None, (one.lines for one in every)):
-        text = lines.sub("", text)
-    for heads in filter(None, (one.heads for one in every)):
-        text = heads.sub("", text)
+        text = lines.sub(_blank, text)
+    for _ in range(ROUNDS):
+        before = text
+        for heads in filter(None, (one.heads for one in every)):
+            text = heads.sub(_blank, text)
+        if text == before:
+            break
     for inline in filter(None, (one.inline for one in every)):
-        text = inline.sub("", text)
+        text = inline.sub(_remove, text)
     return text

@@ -12,11 +12,14 @@ from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import DecoderError
 from fmtbench.readers.latent import read_latent
+from fmtbench.readers.marked import read_marked
+from fmtbench.readers.plain import rationale_left, words
+from fmtbench.readers.reply import reply_place
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
 from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
-from fmtbench.types import Extraction, Generation, Row, whole
+from fmtbench.types import Generation, Row, whole
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +57,9 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
-    found, latent = condition.read(last, kind), read_latent(last.text, kind)
-    thought = found if len(passes) == 1 else condition.opening.read(first, kind)
+    found = condition.read(last, kind)
+    marked, latent = read_marked(last.text, kind), read_latent(last.text, kind)
+    rationale = rationale_left(first.text[: reply_place(first.text, kind)[1]])
     return Row(
         experiment=cell.experiment,
         backbone=cell.backbone,
@@ -70,26 +74,30 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         answer=found.answer,
         status=found.status,
         correct=found.status == "ok" and kind.same(found.answer, one.item.gold),
+        marked_answer=marked.answer,
+        marked_correct=kind.same(marked.answer, one.item.gold),
         latent_answer=latent.answer,
         latent_correct=kind.same(latent.answer, one.item.gold),
         finish_reason=last.finish_reason,
         prompt_tokens=sum(one.prompt_tokens for one in passes),
         completion_tokens=sum(one.completion_tokens for one in passes),
-        reasoning_tokens=count_tokens(first, thought),
-        reasoning_words=sum(len(first.text[start:end].split()) for start, end in thought.reasoning),
+        reasoning_tokens=count_tokens(first, rationale),
+        reasoning_words=len(words(rationale)),
         text=last.text,
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
     )
 
 
-def count_tokens(generation: Generation, found: Extraction) -> int | None:
-    """Tokens that wrote at least one character of the rationale; None if it is not known which token wrote what."""
-    if found.reasoning and not generation.token_ends:
+def count_tokens(generation: Generation, rationale: str) -> int | None:
+    """Tokens that wrote at least one character of the rationale's words; None if it is not known which token wrote what.
+
+    `rationale` is what `rationale_left` leaves of the text, whether that was parsed or not.
+    """
+    if words(rationale) and not generation.token_ends:
         return None
     starts = (0, *generation.token_ends[:-1])
-    tokens = list(zip(starts, generation.token_ends))
-    return sum(any(start < b and end > a for a, b in found.reasoning) for start, end in tokens if end > start)
+    return sum(bool(words(rationale[start:end])) for start, end in zip(starts, generation.token_ends))
 
 
 def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:

@@ -58,6 +58,7 @@ def _scores(rows: Sequence[Row]) -> dict[str, float]:
 
     return {
         "strict": mean(row.correct for row in rows),
+        "marked": mean(row.marked_correct for row in rows),
         "latent": mean(row.latent_correct for row in rows),
         "ok": mean(row.status == "ok" for row in rows),
         "tokens": mean(row.completion_tokens for row in rows),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.blanks import blank, undone
 from fmtbench.formats.names import NAMED, NAMES
 from fmtbench.formats.structured import Part, StructuredFormat
 
@@ -58,15 +59,23 @@ class TomlFormat(StructuredFormat):
                 yield Field(match["key"], _held(match), match.span(match.lastgroup or "text"))
 
     def unpack(self, text: str, answers: bool) -> str | None:
-        """Where a key has a quoted value: the values, and what is around them."""
+        """Where a key has a quoted value: the values, and what is around them, each at its place."""
         fields = [match for match in FIELD.finditer(text) if match.lastgroup != "bare" or NAMED.fullmatch(match["key"])]
         if not any(match.lastgroup != "bare" for match in fields):
             return None
-        words, end = [], 0
+        kept, end = [], 0
         for match in fields:
-            words += [text[end : match.start()], _held(match) if answers or not NAMED.fullmatch(match["key"]) else ""]
+            kept += [text[end : match.start()], _left(match, answers)]
             end = match.end()
-        return "\n".join([*words, text[end:]])
+        return "".join([*kept, text[end:]])
+
+
+def _left(match: re.Match[str], answers: bool) -> str:
+    """The value alone, where it is wanted, with blanks around it."""
+    if not answers and NAMED.fullmatch(match["key"]):
+        return blank(match[0])
+    start, end = match.span(match.lastgroup or "bare")
+    return blank(match[0][: start - match.start()]) + undone(match.string[start:end]) + blank(match.string[end : match.end()])
 
 
 def _part(key: str, value: object, line: re.Match[str]) -> Part:

@@ -20,7 +20,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const MARKS = {
-  right: "✓", wrong: "✗", no_answer: "?", invalid_format: "F", schema_violation: "S", missing_trigger: "M",
+  right: "✓", wrong: "✗", no_answer: "?", another_mark: "A", no_mark: "N", schema_violation: "S", missing_trigger: "M",
   premature_trigger: "P", truncated: "T", loop: "L", refused: "R", engine_error: "E", missing: "·",
 };
 
@@ -35,7 +35,7 @@ function tile(verdict, extra = "") {
 // How a reply ends: right, wrong, or the status that keeps it from being judged.
 function verdictOf(study, row, reading) {
   const { rows, names } = study;
-  const right = reading === "latent" ? rows.latent_correct[row] : rows.correct[row];
+  const right = { strict: rows.correct, marked: rows.marked_correct, latent: rows.latent_correct }[reading][row];
   if (right) return "right";
   const status = names.status[rows.status[row]];
   return status === "ok" ? "wrong" : status;

@@ -86,6 +86,7 @@ function side(study, state, line, sides, which, pieces, render) {
     el("div", { className: "facts" },
       tile(verdict), el("span", {}, verdict.replaceAll("_", " ")),
       el("span", {}, `answer: ${rows.answer[row] ?? "none"}`),
+      el("span", {}, `marked: ${rows.marked_answer[row] ?? "none"} (${rows.marked_correct[row] ? "right" : "wrong"})`),
       el("span", {}, `latent: ${rows.latent_answer[row] ?? "none"} (${rows.latent_correct[row] ? "right" : "wrong"})`),
       el("span", { className: "quiet" }, `${rows.completion_tokens[row]} tokens, ${rows.seconds[row].toFixed(2)} s, ended by ${rows.finish_reason[row] ?? "?"}`)),
     heat(rows.mass?.[row], rows.token_ends?.[row], rows.text[row]),

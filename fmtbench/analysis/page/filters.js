@@ -6,7 +6,7 @@ const DISAGREEMENTS = {
   won: "reference wrong, format right",
   either: "either",
 };
-const READINGS = { strict: "strict", latent: "latent" };
+const READINGS = { strict: "strict", marked: "marked", latent: "latent" };
 
 function readState(study) {
   const given = new URLSearchParams(location.hash.slice(1));

@@ -21,8 +21,8 @@ Payload = dict[str, Any]
 
 ITEM = ["task", "item_id", "question", "gold"]
 NAMES = ["backbone", "condition", "prompt", "status"]
-PLAIN = ["seed", "sample", "answer", "latent_answer", "text", "finish_reason", "completion_tokens"]
-VERDICTS = ["correct", "latent_correct"]
+PLAIN = ["seed", "sample", "answer", "marked_answer", "latent_answer", "text", "finish_reason", "completion_tokens"]
+VERDICTS = ["correct", "marked_correct", "latent_correct"]
 PROBED = ["mass", "token_ends"]
 ACCURACY = [
     "backbone",

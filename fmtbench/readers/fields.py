@@ -1,0 +1,36 @@
+"""What a reply holds in fields that are named like an answer, whatever the format it is in."""
+
+from __future__ import annotations
+
+from fmtbench.formats import FORMATS
+from fmtbench.formats.base import Field, Format
+from fmtbench.formats.names import NAMED, SURELY
+from fmtbench.formats.statements import some
+from fmtbench.formats.structured import StructuredFormat
+
+
+def fields(text: str) -> list[Field]:
+    """Those that only an answer is called come last, to count most. A whole object is taken at its word; of a broken one, or
+    of prose with one in it, every format says what it finds."""
+    found = whole(text) or [field for written in FORMATS.values() for field in written.find(text)]
+    return some(sorted(found, key=lambda one: (surely(one), one.span)))
+
+
+def whole(text: str) -> list[Field]:
+    """The fields of a reply that is one object, mapping, row of elements or of sections and nothing else."""
+    for written in FORMATS.values():
+        parts = written.parts(text, None) if isinstance(written, StructuredFormat) else None
+        named = [part for part in parts or () if NAMED.fullmatch(part.name) and not _label(part.name, written)]
+        if named and all(part.written is not None if part in named else part.written for part in parts or ()):
+            return [Field(part.name, part.written or "", part.span) for part in named]
+    return []
+
+
+def _label(name: str, written: Format) -> bool:
+    """Whether it may be a label of prose, which marks.py reads: "Answer: ..."."""
+    return getattr(written, "like_prose", False) and name[:1].isupper()
+
+
+def surely(field: Field) -> bool:
+    """Whether only an answer is called so."""
+    return SURELY.fullmatch(field.name) is not None
