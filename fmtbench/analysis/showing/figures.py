@@ -41,11 +41,19 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
         FigureCanvasAgg(figure)
         figure.draw_without_rendering()  # lay it out once for both files
         figure.set_layout_engine("none")
+        _settle(figure)
         pdf = {"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None}
         with replacing(stem.with_name(f"{stem.name}.pdf")) as part:
             figure.savefig(part, format="pdf", metadata=pdf)
         with replacing(stem.with_name(f"{stem.name}.png")) as part:
             figure.savefig(part, format="png", dpi=160, metadata={"Description": source, "Software": creator})
+
+
+def _settle(figure: Figure) -> None:
+    """Round the places of panels: their solver sums in an order of its own, and its last digit reaches the file."""
+    for axis in figure.axes:
+        left, bottom, width, height = (round(float(edge), 5) for edge in axis.get_position(original=True).bounds)
+        axis.set_position((left, bottom, width, height))
 
 
 def drawn_by() -> str:
