@@ -9,6 +9,7 @@ Tasks, conditions and answer kinds are built from each folder's own config: thos
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -23,6 +24,11 @@ from fmtbench.tasks.base import Task
 from .starting.build import build_stored
 from .starting.start import start
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from fmtbench.analysis.rows.packed import Packed
+
 
 def main(config: DictConfig) -> None:
     if (config.results is None) == (config.run is None):
@@ -30,15 +36,41 @@ def main(config: DictConfig) -> None:
             "give results=FOLDER, such as results=results/quickstart, for all run folders beneath it, or run=FOLDER for one"
         )
     root = Path(config.results or config.run)
-    found = find_folders(root)
+    packs = find_packs(root)
+    for pack in packs:
+        score_pack(pack)
+    found = [] if packs else find_folders(root)
     if config.run and [folder.path for folder in found] != [root]:
         raise UserError(f"run={root} is no run folder: give results={root} to score the {len(found)} beneath it")
     for folder in found:
         score_folder(folder)
-    if config.results:
+    if config.results and found:
         from .reporting.accuracy import report  # here, so that a mistake waits for no import of scipy
 
         report(root)
+
+
+def find_packs(root: Path) -> list[Path]:
+    if next(root.rglob("cells.parquet"), None) is None:
+        return []
+    from fmtbench.interchange.packed import find  # here, so that a run folder waits for no import of pandas
+
+    return find(root)
+
+
+def score_pack(folder: Path) -> None:
+    """Read the replies of a packed study again, whichever version of rows it has."""
+    from fmtbench.interchange.packed import rewrite
+    from fmtbench.running.read_again import read_again
+
+    def again(cell: Packed) -> DataFrame:
+        _, task = build_stored(cell.config, "task", Task)  # type: ignore[type-abstract]
+        _, condition = build_stored(cell.config, "condition", Condition)
+        return read_again(cell.rows, task, condition)
+
+    rows = rewrite(folder, again)
+    print(f"{folder}: {int(rows['correct'].sum())} of {len(rows)} right, marked {int(rows['marked_correct'].sum())}, ", end="")
+    print(f"latent {int(rows['latent_correct'].sum())}")
 
 
 def score_folder(folder: RunFolder) -> None:

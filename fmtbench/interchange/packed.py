@@ -8,7 +8,7 @@ reads it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fmtbench.analysis.rows.missing import CELL
-from fmtbench.analysis.rows.packed import CELLS
+from fmtbench.analysis.rows.packed import CELLS, Packed, unpack
 from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing
 from fmtbench.store.rows import rows_schema
@@ -36,6 +36,27 @@ def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
     return written
 
 
+def find(root: Path) -> list[Path]:
+    """The folders of packs under a path."""
+    return sorted(path.parent for path in root.rglob(CELLS) if path.with_name("rows.parquet").is_file())
+
+
+def rewrite(folder: Path, changed: Callable[[Packed], pd.DataFrame]) -> pd.DataFrame:
+    """A pack of any version with other rows, cell by cell, in the places that they had. Returns them."""
+    rows = pq.read_table(folder / "rows.parquet").to_pandas()
+    cells, parts = pq.read_table(folder / CELLS).to_pylist(), []
+    for line, cell in zip(cells, unpack(rows, folder / CELLS)):
+        parts.append(changed(cell))
+        counts = parts[-1]["status"].value_counts(sort=False)
+        line["manifest"] = _json(cell.manifest | {"statuses": {str(name): int(count) for name, count in counts.items()}})
+    frame = pd.concat(parts).sort_index()
+    known = [name for name in rows_schema().names if name in frame.columns]
+    frame = frame[known + [name for name in frame.columns if name not in known]]
+    _write(_table(frame), folder / "rows.parquet")
+    _write(pa.Table.from_pylist(cells), folder / CELLS)
+    return frame
+
+
 def _write(table: pa.Table, path: Path) -> Path:
     with replacing(path) as part:
         pq.write_table(table, part, compression="zstd", compression_level=LEVEL)
@@ -45,7 +66,10 @@ def _write(table: pa.Table, path: Path) -> Path:
 def _rows(cells: Sequence[ScoredCell]) -> pa.Table:
     """Columns beyond those of `Row`, such as a probe's `mass`, keep their type."""
     own = [cell.rows if cell.generated else cell.rows.assign(question="") for cell in cells]
-    frame = pd.concat(own, ignore_index=True)
+    return _table(pd.concat(own, ignore_index=True))
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
     known = rows_schema()
     found = pa.Schema.from_pandas(frame, preserve_index=False)
     types = [known.field(name) if name in known.names else found.field(name) for name in frame.columns]
