@@ -181,7 +181,11 @@ RESCORE: list[tuple[str, list[str], str]] = [
     ("", [], r"holds no transcripts"),
     ('{"text": "x", "gold": "B", "choices": {"A": "red"}}', ["answer=choice"], r"row 1, field 'choices': .* two options or more"),
     ('{"text": "x", "gold": "C", "choices": {"A": "red", "B": "blue"}}', ["answer=choice"], r"field 'gold': 'C' .* options are"),
-    ('{"text": "x", "gold": "B", "choices": {"A": "red", "C": "blue"}}', ["answer=choice"], r"letters must be A, B, in any order, got A, C"),
+    (
+        '{"text": "x", "gold": "B", "choices": {"A": "red", "C": "blue"}}',
+        ["answer=choice"],
+        r"letters must be A, B, in any order, got A, C",
+    ),
     ('{"text": "x", "gold": "glad"}', ["answer=label", "labels=[good,bad]"], r"'glad' is no label .* labels are good, bad"),
     ('{"text": "x", "gold": "good"}', ["answer=label"], r"answer=label needs labels"),
     ('{"text": "x", "gold": "1"}', ["labels=[good,bad]"], r"the others take none"),
