@@ -70,10 +70,11 @@ shown(planned, columns, ["difference", "general", "mde"]).style.hide(axis="index
 # ## Decomposition
 #
 # The loss against the free answer, taken apart: **wording** (what else the prompt says), **asking** for a format,
-# **masking** its tokens, the **order** of fields, the **length** of reasoning, **truncation**, and **reading** (right, but
-# not where it was promised). Right of zero is lost, left is gained; the parts sum to the diamond. `residual` is what the
-# conditions of this study cannot tell apart. In parentheses: the least and the largest value over the orders in which the axes
-# can be switched, and for truncation from nothing to all that was cut off and wrong.
+# **masking** its tokens, the **order** of fields, the **length** of reasoning, **truncation**, **another mark** (right, and
+# stated by a box or a field that was not asked for), and **reading** (right, but stated by no mark). Right of zero is lost,
+# left is gained; the parts sum to the diamond. `residual` is what the conditions of this study cannot tell apart. In
+# parentheses: the least and the largest value over the orders in which the axes can be switched, and for truncation from
+# nothing to all that was cut off and wrong.
 
 # %%
 parts = decomposition_table(study.rows, study.axes)

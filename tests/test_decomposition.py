@@ -55,7 +55,7 @@ def test_planted_effects_are_recovered() -> None:
     for name, size in effects.items():
         assert found[name] == pytest.approx(size / N, abs=1e-12)
     assert found.total == pytest.approx(sum(effects.values()) / N, abs=1e-12)
-    assert found[["wording", "residual", "truncation", "reading"]].eq(0).all()
+    assert found[["wording", "residual", "truncation", "another mark", "reading"]].eq(0).all()
 
 
 def line(table: pd.DataFrame, condition: str, component: str) -> Any:
@@ -137,6 +137,17 @@ def test_truncation_is_a_range_and_reading_is_not() -> None:
     assert parts(table, "asking")[["truncation", "reading", "asking"]].to_numpy() == pytest.approx([0, 50 / N, 30 / N])
     found = line(table, "asking", "truncation")
     assert (found.range_low, found.range_high) == pytest.approx((0, 30 / N))
+
+
+def test_a_box_in_place_of_the_statement_is_another_mark_and_not_reading() -> None:
+    right, boxed, announced = np.ones(N, dtype=bool), np.arange(N) >= 100, np.arange(N) >= 20
+    rows = made_rows(
+        {"free_cot": boxed, "asking": right},
+        marked_correct={"free_cot": announced, "asking": right},
+        latent_correct={"free_cot": right, "asking": right},
+    )
+    found = parts(decomposition_table(rows, factorial(), draws=200), "asking")
+    assert found[["another mark", "reading", "asking", "total"]].to_numpy() == pytest.approx([-80 / N, -20 / N, 0, -100 / N])
 
 
 def test_replies_that_were_cut_and_would_have_failed_are_not_called_truncation() -> None:

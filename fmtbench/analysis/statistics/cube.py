@@ -30,6 +30,7 @@ class Cube(NamedTuple):
     task: str
     conditions: tuple[str, ...]
     strict_CU: Array
+    marked_CU: Array
     latent_CU: Array
     truncated_CU: Array
     tokens_CU: Array
@@ -42,8 +43,8 @@ class Cube(NamedTuple):
         return self.conditions.index(condition)
 
     def scores(self, reading: str) -> Array:
-        """`strict` or `latent` verdicts, as 0, 1 or NaN."""
-        return {"strict": self.strict_CU, "latent": self.latent_CU}[reading]
+        """`strict`, `marked` or `latent` verdicts, as 0, 1 or NaN."""
+        return {"strict": self.strict_CU, "marked": self.marked_CU, "latent": self.latent_CU}[reading]
 
 
 class Sums(NamedTuple):
@@ -80,6 +81,7 @@ def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
         task=task,
         conditions=tuple(map(str, conditions)),
         strict_CU=filled(rows["correct"].astype(bool)),
+        marked_CU=filled(rows["marked_correct"].astype(bool)),
         latent_CU=filled(rows["latent_correct"].astype(bool)),
         truncated_CU=filled(rows["status"] == "truncated"),
         tokens_CU=filled(rows["completion_tokens"]),

@@ -1,9 +1,10 @@
-"""What a loss is made of: D = A(free) - A(c) = wording + asking + masking + order + length + truncation + reading.
+"""What a loss is made of: D = A(free) - A(c) = wording + asking + masking + order + length + truncation + another mark + reading.
 
-With l a lenient verdict, s a strict one and t what truncation takes, a strict score is s = (l + t) - t - (l - s). The first
-bracket is the score of complete, well-read replies; its loss is divided among the axes of the design by the mean over all
-orders of switching them that exist (see `statistics.orders`). The other two terms are truncation and reading. So the parts
-sum to D exactly. Samples of an item and prompt are averaged first, as in the contrasts.
+With l a lenient verdict, m a marked one, s a strict one and t what truncation takes, a strict score is
+s = (l + t) - t - (m - s) - (l - m). The first bracket is the score of complete, well-read replies; its loss is divided among
+the axes of the design by the mean over all orders of switching them that exist (see `statistics.orders`). The other terms are
+truncation, right answers under another mark than the one asked for, and those that no mark states. So the parts sum to D
+exactly. Samples of an item and prompt are averaged first, as in the contrasts.
 
 What a cut-off reply would have been is known only where rows of a condition `<name>_rerun` exist (its truncated items at
 four times the budget). Elsewhere t is 0, so that a wrong reply that was cut counts with the axes, and the range of
@@ -33,7 +34,7 @@ from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
-COMPONENTS = (*AXES, "residual", "truncation", "reading", "total")
+COMPONENTS = (*AXES, "residual", "truncation", "another mark", "reading", "total")
 
 
 class Scores(NamedTuple):
@@ -45,7 +46,10 @@ class Scores(NamedTuple):
     """What truncation took of it: known from a rerun, or 0."""
     doubt_CU: Array
     """What truncation may have taken besides: cut off and wrong, and not run again."""
+    mark_CU: Array
+    """What only another mark states."""
     read_CU: Array
+    """What no mark states."""
 
 
 class Parts(NamedTuple):
@@ -164,7 +168,8 @@ def scores_of(one: Cube) -> Scores:
             again = np.isfinite(rerun_U) & (one.truncated_CU[i] == 1)
             cut[i], doubt[i] = np.where(again, rerun_U - one.latent_CU[i], 0.0), np.where(again, 0.0, doubt[i])
     whole = one.latent_CU + cut
-    return Scores(*(average(some, one) for some in (whole, whole - one.latent_CU, doubt, one.latent_CU - one.strict_CU)))
+    readings = (one.marked_CU - one.strict_CU, one.latent_CU - one.marked_CU)
+    return Scores(*(average(some, one) for some in (whole, whole - one.latent_CU, doubt, *readings)))
 
 
 def component_values(
@@ -187,6 +192,7 @@ def component_values(
     if paths.unseparated or condition not in ends:  # the latter: its levels are those of the reference
         values["residual"] = loss_U - np.sum([values[axis] for axis in AXES], axis=0)
     values["truncation"] = scores.cut_CU[end] - scores.cut_CU[start]
+    values["another mark"] = scores.mark_CU[end] - scores.mark_CU[start]
     values["reading"] = scores.read_CU[end] - scores.read_CU[start]
     values["total"] = one.strict_CU[start] - one.strict_CU[end]
     for i, j in paths.squares:
