@@ -67,10 +67,7 @@ paper: $(VENV)/.installed
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex && echo build/document.pdf; \
 	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
 
-paper-faults: $(VENV)/.installed
-	$(BIN)/python -m tests.fault_table
-
-check: $(VENV)/.installed
+paper-check: $(VENV)/.installed
 	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
 

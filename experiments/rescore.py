@@ -63,8 +63,8 @@ def _notes(log: Log, output: Path) -> Iterator[str]:
     if log.unknown:
         named = ", ".join(f"{reason!r} {count}" for reason, count in log.unknown.most_common())
         yield f"Finish reasons that are not known, counted as stop: {named}"
-    if log.surrogates:
-        yield f"{log.surrogates} rows hold half a surrogate pair, which is written as an escape"
+    if log.halves:
+        yield f"{log.halves} halves of character pairs were replaced by U+FFFD"
 
 
 def _verdicts(rows: list[Row]) -> str:

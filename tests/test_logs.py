@@ -85,7 +85,7 @@ def test_the_command_scores_the_rest_or_refuses(tmp_path: Path) -> None:
     assert done.code == 0
     assert "1 transcripts: strict 1.0000, marked 1.0000, latent 1.0000 (ok 1)" in done.out
     assert "1 rows are not scored" in done.out
-    assert "1 rows hold half a surrogate pair" in done.out
+    assert "1 halves of character pairs were replaced by U+FFFD" in done.out
     assert "row 2, field 'gold': 'many'" in (tmp_path / "out" / "not_scored.txt").read_text()
     refused = command(*words, "strict_input=true")
     assert refused.code == 2

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fmtbench.embed.vectors import check_texts
-from fmtbench.running.transcripts import load_transcripts
+from fmtbench.running.logs import load_log
 from fmtbench.store.folder import RunFolder
 from fmtbench.store.journal import journal_line
 from fmtbench.types import whole
@@ -114,7 +114,9 @@ def test_the_largest_seed_is_scored(tmp_path: Path) -> None:
 
 def test_half_a_pair_in_transcripts_and_texts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "t.jsonl").write_text('{"text": "\\ud83d The answer is 18.", "gold": "18", "id": "\\ud83d"}\n')
-    (one,) = load_transcripts(tmp_path / "t.jsonl", "number")
+    log = load_log(tmp_path / "t.jsonl", "number")
+    (one,) = log.transcripts
+    assert log.halves == 2
     assert (one.text, one.id) == ("\ufffd The answer is 18.", "\ufffd")
     assert check_texts([{"id": "a", "text": "\ud83d b"}], "x") == [{"id": "a", "text": "\ufffd b"}]
-    assert caplog.text.count("halves of character pairs were replaced") == 2
+    assert caplog.text.count("halves of character pairs were replaced") == 1

@@ -74,7 +74,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["task=3"], r"a group is chosen by name, .* --help"),
     (["languages=[Klingon]"], r"language 'Klingon' is not known: allowed are Arabic, .*Korean.* add others to synthesis\.known"),
     (["backbone.context=700"], r"backbone=smollm2_135m is too .* prompt tokens and 768 new ones exceed the context of 700;"),
-    (["output=/proc/nowhere"], r"cannot write to /proc/nowhere"),
+    (["output=/proc/nowhere"], r"output=/proc/nowhere: cannot write"),
 ]
 
 

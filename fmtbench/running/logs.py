@@ -17,7 +17,7 @@ from typing import Any
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.errors import UserError
 from fmtbench.tasks.readers import read_jsonl
-from fmtbench.types import FinishReason
+from fmtbench.types import FinishReason, whole
 
 KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
 ANSWERS = (*KINDS, "choice", "label")
@@ -60,8 +60,8 @@ class Log:
     """One line for each row that cannot be scored."""
     unknown: Counter[str] = field(default_factory=Counter)
     """Finish reasons that are none of `FINISHED`, counted as stop."""
-    surrogates: int = 0
-    """Rows with half a surrogate pair in them, which is written as an escape."""
+    halves: int = 0
+    """Of character pairs, replaced by U+FFFD."""
 
 
 def load_log(path: Path, answer: str, labels: Sequence[str] = ()) -> Log:
@@ -88,8 +88,8 @@ def load_log(path: Path, answer: str, labels: Sequence[str] = ()) -> Log:
 
 
 def _transcript(log: Log, number: int, record: dict[str, Any], answer: str, labels: Sequence[str]) -> Transcript:
-    record, escaped = _escaped(record)
-    log.surrogates += escaped
+    record, halves = _storable(record)
+    log.halves += halves
     lacking = [name for name in ("text", "gold") if name not in record]
     if lacking:
         raise Unscored(f"field '{lacking[0]}': is missing; a row has text and gold, optionally id, choices, finish_reason")
@@ -105,18 +105,17 @@ def _transcript(log: Log, number: int, record: dict[str, Any], answer: str, labe
     )
 
 
-def _escaped(value: Any) -> tuple[Any, bool]:
-    """A value with `\\\\udXXX` for each half of a surrogate pair, which no UTF-8 file can hold, and whether there is one."""
+def _storable(value: Any) -> tuple[Any, int]:
+    """A value without halves of character pairs, which no UTF-8 file can hold, and how many were replaced."""
     if isinstance(value, str):
-        written = value.encode("utf-8", "backslashreplace").decode("utf-8")
-        return written, written != value
+        return whole(value)
     if isinstance(value, list):
-        found = [_escaped(one) for one in value]
-        return [one for one, _ in found], any(escaped for _, escaped in found)
+        found = [_storable(one) for one in value]
+        return [one for one, _ in found], sum(count for _, count in found)
     if isinstance(value, dict):
-        pairs = [(_escaped(name), _escaped(one)) for name, one in value.items()]
-        return {name: one for (name, _), (one, _) in pairs}, any(a or b for (_, a), (_, b) in pairs)
-    return value, False
+        pairs = [(_storable(name), _storable(one)) for name, one in value.items()]
+        return {name: one for (name, _), (one, _) in pairs}, sum(a + b for (_, a), (_, b) in pairs)
+    return value, 0
 
 
 def _kind(answer: str, choices: Any, labels: Sequence[str]) -> AnswerKind:

@@ -52,7 +52,7 @@ class Scores(NamedTuple):
     """What no mark states."""
 
 
-class Parts(NamedTuple):
+class LossParts(NamedTuple):
     names: list[str]
     values_KU: Array
     """NaN outside the cells that reference and condition share. The rows of `COMPONENTS` but the last sum to it."""
@@ -128,7 +128,7 @@ def _one(
         }
 
 
-def _intervals(parts: Parts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
+def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
     """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
     last, values_KU = COMPONENTS.index("total"), parts.values_KU
     constant_K = ~(np.nan_to_num(values_KU) != 0).any(axis=1)  # zero by definition
@@ -174,7 +174,7 @@ def scores_of(one: Cube) -> Scores:
 
 def component_values(
     one: Cube, scores: Scores, paths: Paths, design: Mapping[Levels, str], reference: str, condition: str
-) -> Parts:
+) -> LossParts:
     """`one`: averaged cells; `design`: the conditions that exist, by their levels."""
     start, end = one.at(reference), one.at(condition)
     shared = _shared(one, [reference, condition])
@@ -202,7 +202,7 @@ def component_values(
     truncated = float(values["truncation"][shared].mean())
     doubt = [float(scores.doubt_CU[i, shared].mean()) for i in (start, end)]
     ranges["truncation"] = (truncated - doubt[0], truncated + doubt[1])
-    return Parts(
+    return LossParts(
         names=list(values),
         values_KU=np.where(shared, np.vstack(list(values.values())), np.nan),
         range_K=[ranges.get(name, (np.nan, np.nan)) for name in values],
