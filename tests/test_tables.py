@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from fmtbench.errors import UserError
 from fmtbench.store.rows import VERSION_KEY, rows_schema, write_rows
 from fmtbench.types import Row
 from tests.conftest import ROOT, options
+from tests.made_rows import made_rows
 
 GOLDEN = Path(__file__).parent / "golden" / "accuracy.md"
 
@@ -130,3 +132,12 @@ def test_rows_are_written_with_the_columns_of_committed_studies() -> None:
 
 def test_each_table_of_conf_is_a_file_of_tables() -> None:
     assert sorted(path.stem for path in Path(tables.__file__).parent.glob("[!_]*.py")) == options("table")
+
+
+def test_the_third_reading_is_an_option_of_the_main_table() -> None:
+    right, boxed = np.ones(20, dtype=bool), np.arange(20) >= 8
+    rows = made_rows({"free_cot": boxed, "json_schema": right}, marked_correct={"free_cot": right, "json_schema": right})
+    assert "marked" not in accuracy_table(rows, draws=50)
+    table = accuracy_table(rows, draws=50, marked=True).set_index("condition")
+    assert table.loc["free_cot", ["strict", "marked"]].tolist() == [0.6, 1.0]
+    assert (table.strict_diff["json_schema"], table.marked_diff["json_schema"]) == (0.4, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,19 @@ KEY = CELL
 ENDS = ("", "_low", "_high")
 
 
-def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS) -> pd.DataFrame:
+def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS, marked: bool = False) -> pd.DataFrame:
     """One line for each backbone, task and condition, by name, the reference first.
 
-    Columns: `n` items; `strict`, `latent` with `_low`, `_high` (Wilson for the effective number of trials, 95%);
-    `strict_diff`, `latent_diff` against the reference on the items and prompts that both have, samples averaged (paired
-    bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a reference);
+    Columns: `n` items; `strict`, `latent` and, where `marked` asks for it, `marked` with `_low`, `_high` (Wilson for the
+    effective number of trials, 95%); `strict_diff`, `latent_diff` (and `marked_diff`) against the reference on the items and
+    prompts that both have, samples averaged (paired bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a
+    reference);
     `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations; `tokens`, the mean
     completion length. Where more than `MOST_ERRORS` of a cell are engine errors, its accuracies and differences are NaN.
     """
-    table = pd.DataFrame([line for one in cubes(rows) for line in _lines(one, reference, draws)])
-    table = _unsaid(table, rows, reference)
+    readings = ("strict", "marked", "latent") if marked else ("strict", "latent")
+    table = pd.DataFrame([line for one in cubes(rows) for line in _lines(one, reference, draws, readings)])
+    table = _unsaid(table, rows, reference, readings)
     shares = failure_table(rows).drop(columns=["replies", "ok"]).rename(columns=lambda name: _share(str(name)))
     shares = shares.loc[:, [name in KEY or bool((shares[name] > 0).any()) for name in shares.columns]]
     table = table.merge(macro_f1_table(rows), on=KEY, how="left").merge(shares, on=KEY, how="left")
@@ -39,12 +41,12 @@ def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = 
     return table[[name for name in table.columns if name not in ordered] + ordered]
 
 
-def _unsaid(table: pd.DataFrame, rows: pd.DataFrame, reference: str) -> pd.DataFrame:
+def _unsaid(table: pd.DataFrame, rows: pd.DataFrame, reference: str, readings: Sequence[str]) -> pd.DataFrame:
     """Without accuracies of broken cells, and without differences to one."""
     bad = set(broken(rows)[KEY].itertuples(index=False, name=None))
     own = [cell in bad for cell in table[KEY].itertuples(index=False, name=None)]
     either = [mine or (line.backbone, line.task, reference) in bad for mine, line in zip(own, table.itertuples(index=False))]
-    for reading in ("strict", "latent"):
+    for reading in readings:
         table.loc[own, [f"{reading}{end}" for end in ENDS]] = np.nan
         table.loc[either, [f"{reading}_diff{end}" for end in ENDS]] = np.nan
     return table
@@ -54,9 +56,9 @@ def _share(name: str) -> str:
     return name if name in KEY else f"share_{name}"
 
 
-def _lines(one: Cube, baseline: str, draws: int) -> Iterator[dict[str, Any]]:
+def _lines(one: Cube, baseline: str, draws: int, readings: Sequence[str]) -> Iterator[dict[str, Any]]:
     conditions = sorted(one.conditions, key=lambda name: (name != baseline, name))
-    differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in ("strict", "latent")}
+    differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in readings}
     for condition in conditions:
         asked = np.isfinite(one.strict_CU[one.at(condition)])
         line: dict[str, Any] = {"backbone": one.backbone, "task": one.task, "condition": condition}
