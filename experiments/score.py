@@ -3,6 +3,9 @@
     python -m experiments.score results=results/quickstart      every run folder of an experiment, and its accuracy table
     python -m experiments.score run=results/quickstart/smollm2_135m/addition/direct/plain-seed0      one run folder
 
+A packed study (`experiments.export`, such as paper/data) is read again in its place: tokens and seconds stay, and which tokens
+wrote a rationale is not known to it.
+
 Tasks, conditions and answer kinds are built from each folder's own config: those of fmtbench, or of a package in `plugins=`.
 """
 
