@@ -31,6 +31,9 @@ TABLE = (
     Fault("R8", "an engine out of memory, dead, with lost requests, NaN", "tests/test_faults.py"),
     Fault("R9", "malformed configs", "tests/test_bad_config.py tests/test_own_conf.py"),
     Fault("R10", "malformed data files", "tests/test_source.py tests/test_data_sets.py -k 'bad or row'"),
+    Fault(
+        "R11", "hostile replies: read at once, by every reader", "tests/test_reading.py tests/test_latent.py tests/test_plain.py"
+    ),
     Fault("R12", "schema bombs", "tests/test_sandbox.py"),
     Fault("R13", "a changed part of a request misses the journal", "tests/test_pipeline.py -k changed_request"),
     Fault("R17", "secrets through every way in", "tests/test_secrets.py tests/test_server.py -k 'secrets or key'"),
