@@ -24,7 +24,7 @@ ADVERB = re.compile(
     r"^\W{0,3}(?:(?:indeed|definitely|clearly|certainly|probably|likely|most likely|simply|thus|therefore|still)\b,?\s+)+", re.I
 )
 NAMED = re.compile(r"^(?:the\s+)?(?:option|choice|letter)\s+(?:is\s+)?", re.I)
-LEADING = re.compile(r"(?:[(\[{]\s?([A-Za-z])\s?[)\]}]|([A-Za-z])(?:[).:,;\]\s\"'”’]|(?=[가-힣ぁ-んァ-ン一-龥])|$))")
+LEADING = re.compile(r"(?:[(\[{<]\s?([A-Za-z])\s?[)\]}>]|([A-Za-z])(?:[).:,;\]\s\"'”’]|(?=[가-힣ぁ-んァ-ン一-龥])|$))")
 CIRCLED = re.compile(r"^\W{0,3}([①-⑳])")
 FOLLOWED = (
     r"(?=\s*$|\s*\n|[).:,;!?\]}\"'”’*]|[가-힣ぁ-んァ-ン一-龥]"

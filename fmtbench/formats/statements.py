@@ -133,7 +133,7 @@ def _held(text: str, start: int, stop: int, kind: AnswerKind) -> tuple[int, int]
     """The sentence after a mark; the whole list, where it is followed by one and several items are wanted."""
     if isinstance(kind, Set | Text):
         line = text.rfind("\n", 0, start) + 1
-        end = line if not text[line:start].strip() else start
+        end = line if not text[line:start].strip(" \t*") else start
         items = 0
         while item := ITEM.match(text, end, min(stop, end + LONGEST)):
             end, items = item.end(), items + 1

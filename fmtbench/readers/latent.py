@@ -33,7 +33,7 @@ from fmtbench.formats.base import Field
 from fmtbench.formats.statements import LONGEST, SHORT, Statement, begins
 from fmtbench.readers.fields import fields, surely
 from fmtbench.readers.marks import statements
-from fmtbench.readers.prose import concluded, denied
+from fmtbench.readers.prose import ABSTAINED, OFFERED, concluded, denied
 from fmtbench.readers.reply import ends, place_in_whole, reply_place
 from fmtbench.types import Extraction
 
@@ -240,7 +240,7 @@ def _labelled(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
 
 
 def _short(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
-    if len(text) > LONGEST or len(text.split()) > SHORT or not kind.readable(text):
+    if len(text) > LONGEST or len(text.split()) > SHORT or not kind.readable(text) or ABSTAINED.search(text):
         return
     if begins(text, kind) or not _mentions(text, kind):
         yield text.strip(), (0, len(text))
@@ -250,5 +250,5 @@ def _opening(text: str, kind: AnswerKind) -> Iterator[tuple[str, Place]]:
     opening = re.match(r"[\W_]{0,20}(\w[^\n.,:;!)]{0,60})[.,:;!)\n]", text)
     if opening is None or not isinstance(kind, YesNo | Choice | Label) or len(opening[1].split()) > 3:
         return
-    if begins(opening[0], kind) and not denied(text, *opening.span(1)):
+    if begins(opening[0], kind) and not denied(text, *opening.span(1)) and not OFFERED.match(text, opening.end()):
         yield opening[0], opening.span(0)

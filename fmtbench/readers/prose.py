@@ -19,12 +19,13 @@ DENIED_AFTER = re.compile(
 LISTED = re.compile(r"(?:^|\n)[ \t>*_#]{0,9}(?:[-*]\s?)?$")
 NUMBERED = re.compile(r"\b(?:step|part|case|line|equation|figure|example)\s?#?$", re.I)
 SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assuming|unless|were it)\b[^,;.]{0,120}$", re.I)
-OFFERED = re.compile(r"\b(?:some (?:would|might|may|people)|others? (?:would|might|may)|could be|might be|may be)\b", re.I)
+OFFERED = re.compile(r"\s{0,3}(?:could|might|may)\b", re.I)
+"""What comes after an answer that is only offered: "(B) could be right"."""
 ABSTAINED = re.compile(
     r"\b(?:(?:can(?:not|['’]t| not)|could not|unable to|impossible to|hard to"
     r"|difficult to) (?:determine|tell|say|answer|know|decide|be (?:determined|answered|known|said))"
     r"|not enough (?:information|data)|insufficient (?:information|data)|(?:i am"
-    r"|i['’]m) (?:unsure|not sure)|no (?:clear|definitive|single|one|correct) answer"
+    r"|i['’]m) (?:unsure|not sure)|(?:no (?:clear|definitive|single|one|correct)|there is no) answer"
     r"|(?:do|does|did)(?: not|n['’]t) (?:know|have enough)|none of the (?:above|options|choices)|it depends)\b",
     re.I,
 )
