@@ -19,6 +19,7 @@ SEVERAL = re.compile(
 )
 """`A or B`, `A, C`, `(A), (B), or (C)`: no one option."""
 CONTRAST = re.compile(r"^\W{0,3}not\b.{0,80}?\bbut\s+", re.I | re.S)
+DENIAL = re.compile(r"(?:not|never|neither)\b", re.I)
 CONCLUSION = re.compile(r",?\s(?:so|thus|hence|therefore),?\s", re.I)
 ADVERB = re.compile(
     r"^\W{0,3}(?:(?:indeed|definitely|clearly|certainly|probably|likely|most likely|simply|thus|therefore|still)\b,?\s+)+", re.I
@@ -61,6 +62,8 @@ class Choice(AnswerKind):
             return None
         text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _#"))).strip().strip(".,:;\"'$ 。_")
         letter = self._circled(answer) or self._by_text(text)
+        if letter is None and DENIAL.match(text):
+            return None
         if letter is None and SEVERAL.match(NAMED.sub("", text)):
             rest = CONCLUSION.split(text)[-1]
             letter = None if SEVERAL.match(rest) else self._by_letter(rest)

@@ -30,6 +30,7 @@ ABSTAINED = re.compile(
     re.I,
 )
 JOINED = re.compile(r"\s{0,3}(?:,|or|and|/|,\s?or|,\s?and)\s{1,3}(?:[a-z]{1,3}\s?[=:]\s?)?\W{0,3}$")
+SOME = re.compile(r"\b(?:some|others|many)\b", re.I)
 REMARK = re.compile(r"\s*\([^()\n]*\)?\.?\)?\s*")
 RESULT = re.compile(
     r"\b(?:is|are|was|were|be|makes?|made|earns?|has|have|had|gets?|costs?|pays?|needs?|totals?|equals?|spends?|leaves?|takes?)\s"
@@ -88,7 +89,9 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
         return JOINED.fullmatch(between) is not None and not between.strip().startswith(
             "and" if isinstance(kind, Number) else "?"
         )
-    return not re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
+    return SOME.search(between) is not None or not re.search(
+        r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I
+    )
 
 
 def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: AnswerKind) -> tuple[str | None, Place]:
