@@ -89,7 +89,8 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
         return JOINED.fullmatch(between) is not None and not between.strip().startswith(
             "and" if isinstance(kind, Number) else "?"
         )
-    return SOME.search(between) is not None or not re.search(
+    turned = re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
+    return turned is None or SOME.search(between) is not None
         r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I
     )
 
