@@ -91,8 +91,6 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
         )
     turned = re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
     return turned is None or SOME.search(between) is not None
-        r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I
-    )
 
 
 def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: AnswerKind) -> tuple[str | None, Place]:
