@@ -72,7 +72,7 @@ def made_cube(free: Any, ours: Any) -> Cube:
     item, prompt, sample = (index.ravel() for index in np.indices(free.shape))
     ours = np.where(np.arange(free.shape[2]) == 0, ours, np.nan)
     scores = np.vstack([free.ravel(), ours.ravel()]).astype(float)
-    return Cube("b", "t", ("free_cot", "json_schema"), *[scores] * 5, item, prompt, sample)
+    return Cube("b", "t", ("free_cot", "json_schema"), *[scores] * 6, item, prompt, sample)
 
 
 def excess(one: Cube, apart: bool) -> float:
