@@ -1,5 +1,6 @@
 """Rows of an older version are refused with the remedy, and `experiments.score` brings them to today's, without a model."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -7,12 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from experiments.starting.build import build_group
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.rows.packed import CELLS
 from fmtbench.errors import UserError
+from fmtbench.readers.reply import LONGEST
+from fmtbench.running.read_again import read_again
+from fmtbench.store.journal import journal_line
 from fmtbench.store.rows import VERSION_KEY
 from tests.commanding import command
-from tests.conftest import ROOT
+from tests.conftest import ROOT, composed
 
 STUDY = ROOT / "paper" / "data" / "smollm2_135m"
 CELL = ["condition", "prompt"]
@@ -47,3 +52,26 @@ def test_score_brings_a_pack_to_todays_rows(older: Path) -> None:
     one, other = (frame[columns].sort_values(columns[:3]).reset_index(drop=True) for frame in (found, study))
     pd.testing.assert_frame_equal(one.astype(str), other.astype(str))
     assert {"another_mark", "no_mark"} <= set(found.status)
+
+
+@pytest.mark.parametrize(("task", "lacking"), [("commonsenseqa", "options"), ("last_letter_2_names", "other accepted spellings")])
+def test_rows_that_do_not_say_enough_of_their_items_are_refused(tmp_path: Path, task: str, lacking: str) -> None:
+    """Options in a question that was left out, aliases: read without them, right answers would turn wrong."""
+    (judge,) = build_group(composed(f"task={task}", f"data_root={tmp_path}").task).values()
+    (condition,) = build_group(composed("condition=free_cot").condition).values()
+    rows = pd.DataFrame([{"item_id": "x", "question": "", "gold": "A", "text": "The answer is A.", "finish_reason": "stop"}])
+    with pytest.raises(UserError, match=rf"item x: .*{lacking}"):
+        read_again(rows, judge, condition)
+
+
+def test_score_says_of_long_replies_that_their_ends_were_read(tmp_path: Path) -> None:
+    words = ("backend=scripted", "task=[addition]", "condition=[direct]", "limit=2", "name=x", f"results={tmp_path}")
+    assert command("run", *words).code == 0
+    (journal,) = tmp_path.rglob("generations.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    lines[0]["text"] = "word " * LONGEST + lines[0]["text"]
+    journal.write_bytes(
+        b"".join(journal_line({name: value for name, value in line.items() if name != "crc32"}) for line in lines)
+    )
+    done = command("score", f"results={tmp_path}")
+    assert "1 replies of more than 50000 characters were read from both ends" in done.out + done.err

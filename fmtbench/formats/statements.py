@@ -16,6 +16,7 @@ from fmtbench.formats.names import QUALITY
 
 T = TypeVar("T")
 MOST = 50
+"""Of anything in a text that repeats itself, so many from either end are looked at."""
 LONGEST = 1000
 """Characters of a stated answer."""
 VERB = (
@@ -48,7 +49,6 @@ SENTENCE_END = re.compile(
     # A full stop ends the answer unless it belongs to an initial or a short form ("Washington, D.C.", "St. Lucia", "No. 5").
     rf"\n|{SHORT_FORM}(?!(?<=\bNo)\.[ \t]\d)[.!?](?=[\s\"'’”*)\]_]|$)|。"
 )
-QUESTION = re.compile(r"[^.!\n]{0,200}\?")
 CONDITIONAL = re.compile(r"(?:\b(?:if|whether|suppose|assum\w+|unless)\b|\((?:as|since|because)\b)[^.\n]{0,25}$", re.I)
 DENIED = re.compile(r"depends|can|could", re.I)
 AS_ALSO = re.compile(r"\((?:as|in) [^()\n]{1,40}\)", re.I)
@@ -64,8 +64,9 @@ OPENING = re.compile(
     re.I,
 )
 """How a rationale begins, not an answer."""
-
-
+ENUMERATED = re.compile(r"\d+[.)]\s+\S")
+SHORT = 8
+"""Words of an answer in words."""
 LEAD = re.compile(rf"(?:\b(?:the|my|our|{QUALITY})[ \t*_]{{1,4}})+$", re.I)
 
 
@@ -171,11 +172,6 @@ def _opens(text: str, start: int, end: int, kind: AnswerKind) -> bool:
         and not re.match(r"\s*(?:explanation|reason|because|note)\b", rest, re.I)
     )
     return goes_on and not begins(text[start:end], kind)
-
-
-ENUMERATED = re.compile(r"\d+[.)]\s+\S")
-SHORT = 8
-"""Words of an answer in words."""
 
 
 def begins(text: str, kind: AnswerKind) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmtbench.formats import FORMATS
-from fmtbench.formats.base import Field, Format
+from fmtbench.formats.base import Field
 from fmtbench.formats.names import NAMED, SURELY
 from fmtbench.formats.statements import some
 from fmtbench.formats.structured import StructuredFormat
@@ -18,17 +18,17 @@ def fields(text: str) -> list[Field]:
 
 def whole(text: str) -> list[Field]:
     """The fields of a reply that is one object, mapping, row of elements or of sections and nothing else."""
-    for written in FORMATS.values():
-        parts = written.parts(text, None) if isinstance(written, StructuredFormat) else None
-        named = [part for part in parts or () if NAMED.fullmatch(part.name) and not _label(part.name, written)]
-        if named and all(part.written is not None if part in named else part.written for part in parts or ()):
+    for written in (one for one in FORMATS.values() if isinstance(one, StructuredFormat)):
+        parts = written.parts(text, None) or []
+        named = [part for part in parts if NAMED.fullmatch(part.name) and not _label(part.name, written)]
+        if named and all(part.written is not None if part in named else part.written for part in parts):
             return [Field(part.name, part.written or "", part.span) for part in named]
     return []
 
 
-def _label(name: str, written: Format) -> bool:
+def _label(name: str, written: StructuredFormat) -> bool:
     """Whether it may be a label of prose, which marks.py reads: "Answer: ..."."""
-    return getattr(written, "like_prose", False) and name[:1].isupper()
+    return written.like_prose and name[:1].isupper()
 
 
 def surely(field: Field) -> bool:

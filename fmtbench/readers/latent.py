@@ -30,7 +30,7 @@ from typing import Literal, NamedTuple
 
 from fmtbench.answers import AnswerKind, Choice, Label, Math, Set, Text, YesNo
 from fmtbench.formats.base import Field
-from fmtbench.formats.statements import LONGEST, SHORT, Statement, begins
+from fmtbench.formats.statements import LONGEST, MOST, SHORT, Statement, begins
 from fmtbench.readers.fields import fields, surely
 from fmtbench.readers.marks import statements
 from fmtbench.readers.prose import ABSTAINED, OFFERED, concluded, denied
@@ -68,9 +68,6 @@ INSIDE = re.compile(
 )
 """Where a clause comes to its point."""
 
-MOST = 50
-"""Statements that are looked at, from the last one on."""
-
 Place = tuple[int, int]
 
 
@@ -106,11 +103,11 @@ def read_reply(reply: str, kind: AnswerKind) -> Reading | None:
 def read_fields(reply: str, kind: AnswerKind, inside: Reader) -> Reading | None:
     """Rule 2."""
     found = [field for field in fields(reply) if field.held.strip() != kind.placeholder()]
-    for field in reversed(found):
+    for before, field in reversed(list(enumerate(found))):
         reading = _in_field(field, kind, inside)
         if reading is not None:
             return Reading(reading.answer, field.span)
-        cut = field.span[1] >= len(reply.rstrip(" \t\n`}\"'")) and any(surely(one) for one in found[: found.index(field)])
+        cut = field.span[1] >= len(reply.rstrip(" \t\n`}\"'")) and any(map(surely, found[:before]))
         if not cut and (surely(field) or _says_something(field.held, kind)):
             return Reading(None, field.span)
     return None
@@ -127,19 +124,21 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
     worded = isinstance(kind, Text | Set | Math)
     if not held.strip() or ((GIVEN_UP if worded else ABSTENTION).fullmatch(held) and (worded or not kind.readable(held))):
         return None
-    stated = statements(held, kind)
-    words = len(held.split())
-    lines = (
-        {kind.canon(line): line for line in held.split("\n") if kind.readable(line)}
-        if "\n" in held and len(held) <= LONGEST and not worded
-        else {}
-    )
+    stated, words = statements(held, kind), len(held.split())
+    lines = {} if worded else _readable_lines(held, kind)
     if not stated and len(lines) == 1:
         return Reading(next(iter(lines.values())), field.span)
     if not stated and not lines and (worded or words <= SHORT or begins(held, kind)) and kind.readable(held):
         return Reading(_named(held, (0, 0), kind)[0], field.span)
     reading = inside(held, kind) if stated or words > SHORT or "\n" in held else None
     return reading if reading and reading.answer is not None else None
+
+
+def _readable_lines(held: str, kind: AnswerKind) -> dict[str | None, str]:
+    """The lines that are answers, by what they say: of the values of an object in a field, the one that is meant is alone."""
+    if "\n" not in held or len(held) > LONGEST:
+        return {}
+    return {kind.canon(line): line for line in held.split("\n") if kind.readable(line)}
 
 
 def read_prose(reply: str, kind: AnswerKind) -> Reading | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fmtbench.answers import AnswerKind, Choice, Label, Number, YesNo
+from fmtbench.formats.statements import MOST
 
 Place = tuple[int, int]
 
@@ -37,8 +38,6 @@ RESULT = re.compile(
     r"(?:(?:a total of|about|only|exactly|left with)\s)?$"
 )
 CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in conclusion|finally)\b", re.I)
-MOST = 50
-"""Mentions of a sentence that are looked at, from the last one on."""
 WINDOW = 5_000
 """Characters from the end in which a conclusion is sought."""
 
@@ -86,9 +85,8 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
         return False
     between = text[places[-2][1] : places[-1][0]]
     if isinstance(kind, Choice | Number):
-        return JOINED.fullmatch(between) is not None and not between.strip().startswith(
-            "and" if isinstance(kind, Number) else "?"
-        )
+        # Of two numbers joined by "and", each may be an amount of its own.
+        return JOINED.fullmatch(between) is not None and not (isinstance(kind, Number) and between.strip().startswith("and"))
     turned = re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
     return turned is None or SOME.search(between) is not None
 

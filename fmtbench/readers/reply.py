@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 
 from fmtbench.answers import AnswerKind
+from fmtbench.formats.statements import MOST
 from fmtbench.readers.marks import statements
 
 LONGEST = 50_000
 """Characters. Longer texts are read from both ends: the first and the last half of this."""
 
-MOST = 50
-"""Statements that are looked at."""
 THOUGHT = r"think|thinking|thought|thoughts|scratchpad|reflection"
 THINKING = re.compile(rf"\s{{0,9}}<(?:{THOUGHT})>", re.I)
 THOUGHT_END = re.compile(rf"</(?:{THOUGHT})>|\[/THINK\]|<\|channel\|>\s{{0,9}}final\s{{0,9}}<\|message\|>|◁/think▷", re.I)

@@ -6,50 +6,57 @@ alone, and is unknown afterwards.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pandas as pd
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Choice, Text
 from fmtbench.conditions.condition import Condition
-from fmtbench.readers.latent import read_latent
-from fmtbench.readers.marked import read_marked
-from fmtbench.readers.plain import rationale_left, words
-from fmtbench.readers.reply import reply_place
+from fmtbench.errors import UserError
+from fmtbench.readers.plain import words
+from fmtbench.running.verdicts import Verdicts, rationale, verdicts
 from fmtbench.tasks.base import Task
+from fmtbench.tasks.options import listed
 from fmtbench.types import Generation, Item
 
-OPTION = re.compile(r"^\([A-Z]\) (.*)$", re.M)
-READ = ("answer", "status", "correct", "marked_answer", "marked_correct", "latent_answer", "latent_correct", "reasoning_words")
+READ = (*Verdicts._fields, "reasoning_words")
 """The columns that come of reading."""
 
 
 def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataFrame:
-    """The rows of one cell with what the readers find in their texts today."""
-    read = pd.DataFrame([_read(row, task.kind(_item(row)), condition) for row in rows.itertuples()], index=rows.index)
+    """The rows of one cell with what the readers find in their texts today.
+
+    Raises `UserError` where the items are not at hand and rows do not say enough of them.
+    """
+    known = _items(task)
+    read = pd.DataFrame([_read(row, _kind(row, task, known), condition) for row in rows.itertuples()], index=rows.index)
     return rows.assign(**{name: read[name] for name in READ}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"))
 
 
-def _item(row: Any) -> Item:
-    """As much of the item as rows keep: its options stand in its question."""
-    return Item(id=row.item_id, question=row.question, gold=row.gold, choices=tuple(OPTION.findall(row.question)))
+def _items(task: Task) -> dict[str, Item]:
+    """The task's items by id, where it generates them or its file is at hand; none otherwise."""
+    try:
+        return {item.id: item for item in task.items()}
+    except UserError:
+        return {}
+
+
+def _kind(row: Any, task: Task, known: dict[str, Item]) -> AnswerKind:
+    """How an item is judged: by the item itself, or by as much of it as rows keep, which are its question and its gold answer."""
+    item = known.get(row.item_id)
+    if item is not None:
+        return task.kind(item)
+    kind = task.kind(Item(id=row.item_id, question=row.question, gold=row.gold, choices=listed(row.question)))
+    if isinstance(kind, Choice) and len(kind.options) < 2:
+        raise UserError(
+            f"item {row.item_id}: its options are not in the rows, since its question is not; put the task's data in place"
+        )
+    if isinstance(kind, Text):
+        raise UserError(f"item {row.item_id}: rows do not keep the other accepted spellings; put the task's data in place")
+    return kind
 
 
 def _read(row: Any, kind: AnswerKind, condition: Condition) -> dict[str, Any]:
     found = condition.read(Generation(key="", text=row.text, finish_reason=row.finish_reason), kind)
-    marked, latent = read_marked(row.text, kind), read_latent(row.text, kind)
-    return {
-        "answer": found.answer,
-        "status": found.status,
-        "correct": found.status == "ok" and kind.same(found.answer, row.gold),
-        "marked_answer": marked.answer,
-        "marked_correct": kind.same(marked.answer, row.gold),
-        "latent_answer": latent.answer,
-        "latent_correct": kind.same(latent.answer, row.gold),
-        "reasoning_words": _words(row.text, kind) if condition.passes == 1 else row.reasoning_words,
-    }
-
-
-def _words(text: str, kind: AnswerKind) -> int:
-    return len(words(rationale_left(text[: reply_place(text, kind)[1]])))
+    count = len(words(rationale(row.text, kind))) if condition.passes == 1 else row.reasoning_words
+    return {**verdicts(row.text, found, kind, [row.gold])._asdict(), "reasoning_words": count}

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import DecoderError
-from fmtbench.readers.latent import read_latent
-from fmtbench.readers.marked import read_marked
-from fmtbench.readers.plain import rationale_left, words
-from fmtbench.readers.reply import reply_place
+from fmtbench.readers.plain import words
+from fmtbench.readers.reply import LONGEST
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
+from fmtbench.running.verdicts import rationale, verdicts
 from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
 from fmtbench.types import Generation, Row, whole
@@ -37,6 +36,7 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
         )
     folder.write_rows(rows)
     _name_errors(folder, rows, done)
+    _name_long(folder, rows)
     _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
     return rows
 
@@ -57,10 +57,9 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
-    found = condition.read(last, kind)
-    marked, latent = read_marked(last.text, kind), read_latent(last.text, kind)
-    rationale = rationale_left(first.text[: reply_place(first.text, kind)[1]])
+    thought = rationale(first.text, kind)
     return Row(
+        **verdicts(last.text, condition.read(last, kind), kind, [one.item.gold])._asdict(),
         experiment=cell.experiment,
         backbone=cell.backbone,
         task=cell.task,
@@ -71,33 +70,26 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         item_id=one.item.id,
         question=one.item.question,
         gold=one.item.gold,
-        answer=found.answer,
-        status=found.status,
-        correct=found.status == "ok" and kind.same(found.answer, one.item.gold),
-        marked_answer=marked.answer,
-        marked_correct=kind.same(marked.answer, one.item.gold),
-        latent_answer=latent.answer,
-        latent_correct=kind.same(latent.answer, one.item.gold),
         finish_reason=last.finish_reason,
         prompt_tokens=sum(one.prompt_tokens for one in passes),
         completion_tokens=sum(one.completion_tokens for one in passes),
-        reasoning_tokens=count_tokens(first, rationale),
-        reasoning_words=len(words(rationale)),
+        reasoning_tokens=count_tokens(first, thought),
+        reasoning_words=len(words(thought)),
         text=last.text,
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
     )
 
 
-def count_tokens(generation: Generation, rationale: str) -> int | None:
+def count_tokens(generation: Generation, thought: str) -> int | None:
     """Tokens that wrote at least one character of the rationale's words; None if it is not known which token wrote what.
 
-    `rationale` is what `rationale_left` leaves of the text, whether that was parsed or not.
+    `thought` is what `rationale` leaves of the text, whether that was parsed or not.
     """
-    if words(rationale) and not generation.token_ends:
+    if words(thought) and not generation.token_ends:
         return None
     starts = (0, *generation.token_ends[:-1])
-    return sum(bool(words(rationale[start:end])) for start, end in zip(starts, generation.token_ends))
+    return sum(bool(words(thought[start:end])) for start, end in zip(starts, generation.token_ends))
 
 
 def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
@@ -115,6 +107,12 @@ def _name_errors(folder: RunFolder, rows: Sequence[Row], done: Mapping[str, Gene
         logger.warning("%s: %s", folder.path, line)
     if failed[3:]:
         logger.warning("%s: and %d more", folder.path, len(failed[3:]))
+
+
+def _name_long(folder: RunFolder, rows: Sequence[Row]) -> None:
+    """Say of how many replies only the two ends were read for marks."""
+    if many := sum(len(row.text) > LONGEST for row in rows):
+        logger.warning("%s: %d replies of more than %d characters were read from both ends", folder.path, many, LONGEST)
 
 
 def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:

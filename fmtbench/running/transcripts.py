@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmtbench.errors import UserError
-from fmtbench.readers.latent import read_latent
-from fmtbench.readers.marked import read_marked
-from fmtbench.readers.plain import rationale_left, words
+from fmtbench.readers.plain import words
 from fmtbench.readers.transcripts import ANY, TEXT, guess_format, read_transcript, readable
 from fmtbench.running.logs import Transcript
+from fmtbench.running.verdicts import rationale, verdicts
 from fmtbench.types import Generation, Row
 
 AUTO = "auto"
@@ -32,12 +31,8 @@ def _row(transcript: Transcript, answer: str, written: str, experiment: str, mar
     shown = guess_format(text, kind) if written == AUTO else written
     generation = Generation(key="", text=text, finish_reason=transcript.finish_reason)
     found = read_transcript(generation, kind, shown, mark)
-    marked, latent = read_marked(text, kind), read_latent(text, kind)
-
-    def right(said: str | None) -> bool:
-        return any(kind.same(said, gold) for gold in transcript.golds)
-
     return Row(
+        **verdicts(text, found, kind, transcript.golds)._asdict(),
         experiment=experiment,
         backbone="transcripts",
         task=answer,
@@ -48,18 +43,11 @@ def _row(transcript: Transcript, answer: str, written: str, experiment: str, mar
         item_id=transcript.id,
         question="",
         gold=transcript.golds[0],
-        answer=found.answer,
-        status=found.status,
-        correct=found.status == "ok" and right(found.answer),
-        marked_answer=marked.answer,
-        marked_correct=right(marked.answer),
-        latent_answer=latent.answer,
-        latent_correct=right(latent.answer),
         finish_reason=transcript.finish_reason,
         prompt_tokens=0,
         completion_tokens=0,
         reasoning_tokens=None,
-        reasoning_words=len(words(rationale_left(text))),
+        reasoning_words=len(words(rationale(text, kind))),
         text=text,
         request_key="",
         seconds=0.0,
