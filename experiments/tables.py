@@ -101,10 +101,11 @@ def write_all(arguments: Arguments) -> None:
         study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})
     output = writable(arguments.output)
     offered = offers(study, arguments)
-    tables, missing = {}, {}
-    for name, node in arguments.table.items():
+    tables: dict[str, pd.DataFrame] = {}
+    missing: dict[str, str] = {}
+    for name, node in sorted(arguments.table.items(), key=lambda item: item[0] != "contrasts"):  # others are made of it
         try:
-            tables[name] = write_table(name, node, study, output, offered)
+            tables[name] = write_table(name, node, study, output, offered | tables)
         except UserError as error:
             missing[name] = str(error)
     for name, reason in missing.items():

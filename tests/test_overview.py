@@ -50,11 +50,13 @@ def test_the_whole_study_in_one_table(rows: pd.DataFrame) -> None:
 
 
 def test_planned_contrasts_leave_floors_out(rows: pd.DataFrame) -> None:
-    table = planned_table(rows, planned=["json_schema"], draws=500)
+    table = planned_table(rows, contrast_table(rows, planned=["json_schema"], draws=500))
     assert set(table.task) == {"sums"}
     assert set(table.contrast) == {"json_schema - free_cot"}
     with pytest.raises(UserError, match="no contrast is planned"):
-        planned_table(rows, draws=500)
+        planned_table(rows, contrast_table(rows, draws=500))
+    with pytest.raises(UserError, match="choose both"):
+        planned_table(rows)
 
 
 @pytest.mark.parametrize("reading", ["strict", "latent"])
