@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MINUS_SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
@@ -58,6 +59,7 @@ def named(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int, str]]:
     return sorted(spans)
 
 
+@lru_cache(maxsize=1024)
 def phrase(words: str) -> re.Pattern[str]:
     """The phrase as whole words, whatever its case and the separators between its words."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]

@@ -12,6 +12,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
+from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
@@ -69,11 +70,11 @@ class JsonFormat(StructuredFormat):
 
     def find(self, text: str) -> Iterator[Field]:
         """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
-        for match in FIELD.finditer(text) if "{" in text else ():
+        for match in some(list(FIELD.finditer(text))) if "{" in text and ":" in text else ():
             group = match.lastgroup
             span = match.span(group) if group else (match.end(), match.end())
             yield Field(match[2] or match[3], _held(group, match[group]) if group else "", span)
-        for match in VERDICTS.finditer(text):
+        for match in some(list(VERDICTS.finditer(text))):
             right = re.findall(r'"([A-Z])"\s*:\s*true', match[0])
             yield Field("answer", right[0] if len(right) == 1 else "", match.span())
 

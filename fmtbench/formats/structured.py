@@ -16,7 +16,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Format, Layout
 from fmtbench.types import Extraction, Status
 
-FENCE = re.compile(r"\s*(?P<ticks>`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*(?P=ticks)\s*", re.S)
+FENCE = re.compile(r"\s*+(?P<ticks>`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*(?P=ticks)\s*", re.S)
 
 
 class Part(NamedTuple):

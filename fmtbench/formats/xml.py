@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.names import NAMED, NAMES
+from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
 
 DECLARATION = re.compile(r"\s*<\?xml[^<>]*\?>")
@@ -54,7 +55,7 @@ class XmlFormat(StructuredFormat):
         return [_part(element, body) for element in _unwrapped(elements, body, known)]
 
     def find(self, text: str) -> Iterator[Field]:
-        for match in FIELD.finditer(text):
+        for match in some(list(FIELD.finditer(text))):
             place = match.span("held") if match["held"] is not None else (match.end(), match.end())
             yield Field(match[1], inner_text(match["held"] or ""), place)
 

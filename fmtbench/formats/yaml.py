@@ -19,6 +19,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import FILLER, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
+from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
 
 NULL = "tag:yaml.org,2002:null"
@@ -74,7 +75,7 @@ class YamlFormat(StructuredFormat):
         """A key counts where there is another one: in prose, "Answer:" is a mark among others."""
         if len(KEY.findall(text)) < 2:
             return
-        for match in FIELD.finditer(text):
+        for match in some(list(FIELD.finditer(text))):
             group = match.lastindex if (match.lastindex or 0) > 2 else 0
             held = match[group].strip().strip("\"'") if group else ""
             yield Field(
@@ -87,7 +88,7 @@ def parse_mapping(text: str) -> Members | None:
 
     The text is composed to nodes and never constructed: no tag makes an object, no alias is copied out.
     """
-    if len(TOP_KEY.findall(text)) > MOST_KEYS:
+    if not any(sign in text for sign in ":{?") or len(TOP_KEY.findall(text)) > MOST_KEYS:
         return None
     try:
         node = yaml.compose(text, Loader=LOADER)

@@ -15,7 +15,7 @@ from fmtbench.types import Extraction, Generation, Status
 TAIL = 400
 LONGEST_PERIOD = 80
 REFUSAL = re.compile(
-    r"^\W*(?:I['’]?m (?:very |so )?sorry|Sorry|I apologi[sz]e|I (?:can(?:no|['’])?t|am unable to|am not able to|won['’]t)|"
+    r"^\W*+(?:I['’]?m (?:very |so )?sorry|Sorry|I apologi[sz]e|I (?:can(?:no|['’])?t|am unable to|am not able to|won['’]t)|"
     r"As an AI\b.{0,80}(?:can(?:no|['’])?t|unable))",
     re.I | re.S,
 )

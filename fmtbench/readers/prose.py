@@ -40,13 +40,16 @@ RESULT = re.compile(
 CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in conclusion|finally)\b", re.I)
 WINDOW = 5_000
 """Characters from the end in which a conclusion is sought."""
+MOST_SENTENCES = 200
+"""Of more in that window, the earlier ones are a loop."""
+WORD = re.compile(r"\w")
 
 
 def concluded(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
     """The last sentence's last mention; None in its place where that sentence names two, or gives up."""
     offset = max(0, len(text) - WINDOW)
     recited = kind.recited(text)
-    for sentence in reversed(list(SENTENCE.finditer(text, offset))):
+    for sentence in reversed([one for one in SENTENCE.finditer(text, offset) if WORD.search(one[0])][-MOST_SENTENCES:]):
         if sentence[0].rstrip("\"'*) ").endswith("?") or REMARK.fullmatch(sentence[0]):
             continue
         if any(start <= sentence.start() < end for start, end in recited):
