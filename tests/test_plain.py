@@ -43,6 +43,36 @@ def test_syntax_and_answer_are_taken_off(written: str, plain: str) -> None:
     assert plain_rationale(written.replace("%s", RATIONALE)) == plain
 
 
+HEADED = [
+    "Answer: %s The answer is 12.",
+    "answer: %s\nThe answer is 12.",
+    "**Answer:** %s The answer is 12.",
+]
+FIELDS = [
+    "## Answer\n%s\nThe answer is 12.",
+    "<answer>%s The answer is 12.</answer>",
+    '{"answer": "%s The answer is 12."}',
+]
+
+
+@pytest.mark.parametrize("written", HEADED + FIELDS)
+def test_a_rationale_where_an_answer_is_due_stays_in_every_format(written: str) -> None:
+    rationale = "Let us add 7 and 5."
+    assert plain_rationale(written.replace("%s", rationale)) == rationale
+
+
+@pytest.mark.parametrize("written", FIELDS)
+def test_a_field_that_comes_to_its_answer_later_is_a_rationale(written: str) -> None:
+    rationale = "Ann has seven apples and buys five more, which makes twelve."
+    assert plain_rationale(written.replace("%s", rationale)) == rationale
+
+
+def test_a_statement_with_reasons_after_it_is_taken_off() -> None:
+    assert plain_rationale("The answer is 12. We know that 7 and 5 and nothing else are added, so the answer is 12.") == (
+        "We know that 7 and 5 and nothing else are added, so"
+    )
+
+
 @pytest.mark.parametrize(
     "text", ["", " ", "The answer is 12.", '{"answer": 12}', "<answer>12</answer>", "answer: 12", "{", "```json\n"]
 )

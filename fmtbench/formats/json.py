@@ -12,7 +12,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
-from fmtbench.formats.statements import some
+from fmtbench.formats.statements import heads_rationale, some
 from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
@@ -189,7 +189,7 @@ def stripped(text: str, answers: bool) -> str:
     def left(match: re.Match[str]) -> str:
         if match.lastgroup == "escape":
             return undone(match[0])
-        if match.lastgroup == "answer" and answers:
+        if match.lastgroup == "answer" and (answers or heads_rationale(match["held"])):
             key = match.start("held") - match.start()
             return blank(match[0][:key]) + stripped(match["held"], answers) + blank(match[0][key + len(match["held"]) :])
         return removed(match[0]) if match[0] == '"' else blank(match[0])

@@ -174,6 +174,12 @@ def _opens(text: str, start: int, end: int, kind: AnswerKind) -> bool:
     return goes_on and not begins(text[start:end], kind)
 
 
+def heads_rationale(held: str) -> bool:
+    """Whether what stands where an answer is due is a rationale: it opens like one, or comes to its answer only later on."""
+    later = STATED.search(held)
+    return OPENING.match(held) is not None or (later is not None and len(held[: later.start()].split()) > SHORT)
+
+
 def begins(text: str, kind: AnswerKind) -> bool:
     """Whether a text is an answer from its first word on: `18 eggs`, `(B) blue ball`, not `Step 3` nor `2. Multiply`."""
     words = re.sub(r"^\W*(?:the|an|a)\s+(?=[a-z])", "", text.strip())

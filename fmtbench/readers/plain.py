@@ -7,6 +7,7 @@ Used where replies in different formats are compared by their content (drift) or
 syntax of every format is taken off every reply, whether it keeps its contract, breaks it, was cut or runs in a loop: if each
 were stripped by its own reader, the difference could be the readers'. A rationale loses its final answer too, since two
 replies with the same answer would look alike by that alone; `plain_reply` keeps it, for tasks whose replies are little else.
+A rationale that stands where an answer is due ("Answer: Let us add ...") stays.
 
 Nothing moves: what is taken off becomes blank, so a word's place in the result is its place in the reply.
 """
@@ -16,14 +17,18 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Syntax
 from fmtbench.formats.blanks import FILLER, blank, filled, removed
-from fmtbench.formats.statements import STATED, answer_span, lead
+from fmtbench.formats.names import NAMES
+from fmtbench.formats.statements import STATED, answer_span, heads_rationale, lead
 from fmtbench.formats.xml import ENTITY
 
 FENCE = re.compile(r"(?:`{3}|~{3})\w{0,20}|\ufeff")
+HEAD = re.compile(rf"{NAMES}\b[^>:\n]{{0,40}}[>:\n*#_ \t]*+", re.I)
+"""What names an answer, to where its content begins."""
 INDENT = re.compile(r"^[ \t]+", re.M)
 ROUNDS = 3
 """A label may follow another: "The reasoning is Total: ..."."""
@@ -77,14 +82,20 @@ def _answers(text: str) -> Iterator[tuple[int, int]]:
     """The answers of all formats."""
     for one in FORMATS.values():
         for match in one.syntax.answer.finditer(text) if one.syntax.answer else ():
-            yield match.span()
+            named = HEAD.search(match[0])
+            if named is None or not heads_rationale(match[0][named.end() :]):
+                yield match.span()
 
 
 def _statements(text: str) -> Iterator[tuple[int, int]]:
     """The sentences that state an answer."""
     found = list(STATED.finditer(text))
-    for match, following in zip(found, [*(one.start() for one in found[1:]), len(text)]):
-        end = max(answer_span(text, match.end(), max(following, match.end()))[1], match.end())
+    for match, following in zip_longest(found, found[1:]):
+        stop = max(following.start() if following else len(text), match.end())
+        end = max(answer_span(text, match.end(), stop)[1], match.end())
+        goes_on = following is not None and not text[end:stop].strip()
+        if heads_rationale(text[match.end() : following.end() if following and goes_on else end]):
+            end = match.end()
         yield lead(text, match.start()), end + text.startswith(".", end)
 
 
