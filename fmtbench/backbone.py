@@ -54,7 +54,7 @@ class Weights:
     fingerprint: str
     """sha256 of the local files (weights, tokenizer, chat template), or `hub:<id>@<commit>`."""
     gguf: Path | None = None
-    """The GGUF that `source` is to be converted from, if that has not happened yet."""
+    """The GGUF that `source` is converted from, where it is (see `prepare`)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -117,7 +117,7 @@ def _local(path: Path) -> Weights:
 def _from_gguf(path: Path) -> Weights:
     digest = _hash_files([path])
     folder = cache_folder() / "converted" / digest[:24]
-    return Weights(source=str(folder), revision=None, fingerprint=digest, gguf=None if folder.is_dir() else path)
+    return Weights(source=str(folder), revision=None, fingerprint=digest, gguf=path)
 
 
 def _hub(hub_id: str, revision: str | None) -> Weights:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from outlines_core import Guide, Index, Vocabulary
 
 from fmtbench.answers import Label, Number, Text
-from fmtbench.conditions.allowed import any_object, budgeted_text
+from fmtbench.conditions.allowed import budgeted_text
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.grammar import allows, regex
+from fmtbench.decoding.json_mode import any_object, whitespace
 from fmtbench.decoding.patterns import at_most_words, literal, until
 from fmtbench.types import Constraint, Generation, Request
 from tests.conftest import options
@@ -207,3 +208,16 @@ def test_the_automaton_takes_the_example_letter_by_letter(conditions: dict[str, 
         for char in text:
             guide.advance(TOKENS.index(char))
         assert END in guide.get_tokens()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a":"b  c\\"  d","e":[1,2]}', "none"),
+        ('{ "a": 1, "b": "x\\n  y" }', "one space"),
+        ('{"a":  1}', "free"),
+        ('{\n  "a": 1\n}\n', "free"),
+    ],
+)
+def test_white_space_is_that_between_tokens(text: str, found: str) -> None:
+    assert whitespace(text) == found

@@ -24,12 +24,14 @@ from fmtbench.backends.reply import Token, token_ends
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.errors import DecoderError, ServerError, UserError
+from fmtbench.decoding.json_mode import any_object
+from fmtbench.errors import BarredError, DecoderError, ServerError, UserError
 from fmtbench.types import Generation, Message, Request
 from tests.conftest import ROOT, composed
 from tests.http_server import MODELS, WEB_PAGE, Answer, Body, completion, obedient, serving
 
 SERVED = Backbone(name="b")
+HELD = [Request(messages=(Message(role="user", content="Say a."),), constraint=PROBE_GRAMMAR)]
 SECRET = "sk-do-not-tell-4711"
 
 
@@ -73,7 +75,7 @@ def test_at_most_so_many_in_flight_and_each_once() -> None:
         wall = time.perf_counter() - started
         assert sorted(one.key for one in done) == sorted(request.key for request in asks(40))
         assert seen.most == 5
-        assert len(seen.bodies) == 41, "the probe, and each request once"
+        assert len(seen.bodies) == 40, "each request once, and no probe where nothing is constrained"
     assert 0.5 * wall < sum(one.seconds for one in done) <= wall, "shares of the wall time"
 
 
@@ -131,7 +133,7 @@ def test_an_interrupt_ends_in_one_line(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "experiments.run", "backend=server", "backbone=served", "backend.dialect=openai"]
         command += [f"backend.url={seen.url}", f"results={tmp_path}", "task=[addition]", "limit=2", "condition=[free_cot]"]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        while len(seen.bodies) < 3 and process.poll() is None:
+        while len(seen.bodies) < 2 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
@@ -151,7 +153,7 @@ def test_a_busy_server_is_asked_again(status: int) -> None:
     busy = Answer({"error": {"message": "overloaded"}}, status)
     with serving(after_probe(busy, busy, completion("ok"))) as seen:
         (one,) = opened(seen.url).generate(asks(1))
-        assert (one.text, one.finish_reason, len(seen.bodies)) == ("ok", "stop", 4)
+        assert (one.text, one.finish_reason, len(seen.bodies)) == ("ok", "stop", 3)
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -174,7 +176,7 @@ def test_what_is_refused_for_its_content_is_not_asked_again() -> None:
     with serving(after_probe(Answer({"error": {"message": words}}, 400), completion("ok"))) as seen:
         first, second = opened(seen.url, concurrency=1).generate(asks(2))
         assert (first.finish_reason, first.error) == ("error", f"400 {words}")
-        assert (second.text, len(seen.bodies)) == ("ok", 3)
+        assert (second.text, len(seen.bodies)) == ("ok", 2)
 
 
 def test_the_item_that_is_too_long_is_named(tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_a_web_page() -> None:
     ):
         Server(url=seen.url).identity(SERVED, None)
     with serving(lambda _: WEB_PAGE) as seen, pytest.raises(UserError, match="answers text/html, not JSON"):
-        opened(seen.url)
+        list(opened(seen.url).generate(asks(1)))
 
 
 def test_another_page() -> None:
@@ -259,8 +261,11 @@ def test_another_page() -> None:
         Server(url=seen.url.removesuffix("/v1")).identity(SERVED, None)
     with serving(models=lambda: Answer({"ok": True})) as seen, pytest.raises(UserError, match="lists no model"):
         Server(url=seen.url).identity(SERVED, None)
-    with serving(lambda _: Answer({"choices": []})) as seen, pytest.raises(UserError, match=r"does not answer as .* \(choices: "):
-        opened(seen.url)
+    with (
+        serving(lambda _: Answer({"choices": []})) as seen,
+        pytest.raises(ServerError, match=r"does not answer as .* \(choices: "),
+    ):
+        list(opened(seen.url).generate(asks(10)))
 
 
 def test_a_model_that_is_not_served() -> None:
@@ -278,24 +283,47 @@ def test_a_model_that_is_not_served() -> None:
 @pytest.mark.parametrize("ignores", ["Hello!", '{"b": 1}', '{"a": "hello"}'])
 def test_a_schema_that_is_dropped_silently(ignores: str) -> None:
     with serving(lambda _: completion(ignores)) as seen, pytest.raises(DecoderError, match=r"schema not enforced by .*two-word"):
-        opened(seen.url)
+        list(opened(seen.url).generate(HELD))
 
 
 def test_a_schema_field_that_the_server_refuses() -> None:
     refusal = Answer({"error": {"message": "unknown field response_format"}}, 400)
     with serving(lambda _: refusal) as seen, pytest.raises(DecoderError, match=r"schema not enforced .*unknown field"):
-        opened(seen.url)
+        list(opened(seen.url).generate(HELD))
 
 
-def test_other_whitespace_than_ours_is_named() -> None:
+def test_white_space_is_the_servers_business_under_a_dialect_without_grammars() -> None:
     spread = completion('{\n  "a": "qx"\n}')
-    with serving(lambda _: spread) as seen, pytest.raises(DecoderError, match="only because its whitespace"):
-        opened(seen.url)
+    with serving(lambda _: spread) as seen:
+        (one,) = opened(seen.url).generate(HELD)
+        assert (one.text, one.finish_reason) == ('{\n  "a": "qx"\n}', "stop")
+    with serving(lambda _: spread) as seen, pytest.raises(DecoderError, match="schema not enforced"):
+        list(opened(seen.url, dialect="sglang").generate(HELD))
 
 
-def test_a_regular_expression_that_the_dialect_cannot_say() -> None:
-    with serving() as seen, pytest.raises(UserError, match="sends JSON schemas, and a condition has another grammar"):
-        Server(url=seen.url, dialect="openai").identity(SERVED, ANYTHING)
+def test_json_mode_is_a_json_object_where_grammars_cannot_be_sent() -> None:
+    deep = completion('{"a": {"b": {"c": {"d": [[1]]}}}}')
+    with serving(lambda body: deep if body.get("response_format") == {"type": "json_object"} else obedient(body)) as seen:
+        session = opened(seen.url)
+        (one,) = session.generate(asks(1, constraint=any_object()))
+        assert one.finish_reason == "stop"
+    with serving(
+        lambda body: completion("[1]") if body.get("response_format") == {"type": "json_object"} else obedient(body)
+    ) as seen:
+        (one,) = opened(seen.url).generate(asks(1, constraint=any_object()))
+        assert one.finish_reason == "error"
+
+
+def test_what_a_dialect_cannot_say_bars_the_cell_alone(tmp_path: Path) -> None:
+    with serving() as seen:
+        with pytest.raises(BarredError, match="sends JSON schemas, and this condition has another grammar"):
+            Server(url=seen.url, dialect="openai").admit(SERVED, ANYTHING)
+        arguments = [f"backend.url={seen.url}", "backend.dialect=openai", "limit=1", f"results={tmp_path}"]
+        done = run(*arguments, "condition=[free_cot,sham]")
+    assert done.returncode == 0, done.stderr
+    assert "addition/sham does not run: backend.dialect=openai sends JSON schemas" in done.stderr
+    found = {path.parent.name for path in tmp_path.rglob("rows.parquet") if len(pd.read_parquet(path))}
+    assert len(found) == 1, found
 
 
 # -- secrets

@@ -6,11 +6,21 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fmtbench.decoding.grammar import regex
+from fmtbench.decoding.gbnf import gbnf
+from fmtbench.decoding.grammar import allows, regex
+from fmtbench.decoding.json_mode import any_object
+from fmtbench.errors import BarredError
 from fmtbench.types import Constraint
 
 NO_DEFAULTS = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 """Sampling settings that a model may be shipped with; only the request decides. OpenAI's API has no such fields."""
+LLAMACPP_DEFAULTS = {
+    "top_k": 0,
+    "min_p": 0.0,
+    "repeat_penalty": 1.0,
+    "top_logprobs": 1,  # none is sent where it is 0
+    "cache_prompt": False,  # logits are not the same to the bit where a part of the prompt is reused
+}
 
 
 class Dialect(NamedTuple):
@@ -19,7 +29,39 @@ class Dialect(NamedTuple):
     field: str
     """Where it takes a constraint."""
     constrain: Callable[[Constraint], dict[str, Any]]
+    """Fields of a request. Raises `BarredError` for a constraint that the server has no words for."""
     extra: dict[str, Any]
+    version: tuple[str, str] | None = None
+    """The page beside `/v1` that tells the server's version, and the field of it that does."""
+    own_whitespace: bool = False
+    """Whether the server decides on the white space between JSON's tokens."""
+
+
+def keeps(dialect: Dialect, constraint: Constraint, text: str) -> bool:
+    """Whether a finished text keeps to its constraint, up to white space where that is the server's business."""
+    if allows(constraint, text):
+        return True
+    if not dialect.own_whitespace:
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    if constraint == any_object():
+        return isinstance(value, dict)
+    return allows(constraint, json.dumps(value, ensure_ascii=False))
+
+
+def _response_format(constraint: Constraint) -> dict[str, Any]:
+    if constraint == any_object():
+        return {"response_format": {"type": "json_object"}}
+    if constraint.kind != "json_schema":
+        raise BarredError(
+            "backend.dialect=openai sends JSON schemas, and this condition has another grammar: it runs on a server that takes "
+            "regular expressions or grammars (backend.dialect=vllm, sglang or llamacpp)"
+        )
+    schema = {"name": "contract", "strict": True, "schema": json.loads(constraint.source)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 DIALECTS = {
@@ -27,16 +69,14 @@ DIALECTS = {
         "structured_outputs.regex",
         lambda constraint: {"structured_outputs": {"regex": regex(constraint)}},
         NO_DEFAULTS | {"return_token_ids": True},
+        version=("version", "version"),
     ),
     "sglang": Dialect("regex", lambda constraint: {"regex": regex(constraint)}, NO_DEFAULTS),
-    "openai": Dialect(
-        "response_format",
-        lambda constraint: {
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "contract", "strict": True, "schema": json.loads(constraint.source)},
-            }
-        },
-        {},
+    "llamacpp": Dialect(
+        "grammar",
+        lambda constraint: {"grammar": gbnf(regex(constraint))},
+        LLAMACPP_DEFAULTS,
+        version=("props", "build_info"),
     ),
+    "openai": Dialect("response_format", _response_format, {}, own_whitespace=True),
 }

@@ -1,8 +1,8 @@
 """Any OpenAI-compatible chat endpoint: `vllm serve`, SGLang, llama.cpp, Ollama, or a hosted API.
 
 Requests are sent as messages, at most `concurrency` at a time, and each generation is yielded as it finishes. What a
-server does with a constraint cannot be seen from outside, so `open` sends one whose effect is visible, and every
-constrained reply is checked against its grammar.
+server does with a constraint cannot be seen from outside, so the first one is preceded by one whose effect is visible, and
+every constrained reply is checked against its grammar.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend, Session
-from fmtbench.backends.dialects import DIALECTS
+from fmtbench.backends.dialects import DIALECTS, Dialect, keeps
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import proven
-from fmtbench.decoding.grammar import allows
+from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, ServerError, UserError
 from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, FinishReason, Generation, Request
@@ -47,8 +47,9 @@ class Server(Backend):
     """The address up to and including `/v1`."""
     model: str | None = None
     """Its name on the server; None takes the backbone's hub id, or the only model there is."""
-    dialect: Literal["vllm", "sglang", "openai"] = "vllm"
-    """How constraints are sent: the regular expression that every engine gets, or the JSON schema alone."""
+    dialect: Literal["vllm", "sglang", "llamacpp", "openai"] = "vllm"
+    """How constraints are sent: the regular expression that every engine gets (as a grammar, to llama.cpp), or the JSON schema
+    alone."""
     key_variable: str = "FMTBENCH_API_KEY"
     """Name of the environment variable that holds the key; the key itself is never a setting."""
     decoder: Literal["server"] = "server"
@@ -103,11 +104,13 @@ class Server(Backend):
 
     @cached_property
     def _version(self) -> str | None:
-        """vLLM's version; other servers have no page that tells theirs."""
-        if self.dialect != "vllm":
+        """The server's version, where it has a page that tells it."""
+        told = DIALECTS[self.dialect].version
+        if told is None:
             return None
+        page, field = told
         try:
-            return str(self.endpoint.get(f"{self.url.removesuffix('/v1')}/version")["version"])
+            return str(self.endpoint.get(f"{self.url.removesuffix('/v1')}/{page}")[field])
         except (UserError, KeyError, TypeError):
             return None
 
@@ -119,12 +122,11 @@ class Server(Backend):
         raise UserError(f"{asked} at {self.url}: set backend.model to one of {_some(sorted(self._served))}")
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
-        if constraint is not None and constraint.kind == "regex" and self.dialect == "openai":
-            raise UserError(
-                "backend.dialect=openai sends JSON schemas, and a condition has another grammar (such as sham): "
-                "leave that condition out, or use a server that takes regular expressions (vllm, sglang)"
-            )
         return json.dumps(self._facts(backbone) | ({} if constraint is None else {"decoder": self.masked_by}))
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        DIALECTS[self.dialect].constrain(constraint)
+        return {"constraint": describe(constraint), "decoder": self.masked_by}
 
     def _facts(self, backbone: Backbone) -> dict[str, Any]:
         name = self._name(backbone)
@@ -144,12 +146,7 @@ class Server(Backend):
         return f"server ({DIALECTS[self.dialect].field})"
 
     def open(self, backbone: Backbone) -> ServerSession:
-        try:
-            return proven(ServerSession(self, self._facts(backbone)))
-        except DecoderError as error:
-            raise DecoderError(
-                f"schema not enforced by {self.url}: {error}; is backend.dialect={self.dialect} right for this server?"
-            ) from error
+        return ServerSession(self, self._facts(backbone))
 
 
 class ServerSession(Session):
@@ -159,12 +156,25 @@ class ServerSession(Session):
         self._options = options
         self._facts = facts
         self._dialect = DIALECTS[options.dialect]
-        self._understood = False
-        """Whether any reply was in the form of OpenAI's API."""
+        self._proven = False
+        """Whether constraints are known to bind."""
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
+        """Raises `DecoderError` where there is a constraint and none binds."""
+        if not self._proven and any(request.constraint for request in requests):
+            self._prove()
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
+
+    def _prove(self) -> None:
+        self._proven = True
+        try:
+            proven(self)
+        except DecoderError as error:
+            raise DecoderError(
+                f"schema not enforced by {self._options.url}: {error}; is backend.dialect={self._options.dialect} right for "
+                "this server?"
+            ) from error
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
@@ -206,7 +216,6 @@ class ServerSession(Session):
             return self._not_taken(request, words, clock.leave(entered))
         if strange := self._strange(reply):
             return self._not_taken(request, strange, clock.leave(entered))
-        self._understood = True
         return self._generation(request, reply, clock.leave(entered), neutralised)
 
     def _strange(self, reply: Reply) -> str:
@@ -218,10 +227,8 @@ class ServerSession(Session):
         return f"was asked for model {asked} and answers with {got}: if they are the same, set backend.answers_as=['{got}']"
 
     def _not_taken(self, request: Request, words: str, seconds: float) -> Generation:
-        """A reply that is none of ours: that request's trouble, or the whole address's if there never was a good one."""
+        """A reply that is none of ours. It is the whole address's trouble where there is no other (see `believed`)."""
         said = f"{self._options.url} {words}"
-        if not self._understood:
-            raise UserError(said)
         return Generation(key=request.key, text="", finish_reason="error", error=said, transient=True, seconds=seconds)
 
     def _body(self, request: Request) -> tuple[dict[str, Any], int]:
@@ -243,7 +250,7 @@ class ServerSession(Session):
         return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        (reason, error), transient = judge(request.constraint, reply), reply.choices[0].finish_reason not in ENDS
+        (reason, error), transient = judge(self._dialect, request.constraint, reply), reply.choices[0].finish_reason not in ENDS
         if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
             reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
         return Generation(
@@ -298,21 +305,13 @@ def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
     yield from (replace(one, transient=True) for one in held)
 
 
-def judge(constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
+def judge(dialect: Dialect, constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
     """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
     reason = reply.choices[0].finish_reason
     if reason == "length":
         return "length", ""
     if reason != "stop":
         return "error", f"the server ended the request with finish reason {reason!r}"
-    if constraint is None or allows(constraint, reply.text):
+    if constraint is None or keeps(dialect, constraint, reply.text):
         return "stop", ""
-    return "error", f"the finished text does not keep to its grammar{_only_whitespace(constraint, reply.text)}"
-
-
-def _only_whitespace(constraint: Constraint, text: str) -> str:
-    try:
-        compact = json.dumps(json.loads(text), ensure_ascii=False)
-    except ValueError:
-        return ""
-    return ", only because its whitespace is not at most one space" if allows(constraint, compact) else ""
+    return "error", "the finished text does not keep to its grammar"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from fmtbench.answers import AnswerKind
-from fmtbench.decoding.grammar import WHITESPACE, regex
+from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
 from fmtbench.decoding.schema import json_schema
 from fmtbench.formats.base import Layout
@@ -17,10 +17,6 @@ from fmtbench.types import Constraint
 CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
 SPACE = r"( |\\[nrtf])"
 """White space in a JSON string, escaped line breaks included; `CHAR` is every other character."""
-STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
-SCALAR = rf"({STRING}|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)"
-DEPTH = 2
-"""Levels of objects and lists in JSON mode. The contracts need one; a third has four times as many states."""
 ANSWER = "The answer is "
 
 
@@ -53,24 +49,3 @@ def budgeted_text(words: int) -> Constraint:
         forced = f"({literal(letter)}{forced})?"
     # The longer branch first: outlines_core prefers the first, and drops what a match of it makes less preferred.
     return Constraint(kind="regex", source=f"{all_words(char, space, words)}{forced}|{at_most_words(char, space, words)}")
-
-
-def any_object(depth: int = DEPTH) -> Constraint:
-    """Any JSON object: JSON mode. A regular expression has to end somewhere, so nesting does."""
-    return Constraint(kind="regex", source=_object(depth))
-
-
-def _object(depth: int) -> str:
-    return _listed(r"\{", f"{STRING}{WHITESPACE}:{WHITESPACE}{_value(depth - 1)}", r"\}")
-
-
-def _value(depth: int) -> str:
-    if depth == 0:
-        return SCALAR
-    items = _listed(r"\[", _value(depth - 1), r"\]")
-    return f"({SCALAR}|{_object(depth)}|{items})"
-
-
-def _listed(opening: str, member: str, closing: str) -> str:
-    more = f"({WHITESPACE},{WHITESPACE}{member})*"
-    return f"{opening}{WHITESPACE}({member}{more}{WHITESPACE})?{closing}"

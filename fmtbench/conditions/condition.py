@@ -13,11 +13,12 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind
-from fmtbench.conditions.allowed import any_object, budgeted_object, budgeted_text, object_of_fields
+from fmtbench.conditions.allowed import budgeted_object, budgeted_text, object_of_fields
 from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
+from fmtbench.decoding.json_mode import any_object
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format
 from fmtbench.formats.json import JsonFormat

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
+from fmtbench.decoding.json_mode import held_to_object, whitespace
 from fmtbench.errors import DecoderError
 from fmtbench.readers.plain import words
 from fmtbench.readers.reply import LONGEST
@@ -37,7 +38,7 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     folder.write_rows(rows)
     _name_errors(folder, rows, done)
     _name_long(folder, rows)
-    _finish(folder, sum(not one.after for one in planned), rows, list(done.values()))
+    _finish(folder, planned, rows, list(done.values()))
     return rows
 
 
@@ -115,8 +116,15 @@ def _name_long(folder: RunFolder, rows: Sequence[Row]) -> None:
         logger.warning("%s: %d replies of more than %d characters were read from both ends", folder.path, many, LONGEST)
 
 
-def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence[Generation]) -> None:
+def _whitespace(planned: Sequence[Planned], done: Sequence[Generation]) -> list[str]:
+    """What stands between the tokens of replies that were held to an object: on some servers that is their own business."""
+    objects = {one.request.key for one in planned if one.request.constraint and held_to_object(one.request.constraint)}
+    return sorted({whitespace(one.text) for one in done if one.key in objects and one.finish_reason == "stop"})
+
+
+def _finish(folder: RunFolder, plan: Sequence[Planned], rows: Sequence[Row], done: Sequence[Generation]) -> None:
     """Write the cell's status into manifest and log, if it has changed."""
+    planned = sum(not one.after for one in plan)
     statuses = dict(Counter(row.status for row in rows))
     failed = [generation for generation in done if generation.finish_reason == "error"]
     manifest = folder.manifest()
@@ -124,6 +132,7 @@ def _finish(folder: RunFolder, planned: int, rows: Sequence[Row], done: Sequence
     outcome = {
         "status": "complete" if whole else "barred" if why_barred(manifest) else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),
+        "whitespace": _whitespace(plan, done),
         "statuses": statuses,
         "transient": sum(generation.transient for generation in failed),
         "error": failed[-1].error if failed else "",

@@ -1,0 +1,51 @@
+"""JSON mode: any object, whatever its keys; and the white space between the tokens of JSON."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Literal
+
+from fmtbench.decoding.grammar import WHITESPACE
+from fmtbench.types import Constraint
+
+STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
+SCALAR = rf"({STRING}|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)"
+DEPTH = 2
+"""Levels of objects and lists in JSON mode. The contracts need one; a third has four times as many states."""
+BETWEEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(\s+)', re.S)
+
+Whitespace = Literal["none", "one space", "free"]
+
+
+@cache
+def any_object(depth: int = DEPTH) -> Constraint:
+    """Any JSON object: JSON mode. A regular expression has to end somewhere, so nesting does."""
+    return Constraint(kind="regex", source=_object(depth))
+
+
+def _object(depth: int) -> str:
+    return _listed(r"\{", f"{STRING}{WHITESPACE}:{WHITESPACE}{_value(depth - 1)}", r"\}")
+
+
+def _value(depth: int) -> str:
+    if depth == 0:
+        return SCALAR
+    items = _listed(r"\[", _value(depth - 1), r"\]")
+    return f"({SCALAR}|{_object(depth)}|{items})"
+
+
+def _listed(opening: str, member: str, closing: str) -> str:
+    more = f"({WHITESPACE},{WHITESPACE}{member})*"
+    return f"{opening}{WHITESPACE}({member}{more}{WHITESPACE})?{closing}"
+
+
+def held_to_object(constraint: Constraint) -> bool:
+    """Whether what is allowed is a JSON object and nothing else."""
+    return constraint.kind == "json_schema" or constraint == any_object()
+
+
+def whitespace(text: str) -> Whitespace:
+    """What stands between the tokens of a JSON text: nothing, at most one space (as our grammars allow), or anything."""
+    found = {match[1] for match in BETWEEN.finditer(text.strip()) if match[1]}
+    return "none" if not found else "one space" if found == {" "} else "free"
