@@ -59,6 +59,10 @@ class RunConfig(JobConfig):
 @dataclass
 class PlanConfig(RunConfig):
     pilot: str | None = None
+    detect: float | None = None
+    most_prompts: int = 8
+    tokens_per_second: float | None = None
+    look: str | None = None
 
 
 @dataclass
