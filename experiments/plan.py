@@ -250,7 +250,7 @@ def contrasts(config: DictConfig) -> dict[str, list[Any]]:
     from fmtbench.conditions.axes import REFERENCE
 
     pairs = planned_contrasts(config) or [Pair(name, REFERENCE) for name in config.condition if name != REFERENCE]
-    return {task: pairs for task in config.task}
+    return dict.fromkeys(config.task, pairs)
 
 
 if __name__ == "__main__":

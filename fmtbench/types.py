@@ -186,6 +186,9 @@ class Extraction:
         return replace(self, span=span, reasoning=tuple((start + by, end + by) for start, end in self.reasoning))
 
 
+RERUN = "_rerun"
+"""A condition `<name>_rerun` holds the truncated replies of `<name>` at a larger token limit; it is never compared as a whole."""
+
 ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 

@@ -62,7 +62,7 @@ def _seen(rows: pd.DataFrame, task: str, pair: Pair) -> tuple[int, float, float]
     shared = np.isfinite(difference_U)
     if not shared.any():
         raise UserError(f"look: {pair.condition} and {pair.reference} share no item of {task} so far: run both on the same items")
-    total_I = np.bincount(one.item_U[shared], weights=difference_U[shared])
+    total_I = np.bincount(one.item_U[shared], weights=difference_U[shared]).astype(np.float64)
     spread = float(np.sqrt((total_I**2).sum()))
     z = float(total_I.sum()) / spread if spread else 0.0
     return len(np.unique(one.item_U[shared])), z, sign_test(total_I).p_mid

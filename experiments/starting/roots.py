@@ -52,6 +52,7 @@ class JobConfig:
 @dataclass
 class RunConfig(JobConfig):
     tracker: Any = None
+    rerun_truncated: int | None = None
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 

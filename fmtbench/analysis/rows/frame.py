@@ -25,7 +25,7 @@ from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.rows.packed import CELLS, unpack
 from fmtbench.errors import UserError
 from fmtbench.store.rows import VERSION_KEY
-from fmtbench.types import ROWS_VERSION
+from fmtbench.types import RERUN, ROWS_VERSION
 
 KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
 """What identifies a measurement: two rows with the same key are the same measurement twice."""
@@ -183,13 +183,16 @@ def _by_task(files: list[RowsFile]) -> dict[tuple[str, str], list[RowsFile]]:
 
 
 def _facts(group: list[RowsFile]) -> dict[str, dict[str, Path]]:
-    """For each fact that must agree, its values, and one file that has each. Items depend on the seed that drew them."""
+    """For each fact that must agree, its values, and one file that has each. Items depend on the seed that drew them; what was
+    run again has fewer of them, and more tokens."""
     facts: dict[str, dict[str, Path]] = defaultdict(dict)
     for one in group:
         manifest, file = one.manifest, one.path
+        again = str(one.rows["condition"].iloc[0]).endswith(RERUN)
         for name, value in manifest.get("sampling", {}).items():
-            facts[f"sampling.{name}"].setdefault(str(value), file)
-        if found := manifest.get("items_sha256"):
+            if not (again and name == "max_tokens"):
+                facts[f"sampling.{name}"].setdefault(str(value), file)
+        if (found := manifest.get("items_sha256")) and not again:
             facts[f"the hash of the items (seed {manifest.get('seed')})"].setdefault(str(found)[:12], file)
         for decoder in manifest.get("decoder", []):
             if decoder != "none":

@@ -80,6 +80,14 @@ def bootstrap(
     return Draws(means_K, drawn_BK * sign_K)
 
 
+def variances(sums: Sums) -> Array:
+    """Of the K means: what their draws vary by, to first order, imagined items included; never 0 where items were asked."""
+    value_IK, count_IK = _with_imagined(sums, None, rates=False)
+    whole_K = count_IK.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(((value_IK - count_IK * (value_IK.sum(axis=0) / whole_K)) ** 2).sum(axis=0) / whole_K**2)
+
+
 def _signs(sums: Sums, means_K: Array) -> Array:
     """-1 where the mirror image is drawn instead: that of a negative mean, or of a zero one whose first difference is."""
     value_NK = sums.value_IPK.reshape(-1, len(means_K))

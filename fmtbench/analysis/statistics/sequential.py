@@ -62,7 +62,7 @@ def shares(number: int, of: int, now: float) -> list[float]:
     elif not (number - 1) / of < now < 1:
         raise UserError(
             f"look={number}/{of}: {100 * now:.0f}% of the planned items are there, but it is the look between "
-            f"{100 * (number - 1) / of:.0f}% and 100%: give the look that fits, or set limit= to the items that are planned in all"
+            f"{100 * (number - 1) / of:.0f}% and 100%: give the look that fits, and in limit= the items planned in all"
         )
     return [*(k / of for k in range(1, number)), now]
 
