@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pandas as pd
 
 from fmtbench.errors import UserError
-from fmtbench.types import Count, Name, Row, Status
+from fmtbench.types import OPTIONAL, Count, Name, Row, Status
 
 
 class Rule(NamedTuple):
@@ -54,7 +54,7 @@ def check_columns(rows: pd.DataFrame, name: str, without: tuple[str, ...] = ()) 
 
 
 def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
-    absent = [name for name in COLUMNS if name not in rows.columns and name not in without]
+    absent = [name for name in COLUMNS if name not in rows.columns and name not in (*without, *OPTIONAL)]
     if absent:
         return f"lack the columns {absent}: they are not rows that this version of fmtbench wrote; score the folder again"
     there = {name: rule for name, rule in COLUMNS.items() if name in rows.columns}
