@@ -49,13 +49,11 @@ def main(config: DictConfig) -> None:
     job = make_job(config)
     planned = plan(job)
     pilot = pilot_folder(config)
+    answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
     print_cost(config, job, planned, survey(pilot), pilot)
     print_power(config, planned, pilot)
     print_separations(config)
-    if config.detect is not None:
-        print_detect(config, job, pilot)
-    if config.look is not None:
-        print_looks(config, planned, pilot)
+    print(*answers, sep="\n", end="\n" if answers else "")
 
 
 def check(config: DictConfig) -> None:
@@ -156,13 +154,15 @@ def planned_contrasts(config: DictConfig) -> list[Any]:
     return planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
 
 
-def pilot_rows(config: DictConfig, pilot: Path) -> Any:
-    """Rows of the pilot, of this backbone or else of the only one there is; None where there is no pilot."""
+def pilot_rows(config: DictConfig, pilot: Path, needed_by: str = "") -> Any:
+    """Rows of the pilot, of this backbone or else of the only one there is; None where there is none and nothing needs it."""
     from fmtbench.analysis.rows.frame import load_rows
 
     try:
         rows = load_rows(pilot, mixed=True)
-    except UserError:
+    except UserError as error:
+        if needed_by:
+            raise UserError(f"{needed_by} needs results to go by: {error}; or give pilot=") from error
         return None
     names = sorted(rows["backbone"].unique())
     if len(names) > 1 and config.backbone.name not in names:
@@ -219,29 +219,27 @@ def _or(names: Any) -> str:
     return " or ".join(name if "=" not in name else f"a condition with {name}" for name in names)
 
 
-def print_detect(config: DictConfig, job: Any, pilot: Path) -> None:
-    from .reporting.sizes import Limits, print_sizes
+def sizes(config: DictConfig, job: Any, pilot: Path) -> list[str]:
+    """The answer to `detect=`; nothing without it."""
+    from .reporting.sizes import Limits, size_lines
 
-    rows = pilot_rows(config, pilot)
-    if rows is None:
-        raise UserError(
-            f"detect={config.detect:g} needs a pilot, and {pilot} holds no rows: run a small limit= first, or give pilot="
-        )
+    if config.detect is None:
+        return []
+    rows = pilot_rows(config, pilot, f"detect={config.detect:g}")
     items = {task: len(job.tasks[task].items()) for task in config.task}
     limits = Limits(items, config.most_prompts, len(config.condition), samples=config.sampling.temperature > 0)
-    print_sizes(rows, contrasts(config), config.detect, limits, config.tokens_per_second, _duration)
+    return size_lines(rows, contrasts(config), config.detect, limits, config.tokens_per_second, _duration)
 
 
-def print_looks(config: DictConfig, planned: Any, pilot: Path) -> None:
-    from .reporting.looks import print_look
+def looks(config: DictConfig, planned: Any, pilot: Path) -> list[str]:
+    """The answer to `look=`; nothing without it."""
+    from .reporting.looks import look_lines
 
-    rows = pilot_rows(config, pilot)
-    if rows is None:
-        raise UserError(
-            f"look={config.look} needs results to look at, and {pilot} holds no rows: run the first items, or give pilot="
-        )
+    if config.look is None:
+        return []
+    rows = pilot_rows(config, pilot, f"look={config.look}")
     items = {cell.task: len({one.item.id for one in requests}) for cell, requests in planned.items()}
-    print_look(rows, contrasts(config), items, config.look)
+    return look_lines(rows, contrasts(config), items, config.look)
 
 
 def contrasts(config: DictConfig) -> dict[str, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fmtbench.errors import UserError
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fmtbench.analysis.statistics.pairs import Pair
 
 
-def print_look(rows: pd.DataFrame, pairs: Mapping[str, Sequence[Pair]], items: Mapping[str, int], look: str) -> None:
+def look_lines(rows: pd.DataFrame, pairs: Mapping[str, Sequence[Pair]], items: Mapping[str, int], look: str) -> list[str]:
     """For each task the boundary of this look, and whether a planned contrast has crossed it.
 
     `rows`: of one backbone, so far; `items`: that are planned for each task in all. The level is shared by the planned
@@ -21,13 +21,14 @@ def print_look(rows: pd.DataFrame, pairs: Mapping[str, Sequence[Pair]], items: M
     """
     from fmtbench.analysis.statistics.exact import LEVEL
 
-    print(f"Look {look}, two-sided {LEVEL:.0%} over all looks, shared by the contrasts of a task (Lan and DeMets, close to")
-    print("O'Brien and Fleming). A study that stops early overstates its difference: say that it stopped, and at which look.")
-    for task, some in pairs.items():
-        _print_task(rows, task, some, items[task], look)
+    said = [
+        f"Look {look}, two-sided {LEVEL:.0%} over all looks, shared by the contrasts of a task (Lan and DeMets, close to",
+        "O'Brien and Fleming). A study that stops early overstates its difference: say that it stopped, and at which look.",
+    ]
+    return said + [line for task, some in pairs.items() for line in _task(rows, task, some, items[task], look)]
 
 
-def _print_task(rows: pd.DataFrame, task: str, pairs: Sequence[Pair], planned: int, look: str) -> None:
+def _task(rows: pd.DataFrame, task: str, pairs: Sequence[Pair], planned: int, look: str) -> Iterator[str]:
     from fmtbench.analysis.statistics.exact import LEVEL
     from fmtbench.analysis.statistics.sequential import boundaries, shares, which_look
 
@@ -36,13 +37,13 @@ def _print_task(rows: pd.DataFrame, task: str, pairs: Sequence[Pair], planned: i
     fewest = min(n for n, _, _ in seen.values())
     *_, now = boundaries(shares(number, of, fewest / planned), LEVEL / len(pairs))
     last = " This is the last look." if number == of else ""
-    print(
+    yield (
         f"  {task}: {fewest} of {planned} items, so {now.spent * len(pairs):.5f} of {LEVEL} spent so far; "
         f"boundary |z| >= {now.z:.3f}, p <= {now.p:.2g}.{last}"
     )
     for pair, (n, z, p) in seen.items():
         crossed = "crossed: it may stop here" if p <= now.p else "not crossed: go on" if number < of else "not crossed"
-        print(f"    {pair.condition} - {pair.reference}, {n} items: z = {z:+.2f}, p = {p:.2g}: {crossed}")
+        yield (f"    {pair.condition} - {pair.reference}, {n} items: z = {z:+.2f}, p = {p:.2g}: {crossed}")
 
 
 def _seen(rows: pd.DataFrame, task: str, pair: Pair) -> tuple[int, float, float]:

@@ -37,25 +37,28 @@ class Price(NamedTuple):
     seconds: float
 
 
-def print_sizes(
+def size_lines(
     rows: pd.DataFrame,
     pairs: Mapping[str, Sequence[Pair]],
     points: float,
     limits: Limits,
     speed: float | None,
     say: Callable[[float], str],
-) -> None:
+) -> list[str]:
     """For each task and contrast the cheapest size that shows `points` four times in five, for both kinds of prompts.
 
     `rows`: of one backbone, the pilot; `speed`: tokens a second, by default the pilot's; `say`: seconds in words. Raises
     `UserError` where the pilot lacks a contrast.
     """
     known = {(task, pair): _known(rows, task, pair) for task, some in pairs.items() for pair in some}
-    print(f"To see {points:g} points four times in five (two-sided 5%, before Holm), the cheapest size; both conditions' cost:")
+    lines = [
+        f"To see {points:g} points four times in five (two-sided 5%, before Holm), the cheapest size; both conditions' cost:"
+    ]
     for (task, pair), one in known.items():
-        print(f"  {task}: {pair.condition} - {pair.reference} (pilot: {_pilot(one)})")
+        lines.append(f"  {task}: {pair.condition} - {pair.reference} (pilot: {_pilot(one)})")
         for kind, conditions in zip(KINDS, (None, limits.conditions)):
-            print(f"    {kind}: {_answer(rows, task, pair, one, points, limits, conditions, speed, say)}")
+            lines.append(f"    {kind}: {_answer(rows, task, pair, one, points, limits, conditions, speed, say)}")
+    return lines
 
 
 def _known(rows: pd.DataFrame, task: str, pair: Pair) -> Components:

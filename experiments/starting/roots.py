@@ -116,6 +116,7 @@ class TablesConfig:
     draws: int | None = None
     format: str = "paper"
     check: bool = False
+    duplicates: str | None = None
     plugins: list[str] = field(default_factory=list)
     table: dict[str, Any] = field(default_factory=dict)
     figure: dict[str, Any] = field(default_factory=dict)

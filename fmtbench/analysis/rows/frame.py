@@ -164,6 +164,24 @@ def duplicates(files: list[RowsFile]) -> dict[Path, str]:
     return lines
 
 
+def without_repeats(files: list[RowsFile], first: bool) -> list[RowsFile]:
+    """The files with the first row of each measurement, if that is what is wanted. Raises `UserError` where it is not, and a
+    file repeats itself: unlike a file that repeats another, it cannot be left out without losing a cell."""
+    if first:
+        again = pd.concat([one.rows[KEY] for one in files], ignore_index=True).duplicated(KEY).to_numpy()
+        parts = np.split(again, np.cumsum([len(one.rows) for one in files])[:-1])
+        return [one._replace(rows=one.rows[~repeats]) for one, repeats in zip(files, parts)]
+    for one in files:
+        if (again := one.rows.duplicated(KEY)).any():
+            line = one.rows[again.to_numpy()].iloc[0]
+            example = ", ".join(f"{name}={line[name]}" for name in KEY)
+            raise UserError(
+                f"{one.path} holds {int(again.sum())} rows whose keys occur before in the same file ({example}): score its "
+                "folder again, or let the first row of each count with duplicates=first"
+            )
+    return files
+
+
 def comparable(files: list[RowsFile]) -> None:
     """Raises `UserError`, which names the values and files, where rows of one backbone and task were made differently."""
     for (backbone, task), group in _by_task(files).items():

@@ -19,7 +19,7 @@ from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, average, cells
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
-SHARES = (0.25, 0.5, 0.75, 0.9)
+SHARES = (0.5, 0.9)
 """Of the reference's replies that are within the limit."""
 READINGS = {"strict": "", "latent": "latent_"}
 
@@ -29,7 +29,7 @@ def equal_tokens_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.Dat
     of the reference under the same limit, with a 95% interval (normal, from the variance over items), on what both were asked;
     the same with `latent_` before the name.
 
-    The limits are those within which a quarter, half, three quarters and nine tenths of the reference's replies end
+    The limits are those within which half and nine tenths of the reference's replies end
     (`of_reference`). Raises `UserError` where the reference was not run.
     """
     lines = [line for one in cubes(rows) if reference in one.conditions for line in _lines(one, reference)]

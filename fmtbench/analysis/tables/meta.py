@@ -42,7 +42,8 @@ def meta_table(rows: pd.DataFrame, reference: str = REFERENCE, planned: Sequence
         raise UserError(
             "it combines what several backbones or tasks show of a contrast, and each is here with one: run another task"
         )
-    table = pd.DataFrame([_line(*pair, group) for pair, group in studies.groupby(["condition", "reference"], sort=False)])
+    groups = studies.groupby(["condition", "reference"], sort=False)
+    table = pd.DataFrame([_line(Pair(*map(str, pair)), group) for pair, group in groups])
     table.attrs["studies"] = studies.to_dict("records")
     return table
 
@@ -68,8 +69,8 @@ def _studies(one: Cube, pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         yield line
 
 
-def _line(condition: str, reference: str, group: pd.DataFrame) -> dict[str, Any]:
-    line: dict[str, Any] = {"condition": condition, "reference": reference}
+def _line(pair: Pair, group: pd.DataFrame) -> dict[str, Any]:
+    line: dict[str, Any] = {**pair._asdict()}
     for name in READINGS.values():
         kept = group[~group[f"{name}floor"]]
         y, variance, headroom = (kept[f"{name}{column}"].to_numpy(float) for column in ("difference", "variance", "headroom"))

@@ -42,7 +42,8 @@ def _lines(key: dict[str, Any], rows: pd.DataFrame, draws: int, seed: int) -> It
     if number.min() < 2:
         return
     where, shape = (place // len(prompts), place % len(prompts)), (len(items), len(prompts))
-    names, found = [], {}
+    names: list[str] = []
+    found: dict[str, tuple[Array, ...]] = {}
     for reading in READINGS:
         names, values_NK = _measures(rows, reading, cell, number)
         found[reading] = _intervals(values_NK, where, shape, draws, seed)
@@ -65,7 +66,7 @@ def _measures(rows: pd.DataFrame, reading: str, cell: Any, number: Any) -> tuple
     return [*(f"pass@{k}" for k in ks), f"majority@{few}"], np.column_stack(values)
 
 
-def _intervals(values_NK: Array, where: Any, shape: tuple[int, int], draws: int, seed: int) -> tuple[Array, Array, Array]:
+def _intervals(values_NK: Array, where: Any, shape: tuple[int, int], draws: int, seed: int) -> tuple[Array, ...]:
     value, count = np.zeros((*shape, values_NK.shape[1])), np.zeros((*shape, values_NK.shape[1]))
     value[where], count[where] = values_NK, 1.0
     drawn = bootstrap(Sums(value, count), draws, seed, rates=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fmtbench.analysis.rows.strata import check_strata
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.conditions.axes import REFERENCE
@@ -35,13 +36,3 @@ def strata_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = FE
         *(f"{name}{end}" for name in KEPT for end in ("", "_low", "_high")),
     ]
     return table[columns].sort_values(["backbone", "task"], kind="stable", ignore_index=True)
-
-
-def check_strata(rows: pd.DataFrame) -> None:
-    """Raises `UserError` where rows put one item into two strata."""
-    strata = rows.groupby(["task", "item_id"], observed=True)["stratum"].nunique()
-    if (strata > 1).any():
-        task, item = strata.index[(strata > 1).to_numpy().argmax()]
-        own = rows[(rows["task"] == task) & (rows["item_id"] == item)]["stratum"]
-        names = ", ".join(sorted(map(str, own.unique())))
-        raise UserError(f"item {item} of {task} is in several strata ({names}): an item has one; score the folder again")
