@@ -10,7 +10,8 @@ from fmtbench.analysis.statistics.exact import detectable, sign_test
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 from fmtbench.analysis.statistics.prompts import GRID, Spread, spread_of
 from fmtbench.analysis.statistics.sizes import Size, cheapest, items_for, power, smallest
-from tests.made_rows import coins
+from fmtbench.analysis.tables.contrasts import contrast_table
+from tests.made_rows import coins, made_rows
 from tests.planted_worlds import cube_of, world
 
 PAIR = Pair("c1", "free_cot")
@@ -120,3 +121,15 @@ def test_prompts_that_matter_bound_what_items_can_show() -> None:
     assert needed.prompts > ((1.96 + 0.8416) * sd / 0.03) ** 2
     assert cheapest(0.03, known, 5000, 12, prompts=[1]) is None
     assert np.isnan(smallest(known, Size(500, 1, 1), 12))
+
+
+def test_the_table_of_contrasts_says_what_both_intervals_could_see() -> None:
+    """Half of the general interval, and what leaves it four times in five, against a normal error of the same width."""
+    rows = made_rows(world(np.random.default_rng(6), 0.0, (400, 4, 2), 12))
+    table = contrast_table(rows, draws=2000)
+    assert (table.general_mde > table.mde).all(), "other prompts are one more thing that is unknown"
+    half = (table.general_high - table.general_low) / 2
+    assert (table.general_mde / half).to_numpy() == pytest.approx((1.96 + 0.84) / 1.96, rel=0.1)
+    alone = contrast_table(made_rows({"free_cot": coins(1, 60), "direct": coins(2, 60)}), draws=200)
+    assert alone.general_mde.isna().all()
+    assert alone.mde.notna().all()

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from fmtbench.analysis.statistics.components import Components
+from fmtbench.analysis.statistics.components import NONE_DISAGREE, Components
 from fmtbench.analysis.statistics.cube import Array
 from fmtbench.analysis.statistics.exact import LEVEL, POWER
-from fmtbench.analysis.statistics.prompts import GRID, PRIOR_SD, log_prior
+from fmtbench.analysis.statistics.prompts import GRID, PRIOR_SD, Spread, log_prior
 
 FEWEST_ITEMS = 30
 """Below these neither interval keeps its level."""
@@ -69,6 +69,17 @@ def smallest_of(found: Errors, goal: float = POWER) -> float:
     if found.power(1.0) < goal:
         return 1.0
     return float(optimize.brentq(lambda delta: found.power(delta) - goal, 0.0, 1.0, xtol=1e-9))
+
+
+def detectable_elsewhere(square_sum: float, items: int, spread: Spread, prompts: int) -> float:
+    """What `exact.detectable` is for these prompts, for prompts like these: the smallest difference whose interval a study that
+    knows so much of its prompts would find to leave zero out, four times in five. NaN with one prompt."""
+    if items == 0 or min(prompts, spread.prompts) < 2:
+        return float("nan")
+    variance = (square_sum or min(NONE_DISAGREE, float(items))) / items**2
+    sd_H = np.sqrt(variance + np.asarray(spread.quantile(*CHANCES)) ** 2 / prompts)
+    edge_H = edges(np.sqrt(variance + GRID**2 / prompts), spread.weight_G[None])
+    return smallest_of(Errors(sd_H, np.repeat(edge_H, len(sd_H))))
 
 
 def items_for(delta: float, known: Components, prompts: int, samples: int, conditions: int | None = None) -> int | None:
