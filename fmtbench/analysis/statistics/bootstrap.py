@@ -113,9 +113,16 @@ def _imagined(sums: Sums) -> Array:
     mean_IK = np.divide(sums.value_IPK.sum(1), count_IK, out=np.zeros(count_IK.shape), where=count_IK > 0)
     mean_IPK = np.divide(sums.value_IPK, sums.count_IPK, out=np.zeros(sums.count_IPK.shape), where=sums.count_IPK > 0)
     cells_K = (sums.count_IPK > 0).sum((0, 1)) / np.maximum((count_IK > 0).sum(0), 1)
-    square_K = (mean_IPK**2).sum((0, 1)) / np.maximum(cells_K, 1)
-    effect_K = np.divide((mean_IK**2).sum(0), square_K, out=np.ones(len(square_K)), where=square_K > 0)
+    square_K = _column_sums(mean_IPK**2) / np.maximum(cells_K, 1)
+    effect_K = np.divide(_column_sums(mean_IK**2), square_K, out=np.ones(len(square_K)), where=square_K > 0)
     return IMAGINED * per_item_K * np.clip(effect_K, 0, 1)
+
+
+def _column_sums(values: Array) -> Array:
+    """Over all but the last axis, each to the same bits whatever stands beside it: a statistic that several tables show then
+    has the same imagined items in each of them, and is drawn once."""
+    columns = np.ascontiguousarray(np.moveaxis(values, -1, 0)).reshape(values.shape[-1], -1)
+    return np.asarray(columns.sum(axis=1))
 
 
 def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
