@@ -77,6 +77,10 @@ def test_from_the_data_set_to_the_table(tmp_path: Path) -> None:
         hashes = [json.loads(path.with_name("manifest.json").read_text())["items_sha256"] for path in (mine, other)]
         assert hashes[0] == hashes[1], "items are the same, sorted or not, so runs of both may be compared"
         assert "stratum" not in other.with_name("requests.jsonl").read_text()
+    journals = {path: path.read_bytes() for path in (tmp_path / "results" / "plain").rglob("generations.jsonl")}
+    assert command("run", *words, "name=plain", "task=[svamp]", "condition=[free_cot,direct]").code == 0
+    assert all("stratum" in pq.read_schema(path).names for path in found["plain"]), "old results are sorted by the same command"
+    assert journals == {path: path.read_bytes() for path in journals}
     made = command("tables", f"results={tmp_path / 'results' / 'sorted'}", "table=[strata]", "figure=[]", "draws=200")
     assert made.code == 0, made.err
     table = pd.read_csv(tmp_path / "results" / "sorted" / "tables" / "strata.csv")

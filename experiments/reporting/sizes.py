@@ -18,7 +18,7 @@ KINDS = ("these prompts", "prompts like these")
 """Both intervals of a difference."""
 
 
-class Limits(NamedTuple):
+class StudyLimits(NamedTuple):
     """What a study may have."""
 
     items: Mapping[str, int]
@@ -41,7 +41,7 @@ def size_lines(
     rows: pd.DataFrame,
     pairs: Mapping[str, Sequence[Pair]],
     points: float,
-    limits: Limits,
+    limits: StudyLimits,
     speed: float | None,
     say: Callable[[float], str],
 ) -> list[str]:
@@ -99,7 +99,7 @@ def _answer(
     pair: Pair,
     one: Components,
     points: float,
-    limits: Limits,
+    limits: StudyLimits,
     conditions: int | None,
     speed: float | None,
     say: Callable[[float], str],
@@ -121,7 +121,7 @@ def _shape(size: Size) -> str:
     return " x ".join(f"{many:,} {name if many > 1 else name[:-1]}" for many, name in zip(size, names))
 
 
-def _out_of_reach(task: str, one: Components, points: float, limits: Limits, conditions: int | None) -> str:
+def _out_of_reach(task: str, one: Components, points: float, limits: StudyLimits, conditions: int | None) -> str:
     """What the largest study would show, and which one would show enough."""
     from fmtbench.analysis.statistics.sizes import SAMPLES, Size, cheapest, smallest
 

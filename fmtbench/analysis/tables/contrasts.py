@@ -98,8 +98,9 @@ def contrast_table(
     (columns whose values set families apart; none: one family). Nulls and floors count in no family and have no
     `p_adjusted`. `p_score`: McNemar's score test. `equivalent`: the 90% interval lies within `margin` (two one-sided tests at
     5%). `floor`: not one reply of either side is right, so there is nothing to lose. `mde`: smallest difference detected with
-    80% power at two-sided 5%, for these prompts with so many items, prompts and samples; `general_mde`: for prompts like these. `prompt_sd`: how far the wording of a prompt moves a difference, with 90% bounds. `mark` says
-    what makes a line's interval unsure.
+    80% power at two-sided 5%, for these prompts with so many items, prompts and samples; `general_mde`: for prompts like these.
+    `prompt_sd`: how far the wording of a prompt moves a difference, with 90% bounds. `mark` says what makes a line's interval
+    unsure.
 
     `axes`, `presets`: settings of conditions by name, which tell nulls (`enforced: sham`) and names that are known.
     Raises `UserError` where no two conditions share an item, or where a planned condition is unknown.
