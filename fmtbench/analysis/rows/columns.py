@@ -67,13 +67,13 @@ def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
 
 def _wrong(column: pd.Series, rule: Rule, missing: int) -> str | None:
     kind = _kind(column, missing)
-    if rule.verdict and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
+    if rule.verdict and column.dtype != bool and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
         return f"{column.name} holds other values than true and false: score the folder again"
     if kind not in rule.kinds:
         *others, last = (f"'{one}'" for one in rule.kinds)
         allowed = f"{', '.join(others)} or {last}" if others else last
         return f"{column.name} holds values of kind '{kind}', allowed is {allowed}: score the folder again"
-    if rule.positive and kind != "empty" and (least := min(column.dropna().unique(), default=0)) < 0:
+    if rule.positive and kind != "empty" and len(column) and (least := (column.dropna() if missing else column).min()) < 0:
         return f"{column.name} holds {least:g}, allowed are numbers of at least 0: score the folder again"
     return None
 

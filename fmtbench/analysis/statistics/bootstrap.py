@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fmtbench.analysis.statistics.cube import Array, Sums
+from fmtbench.analysis.statistics.cube import Array, Index, Sums
 
 DRAWS = 10_000
 FEWER_DRAWS = 2_000
@@ -134,7 +134,7 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
     value, count = value[asked], count[asked]
     if not len(value):
         return np.full((draws, value.shape[1]), np.nan)
-    kinds, number = np.unique(np.hstack([value, count]), axis=0, return_counts=True)
+    kinds, number = _kinds(value, count)
     if len(kinds) * FEW_KINDS <= len(value):
         return _drawn_kinds(kinds.tobytes(), number.tobytes(), kinds.shape, draws, seed)
     rng = np.random.default_rng(seed)
@@ -144,6 +144,15 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
         size = min(step, draws - start)
         drawn[start : start + size] = _ratio(_item_weights(len(value), size, rng), value, count)
     return drawn
+
+
+def _kinds(value: Array, count: Array) -> tuple[Array, Index]:
+    """The different lines of values and counts, in order, and how many there are of each. Complex numbers are sorted as pairs,
+    and much faster than lines."""
+    if value.shape[1] > 1:
+        return np.unique(np.hstack([value, count]), axis=0, return_counts=True)
+    pairs, number = np.unique(value[:, 0] + 1j * count[:, 0], return_counts=True)
+    return np.column_stack([pairs.real, pairs.imag]), number
 
 
 @lru_cache(maxsize=1024)
