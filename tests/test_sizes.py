@@ -15,7 +15,7 @@ from tests.made_rows import coins, made_rows
 from tests.planted_worlds import cube_of, world
 
 PAIR = Pair("c1", "free_cot")
-ROUNDS = 200
+ROUNDS = 150
 
 
 def found(one: Cube, seed: int) -> tuple[bool, bool]:
