@@ -3,10 +3,13 @@
     python -m experiments.plan experiment=quickstart
     python -m experiments.plan experiment=quickstart limit=500 sampling.max_tokens=256
     python -m experiments.plan experiment=quickstart limit=500 pilot=results/first
+    python -m experiments.plan experiment=quickstart pilot=results/first detect=3      the size that shows 3 points, and its cost
+    python -m experiments.plan experiment=quickstart limit=500 look=2/4      halfway through: may it stop?
 
 Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, the results of a smaller
 or earlier run, by default results/<name> if there are any; each condition has its own. Without a pilot, replies of the full
-length and disagreements of 10, 20 and 30% are assumed.
+length and disagreements of 10, 20 and 30% are assumed. Conditions whose run would tell apart what the decomposition of this
+run could not are named.
 """
 
 from __future__ import annotations
@@ -42,11 +45,29 @@ Cost = dict[tuple[str, str], Measured]
 def main(config: DictConfig) -> None:
     from fmtbench.running.planning import plan
 
+    check(config)
     job = make_job(config)
     planned = plan(job)
     pilot = pilot_folder(config)
+    answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
     print_cost(config, job, planned, survey(pilot), pilot)
     print_power(config, planned, pilot)
+    print_separations(config)
+    print(*answers, sep="\n", end="\n" if answers else "")
+
+
+def check(config: DictConfig) -> None:
+    """Raises `UserError` for what Hydra's types cannot tell, before anything is loaded."""
+    if config.detect is not None and not 0 < config.detect < 100:
+        raise UserError(f"detect={config.detect:g}: give a difference in points, above 0 and below 100, such as detect=3")
+    if config.most_prompts < 1:
+        raise UserError(f"most_prompts={config.most_prompts}: give a number of prompts above 0")
+    if config.tokens_per_second is not None and not config.tokens_per_second > 0:
+        raise UserError(f"tokens_per_second={config.tokens_per_second:g}: give a speed above 0, or leave it out for the pilot's")
+    if config.look is not None:
+        from fmtbench.analysis.statistics.sequential import which_look
+
+        which_look(config.look)
 
 
 def pilot_folder(config: DictConfig) -> Path:
@@ -115,49 +136,119 @@ def _duration(seconds: float) -> str:
 
 
 def print_power(config: DictConfig, planned: Any, pilot: Path) -> None:
-    from fmtbench.analysis.statistics.pairs import planned_pairs
-
-    pairs = planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
+    pairs = planned_contrasts(config)
     if not pairs:
         print("No contrast is planned: add planned: [{condition: json_schema, reference: free_cot}] to the experiment")
         return
     print("Smallest difference that 80% of such studies would find (two-sided 5%, before Holm), in points:")
-    observed = _observed(pilot, pairs)
+    rows = pilot_rows(config, pilot)
     for task in config.task:
         items = len({one.item.id for cell, requests in planned.items() if cell.task == task for one in requests})
         for pair in pairs:
-            print(f"  {task}: {pair.condition} - {pair.reference}, {items} items: {_power(config, task, pair, items, observed)}")
+            print(f"  {task}: {pair.condition} - {pair.reference}, {items} items: {_power(config, task, pair, items, rows)}")
 
 
-def _power(config: DictConfig, task: str, pair: Any, items: int, observed: dict[tuple[str, str, str], tuple[float, int]]) -> str:
-    from fmtbench.analysis.statistics.exact import detectable
+def planned_contrasts(config: DictConfig) -> list[Any]:
+    from fmtbench.analysis.statistics.pairs import planned_pairs
+
+    return planned_pairs(OmegaConf.to_container(config.planned, resolve=True))
+
+
+def pilot_rows(config: DictConfig, pilot: Path, needed_by: str = "") -> Any:
+    """Rows of the pilot, of this backbone or else of the only one there is; None where there is none and nothing needs it."""
+    from fmtbench.analysis.rows.frame import load_rows
+
+    try:
+        rows = load_rows(pilot, mixed=True)
+    except UserError as error:
+        if needed_by:
+            raise UserError(f"{needed_by} needs results to go by: {error}; or give pilot=") from error
+        return None
+    names = sorted(rows["backbone"].unique())
+    if len(names) > 1 and config.backbone.name not in names:
+        raise UserError(f"pilot={pilot} has the backbones {', '.join(names)} and not {config.backbone.name}: give one of them")
+    return rows[rows["backbone"] == config.backbone.name] if len(names) > 1 else rows
+
+
+def _power(config: DictConfig, task: str, pair: Any, items: int, rows: Any) -> str:
+    from fmtbench.analysis.statistics.components import components
+    from fmtbench.analysis.statistics.cube import cube
     from fmtbench.analysis.statistics.power import assumed_power
 
     if lacking := {*pair} - set(config.condition):
         return f"not in this run (condition= lacks {', '.join(sorted(lacking))})"
-    if (task, *pair) not in observed:
+    own = None if rows is None else rows[rows["task"] == task]
+    there = own is not None and set(pair) <= set(own["condition"])
+    known = components(cube(own, config.backbone.name, task), pair) if there else None
+    if known is None:
         return ", ".join(f"{100 * mde:.1f} at {100 * rate:.0f}%" for rate, mde in assumed_power(items).items())
-    share, asked = observed[task, *pair]
-    if share == 0:
-        bound = min(1.0, 3 / asked)
-        most = 100 * detectable(bound * items, items)
-        return f"at most {most:.1f} (none of {asked} pilot items disagreed: fewer than {100 * bound:.0f}% do)"
-    return (
-        f"{100 * detectable(share * items, items):.1f} at the observed disagreement of {100 * share:.0f}% ({asked} pilot items)"
-    )
+    return _detectable(config, items, known)
 
 
-def _observed(pilot: Path, pairs: Any) -> dict[tuple[str, str, str], tuple[float, int]]:
-    """Disagreement and number of items in the rows of the pilot, if any."""
-    from fmtbench.analysis.rows.frame import load_rows
-    from fmtbench.analysis.statistics.power import observed_discordance
+def _detectable(config: DictConfig, items: int, known: Any) -> str:
+    """For the items, prompts and samples of this run."""
+    from fmtbench.analysis.statistics.sizes import Size, smallest
 
-    try:
-        rows = load_rows(pilot, mixed=True)
-    except UserError:
-        return {}
-    table = observed_discordance(rows, pairs)
-    return {(line.task, line.condition, line.reference): (line.discordance, line.n) for line in table.itertuples()}
+    size = Size(items, len(config.prompt), config.sampling.samples)
+    these, general = (100 * smallest(known, size, many) for many in (None, len(config.condition)))
+    if not known.disagreed:
+        most = 100 * known.mean_square(known.prompts)
+        return f"at most {these:.1f} (none of {known.items} pilot items disagreed: fewer than {most:.0f}% do)"
+    share = 100 * known.mean_square(size.prompts, size.samples)
+    found = f"{these:.1f} at the observed disagreement of {share:.0f}% ({known.items} pilot items)"
+    return found if size.prompts < 2 else f"{found}, {general:.1f} for prompts like these"
+
+
+def print_separations(config: DictConfig) -> None:
+    """What the decomposition of this run could not tell apart, and the conditions that would."""
+    from fmtbench.analysis.statistics.separating import separations
+    from fmtbench.conditions.axes import REFERENCE
+
+    from .reporting.presets import condition_presets
+
+    settings: Any = OmegaConf.to_container(config.condition, resolve=True)
+    if REFERENCE not in settings:
+        return
+    for one in separations(settings, condition_presets()):
+        print(
+            f"{one.condition}: {' + '.join(one.axes)} stay together in its decomposition; to separate them run {_or(one.cells)}"
+        )
+
+
+def _or(names: Any) -> str:
+    return " or ".join(name if "=" not in name else f"a condition with {name}" for name in names)
+
+
+def sizes(config: DictConfig, job: Any, pilot: Path) -> list[str]:
+    """The answer to `detect=`; nothing without it."""
+    from .reporting.sizes import StudyLimits, size_lines
+
+    if config.detect is None:
+        return []
+    rows = pilot_rows(config, pilot, f"detect={config.detect:g}")
+    items = {task: len(job.tasks[task].items()) for task in config.task}
+    limits = StudyLimits(items, config.most_prompts, len(config.condition), samples=config.sampling.temperature > 0)
+    return size_lines(rows, contrasts(config), config.detect, limits, config.tokens_per_second, _duration)
+
+
+def looks(config: DictConfig, planned: Any, pilot: Path) -> list[str]:
+    """The answer to `look=`; nothing without it."""
+    from .reporting.looks import look_lines
+
+    if config.look is None:
+        return []
+    rows = pilot_rows(config, pilot, f"look={config.look}")
+    items = {cell.task: len({one.item.id for one in requests}) for cell, requests in planned.items()}
+    return look_lines(rows, contrasts(config), items, config.look)
+
+
+def contrasts(config: DictConfig) -> dict[str, list[Any]]:
+    """Of each task: those that are planned, or all against free_cot where none is."""
+    from fmtbench.analysis.statistics.pairs import Pair
+    from fmtbench.conditions.axes import REFERENCE
+
+    pairs = planned_contrasts(config) or [Pair(name, REFERENCE) for name in config.condition if name != REFERENCE]
+    return dict.fromkeys(config.task, pairs)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python -m experiments.run                                            the quickstart: a real model, a few minutes on a laptop
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
+    python -m experiments.run rerun_truncated=4                           replies that were cut, again with four times the tokens
     python -m experiments.run backend=scripted                           try a config without a model
     python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
     python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
@@ -50,16 +51,21 @@ def main(config: DictConfig) -> None:
         return
     # Only here, so that --cfg, --help and a mistake in the config wait for no import of pandas and scipy.
     from fmtbench.running.pipeline import run
+    from fmtbench.running.rerunning import rerun_of
     from fmtbench.trackers.live import live
 
     from .reporting.accuracy import report
 
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
         rows = run(job, watch=watch)
+        again = rerun_of(job, rows, config.rerun_truncated) if config.rerun_truncated else None
+        if again:
+            rows = [*rows, *run(again, watch=watch)]
         watch.scores(rows)
     log_cells(rows)
     report(Path(config.results) / config.name)
-    check_answered(job)
+    for each in filter(None, (job, again)):
+        check_answered(each)
 
 
 def check_answered(job: Any) -> None:
@@ -125,6 +131,11 @@ def check(config: DictConfig) -> None:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
     if not 0 <= config.shard < config.shards:
         raise UserError(f"shard={config.shard} of shards={config.shards}: give a shard from 0 to {config.shards - 1}")
+    times, tokens = config.get("rerun_truncated"), config.sampling.max_tokens
+    if times is not None and not (times >= 2 and times * tokens < 2**31):
+        raise UserError(
+            f"rerun_truncated={times}: give how many times sampling.max_tokens={tokens} the replies may have, 2 or more"
+        )
     if not abs(config.seed) < 2**63:
         raise UserError(f"seed={config.seed}: give a number of at most 63 bits, which a table can hold")
     for name, (fits, allowed) in SAMPLING.items():

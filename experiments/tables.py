@@ -58,6 +58,7 @@ class Arguments(NamedTuple):
     reference: str | None
     mixed: bool
     draws: int | None
+    first: bool
 
 
 def main(config: DictConfig) -> None:
@@ -76,6 +77,8 @@ def arguments_of(config: DictConfig) -> Arguments:
     asked, drawn = set(config.table) != set(options("table")), set(config.figure) != set(options("figure"))
     if config.draws is not None and config.draws < 100:
         raise UserError(f"draws={config.draws}: give a whole number of at least 100, or leave it out for 10000")
+    if config.duplicates not in (None, "first"):
+        raise UserError(f"duplicates={config.duplicates}: give first, or leave it out to be told of rows that occur twice")
     if config.format not in ("paper", "html"):
         raise UserError(f"format={config.format}: give html for one page, or leave it out for .csv .md .tex and .pdf")
     given = [name for name, there in (("table", asked), ("figure", drawn), ("check", config.check)) if there]
@@ -91,11 +94,12 @@ def arguments_of(config: DictConfig) -> Arguments:
         reference=config.reference,
         mixed=config.mixed,
         draws=config.draws,
+        first=config.duplicates == "first",
     )
 
 
 def write_all(arguments: Arguments) -> None:
-    study = load_study(arguments.roots, mixed=arguments.mixed)
+    study = load_study(arguments.roots, mixed=arguments.mixed, first=arguments.first)
     warn(study)
     if note := missing_note(study.missing):  # so that every table and figure says it
         study = study._replace(origin=study.origin | {"runs": f"{study.origin['runs']}, {note}"})
@@ -194,7 +198,7 @@ def write_report(arguments: Arguments) -> None:
 
     target = writable(arguments.output) / "report.html"
     try:
-        study = load_study(arguments.roots, mixed=arguments.mixed, slim=False)
+        study = load_study(arguments.roots, mixed=arguments.mixed, slim=False, first=arguments.first)
     except EmptyError as error:
         say(str(error))
         report_page.write_empty(target, arguments.roots)

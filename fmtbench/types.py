@@ -46,6 +46,8 @@ class Item:
     """Other accepted spellings of `gold`."""
     choices: tuple[str, ...] = ()
     """Option texts of a multiple-choice item, in the order of their letters."""
+    stratum: str = ""
+    """What its task sorts items by, such as a subject or a difficulty; no model is shown it, and no key depends on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,9 +188,14 @@ class Extraction:
         return replace(self, span=span, reasoning=tuple((start + by, end + by) for start, end in self.reasoning))
 
 
+RERUN = "_rerun"
+"""A condition `<name>_rerun` holds the truncated replies of `<name>` at a larger token limit; it is never compared as a whole."""
+
 ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 
+OPTIONAL = ("stratum",)
+"""Columns of `Row` that a table may lack."""
 Name = Annotated[str, "never empty"]
 """A column that makes the key of a row, or groups rows; other text may be missing in rows of somebody else."""
 Count = Annotated[int, "at least 0"]
@@ -230,6 +237,8 @@ class Row:
     text: str
     request_key: str
     seconds: float
+    stratum: str | None = None
+    """What the task sorts its items by; a table in which no row has one has no such column."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

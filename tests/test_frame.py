@@ -71,3 +71,28 @@ def test_no_decoder_and_another_seed_are_no_difference(tmp_path: Path) -> None:
     write(tmp_path / "two", "json_schema", manifest=SAME)
     write(tmp_path / "three", seed=1, manifest=SAME | {"seed": 1, "items_sha256": "c" * 64})
     assert len(load_rows(tmp_path)) == 60
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows.drop(columns="answer"), "lack the columns ['answer']"),
+        (lambda rows: rows.drop(columns="finish_reason"), "lack the columns ['finish_reason']"),
+        (lambda rows: rows.assign(correct=float("nan")), "correct holds other values"),
+        (lambda rows: rows.assign(gold=None), "empty values in ['gold']"),
+        (lambda rows: rows.assign(seconds=-1.0), "seconds holds -1"),
+        (lambda rows: rows.assign(reasoning_words="7"), "reasoning_words holds values of kind 'string'"),
+    ],
+)
+@pytest.mark.parametrize("slim", [False, True])
+def test_a_file_that_is_wrong_is_found_among_sound_ones(tmp_path: Path, change: Any, said: str, slim: bool) -> None:
+    """Files are checked together; what one of them lacks or holds is named with it, as if it were alone."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        rows = made_rows({"free_cot": coins(1, 9)}, prompt=name)
+        (change(rows) if name == "b" else rows).to_parquet(tmp_path / name / "rows.parquet")
+    found = load_files(tmp_path, slim=slim)
+    assert [one.path.parent.name for one in found.files] == ["a", "c"]
+    (complaint,) = found.complaints
+    assert said in complaint
+    assert str(tmp_path / "b" / "rows.parquet") in complaint

@@ -103,6 +103,8 @@ WRONG = [
     ("sample", 0.5, "sample holds values of kind 'number', allowed is 'integer'"),
     ("gold", 3, "gold holds values of kind 'integer', allowed is 'string'"),
     ("answer", 3, "answer holds values of kind 'integer', allowed is 'string' or 'empty'"),
+    ("correct", float("nan"), "correct holds other values than true and false"),
+    ("marked_correct", None, "marked_correct holds other values than true and false"),
     ("latent_correct", "yes", "latent_correct holds other values than true and false"),
     ("seconds", -1.0, "seconds holds -1, allowed are numbers of at least 0"),
     ("reasoning_words", "7", "reasoning_words holds values of kind 'string', allowed is 'integer' or 'number'"),

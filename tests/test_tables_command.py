@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -44,15 +45,23 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     before = sorted(results.rglob("*"))
     done = tables(results, f"output={tmp_path}", "draws=200")
     assert done.code == 0, done.err
+    made = "contrasts, cost, decomposition, dose, equal_tokens, failures, length_control, lockin, main, mixed, overview, planned"
     assert done.err.splitlines() == [
         "table contrasts: one prompt: nothing is known of other prompts",
+        "table length_control: the ratio of lengths does not vary, or there are too few items",
         "table lockin: floor and excess need two free samples of an item (+samples_of.free_cot=2, temperature above 0)",
         "table lockin: locked needs 7 replies of an item",
         "table lockin: retention above 100%: a gain, not a loss",
         "table planned: one prompt: nothing is known of other prompts",
+        "table meta is not made: it combines what several backbones or tasks show of a contrast, and each is here with one: "
+        f"run another task; made are {made}",
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
-        "ddxplus, gsm8k, last_letter, shuffled_objects; "
-        "made are contrasts, cost, decomposition, dose, failures, lockin, main, mixed, overview, planned",
+        f"ddxplus, gsm8k, last_letter, shuffled_objects; made are {made}",
+        "table samples is not made: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0; "
+        f"made are {made}",
+        "table strata is not made: no item has a stratum: say in the task's source which field it is in, "
+        f"fields: {{stratum: subject}}; made are {made}",
+        "figure meta is not drawn: it shows the table meta, which was not made",
     ]
     contrasts = pd.read_csv(tmp_path / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
@@ -62,12 +71,12 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
-    for name in set(options("table")) - {"replication"}:
+    for name in set(options("table")) - {"meta", "replication", "samples", "strata"}:
         for ending in ("csv", "md", "tex"):
             text = (tmp_path / f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text
             assert "f" * 12 in text
-    for name in options("figure"):
+    for name in set(options("figure")) - {"meta"}:
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -111,7 +120,35 @@ def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: P
     twice.to_parquet(tmp_path / "alone" / "rows.parquet")
     done = tables(tmp_path / "alone", "table=[main]", "figure=[]")
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "holds 9 rows whose keys occur before" in done.err
+    assert "holds 9 rows whose keys occur before in the same file" in done.err
+    assert "duplicates=first" in done.err
+    done = tables(tmp_path / "alone", "table=[main]", "figure=[]", "duplicates=first")
+    assert (done.code, done.err) == (0, "")
+    assert pd.read_csv(tmp_path / "alone" / "tables" / "main.csv").n.tolist() == [9]
+    made_rows({"direct": coins(0, 9)}).to_parquet(tmp_path / "one" / "direct.parquet")
+    done = tables(tmp_path, "table=[main]", "figure=[]")
+    assert done.code == 2, "a file that repeats itself is not silently left out, whatever else there is"
+    assert "alone" in done.error
+    assert tables(tmp_path, "table=[main]", "figure=[]", "duplicates=last").error.startswith("error: duplicates=last: give first")
+
+
+def test_of_repeated_measurements_the_first_counts(tmp_path: Path) -> None:
+    """The first says that all are right, the second that none is; one file or two, the accuracy is 100%."""
+    right, wrong = (made_rows({"free_cot": np.full(20, value)}) for value in (True, False))
+    (tmp_path / "a").mkdir()
+    pd.concat([right, wrong]).to_parquet(tmp_path / "a" / "rows.parquet")
+    (tmp_path / "b").mkdir()
+    wrong.to_parquet(tmp_path / "b" / "rows.parquet")
+    assert tables(tmp_path, "table=[main]", "figure=[]", "duplicates=first").code == 0
+    assert pd.read_csv(tmp_path / "tables" / "main.csv").strict.tolist() == [1.0]
+
+
+def test_an_item_of_two_strata_is_one_line(tmp_path: Path) -> None:
+    rows = made_rows({"free_cot": coins(0, 9), "direct": coins(1, 9)})
+    rows.assign(stratum=["a"] * 17 + ["b"]).to_parquet(tmp_path / "rows.parquet")
+    done = tables(tmp_path, "table=[main]", "figure=[]")
+    assert done.code == 2
+    assert "item 8 of t is in several strata (a, b)" in done.error
 
 
 def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp_path: Path) -> None:
@@ -123,7 +160,7 @@ def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp
     for name in ("contrasts", "decomposition", "lockin", "mixed"):
         (line,) = [line for line in done.err.splitlines() if line.startswith(f"table {name} is not made: ")]
         assert "shares an item with free_cot" in line
-        assert line.endswith("made are cost, dose, failures, main, overview")
+        assert line.endswith("made are cost, dose, equal_tokens, failures, main, overview")
     assert pd.read_csv(tmp_path / "tables" / "main.csv").strict_diff.isna().all()
 
 

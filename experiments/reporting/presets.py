@@ -12,9 +12,9 @@ from fmtbench.analysis.rows.study import load_study as load
 from fmtbench.presets import CONF
 
 
-def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True) -> Study:
+def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True, first: bool = False) -> Study:
     """A results folder or a packed study, as the tables need it."""
-    return load(roots, presets=condition_presets(), mixed=mixed, slim=slim)
+    return load(roots, presets=condition_presets(), mixed=mixed, slim=slim, first=first)
 
 
 def condition_presets() -> dict[str, dict[str, Any]]:

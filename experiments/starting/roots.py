@@ -52,6 +52,7 @@ class JobConfig:
 @dataclass
 class RunConfig(JobConfig):
     tracker: Any = None
+    rerun_truncated: int | None = None
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 
@@ -59,6 +60,10 @@ class RunConfig(JobConfig):
 @dataclass
 class PlanConfig(RunConfig):
     pilot: str | None = None
+    detect: float | None = None
+    most_prompts: int = 8
+    tokens_per_second: float | None = None
+    look: str | None = None
 
 
 @dataclass
@@ -111,6 +116,7 @@ class TablesConfig:
     draws: int | None = None
     format: str = "paper"
     check: bool = False
+    duplicates: str | None = None
     plugins: list[str] = field(default_factory=list)
     table: dict[str, Any] = field(default_factory=dict)
     figure: dict[str, Any] = field(default_factory=dict)

@@ -49,6 +49,8 @@ class Job:
     """Use the first `limit` items of each task; None uses all."""
     samples_of: Mapping[str, int] = field(default_factory=dict)
     """Samples per item for some conditions, by name; the others take `sampling.samples`."""
+    only: Mapping[Cell, frozenset[tuple[str, int]]] = field(default_factory=dict)
+    """Items and samples that some cells are restricted to; the others ask all."""
     retry_errors: bool = False
     """Whether to generate again what ended in an `engine_error`."""
 

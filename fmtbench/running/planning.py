@@ -39,6 +39,7 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
         Planned(item=item, sample=sample, request=request)
         for item in items
         for sample, request in enumerate(_requests(cell, job, item))
+        if cell not in job.only or (item.id, sample) in job.only[cell]
     ]
 
 

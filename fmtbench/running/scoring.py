@@ -79,6 +79,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         text=last.text,
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
+        stratum=one.item.stratum or None,
     )
 
 

@@ -186,7 +186,8 @@ def find_folders(root: Path) -> list[RunFolder]:
 
 
 def _record(one: Planned) -> dict[str, Any]:
-    return {"key": one.request.key, **asdict(one), "request": one.request.as_dict()}
+    item = {name: value for name, value in asdict(one.item).items() if name != "stratum" or value}
+    return {"key": one.request.key, **asdict(one), "item": item, "request": one.request.as_dict()}
 
 
 def _planned(path: Path, number: int, line: bytes) -> Planned:

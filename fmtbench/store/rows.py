@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from fmtbench.store.files import replacing
-from fmtbench.types import ROWS_VERSION, Row, Status
+from fmtbench.types import OPTIONAL, ROWS_VERSION, Row, Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,12 +17,13 @@ VERSION_KEY = b"fmtbench.rows"
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Rows as parquet; a column that is all null keeps its type."""
+    """Rows as parquet; a column that is all null keeps its type, and an optional one in which nothing is said is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with replacing(path) as part:
-        pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=rows_schema()), part)
+        said = [name for name in OPTIONAL if any(getattr(row, name) for row in rows)]
+        pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=rows_schema(said)), part)
 
 
 def count_rows(path: Path) -> int:
@@ -36,8 +37,8 @@ def count_rows(path: Path) -> int:
         return 0
 
 
-def rows_schema() -> pa.Schema:
-    """What a `rows.parquet` is made of, and which version of it."""
+def rows_schema(optional: Sequence[str] = ()) -> pa.Schema:
+    """What a `rows.parquet` is made of, and which version of it; with these of the optional columns."""
     import pyarrow as pa
 
     types: dict[Any, pa.DataType] = {
@@ -49,5 +50,5 @@ def rows_schema() -> pa.Schema:
         bool: pa.bool_(),
         float: pa.float64(),
     }
-    columns = [(name, types[hint]) for name, hint in get_type_hints(Row).items()]
+    columns = [(name, types[hint]) for name, hint in get_type_hints(Row).items() if name not in OPTIONAL or name in optional]
     return pa.schema(columns, metadata={VERSION_KEY: str(ROWS_VERSION)})

@@ -37,7 +37,7 @@ class Bbh(Task):
         kind, gold = self.answer or Choice(options=options), row.text("target")
         if kind.canon(gold) is None:
             row.reject("target", f"the gold answer {gold!r} is no {kind.placeholder()}")
-        return Item(id=row.id, question=row.text("input"), gold=gold.strip("()"), choices=options)
+        return Item(id=row.id, stratum=row.stratum, question=row.text("input"), gold=gold.strip("()"), choices=options)
 
     def kind(self, item: Item) -> AnswerKind:
         return self.answer or Choice(options=item.choices)

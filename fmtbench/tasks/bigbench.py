@@ -41,13 +41,13 @@ class BigBench(Task):
     def _item(self, row: Record, scores: dict[str, Any]) -> Item:
         question = "\n".join(filter(None, (self.ask, row.text("input"))))
         if self.affirmative is not None:
-            return Item(id=row.id, question=question, gold="yes" if scores[self.affirmative] == 1 else "no")
+            return Item(id=row.id, stratum=row.stratum, question=question, gold="yes" if scores[self.affirmative] == 1 else "no")
         options = list(scores)
         if self.shuffle:
             item_rng(0, question).shuffle(options)
         texts = tuple(option.strip().removesuffix(".") for option in options)
         gold = next(letter(index) for index, option in enumerate(options) if scores[option] == 1)
-        return Item(id=row.id, question=show(question, texts), gold=gold, choices=texts)
+        return Item(id=row.id, stratum=row.stratum, question=show(question, texts), gold=gold, choices=texts)
 
     def _scores(self, row: Record) -> dict[str, Any]:
         """Choice to score; exactly one is right."""

@@ -29,7 +29,10 @@ class Classification(Task):
     """All labels, in the order in which the model sees them; null takes those that occur in the rows, sorted."""
 
     def items(self) -> list[Item]:
-        return [Item(id=row.id, question=f"{row.text('text')}\n\n{self.ask}", gold=self._gold(row)) for row in self.source.rows()]
+        return [
+            Item(id=row.id, stratum=row.stratum, question=f"{row.text('text')}\n\n{self.ask}", gold=self._gold(row))
+            for row in self.source.rows()
+        ]
 
     @cached_property
     def _labels(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class MultipleChoice(Task):
         gold = Choice(options=options).canon(row.text("answer"))
         if gold is None:
             row.reject("answer", f"{row.text('answer')!r} is none of the options {list(options)}")
-        return Item(id=row.id, question=show(row.text("question"), options), gold=gold, choices=options)
+        return Item(id=row.id, stratum=row.stratum, question=show(row.text("question"), options), gold=gold, choices=options)
 
     def kind(self, item: Item) -> AnswerKind:
         return Choice(options=item.choices)

@@ -28,7 +28,10 @@ class OpenQuestions(Task):
     """Worked examples, for conditions that show some."""
 
     def items(self) -> list[Item]:
-        return [Item(id=row.id, question=row.text("question"), gold=self._gold(row)) for row in self.source.rows()]
+        return [
+            Item(id=row.id, stratum=row.stratum, question=row.text("question"), gold=self._gold(row))
+            for row in self.source.rows()
+        ]
 
     def _gold(self, row: Record) -> str:
         answer = row.text("answer")

@@ -42,6 +42,13 @@ class Record:
             return self._field(path)
         return "\n".join(part["text"] if isinstance(part, dict) else self._field(part) for part in path)
 
+    @property
+    def stratum(self) -> str:
+        """What `fields` says of `stratum`: a text or a number; empty where it says nothing, or the row has none."""
+        if "stratum" not in self.paths or self.value("stratum") is None:
+            return ""
+        return self.text("stratum")
+
     def _field(self, path: str) -> str:
         value = _find(self.row, path)
         if isinstance(value, list) and len(value) == 1:

@@ -17,9 +17,9 @@ MOST_ERRORS = 0.05
 
 def broken(rows: pd.DataFrame) -> pd.DataFrame:
     """The cells with more errors than that: `CELL`, `errors` and `replies`."""
-    failed = (rows.status == "engine_error").groupby([rows[name].astype(str) for name in CELL])
-    counts = pd.DataFrame({"errors": failed.sum(), "replies": failed.size()}).reset_index()
-    return counts[counts.errors > MOST_ERRORS * counts.replies]
+    failed = (rows.status == "engine_error").groupby([rows[name] for name in CELL], observed=True)
+    counts = pd.DataFrame({"errors": failed.sum(), "replies": failed.size()}).reset_index().astype(dict.fromkeys(CELL, str))
+    return counts[counts.errors > MOST_ERRORS * counts.replies].sort_values(CELL, ignore_index=True)
 
 
 def without_broken(rows: pd.DataFrame) -> pd.DataFrame:

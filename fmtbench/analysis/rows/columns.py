@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pandas as pd
 
 from fmtbench.errors import UserError
-from fmtbench.types import Count, Name, Row, Status
+from fmtbench.types import OPTIONAL, Count, Name, Row, Status
 
 
 class Rule(NamedTuple):
@@ -54,7 +54,7 @@ def check_columns(rows: pd.DataFrame, name: str, without: tuple[str, ...] = ()) 
 
 
 def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
-    absent = [name for name in COLUMNS if name not in rows.columns and name not in without]
+    absent = [name for name in COLUMNS if name not in rows.columns and name not in (*without, *OPTIONAL)]
     if absent:
         return f"lack the columns {absent}: they are not rows that this version of fmtbench wrote; score the folder again"
     there = {name: rule for name, rule in COLUMNS.items() if name in rows.columns}
@@ -67,13 +67,13 @@ def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
 
 def _wrong(column: pd.Series, rule: Rule, missing: int) -> str | None:
     kind = _kind(column, missing)
-    if rule.verdict and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
+    if rule.verdict and column.dtype != bool and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
         return f"{column.name} holds other values than true and false: score the folder again"
     if kind not in rule.kinds:
         *others, last = (f"'{one}'" for one in rule.kinds)
         allowed = f"{', '.join(others)} or {last}" if others else last
         return f"{column.name} holds values of kind '{kind}', allowed is {allowed}: score the folder again"
-    if rule.positive and kind != "empty" and (least := min(column.dropna().unique(), default=0)) < 0:
+    if rule.positive and kind != "empty" and len(column) and (least := (column.dropna() if missing else column).min()) < 0:
         return f"{column.name} holds {least:g}, allowed are numbers of at least 0: score the folder again"
     return None
 

@@ -1,18 +1,21 @@
 """What a study lacks: cells that did not run, and items missing from a cell.
 
 Every condition of a backbone is expected under every task, prompt and seed of that backbone; every item in every cell of its
-backbone, task and seed.
+backbone, task and seed. What was run again because it was cut off is a part of a cell by its nature, and never expected.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
+from fmtbench.types import RERUN
+
 CELL = ["backbone", "task", "condition", "prompt", "seed"]
 
 
 def missing_cells(rows: pd.DataFrame) -> pd.DataFrame:
     """One line for each incomplete cell: the columns of `CELL`, the `items` it has and the number `expected`."""
+    rows = rows[~rows["condition"].astype(str).str.endswith(RERUN)]
     there = rows.groupby(CELL, observed=True)["item_id"].nunique().rename("items")
     expected = rows.groupby(["backbone", "task", "seed"], observed=True)["item_id"].nunique().rename("expected")
     asked = rows[["backbone", "task", "prompt", "seed"]].drop_duplicates().astype({"backbone": str})

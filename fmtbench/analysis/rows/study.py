@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, duplicates, join, load_files
+from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, duplicates, join, load_files, without_repeats
 from fmtbench.analysis.rows.missing import missing_cells
+from fmtbench.analysis.rows.strata import check_strata
 from fmtbench.errors import UserError
 from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
@@ -38,10 +39,19 @@ class Study(NamedTuple):
     """The incomplete cells; see `missing_cells`."""
 
 
-def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, mixed: bool = False, slim: bool = False) -> Study:
-    """Everything readable under the folders. Raises `UserError` where there is nothing, or where runs must not be compared.
+def load_study(
+    roots: Sequence[Path | str],
+    *,
+    presets: Settings | None = None,
+    mixed: bool = False,
+    slim: bool = False,
+    first: bool = False,
+) -> Study:
+    """Everything readable under the folders. Raises `UserError` where there is nothing, where runs must not be compared, where
+    one file holds a measurement twice, or where an item is in two strata.
 
-    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions.
+    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions. `first`: of
+    measurements that occur twice the first one counts; otherwise a file that repeats another is left out.
     """
     files, complaints = load_files(roots, slim=slim)
     if not files:
@@ -49,12 +59,14 @@ def load_study(roots: Sequence[Path | str], *, presets: Settings | None = None, 
     try:
         rows = join(files, mixed=mixed)
     except DuplicateError:
+        files = without_repeats(files, first)
         twice = duplicates(files)
         complaints = [*complaints, *twice.values()]
         files = [file for file in files if file.path not in twice]
         if not files:
             raise UserError("; ".join(complaints)) from None
         rows = join(files, mixed=mixed)
+    check_strata(rows)
     rows = compact(rows)
     complaints = [*complaints, *(empty_note(file) for file in files if not len(file.rows))]
     configs, presets = [read_config(file) for file in files], presets or {}

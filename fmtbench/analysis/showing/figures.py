@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import PIL
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from fmtbench.analysis.tables.decomposition import COMPONENTS
@@ -30,6 +31,7 @@ STYLE = {
     "pdf.fonttype": 42,
     "figure.constrained_layout.use": True,
 }
+DPI = 160
 PANEL = ["backbone", "task"]
 MOST_ABREAST = 3
 
@@ -39,14 +41,17 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     source, creator = f"{origin['runs']}; {origin['commit']}", f"fmtbench ({drawn_by()})"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
-        figure.draw_without_rendering()  # lay it out once for both files
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)  # once for both files
         figure.set_layout_engine("none")
         _settle(figure)
+        # Each canvas draws once; `savefig` would draw twice, the first time to find out what it need not know.
         pdf = {"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None}
         with replacing(stem.with_name(f"{stem.name}.pdf")) as part:
-            figure.savefig(part, format="pdf", metadata=pdf)
+            FigureCanvasPdf(figure).print_pdf(part, metadata=pdf)
+        figure.set_dpi(DPI)
         with replacing(stem.with_name(f"{stem.name}.png")) as part:
-            figure.savefig(part, format="png", dpi=160, metadata={"Description": source, "Software": creator})
+            FigureCanvasAgg(figure).print_png(part, metadata={"Description": source, "Software": creator})
 
 
 def _settle(figure: Figure) -> None:

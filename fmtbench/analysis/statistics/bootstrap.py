@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fmtbench.analysis.statistics.cube import Array, Sums
+from fmtbench.analysis.statistics.cube import Array, Index, Sums
 
 DRAWS = 10_000
 FEWER_DRAWS = 2_000
@@ -80,6 +80,14 @@ def bootstrap(
     return Draws(means_K, drawn_BK * sign_K)
 
 
+def variances(sums: Sums) -> Array:
+    """Of the K means: what their draws vary by, to first order, imagined items included; never 0 where items were asked."""
+    value_IK, count_IK = _with_imagined(sums, None, rates=False)
+    whole_K = count_IK.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(((value_IK - count_IK * (value_IK.sum(axis=0) / whole_K)) ** 2).sum(axis=0) / whole_K**2)
+
+
 def _signs(sums: Sums, means_K: Array) -> Array:
     """-1 where the mirror image is drawn instead: that of a negative mean, or of a zero one whose first difference is."""
     value_NK = sums.value_IPK.reshape(-1, len(means_K))
@@ -105,9 +113,16 @@ def _imagined(sums: Sums) -> Array:
     mean_IK = np.divide(sums.value_IPK.sum(1), count_IK, out=np.zeros(count_IK.shape), where=count_IK > 0)
     mean_IPK = np.divide(sums.value_IPK, sums.count_IPK, out=np.zeros(sums.count_IPK.shape), where=sums.count_IPK > 0)
     cells_K = (sums.count_IPK > 0).sum((0, 1)) / np.maximum((count_IK > 0).sum(0), 1)
-    square_K = (mean_IPK**2).sum((0, 1)) / np.maximum(cells_K, 1)
-    effect_K = np.divide((mean_IK**2).sum(0), square_K, out=np.ones(len(square_K)), where=square_K > 0)
+    square_K = _column_sums(mean_IPK**2) / np.maximum(cells_K, 1)
+    effect_K = np.divide(_column_sums(mean_IK**2), square_K, out=np.ones(len(square_K)), where=square_K > 0)
     return IMAGINED * per_item_K * np.clip(effect_K, 0, 1)
+
+
+def _column_sums(values: Array) -> Array:
+    """Over all but the last axis, each to the same bits whatever stands beside it: a statistic that several tables show then
+    has the same imagined items in each of them, and is drawn once."""
+    columns = np.ascontiguousarray(np.moveaxis(values, -1, 0)).reshape(values.shape[-1], -1)
+    return np.asarray(columns.sum(axis=1))
 
 
 def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
@@ -119,7 +134,7 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
     value, count = value[asked], count[asked]
     if not len(value):
         return np.full((draws, value.shape[1]), np.nan)
-    kinds, number = np.unique(np.hstack([value, count]), axis=0, return_counts=True)
+    kinds, number = _kinds(value, count)
     if len(kinds) * FEW_KINDS <= len(value):
         return _drawn_kinds(kinds.tobytes(), number.tobytes(), kinds.shape, draws, seed)
     rng = np.random.default_rng(seed)
@@ -129,6 +144,15 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
         size = min(step, draws - start)
         drawn[start : start + size] = _ratio(_item_weights(len(value), size, rng), value, count)
     return drawn
+
+
+def _kinds(value: Array, count: Array) -> tuple[Array, Index]:
+    """The different lines of values and counts, in order, and how many there are of each. Complex numbers are sorted as pairs,
+    and much faster than lines."""
+    if value.shape[1] > 1:
+        return np.unique(np.hstack([value, count]), axis=0, return_counts=True)
+    pairs, number = np.unique(value[:, 0] + 1j * count[:, 0], return_counts=True)
+    return np.column_stack([pairs.real, pairs.imag]), number
 
 
 @lru_cache(maxsize=1024)

@@ -14,13 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from fmtbench.analysis.rows.frame import check_rows
+from fmtbench.types import RERUN as RERUN
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 UNIT = ["item_id", "prompt", "seed", "sample"]
-RERUN = "_rerun"
-"""A condition `<name>_rerun` holds the truncated items of `<name>` at a larger budget; it is never compared as a whole."""
 
 
 class Cube(NamedTuple):

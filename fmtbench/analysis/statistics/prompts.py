@@ -73,9 +73,7 @@ def spread_of(score_CU: Array, one: Cube) -> Spread:
 def sd_weights(score_CIP: Array, prior_sd: float = PRIOR_SD) -> Array:
     """Posterior over `GRID`: half-normal prior, scaled chi-squared likelihood of the mean square; the prior alone where
     there are not two conditions, items and prompts."""
-    step = np.gradient(GRID)
-    step[0] = GRID[1] / 2
-    log = np.log(step) - 0.5 * (GRID / prior_sd) ** 2
+    log = log_prior(prior_sd)
     whole = score_CIP[:, np.isfinite(score_CIP).all(axis=(0, 2))]
     if min(whole.shape) > 1:
         seen = mean_squares(whole)
@@ -83,6 +81,13 @@ def sd_weights(score_CIP: Array, prior_sd: float = PRIOR_SD) -> Array:
         log = log - seen.freedom / 2 * (np.log(expected) + seen.interaction / expected)
     weight_G = np.exp(log - log.max())
     return np.asarray(weight_G / weight_G.sum())
+
+
+def log_prior(prior_sd: float = PRIOR_SD) -> Array:
+    """Of each value of `GRID`, up to a constant: half-normal density times the width of its step."""
+    step = np.gradient(GRID)
+    step[0] = GRID[1] / 2
+    return np.asarray(np.log(step) - 0.5 * (GRID / prior_sd) ** 2)
 
 
 def mean_squares(score_CIP: Array) -> Squares:

@@ -22,6 +22,7 @@ from fmtbench.analysis.statistics.cube import Array, Cube, Index, cells, cubes, 
 from fmtbench.analysis.statistics.exact import MARGIN, ROUNDING, adjust, detectable, odds_ratio, sign_test
 from fmtbench.analysis.statistics.pairs import Pair, check_planned, difference_KU, pairs_of, planned_pairs
 from fmtbench.analysis.statistics.prompts import Spread, prompt_values, spread_of
+from fmtbench.analysis.statistics.sizes import detectable_elsewhere
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
@@ -47,6 +48,7 @@ COLUMNS = [
     "p_adjusted",
     "planned",
     "mde",
+    "general_mde",
     "equivalent",
     "floor",
     "latent_difference",
@@ -96,8 +98,9 @@ def contrast_table(
     (columns whose values set families apart; none: one family). Nulls and floors count in no family and have no
     `p_adjusted`. `p_score`: McNemar's score test. `equivalent`: the 90% interval lies within `margin` (two one-sided tests at
     5%). `floor`: not one reply of either side is right, so there is nothing to lose. `mde`: smallest difference detected with
-    80% power at two-sided 5%. `prompt_sd`: how far the wording of a prompt moves a difference, with 90% bounds. `mark` says
-    what makes a line's interval unsure.
+    80% power at two-sided 5%, for these prompts with so many items, prompts and samples; `general_mde`: for prompts like these.
+    `prompt_sd`: how far the wording of a prompt moves a difference, with 90% bounds. `mark` says what makes a line's interval
+    unsure.
 
     `axes`, `presets`: settings of conditions by name, which tell nulls (`enforced: sham`) and names that are known.
     Raises `UserError` where no two conditions share an item, or where a planned condition is unknown.
@@ -157,7 +160,7 @@ def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed
             line |= _difference(name, difference_U, one, drawn[reading], k, spreads[reading], seed)
             line[f"{name}floor"] = _floor(one, pair, difference_U, reading)
         difference_U = difference_KU(one, [pair])[0]
-        line |= _accuracies(one, pair, difference_U) | _tests(one, difference_U)
+        line |= _accuracies(one, pair, difference_U) | _tests(one, difference_U, spreads["strict"])
         (low,), (high,) = Draws(drawn["strict"].means_K[[k]], drawn["strict"].draws_BK[:, [k]]).interval(0.90)
         yield line | {"equivalent": bool(-margin < low and high < margin and not line["floor"]), **_standing(one, line)}
 
@@ -214,19 +217,21 @@ def _accuracies(one: Cube, pair: Pair, difference_U: Array) -> dict[str, Any]:
     }
 
 
-def _tests(one: Cube, difference_U: Array) -> dict[str, float]:
+def _tests(one: Cube, difference_U: Array, spread: Spread) -> dict[str, float]:
     total_I, count_I = _totals(difference_U, one)
     there_U = difference_U[np.isfinite(difference_U)]
     ours, reference = float(np.maximum(there_U, 0).sum()), float(np.maximum(-there_U, 0).sum())
     repeats = max(1.0, float((total_I**2).sum() / (there_U**2).sum())) if there_U.any() else 1.0  # the design effect
     ratio, low, high = odds_ratio(ours / repeats, reference / repeats)
+    square_sum, prompts = float(((total_I / count_I) ** 2).sum()), len(np.unique(one.prompt_U[np.isfinite(difference_U)]))
     return {
         "p_score": sign_test(total_I).p_score,
         "odds_ratio": ratio,
         "odds_low": low,
         "odds_high": high,
         "discordant": int((np.abs(total_I) > ROUNDING).sum()),
-        "mde": detectable(float(((total_I / count_I) ** 2).sum()), len(total_I)),
+        "mde": detectable(square_sum, len(total_I)),
+        "general_mde": detectable_elsewhere(square_sum, len(total_I), spread, prompts),
     }
 
 

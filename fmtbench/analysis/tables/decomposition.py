@@ -28,7 +28,7 @@ import pandas as pd
 
 from fmtbench.analysis.rows.levels import AXES, PROSE, Levels, between, describe, levels
 from fmtbench.analysis.statistics.bootstrap import DRAWS, FEWER_DRAWS, SEED, bootstrap
-from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, average, cells, cubes, sums
+from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, Sums, average, cells, cubes, sums
 from fmtbench.analysis.statistics.orders import Paths, find_paths
 from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.conditions.axes import REFERENCE
@@ -131,14 +131,18 @@ def _one(
 def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
     """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
     last, values_KU = COMPONENTS.index("total"), parts.values_KU
-    constant_K = ~(np.nan_to_num(values_KU) != 0).any(axis=1)  # zero by definition
-    drawn = bootstrap(sums(values_KU, one), min(draws, FEWER_DRAWS), seed, constant_K=constant_K)
-    total = bootstrap(sums(values_KU[[last]], one), draws, seed)
-    most = np.array([1.0 if name in COMPONENTS and name != "residual" else 2.0 for name in parts.names])
-    (low, high), (low_total, high_total) = drawn.interval(bounds=(-most, most)), total.interval(bounds=(-1, 1))
-    whole = [k for k in range(len(low)) if np.array_equal(values_KU[k], values_KU[last], equal_nan=True)]
-    low[whole], high[whole] = low_total, high_total  # a part that makes up the whole loss has its interval
-    return drawn.means_K, low, high
+    whole_K = np.array([np.array_equal(value_U, values_KU[last], equal_nan=True) for value_U in values_KU])
+    summed = sums(values_KU, one)
+    low, high = np.empty((2, len(values_KU)))
+    low[whole_K], high[whole_K] = bootstrap(sums(values_KU[[last]], one), draws, seed).interval(bounds=(-1, 1))
+    rest = ~whole_K  # a part that makes up the whole loss has its interval
+    if rest.any():
+        constant_K = ~(np.nan_to_num(values_KU[rest]) != 0).any(axis=1)  # zero by definition
+        most = np.array([1.0 if name in COMPONENTS and name != "residual" else 2.0 for name in parts.names])[rest]
+        some = Sums(summed.value_IPK[:, :, rest], summed.count_IPK[:, :, rest])
+        drawn = bootstrap(some, min(draws, FEWER_DRAWS), seed, constant_K=constant_K)
+        low[rest], high[rest] = drawn.interval(bounds=(-most, most))
+    return summed.means(), low, high
 
 
 def _cells(one: Cube, there: Mapping[str, Levels], reference: str, condition: str) -> dict[Levels, str]:

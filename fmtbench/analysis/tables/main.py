@@ -11,7 +11,7 @@ import pandas as pd
 from fmtbench.analysis.rows.broken import CELL, broken
 from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import DRAWS, bootstrap
-from fmtbench.analysis.statistics.cube import Cube, cells, cubes, sums
+from fmtbench.analysis.statistics.cube import RERUN, Cube, cells, cubes, sums
 from fmtbench.analysis.statistics.labels import macro_f1_table
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 from fmtbench.analysis.tables.failures import failure_table
@@ -57,7 +57,7 @@ def _share(name: str) -> str:
 
 
 def _lines(one: Cube, baseline: str, draws: int, readings: Sequence[str]) -> Iterator[dict[str, Any]]:
-    conditions = sorted(one.conditions, key=lambda name: (name != baseline, name))
+    conditions = sorted((name for name in one.conditions if not name.endswith(RERUN)), key=lambda name: (name != baseline, name))
     differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in readings}
     for condition in conditions:
         asked = np.isfinite(one.strict_CU[one.at(condition)])

@@ -1,0 +1,35 @@
+"""The cells that a decomposition lacks are named, and running one of them leaves less in its residual."""
+
+from experiments.reporting.presets import condition_presets
+from fmtbench.analysis.rows.levels import AXES
+from fmtbench.analysis.statistics.separating import Separation, separations
+
+PRESETS = condition_presets()
+
+
+def of(*names: str) -> list[Separation]:
+    return separations({name: PRESETS[name] for name in ("free_cot", *names)}, PRESETS)
+
+
+def test_either_half_of_a_schema_separates_it() -> None:
+    (one,) = of("json_schema")
+    assert (one.condition, one.axes, one.cells) == ("json_schema", ("asking", "masking"), ("json_prompt", "json_schema_unasked"))
+    for cell in one.cells:
+        assert of("json_schema", cell) == []
+
+
+def test_naming_the_fields_is_separated_from_the_format_by_the_hidden_schema() -> None:
+    (one,) = of("json_schema", "json_prompt", "prose_fields", "json_schema_unasked")
+    assert one.axes == ("wording", "asking")
+    assert one.cells[0] == "json_schema_hidden"
+    assert of("json_schema", "json_prompt", "prose_fields", "json_schema_unasked", "json_schema_hidden") == []
+
+
+def test_every_proposal_of_a_single_cell_helps() -> None:
+    for name in PRESETS:
+        for one in of(name):
+            known = [cell for cell in one.cells if cell in PRESETS]
+            for cell in known:
+                after = {other.condition: other.axes for other in of(name, cell)}
+                assert len(after.get(name, ())) <= len(one.axes)
+            assert set(one.axes) <= set(AXES)
