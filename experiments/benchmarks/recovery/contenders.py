@@ -1,4 +1,4 @@
-"""The commands that are held against each other: how each starts, how its documents say that it goes on, and what it has at the end.
+"""The commands held against each other: how each starts, how its documents say that it goes on, what it has at the end.
 
 Recovery as documented: fmtbench repeats its command (docs/guides/resume_and_clusters.md); Inspect has `inspect eval-retry LOG`
 ("Handling Errors", which recovers the log of a killed process by itself) and a repeated `inspect eval-set` ("Eval Sets");
@@ -67,6 +67,7 @@ class Contender(ABC):
         self.questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
         self.prepare()
 
+    @abstractmethod
     def prepare(self) -> None:
         """Write what the command needs beside the questions."""
 
@@ -89,6 +90,9 @@ class Contender(ABC):
 
 class Fmtbench(Contender):
     name = "fmtbench"
+
+    def prepare(self) -> None:
+        """Its task is its own."""
 
     @property
     def folder(self) -> Path:
@@ -161,7 +165,18 @@ class LmEval(Contender):
         model = f"model={MODEL},base_url={self.url}/chat/completions,num_concurrent={FLYING},tokenized_requests=False"
         task = ("--tasks", "bench", "--include_path", str(self.place), "--apply_chat_template")
         kept = ("--use_cache", str(self.results / "cache"), "--output_path", str(self.results / "out"), "--log_samples")
-        return [str(self.python), "-m", "lm_eval", "run", "--model", "local-chat-completions", "--model_args", model, *task, *kept]
+        return [
+            str(self.python),
+            "-m",
+            "lm_eval",
+            "run",
+            "--model",
+            "local-chat-completions",
+            "--model_args",
+            model,
+            *task,
+            *kept,
+        ]
 
     def found(self) -> Counter[str]:
         files = sorted((self.results / "out").rglob("samples_*.jsonl"), key=lambda path: path.stat().st_mtime_ns)

@@ -1,6 +1,6 @@
 """The chat endpoint that all contenders ask: it answers after a delay, and keeps the only trace of what was asked.
 
-    {"id": "c", "choices": [{"message": {"role": "assistant", "content": "The answer is 42."}, ...}], ...}
+{"id": "c", "choices": [{"message": {"role": "assistant", "content": "The answer is 42."}, ...}], ...}
 """
 
 from __future__ import annotations

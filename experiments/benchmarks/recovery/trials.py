@@ -47,7 +47,7 @@ class Outcome:
 
 
 def moments(kills: int, items: int, seed: int) -> list[tuple[int, float]]:
-    """When each launch is killed: after how many further requests, and how many seconds after that. The same for every contender."""
+    """When each launch is killed, the same for all: after how many further requests, and how many seconds after that."""
     draw = random.Random(seed)
     mean = 0.9 * items / kills
     return [(draw.randint(1, max(1, round(2 * mean) - 1)), draw.uniform(0, LONGEST)) for _ in range(kills)]
@@ -58,8 +58,7 @@ def kill_trial(one: Contender, trace: Trace, when: Sequence[tuple[int, float]]) 
     kills = 0
     for further, wait in when:
         with launched(one) as process:
-            target = trace.executions + further
-            if wait_for(process, lambda: trace.executions >= target):
+            if wait_for(process, trace, trace.executions + further):
                 time.sleep(wait)
                 kills += process.poll() is None
                 trace.deaths += 1
@@ -71,7 +70,7 @@ def disk_trial(one: Contender, trace: Trace, size_mb: int) -> Outcome:
     """Fill the disk of the results when half of the items were asked; make room when the command has ended, and go on."""
     ballast = one.results / "ballast"
     with launched(one) as process:
-        wait_for(process, lambda: trace.executions >= one.items // 2)
+        wait_for(process, trace, one.items // 2)
         fill(ballast)
         code, words = ended(process)
     ballast.unlink()
@@ -133,12 +132,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=RUN_SECONDS)
 
 
-def wait_for(process: subprocess.Popen[bytes], reached: object) -> bool:
-    """Whether it was reached before the process ended."""
-    assert callable(reached)
+def wait_for(process: subprocess.Popen[bytes], trace: Trace, executions: int) -> bool:
+    """Whether so many requests were asked before the process ended."""
     deadline = time.monotonic() + RUN_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if reached():
+        if trace.executions >= executions:
             return True
         time.sleep(0.002)
     return False
