@@ -104,7 +104,7 @@ def test_a_smaller_limit_leaves_replies_that_nobody_asks_for(tmp_path: Path) -> 
 
 def test_an_older_journal_without_newer_fields_holds(cell: Path) -> None:
     path = cell / "generations.jsonl"
-    newer = ("halves", "neutralised", "counted_tokens", "transient", "logprobs")
+    newer = ("halves", "neutralised", "counted_tokens", "transient")
     write_journal(path, [{name: value for name, value in one.items() if name not in newer} for one in records(path)])
     assert told(cell) == ""
 
@@ -126,8 +126,10 @@ def test_a_folder_from_before_the_checksums_holds_and_says_what_was_not_checked(
 def test_every_flipped_bit_is_found_and_its_file_named(cell: Path, name: str) -> None:
     path, draw = cell / name, random.Random(7)
     whole = path.read_bytes()
+    named = re.search(rb"parquet-cpp-arrow version [\d.]+", whole)  # another version of pyarrow would write other bytes
+    places = [at for at in range(len(whole)) if not (named and named.start() <= at < named.end())]
     for _ in range(FLIPS):
-        at, bit = draw.randrange(len(whole)), 1 << draw.randrange(8)
+        at, bit = draw.choice(places), 1 << draw.randrange(8)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
         assert name in {one.file for one in audited(cell).findings}, (
             f"bit {bit} of byte {at}: {whole[max(0, at - 20) : at + 20]!r}"
@@ -151,7 +153,7 @@ def test_a_file_that_is_away_or_none_is_named(cell: Path, name: str, tmp_path: P
 def test_damage_in_the_journal_is_named_with_line_and_byte(cell: Path) -> None:
     path = cell / "generations.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:3], lines[3].replace(b"3", b"4", 1), *lines[4:], lines[0][:50]]))
+    path.write_bytes(b"".join([*lines[:3], lines[3].replace(b"decoder", b"decoded"), *lines[4:], lines[0][:50]]))
     found, offsets = told(cell), [sum(map(len, lines[:n])) for n in (3, 8)]
     assert f"generations.jsonl line 4 (at byte {offsets[0]}): the checksum is" in found
     assert f"generations.jsonl line 9 (at byte {offsets[1]}): 50 bytes without an end" in found
@@ -263,11 +265,11 @@ def test_an_item_that_was_edited_is_named(cell: Path) -> None:
 def test_a_config_that_was_edited_is_named(cell: Path) -> None:
     path = cell / "config.yaml"
     whole = path.read_text()
-    path.write_text(whole.replace("max_tokens: 256", "max_tokens: 255"))
+    path.write_text(whole.replace("max_tokens: 96", "max_tokens: 95"))
     found = told(cell)
     assert "config.yaml: its checksum is" in found
-    assert "max_tokens 256 (key" not in found
-    assert "is drawn with temperature 0.0, top_p 1.0, max_tokens 256, and config.yaml says" in found
+    assert "max_tokens 96 (key" not in found
+    assert "is drawn with temperature 0.0, top_p 1.0, max_tokens 96, and config.yaml says" in found
     path.write_text(whole.replace("name: x\n", "name: y\n"))
     assert "config.yaml: is that of y/smollm2_135m/addition/json_schema/plain-seed0, and the folder is x/" in told(cell)
 

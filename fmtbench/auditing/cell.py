@@ -74,10 +74,11 @@ def _scored(path: Path, build: Build, planned: list[Planned], manifest: dict[str
     try:
         cell, task, condition = build(path)
         sampling = read_config(path / "config.yaml").get("sampling")
+        astray = _astray(path, cell)
     except UserError as error:
         return [Finding(file="config.yaml", what=f"cannot be used: {error}")]
     first = [one for one in planned if not one.after]
-    found = check_sampling(first, sampling if isinstance(sampling, dict) else {}, cell.seed) + _astray(path, cell)
+    found = astray + check_sampling(first, sampling if isinstance(sampling, dict) else {}, cell.seed)
     if torn:
         return [*found, Finding(file="rows.parquet", what="is not compared, because rows follow from requests.jsonl")]
     return found + check_rows(path, cell, task, condition, manifest)

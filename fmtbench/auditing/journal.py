@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ from fmtbench.store.journal import FIELDS, HEAD
 from fmtbench.types import Generation
 
 NAME = "generations.jsonl"
-NEEDED = ("key", "text")
-"""Fields without a default: an older version lacks none of them."""
+NEEDED = ("key", "text", "token_ids", "token_ends", "logprobs")
+"""Fields that no version lacks, and without which a line cannot be read."""
 FORM: TypeAdapter[Any] = TypeAdapter(Generation)
 
 
@@ -48,6 +49,15 @@ def _lines(path: Path) -> Iterator[Journalled | Finding]:
                 yield Journalled(place, _generation(line))
             except ValueError as error:
                 yield Finding(file=NAME, place=place, what=str(error))
+
+
+def copy_whole(path: Path, target: Path) -> None:
+    """Write the lines that hold, and no other, to another journal."""
+    with open(target, "wb") as copy, open(path, "rb") as journal:
+        for line in journal:
+            with suppress(ValueError):
+                _generation(line)
+                copy.write(line)
 
 
 def _generation(line: bytes) -> Generation:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from fmtbench.auditing.findings import Finding, why_unread
+from fmtbench.auditing.journal import copy_whole
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import DecoderError, UserError
 from fmtbench.running.job import Cell
@@ -21,7 +22,11 @@ from fmtbench.tasks.base import Task
 from fmtbench.types import ROWS_VERSION
 
 NAME = "rows.parquet"
-SOURCES = ("requests.jsonl", "generations.jsonl", "manifest.json")
+SOURCES: dict[str, Callable[[Path, Path], object]] = {
+    "requests.jsonl": shutil.copyfile,
+    "generations.jsonl": copy_whole,
+    "manifest.json": shutil.copyfile,
+}
 """What rows follow from, together with the cell's config."""
 OUTCOME = ("status", "decoder", "statuses", "transient", "error", "neutralised", "halves")
 """What scoring writes into the manifest."""
@@ -35,9 +40,9 @@ def check_rows(folder: Path, cell: Cell, task: Task, condition: Condition, manif
         return [Finding(file=NAME, what=f"{why}: the run's command writes it, and so does experiments.score")]
     with TemporaryDirectory(prefix="fmtbench-audit-") as place:
         again = Path(place)
-        for name in SOURCES:
-            if (folder / name).is_file():
-                shutil.copyfile(folder / name, again / name)
+        for name, copy in SOURCES.items():
+            if not why_unread(folder / name):
+                copy(folder / name, again / name)
         try:
             with _silence():
                 score(RunFolder(again), cell, task, condition)
@@ -47,7 +52,7 @@ def check_rows(folder: Path, cell: Cell, task: Task, condition: Condition, manif
 
 
 def compare(there: Path, again: Path) -> list[Finding]:
-    """Byte for byte. Where only the library that wrote the file is another, row for row."""
+    """Byte for byte; row for row where the file names another version of pyarrow, whose bytes are its own."""
     if there.read_bytes() == again.read_bytes():
         return []
     import pyarrow as pa
