@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,7 @@ class CellWork:
     """Why the cell cannot run; empty where it can."""
 
     def __post_init__(self) -> None:
-        self.done = self.folder.done(errors=not self.job.retry_errors)
+        self.done = self.folder.done(self._stands)
         self.planned = self.first
 
     @property
@@ -57,9 +57,17 @@ class CellWork:
         return unanswered(self.planned, self.done)
 
     def keep(self, generation: Generation) -> None:
-        """Journal a generation; it is done from here on."""
+        """Journal a generation; it is done from here on. An error is so for as long as the engine has the same room."""
+        if generation.finish_reason == "error" and not generation.capacity:
+            generation = replace(generation, capacity=self.job.backend.capacity(self.job.backbone))
         self.folder.append(generation)
         self.done.add(generation.key)
+
+    def _stands(self, error: Generation) -> bool:
+        """Whether an error is not worth asking again: older journals do not say what room there was."""
+        if self.job.retry_errors:
+            return False
+        return error.capacity in ("", self.job.backend.capacity(self.job.backbone))
 
     def follow(self) -> None:
         """Plan the second passes that the replies in the journal make possible."""

@@ -18,7 +18,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,9 +109,9 @@ class RunFolder:
         """Every undamaged generation of the journal."""
         return self._journal.generations()
 
-    def done(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journal's results; with `errors=False`, without those that ended in an error."""
-        return self._journal.keys(errors=errors)
+    def done(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
+        """Keys of the journal's results, and of the errors that stand."""
+        return self._journal.keys(stands)
 
     # -- what is rewritten as a whole
 
