@@ -75,8 +75,8 @@ def show(audits: list[CellAudit], root: Path) -> None:
     lines = [
         {
             "cell": str(audit.path.relative_to(root)),
-            "requests": len(audit.planned),
-            "replies": len(audit.said),
+            "requests": audit.requests,
+            "replies": audit.replies,
             "not asked for": audit.unasked,
             "held": "yes" if audit.held else f"no ({len(audit.findings)})",
         }
@@ -108,19 +108,19 @@ def counted(audits: list[CellAudit]) -> dict[str, int]:
 
 def resample(config: DictConfig, audits: list[CellAudit]) -> Resampled:
     """Generate a share of the replies again, each by the engine of its cell. Raises `UserError` before any weights are loaded."""
-    from fmtbench.auditing.resample import Resampled, check_identity, drawn, generate_again, replies
+    from fmtbench.auditing.resample import Resampled, check_identity, drawn, generate_again, kept, replies
 
     from .reporting.progress import progress
 
-    population = replies(audits)
-    kept = drawn(population, config.resample, config.seed)
-    if not kept:
+    population = replies(audit.path for audit in audits)
+    asked = kept(drawn(population, config.resample, config.seed), population)
+    if not asked:
         raise UserError(f"{config.run} holds no reply that could be generated again")
-    groups = by_engine(config, kept)
+    groups = by_engine(config, asked)
     for (backbone, backend), group in groups:
         check_identity(group, backbone, backend)
     differing = [line for (engine, group) in groups for line in generate_again(group, *engine, progress)]
-    found = Resampled(of=len(population), drawn=len(kept), differing=differing)
+    found = Resampled(of=len(population), drawn=len(asked), differing=differing)
     for line in differing[:MOST_FINDINGS]:
         print(printable(line))
     print(
@@ -130,12 +130,12 @@ def resample(config: DictConfig, audits: list[CellAudit]) -> Resampled:
     return found
 
 
-def by_engine(config: DictConfig, kept: list[Kept]) -> list[tuple[tuple[Any, Any], list[Kept]]]:
+def by_engine(config: DictConfig, asked: list[Kept]) -> list[tuple[tuple[Any, Any], list[Kept]]]:
     """What each engine has to generate: the one that was given, or those that the cells' own configs describe."""
     if config.backend is not None:
-        return [((build(config.backbone, "backbone"), build(config.backend, "backend")), kept)]
+        return [((build(config.backbone, "backbone"), build(config.backend, "backend")), asked)]
     groups: dict[str, tuple[dict[str, Any], list[Kept]]] = {}
-    for one in kept:
+    for one in asked:
         stored = read_config(one.folder / "config.yaml")
         engine = {name: stored.get(name) for name in ("backbone", "backend")}
         groups.setdefault(repr(engine), (engine, []))[1].append(one)

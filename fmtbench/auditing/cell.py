@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from fmtbench.running.job import Cell
 from fmtbench.store.folder import Planned
 from fmtbench.store.stored import read_config
 from fmtbench.tasks.base import Task
-from fmtbench.types import Generation
 
 Build = Callable[[Path], tuple[Cell, Task, Condition]]
 """The cell of a run folder, and what reads and judges it; raises `UserError` for a config that says neither."""
@@ -29,9 +28,9 @@ class CellAudit:
     """What holds of one run folder, and what does not."""
 
     path: Path
-    planned: list[Planned] = field(default_factory=list)
-    said: dict[str, Generation] = field(default_factory=dict)
-    """The last generation of each planned request, by key."""
+    requests: int = 0
+    replies: int = 0
+    """Requests that have one."""
     unasked: int = 0
     """Generations that no request of the plan asks for, as a smaller `limit` leaves them: they are kept, and not scored."""
     findings: list[Finding] = field(default_factory=list)
@@ -53,14 +52,16 @@ def audit_cell(path: Path, build: Build) -> CellAudit:
     if not of_requests:
         found += check_items(planned, manifest)
     wanted = {one.request.key for one in planned}
-    said = {one.generation.key: one.generation for one in journalled if one.generation.key in wanted}
+    said = {one.generation.key for one in journalled} & wanted
     found += _unanswered(planned, said, manifest)
     found += _scored(path, build, planned, manifest, bool(of_requests))
     unasked = sum(one.generation.key not in wanted for one in journalled)
-    return CellAudit(path=path, planned=planned, said=said, unasked=unasked, findings=found, unchecked=[*unchecked, *more])
+    return CellAudit(
+        path=path, requests=len(planned), replies=len(said), unasked=unasked, findings=found, unchecked=[*unchecked, *more]
+    )
 
 
-def _unanswered(planned: list[Planned], said: dict[str, Generation], manifest: dict[str, Any]) -> list[Finding]:
+def _unanswered(planned: list[Planned], said: Container[str], manifest: dict[str, Any]) -> list[Finding]:
     """A cell that calls itself complete has a reply to every request."""
     missing = [one for one in planned if one.request.key not in said]
     if manifest.get("status") != "complete" or not missing:

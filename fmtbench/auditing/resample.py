@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fmtbench.auditing.cell import CellAudit
+from fmtbench.auditing.journal import read_journal
+from fmtbench.auditing.requests import read_requests
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend
 from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.errors import UserError
 from fmtbench.running.asking import answer
+from fmtbench.store.journal import Journal
 from fmtbench.types import Constraint, Generation, Request, Watch
 
 LEVEL = 0.95
@@ -59,28 +61,49 @@ class Resampled:
         return upper_bound(len(self.differing), self.drawn)
 
 
-def replies(audits: Iterable[CellAudit]) -> list[Kept]:
-    """Every reply once, whichever cells share it. Errors are none."""
-    found: dict[str, Kept] = {}
-    for audit in audits:
-        for one in audit.planned:
-            said = audit.said.get(one.request.key)
-            if said is not None and said.finish_reason != "error":
-                item = f"{one.item.id}, sample {one.sample}" if one.sample else one.item.id
-                found.setdefault(said.key, Kept(folder=audit.path, item=item, request=one.request, generation=said))
-    return list(found.values())
+def replies(folders: Iterable[Path]) -> dict[str, Path]:
+    """The keys of all replies, each with the first run folder that has it. Errors are no replies."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        planned, _ = read_requests(folder / "requests.jsonl")
+        said = Journal(folder / "generations.jsonl", _unsaid).keys(lambda error: False)
+        for key in said.intersection(one.request.key for one in planned):
+            found.setdefault(key, folder)
+    return found
 
 
-def drawn(kept: Sequence[Kept], share: float, seed: int) -> list[Kept]:
+def _unsaid(damage: str) -> None:
+    """A run would note damage in its log; an audit has named it, and writes nothing."""
+
+
+def drawn(keys: Collection[str], share: float, seed: int) -> list[str]:
     """`share` of them, and at least one, without replacement."""
-    ordered = sorted(kept, key=lambda one: hashlib.sha256(f"{seed}/{one.request.key}".encode()).digest())
-    return ordered[: math.ceil(share * len(kept))]
+    ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
+    return ordered[: math.ceil(share * len(keys))]
 
 
-def check_identity(kept: Sequence[Kept], backbone: Backbone, backend: Backend) -> None:
+def kept(keys: Iterable[str], folder_of: Mapping[str, Path]) -> list[Kept]:
+    """These replies with their requests, folder by folder, so that a large study need not be held at once."""
+    wanted: dict[Path, set[str]] = {}
+    for key in keys:
+        wanted.setdefault(folder_of[key], set()).add(key)
+    return [one for folder, some in wanted.items() for one in _kept(folder, some)]
+
+
+def _kept(folder: Path, keys: set[str]) -> Iterator[Kept]:
+    planned, _ = read_requests(folder / "requests.jsonl")
+    journalled, _ = read_journal(folder / "generations.jsonl")
+    said = {one.generation.key: one.generation for one in journalled if one.generation.finish_reason != "error"}
+    for one in planned:
+        if one.request.key in keys and one.request.key in said:
+            item = f"{one.item.id}, sample {one.sample}" if one.sample else one.item.id
+            yield Kept(folder=folder, item=item, request=one.request, generation=said[one.request.key])
+
+
+def check_identity(replies: Sequence[Kept], backbone: Backbone, backend: Backend) -> None:
     """Raises `UserError` where this machine would not send the same requests: other weights, another engine or version of it."""
     first: dict[tuple[Constraint | None, str], Kept] = {}
-    for one in kept:
+    for one in replies:
         first.setdefault((one.request.constraint, one.request.identity), one)
     for (constraint, identity), one in first.items():
         here = backend.identity(backbone, constraint)
@@ -102,23 +125,23 @@ def _unlike(there: str, here: str) -> str:
     return told[:400]
 
 
-def generate_again(kept: Sequence[Kept], backbone: Backbone, backend: Backend, watch: Watch) -> list[str]:
+def generate_again(replies: Sequence[Kept], backbone: Backbone, backend: Backend, watch: Watch) -> list[str]:
     """A line for each reply that differs from what the engine says now. Raises `UserError` before it loads weights."""
-    check_identity(kept, backbone, backend)
+    check_identity(replies, backbone, backend)
     now: dict[str, Generation] = {}
 
     def keep(generation: Generation) -> None:
         now[generation.key] = generation
 
     with closing(SupervisedSession(backend, backbone)) as session:
-        answer(session, [(keep, [one.request for one in kept])], watch)
-    return [line for one in kept if (line := difference(one, now.get(one.request.key)))]
+        answer(session, [(keep, [one.request for one in replies])], watch)
+    return [line for one in replies if (line := difference(one, now.get(one.request.key)))]
 
 
-def difference(kept: Kept, now: Generation | None) -> str:
+def difference(one: Kept, now: Generation | None) -> str:
     """What differs, in one line; empty where nothing does. Tokens count only where both engines tell them."""
-    old = kept.generation
-    told = f"{kept.where} (key {old.key[:12]})"
+    old = one.generation
+    told = f"{one.where} (key {old.key[:12]})"
     if now is None or now.finish_reason == "error":
         return f"{told}: the engine gives no reply now ({now.error if now else 'none'})"
     if old.text != now.text:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .contenders import Contender
 from .server import LONGEST, Trace
@@ -57,10 +58,10 @@ def kill_trial(one: Contender, trace: Trace, when: Sequence[tuple[int, float]]) 
     """Kill the whole process group at each of these moments, go on as documented, and let the last launch end."""
     kills = 0
     for further, wait in when:
-        with launched(one) as process:
-            if wait_for(process, trace, trace.executions + further):
+        with launched(one) as launch:
+            if wait_for(launch.process, trace, trace.executions + further):
                 time.sleep(wait)
-                kills += process.poll() is None
+                kills += launch.process.poll() is None
                 trace.deaths += 1
     code, words = finish(one)
     return outcome("kill", one, trace, kills, (code,), words)
@@ -69,10 +70,10 @@ def kill_trial(one: Contender, trace: Trace, when: Sequence[tuple[int, float]]) 
 def disk_trial(one: Contender, trace: Trace, size_mb: int) -> Outcome:
     """Fill the disk of the results when half of the items were asked; make room when the command has ended, and go on."""
     ballast = one.results / "ballast"
-    with launched(one) as process:
-        wait_for(process, trace, one.items // 2)
+    with launched(one) as launch:
+        wait_for(launch.process, trace, one.items // 2)
         fill(ballast)
-        code, words = ended(process)
+        code, words = ended(launch)
     ballast.unlink()
     then, _ = finish(one)
     return outcome(f"disk of {size_mb} MB", one, trace, 0, (code, then), words)
@@ -81,7 +82,7 @@ def disk_trial(one: Contender, trace: Trace, size_mb: int) -> Outcome:
 def crowd_trial(one: Contender, trace: Trace, processes: int) -> Outcome:
     """Start the same command several times at once."""
     crowd = [start(one) for _ in range(processes)]
-    done = [ended(process) for process in crowd]
+    done = [ended(launch) for launch in crowd]
     words = next((words for code, words in done if code), "")
     return outcome(f"{processes} at once", one, trace, 0, tuple(code for code, _ in done), words)
 
@@ -105,25 +106,31 @@ def outcome(what: str, one: Contender, trace: Trace, kills: int, codes: tuple[in
 # -- processes
 
 
-def start(one: Contender) -> subprocess.Popen[bytes]:
-    """The next command, in a process group of its own; what it says goes into a file."""
-    log = open(one.place / f"log-{time.monotonic_ns()}", "wb")  # noqa: SIM115
-    with log:
+class Launch(NamedTuple):
+    """A command that runs, and the file into which it talks."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def start(one: Contender) -> Launch:
+    """The next command, in a process group of its own."""
+    path = one.place / f"log-{time.monotonic_ns()}"
+    with open(path, "wb") as log:
         process = subprocess.Popen(
             one.command(), stdout=log, stderr=log, env=os.environ | one.environment(), cwd=one.folder, start_new_session=True
         )
-    process.log = Path(log.name)  # type: ignore[attr-defined]
-    return process
+    return Launch(process, path)
 
 
 @contextmanager
-def launched(one: Contender) -> Iterator[subprocess.Popen[bytes]]:
+def launched(one: Contender) -> Iterator[Launch]:
     """The next command; killed at the end of the block, if it is still there."""
-    process = start(one)
+    launch = start(one)
     try:
-        yield process
+        yield launch
     finally:
-        kill(process)
+        kill(launch.process)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -142,14 +149,14 @@ def wait_for(process: subprocess.Popen[bytes], trace: Trace, executions: int) ->
     return False
 
 
-def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+def ended(launch: Launch) -> tuple[int, str]:
     """The exit code, and the last line that was said where it is not 0."""
     try:
-        code = process.wait(timeout=RUN_SECONDS)
+        code = launch.process.wait(timeout=RUN_SECONDS)
     except subprocess.TimeoutExpired:
-        kill(process)
+        kill(launch.process)
         code = STUCK
-    said = process.log.read_text(errors="replace").split("\n")  # type: ignore[attr-defined]
+    said = launch.log.read_text(errors="replace").splitlines()
     return code, next((line.strip() for line in reversed(said) if line.strip()), "") if code else ""
 
 
