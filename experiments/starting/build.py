@@ -31,6 +31,7 @@ T = TypeVar("T")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
 """All that a results folder's config may name."""
+BACKBONES = ("fmtbench.backbone.Backbone",)
 ENGINES = ("fmtbench.backends.hf.HF", "fmtbench.backends.vllm.backend.VLLM", "fmtbench.backends.scripted.Scripted")
 """And, where replies are generated again, what computes on this machine alone."""
 
@@ -105,23 +106,28 @@ def build_stored_engine(config: Any) -> tuple[Backbone, Backend]:
     Plain data, as in `build_stored`, and only the engines that compute here: a server's address from somebody else's folder
     could have this machine's key sent to it. Raises `UserError`.
     """
-    nodes = [config.get(name) if isinstance(config, dict) else None for name in ("backbone", "backend")]
-    for name, node, allowed in zip(("backbone", "backend"), nodes, (("fmtbench.backbone.Backbone",), ENGINES)):
-        if not isinstance(node, dict) or node.get("_target_") not in allowed or "_target_" in str(list(node.values())):
-            got = node.get("_target_") if isinstance(node, dict) else node
-            raise UserError(
-                f"config.yaml names the {name} {got}, allowed from a results folder are {', '.join(allowed)}: "
-                f"give backbone= and backend= yourself, as the run had them"
-            )
-    if not str(nodes[0].get("package") or "none").isidentifier():
-        raise UserError(f"config.yaml names the package {nodes[0]['package']!r}, which is no name of one")
+    backbone = _stored_node(config, "backbone", BACKBONES)
+    backend = _stored_node(config, "backend", ENGINES)
+    if not str(backbone.get("package") or "none").isidentifier():  # to look for one in a package imports that
+        raise UserError(f"config.yaml names the package {backbone['package']!r}, which is no name of one")
     try:
-        backbone, backend = (built(node, ("fmtbench",), classes=True) for node in nodes)
+        return built(backbone, ("fmtbench",), classes=True), built(backend, ("fmtbench",), classes=True)
     except ValidationError as error:
         raise UserError("; ".join(_complaint("config.yaml", problem) for problem in error.errors())) from error
     except (UserError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"config.yaml: {error}") from error
-    return backbone, backend
+
+
+def _stored_node(config: Any, name: str, allowed: Sequence[str]) -> dict[str, Any]:
+    """What a cell's config says of one object, which has no other inside it."""
+    node = config.get(name) if isinstance(config, dict) else None
+    got = node.get("_target_") if isinstance(node, dict) else node
+    if not isinstance(node, dict) or got not in allowed or "_target_" in str(list(node.values())):
+        raise UserError(
+            f"config.yaml names the {name} {got}, allowed from a results folder are {', '.join(allowed)}: "
+            "give backbone= and backend= yourself, as the run had them"
+        )
+    return node
 
 
 def _check_targets(node: Any, name: str, packages: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from .contenders import Contender, Fmtbench, Inspect, InspectSet, LmEval
@@ -45,15 +46,15 @@ def arguments() -> argparse.Namespace:
 
 def kills(suite: type[Contender], given: argparse.Namespace) -> list[Outcome]:
     when = moments(given.kills, given.items, given.seed)
-    return [tried(suite, given, lambda one, trace: kill_trial(one, trace, when))]
+    return [tried(suite, given, partial(kill_trial, when=when))]
 
 
 def disks(suite: type[Contender], given: argparse.Namespace) -> list[Outcome]:
-    return [tried(suite, given, lambda one, trace: disk_trial(one, trace, DISK_MB), disk=True)]
+    return [tried(suite, given, partial(disk_trial, size_mb=DISK_MB), disk=True)]
 
 
 def crowds(suite: type[Contender], given: argparse.Namespace) -> list[Outcome]:
-    return [tried(suite, given, lambda one, trace, size=size: crowd_trial(one, trace, size)) for size in given.crowds]
+    return [tried(suite, given, partial(crowd_trial, processes=size)) for size in given.crowds]
 
 
 TRIALS: dict[str, Callable[[type[Contender], argparse.Namespace], list[Outcome]]] = {
