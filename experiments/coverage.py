@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.probes.schema_coverage import compile_schema, generate, table
+    from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import writable, write_text
     from fmtbench.store.folder import cell_path
 
@@ -49,7 +50,7 @@ def main(config: DictConfig) -> None:
     if config.generate:
         generate(backend, backbone, verdicts, config.max_tokens, progress)
     lines = table(verdicts)
-    write_text(folder / "coverage.csv", lines.to_csv(index=False))
+    write_text(folder / "coverage.csv", csv_text(lines))
     text = to_markdown(lines if config.generate else lines[["subset", "schemas", "declared", "compiled"]])
     write_text(folder / "coverage.md", text)
     records = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in verdicts)

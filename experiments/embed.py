@@ -136,9 +136,10 @@ def write_table(scores: list[Any], output: Path) -> None:
 
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.embed.evaluation import table
+    from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import write_text
 
-    write_text(output / "table.csv", pd.DataFrame([asdict(score) for score in scores]).drop(columns="key").to_csv(index=False))
+    write_text(output / "table.csv", csv_text(pd.DataFrame([asdict(score) for score in scores]).drop(columns="key")))
     text = to_markdown(pd.DataFrame(table(scores)))
     write_text(output / "table.md", text)
     print(text, end="")
@@ -150,6 +151,7 @@ def drift(config: DictConfig) -> None:
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
     from fmtbench.analysis.showing.markdown import to_markdown
+    from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import writable, write_text
 
     from .reporting.rationale_drift import CAPTION, drift_table, shown_drift
@@ -159,7 +161,7 @@ def drift(config: DictConfig) -> None:
     rows, encoders, backend = load_rows(config.results), vector_encoders(config), build_embed_backend(config)
     output = writable(Path(config.output))
     table = drift_table(rows, encoders, backend.open, config.free, config.view)
-    write_text(output / "drift.csv", table.to_csv(index=False))
+    write_text(output / "drift.csv", csv_text(table))
     text = f"{to_markdown(shown_drift(table))}\n{CAPTION}"
     write_text(output / "drift.md", text)
     print(text, end="")

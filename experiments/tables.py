@@ -32,6 +32,7 @@ from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
 from fmtbench.analysis.showing.document import document
 from fmtbench.errors import DifferenceError, UserError
+from fmtbench.store.csv_text import csv_text
 from fmtbench.store.files import writable, write_text
 
 from .reporting.presets import load_study
@@ -163,7 +164,7 @@ def write_table(name: str, node: DictConfig, study: Study, output: Path, offered
     from fmtbench.analysis.showing.text import latex, markdown, narrow
 
     table, show = make_table(name, node, study, offered)
-    write_text(output / f"{name}.csv", table.assign(**study.origin).to_csv(index=False, float_format=DIGITS))
+    write_text(output / f"{name}.csv", csv_text(table.assign(**study.origin), DIGITS))
     notes = common_notes(table)
     below = table.attrs.get("below", [])
     caption = " ".join([show["caption"], *below, *(f"{note[:1].upper()}{note[1:]}." for note in notes)])

@@ -141,6 +141,8 @@ class Generation:
     """The library that masked, with its version; `none` if the request had no constraint."""
     error: str = ""
     """The cause, if `finish_reason` is `error`."""
+    capacity: str = ""
+    """What the engine had room for as the error arose (see `Backend.capacity`); empty for a result, and in older journals."""
     transient: bool = False
     """Whether an error says nothing about the request, as one of transport: then it is no result, and the next run asks again."""
     halves: int = 0

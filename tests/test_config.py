@@ -94,6 +94,7 @@ def test_a_mistake_ends_in_one_line_before_any_model_is_loaded(tmp_path: Path, a
 
 
 MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
+    "audit": ([], "run= is missing: give a run folder, or any folder above some"),
     "bench": (["pairs=few"], "pairs.*few"),
     "catalogue": (["x"], "x: catalogue takes no arguments"),
     "coverage": (["limit=0"], "limit=0: give a number above 0"),

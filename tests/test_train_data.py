@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,6 @@ def test_every_training_set_builds_under_its_own_name(name: str) -> None:
 def test_scored_pairs_are_positives_from_a_score_on(tmp_path: Path) -> None:
     path = tmp_path / "korsts" / "sts-train.tsv.gz"
     path.parent.mkdir()
-    import gzip
-
     lines = ["sentence1\tsentence2\tscore", "a b\tb a\t4.0", "c\td\t3.9", "e\te\t5.0"]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
     found = load("train_data=korsts", f"data_root={tmp_path}")
@@ -37,6 +36,15 @@ def test_scored_pairs_are_positives_from_a_score_on(tmp_path: Path) -> None:
     assert found.texts == ("a b", "b a", "c", "d", "e")
     with pytest.raises(UserError, match=r"no pair has a score of at least 6\.0: lower least"):
         load("train_data=korsts", f"data_root={tmp_path}", "train_data.korsts.least=6")
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-inf", "much"])
+def test_a_score_that_is_no_number_is_named(tmp_path: Path, score: str) -> None:
+    (tmp_path / "korsts").mkdir()
+    with gzip.open(tmp_path / "korsts" / "sts-train.tsv.gz", "wt") as lines:
+        lines.write(f"sentence1\tsentence2\tscore\na\tb\t4.5\nc\td\t{score}\n")
+    with pytest.raises(UserError, match=r"row 1: score must be a (finite )?number, got"):
+        load("train_data=korsts", f"data_root={tmp_path}")
 
 
 def test_inference_gives_triples(tmp_path: Path) -> None:
@@ -82,7 +90,9 @@ def test_synthetic_triples_take_their_task_as_instruction(tmp_path: Path) -> Non
         ([{"query": "a", "positive": "b", "negative": "c"}, {"query": "d", "positive": "e"}], r"rows have 0 to 1 negatives"),
         ([{"query": "a", "positive": " "}], r"field 'positive' must be a text"),
         ([{"query": "a", "positive": "b", "negative": [3]}], r"must be a text or a list of texts"),
-        ([{"query": "a", "positive": "b", "negative": "c", "scores": [1]}], r"must be 2 numbers"),
+        ([{"query": "a", "positive": "b", "negative": "c", "scores": [1]}], r"must be 2 finite numbers"),
+        ([{"query": "a", "positive": "b", "negative": "c", "scores": [1, float("nan")]}], r"row 0, .*must be 2 finite numbers"),
+        ([{"query": "a", "positive": "b", "negative": "c", "scores": [float("inf"), 1]}], r"row 0, .*must be 2 finite numbers"),
     ],
 )
 def test_mistakes_in_triples(tmp_path: Path, rows: list[Any], message: str) -> None:

@@ -24,6 +24,8 @@ from fmtbench.running.planning import plan
 from .measure import BenchmarkResult, Target, paired, spread
 
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32
+COMMAND_SECONDS = 3600.0
+"""No command of these takes so long, on the slowest of machines."""
 
 BARE = """
 import json, os, sys
@@ -108,7 +110,9 @@ class Commands:
         environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, *words], cwd=self.place, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, *words], cwd=self.place, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS
+        )
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
             raise FmtbenchError(f"{' '.join(words)[:120]} failed with exit code {done.returncode}: {last}")

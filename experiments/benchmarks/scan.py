@@ -14,6 +14,7 @@ from fmtbench.types import Generation
 from .measure import BenchmarkResult, Target
 
 LINES = 1_000_000
+SCAN_SECONDS = 600.0
 GIGABYTE = 1e9
 SCAN = """
 import resource, sys, time
@@ -52,7 +53,8 @@ def write_journal(place: Path, lines: int) -> None:
 
 def scan(place: Path) -> tuple[float, float]:
     """Seconds and bytes of memory."""
-    done = subprocess.run([sys.executable, "-c", SCAN, str(place)], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", SCAN, str(place)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=SCAN_SECONDS)
     count, seconds, memory = done.stdout.split()
     assert int(count) == LINES
     return float(seconds), float(memory)

@@ -15,6 +15,7 @@ from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.showing.markdown import to_markdown
 from fmtbench.analysis.showing.readable import readable
 from fmtbench.analysis.tables.main import accuracy_table
+from fmtbench.store.csv_text import csv_text
 from fmtbench.store.files import write_text
 from fmtbench.store.folder import why_barred
 
@@ -30,7 +31,7 @@ def report(folder: Path) -> None:
     rows = load_rows(folder, mixed=True)
     table = accuracy_table(rows)
     shown, notes = readable(table), [*barred_cells(folder), *broken_notes(rows)]
-    write_text(folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6f"))
+    write_text(folder / "accuracy.csv", csv_text(table, "%.6f"))
     write_text(folder / "accuracy.md", "\n".join([to_markdown(shown), *notes, LEGEND, ""]))
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_terminal_table(_fitting(shown, console.width)))

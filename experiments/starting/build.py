@@ -20,6 +20,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
+from fmtbench.backbone import Backbone
+from fmtbench.backends.base import Backend
 from fmtbench.errors import UserError
 from fmtbench.presets import built, target
 
@@ -29,6 +31,9 @@ T = TypeVar("T")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
 """All that a results folder's config may name."""
+BACKBONES = ("fmtbench.backbone.Backbone",)
+ENGINES = ("fmtbench.backends.hf.HF", "fmtbench.backends.vllm.backend.VLLM", "fmtbench.backends.scripted.Scripted")
+"""And, where replies are generated again, what computes on this machine alone."""
 
 
 @contextmanager
@@ -93,6 +98,36 @@ def build_stored(config: Any, group: str, kind: type[T]) -> tuple[str, T]:
     if not isinstance(made, kind):
         raise UserError(f"{name}: config.yaml describes a {type(made).__name__} where a {kind.__name__} must be")
     return str(name), made
+
+
+def build_stored_engine(config: Any) -> tuple[Backbone, Backend]:
+    """The backbone and the engine of this machine that a cell's own config names.
+
+    Plain data, as in `build_stored`, and only the engines that compute here: a server's address from somebody else's folder
+    could have this machine's key sent to it. Raises `UserError`.
+    """
+    backbone = _stored_node(config, "backbone", BACKBONES)
+    backend = _stored_node(config, "backend", ENGINES)
+    if not str(backbone.get("package") or "none").isidentifier():  # to look for one in a package imports that
+        raise UserError(f"config.yaml names the package {backbone['package']!r}, which is no name of one")
+    try:
+        return built(backbone, ("fmtbench",), classes=True), built(backend, ("fmtbench",), classes=True)
+    except ValidationError as error:
+        raise UserError("; ".join(_complaint("config.yaml", problem) for problem in error.errors())) from error
+    except (UserError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"config.yaml: {error}") from error
+
+
+def _stored_node(config: Any, name: str, allowed: Sequence[str]) -> dict[str, Any]:
+    """What a cell's config says of one object, which has no other inside it."""
+    node = config.get(name) if isinstance(config, dict) else None
+    got = node.get("_target_") if isinstance(node, dict) else node
+    if not isinstance(node, dict) or got not in allowed or "_target_" in str(list(node.values())):
+        raise UserError(
+            f"config.yaml names the {name} {got}, allowed from a results folder are {', '.join(allowed)}: "
+            "give backbone= and backend= yourself, as the run had them"
+        )
+    return node
 
 
 def _check_targets(node: Any, name: str, packages: tuple[str, ...]) -> None:

@@ -51,7 +51,8 @@ def check_config(config: DictConfig) -> None:
 def _check_names(config: DictConfig) -> None:
     for key in NAMES:
         group = key.partition(".")[0]
-        if group in config and OmegaConf.select(config, group) is None:
+        optional = getattr(OmegaConf.get_type(config), group, "") is None
+        if group in config and OmegaConf.select(config, group) is None and not optional:
             raise UserError(f"{group}=null: it cannot be left out")
         if "." in key and OmegaConf.is_dict(config.get(group)) and config[group].get("name") is None:
             raise UserError(f"{key}=null: give the name that the results folder has")

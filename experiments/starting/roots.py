@@ -96,6 +96,19 @@ class ScoreConfig:
 
 
 @dataclass
+class AuditConfig:
+    run: str = MISSING
+    resample: float | None = None
+    differing: float = 0.0
+    seed: int = 0
+    decoder: str = "outlines"
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    plugins: list[str] = field(default_factory=list)
+    backbone: Any = None
+    backend: Any = None
+
+
+@dataclass
 class RescoreConfig:
     transcripts: str = MISSING
     answer: str = MISSING
@@ -227,6 +240,7 @@ class SynthesizeConfig:
 
 
 ROOTS: dict[str, Any] = {
+    "audit": AuditConfig,
     "bench": BenchConfig,
     "catalogue": CatalogueConfig,
     "coverage": CoverageConfig,

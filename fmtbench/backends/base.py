@@ -7,6 +7,7 @@ with backend.open(backbone) as session:
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -25,6 +26,14 @@ class Backend(ABC):
 
         Finds the weights without reading them into memory: raises `UserError` where there are none.
         """
+
+    def capacity(self, backbone: Backbone) -> str:
+        """What decides whether a request that failed can succeed, and changes no reply: context, device, batch.
+
+        An error is final for as long as this stays the same: a request that was too long, or too much for a device's memory,
+        is asked again where there is more room. It is no part of the request's key, since results do not depend on it.
+        """
+        return json.dumps({"context": backbone.context})
 
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
         """Facts on a grammar that the engine can run, before it is opened. Raises `BarredError` for one that it cannot."""

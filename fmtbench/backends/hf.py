@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend, sandbox
 from fmtbench.backends.base import Session
+from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.decoding.decoders import DECODERS, MASKS
 from fmtbench.decoding.grammar import decoder_version
@@ -51,6 +52,16 @@ class HF(MaskingBackend):
         if constraint is not None:
             identity |= {"decoder": decoder_version(self.decoder), "masks": MASKS}
         return json.dumps(identity)
+
+    def capacity(self, backbone: Backbone) -> str:
+        return json.dumps(
+            {
+                "context": backbone.context,
+                "device": device_name(self.device),
+                "batch_size": self.batch_size,
+                "batch_tokens": self.batch_tokens,
+            }
+        )
 
     def open(self, backbone: Backbone) -> HFSession:
         return proven(HFSession(self, backbone))

@@ -34,6 +34,8 @@ from fmtbench.types import Constraint
 WORKER = Path(__file__).with_name("worker.py")
 START_SECONDS = 300.0
 """For the child to import its library: xgrammar brings torch along."""
+END_SECONDS = 10.0
+"""For the child to end, once it has closed its pipes or was killed."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -176,7 +178,11 @@ class Child:
         return json.loads(line) if line else self._epitaph()
 
     def _epitaph(self) -> dict[str, Any]:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:  # it closed its pipes and lives on
+            self._process.kill()
+            code = self._process.wait(timeout=END_SECONDS)
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip()
         if "memory allocation of" in last or "MemoryError" in last or "bad_alloc" in last or code == -signal.SIGKILL:
@@ -189,7 +195,8 @@ class Child:
 
 def _stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     process.kill()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a process that the kernel does not let go holds up nothing
+        process.wait(timeout=END_SECONDS)
     for stream in (process.stdin, process.stdout, errors):
         with contextlib.suppress(OSError):
             if stream:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from fmtbench.running.job import Cell, Job
 from fmtbench.running.passes import second_passes
 from fmtbench.running.scoring import score
 from fmtbench.store.folder import Planned, RunFolder
-from fmtbench.store.provenance import provenance
+from fmtbench.store.provenance import items_hash, provenance
 from fmtbench.tasks.base import Task
 from fmtbench.types import Constraint, Generation, Request, Row
 
@@ -40,7 +41,7 @@ class CellWork:
     """Why the cell cannot run; empty where it can."""
 
     def __post_init__(self) -> None:
-        self.done = self.folder.done(errors=not self.job.retry_errors)
+        self.done = self.folder.done(self._stands)
         self.planned = self.first
 
     @property
@@ -56,9 +57,17 @@ class CellWork:
         return unanswered(self.planned, self.done)
 
     def keep(self, generation: Generation) -> None:
-        """Journal a generation; it is done from here on."""
+        """Journal a generation; it is done from here on. An error is so for as long as the engine has the same room."""
+        if generation.finish_reason == "error" and not generation.capacity:
+            generation = replace(generation, capacity=self.job.backend.capacity(self.job.backbone))
         self.folder.append(generation)
         self.done.add(generation.key)
+
+    def _stands(self, error: Generation) -> bool:
+        """Whether an error is not worth asking again: older journals do not say what room there was."""
+        if self.job.retry_errors:
+            return False
+        return error.capacity in ("", self.job.backend.capacity(self.job.backbone))
 
     def follow(self) -> None:
         """Plan the second passes that the replies in the journal make possible."""
@@ -83,9 +92,12 @@ class CellWork:
         self.barred = admission.barred
         self.folder.write_config(self.cell.config)
         self.folder.write_requests(self.planned)
-        if missing or self.folder.manifest().get("status") not in ("complete", "incomplete"):
-            self.folder.write_manifest(self._facts(admission, len(missing)))
+        manifest, sources = self.folder.manifest(), self._sources()
+        if missing or manifest.get("status") not in ("complete", "incomplete"):
+            self.folder.write_manifest(self._facts(admission, len(missing)) | sources)
             self.folder.log(self.barred or f"planned {len(self.planned)}, to generate {len(missing)}")
+        elif manifest | sources != manifest:
+            self.folder.write_manifest(manifest | sources)
         if self.barred:
             logger.warning("%s/%s does not run: %s", self.cell.task, self.cell.condition, self.barred)
 
@@ -102,6 +114,12 @@ class CellWork:
         if grammars and self.condition.passes > 1:
             grammars |= {self.condition.constraint(self.task.kind(one.item)) for one in self.first}
         return grammars
+
+    def _sources(self) -> dict[str, str]:
+        """Checksums of what the two files beside the manifest say, so that damage to them is found (`experiments.audit`)."""
+        config = self.cell.config.encode("utf-8", "backslashreplace")
+        items = items_hash(one.item for one in self.planned)
+        return {"config_sha256": hashlib.sha256(config).hexdigest(), "items_sha256": items}
 
     def _engine_of_the_keys(self) -> dict[str, Any]:
         """What the keys of the requests say of the engine, for a manifest that was lost; an engine that opens says more."""

@@ -52,9 +52,9 @@ def share(cells: Sequence[CellWork]) -> None:
     """Copy into each journal what another cell has generated for the same request."""
     lacking = {one.cell: {planned.request.key for planned in one.first} - one.done for one in cells}
     wanted = set[str]().union(*lacking.values())
-    sources = [one.folder.generations() for one in cells if wanted & one.done]
-    said = (generation for source in sources for generation in source if not generation.transient)
-    known = {generation.key: generation for generation in said if generation.key in wanted}
+    sources = [one for one in cells if wanted & one.done]
+    said = (generation for one in sources for generation in one.folder.generations() if generation.key in one.done & wanted)
+    known = {generation.key: generation for generation in said if not generation.transient}
     for one in cells:
         for key in sorted(lacking[one.cell] & known.keys()):
             one.keep(known[key])

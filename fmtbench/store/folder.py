@@ -13,11 +13,12 @@ The path is made of content, so the same command lands in the same place, and re
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,8 @@ from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Requ
 logger = logging.getLogger(__name__)
 
 FILES = ("config.yaml", "manifest.json", "requests.jsonl", "generations.jsonl", "rows.parquet", "run.log", ".lock")
+CHECKSUM = "sha256"
+"""What a manifest calls the checksum of itself."""
 REBUILT = "run the command of this folder again, which writes it anew from the plan; no reply is lost"
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
@@ -106,9 +109,9 @@ class RunFolder:
         """Every undamaged generation of the journal."""
         return self._journal.generations()
 
-    def done(self, *, errors: bool = True) -> set[str]:
-        """Keys of the journal's results; with `errors=False`, without those that ended in an error."""
-        return self._journal.keys(errors=errors)
+    def done(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
+        """Keys of the journal's results, and of the errors that stand."""
+        return self._journal.keys(stands)
 
     # -- what is rewritten as a whole
 
@@ -131,7 +134,8 @@ class RunFolder:
         self._write("config.yaml", text)
 
     def write_manifest(self, facts: dict[str, Any]) -> None:
-        self._write("manifest.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        """With a checksum of all else it says, which `experiments.audit` compares."""
+        self._write("manifest.json", json.dumps(facts | {CHECKSUM: checksum(facts)}, indent=2, ensure_ascii=False) + "\n")
 
     def manifest(self) -> dict[str, Any]:
         """Empty where there is none, or where it is torn, which is then named."""
@@ -172,6 +176,12 @@ class RunFolder:
         write_text(self._file(name), text)
 
 
+def checksum(facts: Mapping[str, Any]) -> str:
+    """sha256 over all that a manifest says, but for this."""
+    rest = json.loads(json.dumps({name: value for name, value in facts.items() if name != CHECKSUM}))
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def why_barred(manifest: Mapping[str, Any]) -> str:
     """Why a cell could not run, as its manifest says; empty where it could. Version 0.1 called it `refused`."""
     return str(manifest.get("barred") or manifest.get("refused") or "")
@@ -192,12 +202,13 @@ def _record(one: Planned) -> dict[str, Any]:
 
 def _planned(path: Path, number: int, line: bytes) -> Planned:
     try:
-        return _from_record(json.loads(line))
+        return planned_of(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}, line {number}, is damaged ({type(error).__name__}): {REBUILT}") from error
 
 
-def _from_record(record: dict[str, Any]) -> Planned:
+def planned_of(record: dict[str, Any]) -> Planned:
+    """What a line of requests.jsonl describes. Raises `KeyError`, `TypeError` and their like for one that is none of ours."""
     item, request = record["item"], dict(record["request"])
     held, identity = request.pop("constraint"), request.pop(IDENTITY)
     constraint = Constraint(**held) if held else None

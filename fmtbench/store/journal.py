@@ -63,13 +63,12 @@ class Journal:
         for body in self._bodies():
             yield _generation(json.loads(b"{" + body))
 
-    def keys(self, *, errors: bool = True) -> set[str]:
-        """Keys of the generations that are results; with `errors=False`, without those that ended in an error.
+    def keys(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
+        """Keys of the generations that are results, and of the errors that stand; transient ones never do.
 
-        Lines are checked but not parsed, so that a million take seconds.
+        Lines are checked but not parsed, unless they are errors, so that a million take seconds.
         """
-        not_done = TRANSIENT if errors else ERROR
-        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and not_done not in body}
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and _is_done(body, stands)}
 
     def _sync(self, file: BinaryIO) -> None:
         try:
@@ -103,6 +102,12 @@ class Journal:
                     self._named.add(number)
                     place = f"line {number} (at byte {offset - len(line)})"
                     self._say(f"{self.path.name} {place} is damaged (checksum) and is not used; the run asks again")
+
+
+def _is_done(body: bytes, stands: Callable[[Generation], bool]) -> bool:
+    if ERROR not in body:
+        return TRANSIENT not in body
+    return TRANSIENT not in body and stands(_generation(json.loads(b"{" + body)))
 
 
 def journal_line(record: dict[str, Any]) -> bytes:

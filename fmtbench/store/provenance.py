@@ -7,10 +7,14 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from fmtbench.types import Item
 
 PACKAGES = (
     "fmtbench",
@@ -40,8 +44,17 @@ def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
         "hardware": {"machine": platform.machine(), "system": platform.platform(), "cpus": os.cpu_count()},
-        "items_sha256": hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest(),
+        "items_sha256": _hash(items),
     }
+
+
+def items_hash(items: Iterable[Item]) -> str:
+    """What `provenance` says of these items, each of which may be asked several times."""
+    return _hash([asdict(item) for item in dict.fromkeys(items)])
+
+
+def _hash(items: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.base import Session
+from fmtbench.backends.device import device_name
 from fmtbench.backends.time_limit import time_limit
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.backends.vllm.masks import remember_masks
@@ -80,6 +81,17 @@ class VLLM(MaskingBackend):
         if constraint is not None:
             identity["decoder"] = decoder_version(self.decoder)
         return json.dumps(identity)
+
+    def capacity(self, backbone: Backbone) -> str:
+        return json.dumps(
+            {
+                "context": backbone.context,
+                "device": device_name("auto"),
+                "tensor_parallel_size": self.tensor_parallel_size,
+                "gpu_memory_utilization": self.gpu_memory_utilization,
+                "max_num_seqs": self.max_num_seqs,
+            }
+        )
 
     def open(self, backbone: Backbone) -> VLLMSession:
         return proven(VLLMSession(self, backbone))

@@ -5,6 +5,7 @@ Rows come from `fmtbench.tasks.source.Source`, which reads the hub or a local fi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -47,9 +48,12 @@ class ScoredPairs(TrainData):
 
     def _score(self, row: Any) -> float:
         try:
-            return float(row.value("score"))
+            score = float(row.value("score"))
         except (TypeError, ValueError) as error:
             raise UserError(f"{row.where}: score must be a number, got {row.value('score')!r}") from error
+        if not math.isfinite(score):  # as NaN it would be below every `least`, and the pair left out without a word
+            raise UserError(f"{row.where}: score must be a finite number, got {score}: correct it, or leave the row out")
+        return score
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -134,9 +138,14 @@ def _scores(row: Any, count: int) -> tuple[float, ...]:
     value = row.value("scores")
     if value is None:
         return ()
-    if not isinstance(value, list) or len(value) != count or not all(isinstance(one, int | float) for one in value):
-        row.reject("scores", f"must be {count} numbers, for the positive and each negative, got {value!r}")
+    if not isinstance(value, list) or len(value) != count or not all(map(_is_score, value)):
+        row.reject("scores", f"must be {count} finite numbers, for the positive and each negative, got {value!r}")
     return tuple(float(one) for one in value)
+
+
+def _is_score(value: Any) -> bool:
+    """Not NaN or infinite: a loss of either makes every weight NaN."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _all_texts(examples: Sequence[Example]) -> tuple[str, ...]:

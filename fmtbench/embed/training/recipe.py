@@ -30,12 +30,15 @@ from fmtbench.embed.training.examples import TrainSet
 from fmtbench.embed.training.stage import Stage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import LockedError, UserError
+from fmtbench.store.csv_text import csv_text
 from fmtbench.store.files import writable, write_text
 from fmtbench.store.provenance import provenance
 
 logger = logging.getLogger(__name__)
 
 DONE = "stage.json"
+CURVE = ("stage", "step", "loss", "learning_rate")
+"""The columns of loss.csv."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -157,13 +160,15 @@ def _difference(found: Mapping[str, Any]) -> str:
 
 
 def _write_curve(path: Path, places: Mapping[str, Path]) -> None:
-    lines = ["stage,step,loss,learning_rate\n"]
+    import pandas as pd
+
+    lines: list[dict[str, Any]] = []
     for name, place in places.items():
         curve = place / "loss.jsonl"
         for line in curve.read_text(encoding="utf-8").splitlines() if curve.is_file() else ():
             log = json.loads(line)
-            lines.append(f"{name},{log['step']},{log['loss']},{log.get('learning_rate', '')}\n")
-    write_text(path, "".join(lines))
+            lines.append({"stage": name, **{key: log.get(key) for key in CURVE[1:]}})
+    write_text(path, csv_text(pd.DataFrame(lines, columns=list(CURVE))))
 
 
 @contextmanager

@@ -1,0 +1,41 @@
+"""What an audit finds: a file, a place in it, and what does not hold.
+
+generations.jsonl line 12 (at byte 4711): the checksum is 5f0c9a1e, and the line's is 77b1d0c2
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that does not hold."""
+
+    file: str
+    """Its name in the run folder."""
+    place: str = ""
+    """A line with its offset, an item, a key; empty for the file as a whole."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{' ' if self.place else ''}{self.place}: {self.what}"
+
+
+def line_at(number: int, offset: int) -> str:
+    """A place in a file of lines; lines count from 1, bytes from 0."""
+    return f"line {number} (at byte {offset})"
+
+
+def why_unread(path: Path) -> str:
+    """Why a file cannot be read: absent, a link, a pipe, not ours to read; empty where it can."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        return "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(mode):
+        return "is a link, a pipe or a folder, and no file"
+    return "" if os.access(path, os.R_OK) else "cannot be read: its permissions do not allow it"
