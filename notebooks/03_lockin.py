@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
 from fmtbench.analysis.rows.study import load_study
-from fmtbench.analysis.showing.figures import lockin
+from fmtbench.analysis.showing.overview_figures import lockin
 from fmtbench.analysis.showing.text import shown
 from fmtbench.analysis.tables.lockin import lockin_table
 

@@ -65,7 +65,7 @@ def test_every_reply_is_in_the_page(study: tuple[pd.DataFrame, Path]) -> None:
 def test_the_contrasts_are_those_of_the_tables(study: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     _, page = study
     called("tables", f"results={page.parents[1] / 'mine'}", "table=[contrasts]", "figure=[]", f"output={tmp_path}", "draws=200")
-    table = pd.read_csv(tmp_path / "contrasts.csv")
+    table = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     found = pd.DataFrame(held(page)["contrasts"])
     keys = ["task", "condition", "reference"]
     assert found[keys].equals(table[keys])
@@ -105,7 +105,7 @@ def test_what_is_missing_is_noted_and_marked(tmp_path: Path, capsys: pytest.Capt
     called("tables", f"results={tmp_path}", "table=[main]", "figure=[]", f"output={tmp_path / 'out'}")
     assert note in capsys.readouterr().err
     for ending in ("md", "csv"):
-        assert note in (tmp_path / "out" / f"main.{ending}").read_text()
+        assert note in (tmp_path / "out" / "appendix" / f"main.{ending}").read_text()
 
 
 def test_a_refused_cell_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
