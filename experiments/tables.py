@@ -226,7 +226,7 @@ def write_report(arguments: Arguments) -> None:
             tables["contrasts"], _ = make_table("contrasts", arguments.table["contrasts"], study, offered)
         except UserError as error:
             reasons["contrasts"] = str(error)
-        report_page.write(target, study, arguments.reference or REFERENCE, tables, reasons)
+        report_page.write(target, study, arguments.roots, arguments.reference or REFERENCE, tables, reasons, arguments.labels)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
