@@ -20,8 +20,8 @@ from fmtbench.analysis.tables.failures import STATUSES
 from fmtbench.errors import UserError
 from fmtbench.store.files import replacing
 
-COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677")
-"""Paul Tol's bright scheme, which colour-blind readers can tell apart."""
+COLOURS = ("#4477AA", "#EE6677", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677", "#332288")
+"""Paul Tol's bright scheme, which colour-blind readers can tell apart, without its green: that means right, and nothing else."""
 STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
