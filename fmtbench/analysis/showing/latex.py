@@ -70,7 +70,11 @@ def _groups(text: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
     """The name of each line's group, and the table without the columns that say it; none where groups are torn apart."""
     columns = [name for name in GROUP if name in text.columns]
     names = [", ".join(line) for line in text[columns].itertuples(index=False, name=None)]
-    if not columns or len([name for name, _ in groupby(names)]) > len(set(names)) or len(set(names)) == len(names):
+    if (
+        len(columns) in (0, len(text.columns))
+        or len([name for name, _ in groupby(names)]) > len(set(names))
+        or len(set(names)) == len(names)
+    ):
         return [], text
     return names, text.drop(columns=columns)
 
