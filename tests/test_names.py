@@ -67,6 +67,17 @@ def test_the_ids_of_a_study_stand_in_csv_only(tmp_path: Path) -> None:
     assert (wrong.code, wrong.err) == (2, "error: labels.condition.my_own=3: give a text in quotes\n")
 
 
+def test_names_of_your_own_come_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "labels").mkdir(parents=True)
+    (tmp_path / "conf" / "labels" / "mine.yaml").write_text("# @package labels\ncondition:\n  direct: Mine\n")
+    made_rows({"free_cot": coins(0, 9), "direct": coins(1, 9)}).to_parquet(tmp_path / "rows.parquet")
+    options = (f"output={tmp_path / 'out'}", "table=[overview]", "figure=[]", "labels=[default,mine]")
+    assert command("tables", "--config-dir", str(tmp_path / "conf"), f"results={tmp_path / 'rows.parquet'}", *options).code == 0
+    text = (tmp_path / "out" / "overview.md").read_text()
+    assert "| Mine " in text
+    assert "| Free CoT " in text
+
+
 def test_labels_change_no_number() -> None:
     table = contrast_table(made_rows({"free_cot": coins(0, 30), "json_schema": coins(1, 30)}), draws=200)
     shown = labelled(table, LABELS)

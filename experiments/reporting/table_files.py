@@ -38,9 +38,11 @@ def write_files(path: Path, table: pd.DataFrame, show: Mapping[str, Any], origin
 
 
 def as_text(table: pd.DataFrame, show: Mapping[str, Any]) -> pd.DataFrame:
+    """Without columns in which no line has anything."""
     if "wide" in show:
         return spread(table, **show["wide"], percent=show.get("percent", ()))
-    return shown(table, show["columns"] or list(table.columns), show.get("percent", ()))
+    text = shown(table, show["columns"] or list(table.columns), show.get("percent", ()))
+    return text.loc[:, (text != "").any()]
 
 
 def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
