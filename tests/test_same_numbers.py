@@ -13,7 +13,7 @@ from tests.commanding import called
 from tests.made_rows import made_rows
 from tests.test_page import held
 
-CONDITIONS = ("json_prompt", "json_schema", "direct", "prose_fields", "sham", "restricted_cot_25")
+CONDITIONS = ("json_prompt", "json_schema", "prose_fields", "sham", "restricted_cot_25")
 STATUSES: tuple[Status, ...] = ("ok", "truncated", "no_mark", "loop", "no_answer")
 CELL = ["backbone", "task", "condition"]
 RATES = (0.0, 0.03, 0.5, 0.97, 1.0)
@@ -24,7 +24,7 @@ def random_study(seed: int, whole: bool) -> pd.DataFrame:
     """Few items, any rate from never to always right; where not `whole`, a tenth of the replies is missing."""
     rng = np.random.default_rng(seed)
     frames = []
-    names = ["free_cot", *rng.choice(CONDITIONS, 3, replace=False)]
+    names = ["free_cot", "direct", *rng.choice(CONDITIONS, 2, replace=False)]
     items, prompts, samples = (int(rng.integers(*ends)) for ends in ((4, 30), (1, 4), (1, 3)))
     for backbone in ("large", "small"):
         for task in ("sums", "words"):
