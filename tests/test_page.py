@@ -285,7 +285,7 @@ def test_the_prompt_of_a_reply_is_shown_as_it_was_sent(chromium: Any, tmp_path: 
     for path in tmp_path.rglob("requests.jsonl"):
         for line in path.read_text().splitlines():
             one = json.loads(line)
-            sent[path.parent.parent.name, one["item_id"]] = one["request"]["messages"][0]["content"]
+            sent[path.parent.parent.name, one["item"]["id"]] = one["request"]["messages"][0]["content"]
     page = made_page(tmp_path / "p", tmp_path / "out")
     assert len(held(page)["asked"]) == 2, "a condition's prompt is held once, whatever the item"
     opened = Opened(chromium, page)
