@@ -121,7 +121,8 @@ def lockin(table: pd.DataFrame) -> Figure:
             lines = group[group["backbone"] == backbone]
             y = _heights(lines, order, k, len(backbones))
             shade = COLOURS[k % len(COLOURS)]
-            axis.plot(100 * lines["floor"], y, "D", color=shade, alpha=0.35, markersize=6, zorder=1)
+            if lines["floor"].notna().any():
+                axis.plot(100 * lines["floor"], y, "D", color=shade, alpha=0.35, markersize=6, zorder=1)
             axis.hlines(y, 100 * lines["lockin_low"], 100 * lines["lockin_high"], color=shade, linewidth=1.2)
             axis.plot(100 * lines["lockin"], y, "o", color=shade, markersize=4.5, label=str(backbone))
         axis.set_title(str(task), loc="left", fontsize=9)
@@ -129,12 +130,9 @@ def lockin(table: pd.DataFrame) -> Figure:
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.grid(axis="y", color="#EEEEEE", zorder=0)
     panels[0].set_yticks(range(len(order)), order)
+    floor = "pale diamond: floor, wrong when asked freely again" if shown["floor"].notna().any() else "one free sample: no floor"
     note = left_out(table, shown, "too little is solved freely to tell")
-    say_below(
-        figure,
-        "wrong in the format, per cent of what is solved freely; bars: 95%; pale diamond: floor, wrong when asked freely again"
-        + note,
-    )
+    say_below(figure, f"wrong in the format, per cent of what is solved freely; bars: 95%; {floor}{note}")
     _legend(figure, panels)
     return figure
 
