@@ -22,7 +22,10 @@ function openItem(study, state, grid, index, row, line = grid.lines[index]) {
   };
   dialog.onclose = () => { state.opened = null; writeState(state); };
   render();
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    dialog.showModal();
+    dialog.focus();
+  }
   dialog.scrollTop = 0;
 }
 
@@ -73,6 +76,7 @@ function detailParts(study, state, line, sides, render, step, dialog) {
     el("div", { className: "body" },
       el("p", {}, el("strong", {}, "Gold: "), items.gold[line.item], study.names.backbone.length > 1 ? ` · ${label(study, "backbone", names.backbone[line.backbone])}` : ""),
       el("p", { className: "text question", tabIndex: 0 }, items.question[line.item] || "(The question belongs to its data set, and is not kept here.)"),
+      study.asked.length ? null : el("p", { className: "quiet" }, "These results do not hold the prompts."),
       allReplies(study, state, line, sides, render),
       el("div", { className: "sides" },
         side(study, state, line, sides, "left", left, render),
@@ -122,7 +126,7 @@ function side(study, state, line, sides, which, pieces, render) {
 // What the model was shown for this reply, folded until somebody asks.
 function promptBox(study, sides, row) {
   const prompt = promptOf(study, row);
-  if (prompt === null) return el("p", { className: "quiet" }, "These results do not hold the prompt.");
+  if (prompt === null) return null;
   const box = el("details", { className: "prompt", open: sides.prompt, ontoggle: () => { sides.prompt = box.open; } },
     el("summary", {}, "Prompt"), el("p", { className: "text" }, prompt));
   return box;
