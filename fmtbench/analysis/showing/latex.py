@@ -26,8 +26,8 @@ ESCAPES = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 SIZE = r"\small\setlength{\tabcolsep}{3pt}"
-UPRIGHT, TURNED = 455.0, 700.0
-"""Points of text across a page of a conference, and across A4 turned."""
+UPRIGHT, TURNED = 455.0, 772.0
+"""Points of text across a page of a conference, and across A4 turned, as in document.tex."""
 CHARACTER, GAP = 4.4, 6.0
 """Points of a character in \\small on average, and between two columns."""
 PAGE = 40
