@@ -42,7 +42,7 @@ def labelled(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     `attrs["cells"]` are pairs of a backbone and a task that occur in columns or lines, and in no cell of the table.
     """
     names = {kind: names_of(_ids(table, kind), kind, labels) for kind in set(KINDS.values())}
-    values = {name: table[name].astype(str).map(names[kind]) for name, kind in KINDS.items() if name in table.columns}
+    values = {name: table[name].astype(object).map(names[kind]) for name, kind in KINDS.items() if name in table.columns}
     if "contrast" in table.columns:
         values["contrast"] = values["condition"] + " − " + values["reference"]
     shown = table.assign(**values).rename(columns=lambda name: _in_words(str(name), names))
@@ -52,7 +52,7 @@ def labelled(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 def _ids(table: pd.DataFrame, kind: str) -> list[str]:
     columns = [name for name, what in KINDS.items() if what == kind and name in table.columns]
-    ids = [one for name in columns for one in map(str, table[name].unique())]
+    ids = [one for name in columns for one in table[name].dropna().unique()]
     if kind in CELL:
         ids += [cell[CELL.index(kind)] for cell in table.attrs.get("cells", ())]
     return list(dict.fromkeys(ids))
