@@ -69,7 +69,9 @@ def assert_same(ours: pd.DataFrame, theirs: pd.DataFrame, columns: dict[str, str
     assert len(both)
     for name, there in columns.items():
         other = f"{there}_there" if f"{there}_there" in both.columns else there
-        np.testing.assert_allclose(sign * both[name], both[other], atol=1e-8, err_msg=f"{name} is not {there}")
+        np.testing.assert_allclose(
+            sign * both[name].astype(float), both[other].astype(float), atol=1e-8, err_msg=f"{name} is not {there}"
+        )
 
 
 def test_differences(printed: Printed) -> None:
