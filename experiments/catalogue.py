@@ -52,27 +52,34 @@ def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
         yield path.stem, yaml.safe_load(text)[path.stem], " ".join(said), source
 
 
+def labels() -> dict[str, dict[str, str]]:
+    """Names for readers, by kind and id."""
+    found: dict[str, dict[str, str]] = yaml.safe_load((CONF / "labels" / "default.yaml").read_text(encoding="utf-8"))
+    return found
+
+
 def conditions() -> str:
     """One line a condition: its levels that are no default, in the order of the YAML."""
-    lines = []
+    lines, names = [], labels()
     for name, settings, said, source in described("condition"):
         hidden = ("_target_", "stages")
         levels = [
             f"{key}: {value}" for key, value in settings.items() if key not in hidden and (key, value) != ("reasoning", "free")
         ]
-        lines.append((f"`{name}`", ", ".join(levels).replace("True", "true").replace("False", "false"), said, source))
-    return table(("condition", "levels", "what it is", "source"), lines)
+        shown = ", ".join(levels).replace("True", "true").replace("False", "false")
+        lines.append((f"`{name}`", names["condition"][name], shown, said, source))
+    return table(("condition", "in tables", "levels", "what it is", "source"), lines)
 
 
 def tasks() -> str:
     """One line a task: where its items come from."""
-    lines = []
+    lines, names = [], labels()
     for name, settings, _, _ in described("task"):
         source = settings.get("source") or {}
         data = " ".join(filter(None, (source.get("hub_id"), source.get("config"), source.get("split")))) or "generated"
         family = settings["_target_"].split(".")[-2]
-        lines.append((f"`{name}`", family, data, source.get("licence") or "", source.get("citation") or ""))
-    return table(("task", "family", "data", "licence", "citation"), lines)
+        lines.append((f"`{name}`", names["task"][name], family, data, source.get("licence") or "", source.get("citation") or ""))
+    return table(("task", "in tables", "family", "data", "licence", "citation"), lines)
 
 
 def formats() -> str:

@@ -9,15 +9,16 @@
     python -m experiments.tables results=paper/data output=paper check=true         is paper what is made now? exit code 1 if not
     python -m experiments.tables results=results/x format=html       one page to open in a browser: differences, and every reply
 
-Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. Each names the runs and
-the commit it came from. For what cannot be made, one line names what is missing.
+Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. What says most is on top,
+long tables are in appendix/. Each names the runs and the commit it came from. For what cannot be made, one line names what is
+missing. Tables and figures show the names of conf/labels, the .csv files ids; +labels.condition.terse_json="Terse JSON" adds one.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -30,9 +31,8 @@ from omegaconf import DictConfig, OmegaConf
 from fmtbench.analysis.rows.frame import EmptyError
 from fmtbench.analysis.rows.missing import missing_note
 from fmtbench.analysis.rows.study import Study
-from fmtbench.analysis.showing.document import document
+from fmtbench.analysis.showing.document import APPENDIX, Shown, document
 from fmtbench.errors import DifferenceError, UserError
-from fmtbench.store.csv_text import csv_text
 from fmtbench.store.files import writable, write_text
 
 from .reporting.presets import load_study
@@ -43,10 +43,10 @@ from .starting.start import start
 
 COUNTED = ("main", "failures")
 """Tables that also show the cells in which the engine failed; to the others these say nothing."""
-SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings")
+SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings", "place")
 """What the YAML of a table says on how to show it."""
-DIGITS = "%.9g"
-"""Of a number in a .csv: beyond them, processors and the order of a sum differ."""
+DRAWN = ("table", "caption", "place")
+"""What the YAML of a figure says beside its function."""
 
 
 class Arguments(NamedTuple):
@@ -60,6 +60,8 @@ class Arguments(NamedTuple):
     mixed: bool
     draws: int | None
     first: bool
+    labels: dict[str, dict[str, str]]
+    """By kind and id; see `conf/labels`."""
 
 
 def main(config: DictConfig) -> None:
@@ -96,7 +98,20 @@ def arguments_of(config: DictConfig) -> Arguments:
         mixed=config.mixed,
         draws=config.draws,
         first=config.duplicates == "first",
+        labels=labels_of(config.labels),
     )
+
+
+def labels_of(node: DictConfig) -> dict[str, dict[str, str]]:
+    """The names for readers. Raises `UserError` where one is no text."""
+    found = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(found, dict)
+    for kind, names in found.items():
+        if not isinstance(names, dict):
+            raise UserError(f"labels.{kind}={names}: give ids and their names, such as labels.{kind}.my_id='My name'")
+        if wrong := [f"{name}={text}" for name, text in names.items() if not isinstance(text, str)]:
+            raise UserError(f"labels.{kind}.{wrong[0]}: give a text in quotes")
+    return {str(kind): {str(name): text for name, text in names.items()} for kind, names in found.items()}
 
 
 def write_all(arguments: Arguments) -> None:
@@ -110,13 +125,21 @@ def write_all(arguments: Arguments) -> None:
     missing: dict[str, str] = {}
     for name, node in sorted(arguments.table.items(), key=lambda item: item[0] != "contrasts"):  # others are made of it
         try:
-            tables[name] = write_table(name, node, study, output, offered | tables)
+            tables[name] = write_table(name, node, study, arguments, offered | tables)
         except UserError as error:
             missing[name] = str(error)
     for name, reason in missing.items():
         say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
-    figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, output)]
-    write_text(output / "document.tex", document(list(tables), figures, study.origin))
+    figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, arguments)]
+    write_text(
+        output / "document.tex", document(ordered(tables, arguments.table), ordered(figures, arguments.figure), study.origin)
+    )
+
+
+def ordered(names: Iterable[str], nodes: dict[str, DictConfig]) -> list[Shown]:
+    """In the order of their places: numbered ones, the others by name, and the appendix."""
+    found = [Shown(name, str(nodes[name].get("place") or ""), str(nodes[name].get("caption") or "")) for name in names]
+    return sorted(found, key=lambda one: (one.place == APPENDIX, not one.place.isdigit(), one.place, one.name))
 
 
 def check(arguments: Arguments) -> None:
@@ -160,25 +183,21 @@ def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 
 
-def write_table(name: str, node: DictConfig, study: Study, output: Path, offered: dict[str, Any]) -> pd.DataFrame:
-    from fmtbench.analysis.showing.text import latex, markdown, narrow
+def write_table(name: str, node: DictConfig, study: Study, where: Arguments, offered: dict[str, Any]) -> pd.DataFrame:
+    from .reporting.table_files import write_files
 
     table, show = make_table(name, node, study, offered)
-    write_text(output / f"{name}.csv", csv_text(table.assign(**study.origin), DIGITS))
-    notes = common_notes(table)
-    below = table.attrs.get("below", [])
-    caption = " ".join([show["caption"], *below, *(f"{note[:1].upper()}{note[1:]}." for note in notes)])
-    origin = f"From {study.origin['runs']}, made by {study.origin['commit']}."
-    text = as_text(without(table, notes), show)
-    headings = show.get("headings", {})
-    write_text(output / f"{name}.md", markdown(text.rename(columns=headings), caption, origin))
-    text, same = narrow(text, show.get("paper", ()), bare=show.get("bare", ()))
-    text = text.rename(columns=headings)
-    write_text(output / f"{name}.tex", latex(text, name, f"{caption} {same}.".replace(" .", ""), origin))
-    print(f"{output / name}.csv .md .tex: {len(table)} lines")
+    path = placed(where.output, name, show)
+    notes = write_files(path, table, show, study.origin, where.labels)
+    print(f"{path}.csv .md .tex: {len(table)} lines")
     for note in notes:
         say(f"table {name}: {note}")
     return table
+
+
+def placed(output: Path, name: str, show: dict[str, Any]) -> Path:
+    """Where a table or figure goes, without its ending: long ones to the appendix."""
+    return (writable(output / APPENDIX) if show.get("place") == APPENDIX else output) / name
 
 
 def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -211,47 +230,28 @@ def write_report(arguments: Arguments) -> None:
             tables["contrasts"], _ = make_table("contrasts", arguments.table["contrasts"], study, offered)
         except UserError as error:
             reasons["contrasts"] = str(error)
-        report_page.write(target, study, arguments.reference or REFERENCE, tables, reasons)
+        report_page.write(target, study, arguments.roots, arguments.reference or REFERENCE, tables, reasons, arguments.labels)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
-def as_text(table: pd.DataFrame, show: dict[str, Any]) -> pd.DataFrame:
-    from fmtbench.analysis.showing.text import shown, spread
-
-    if "wide" in show:
-        return spread(table, **show["wide"], percent=show.get("percent", ()))
-    return shown(table, show["columns"] or list(table.columns), show.get("percent", ()))
-
-
-def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The table less the notes that its caption gives, and less a column of notes that is empty then."""
-    if "note" not in table.columns:
-        return table
-    rest = table["note"].map(lambda note: "; ".join(one for one in str(note).split("; ") if one not in notes))
-    return table.assign(note=rest) if rest.any() else table.drop(columns="note")
-
-
-def common_notes(table: pd.DataFrame) -> list[str]:
-    """What is noted in every line of a table, and so is a matter of the whole study."""
-    notes = [str(note).split("; ") for note in table.get("note", [])]
-    return [note for note in dict.fromkeys(notes[0] if notes else []) if note and all(note in one for one in notes)]
-
-
-def write_figure(name: str, node: DictConfig, tables: dict[str, pd.DataFrame], study: Study, output: Path) -> bool:
+def write_figure(name: str, node: DictConfig, tables: dict[str, pd.DataFrame], study: Study, where: Arguments) -> bool:
     """Whether it could be drawn."""
     from fmtbench.analysis.showing.figures import save
+    from fmtbench.analysis.showing.labels import labelled
 
-    draw, show = described(node, f"figure/{name}", "table")
+    draw, show = described(node, f"figure/{name}", *DRAWN)
     if show["table"] not in tables:
         say(f"figure {name} is not drawn: it shows the table {show['table']}, which was not made")
         return False
+    given = {"labels": where.labels} if "labels" in inspect.signature(draw).parameters else {}
     try:
-        figure = draw(tables[show["table"]])
+        figure = draw(labelled(tables[show["table"]], where.labels), **given)
     except UserError as error:
         say(f"figure {name} is not drawn: {error}")
         return False
-    save(figure, output / name, study.origin)
-    print(f"{output / name}.pdf .png")
+    path = placed(where.output, name, show)
+    save(figure, path, study.origin)
+    print(f"{path}.pdf .png")
     return True
 
 

@@ -62,7 +62,8 @@ for (backbone, task), group in rows.groupby(["backbone", "task"], observed=True)
 # ## How replies end
 #
 # A single item is an anecdote. This is how the replies of each condition end: pale is a kept contract, colours are ways to
-# break it. A wrong answer that keeps the contract is pale too, since this figure is about form.
+# break it. A wrong answer that keeps the contract is pale too, since this figure is about form; green, which means right on the
+# cards above, does not occur here.
 
 # %%
 for _, group in failure_table(rows).groupby("backbone"):

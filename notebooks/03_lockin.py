@@ -28,9 +28,10 @@ import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
 from fmtbench.analysis.rows.study import load_study
-from fmtbench.analysis.showing.figures import lockin
+from fmtbench.analysis.showing.overview_figures import lockin
 from fmtbench.analysis.showing.text import shown
 from fmtbench.analysis.tables.lockin import lockin_table
+from fmtbench.errors import UserError
 
 study = load_study([os.environ.get("FMTBENCH_RESULTS", "../paper/data")], slim=True)
 table = lockin_table(study.rows, study.axes)
@@ -39,14 +40,16 @@ Markdown(f"From **{study.origin['runs']}**.")
 # %% [markdown]
 # ## Lock-in against its floor
 #
-# A dot is the lock-in of a condition with its 95% interval, a grey diamond the floor on the same items. A dot on its diamond
-# is noise. `sham`, where it was run, goes through the whole machinery of constraints with a grammar that allows everything:
-# it must lie on its floor, or something is wrong with the instrument. A task without a panel has no item that is solved
-# freely, so nothing can be locked in.
+# A dot is the lock-in of a condition with its 95% interval, the pale diamond of its colour the floor on the same items. A
+# dot on its diamond is noise. `sham`, where it was run, goes through the whole machinery of constraints with a grammar that
+# allows everything: it must lie on its floor, or something is wrong with the instrument. Where too few items are solved
+# freely to tell, nothing is drawn, and the line below says so.
 
 # %%
-for _, group in table[table["lockin"].notna()].groupby("backbone"):
-    display(lockin(group))
+try:
+    display(lockin(table))
+except UserError as error:
+    display(Markdown(f"Not drawn: {error}."))
 
 # %% [markdown]
 # As numbers. `locked`: share of items whose solve rate fell by more than half with 95% probability, which takes several

@@ -37,49 +37,50 @@ results = Path(os.environ.get("FMTBENCH_RESULTS", "../paper/data"))
 places = [results / "drift.csv", results.parent / "drift.csv"]
 found = next((place for place in places if place.is_file()), None)
 table = pd.read_csv(found) if found else pd.DataFrame()
-nothing = """**There is no `drift.csv` beside these results**, so this notebook has nothing to show.
-Making one takes a model:
+nothing = """**There is no `drift.csv` beside these results**, so this notebook ends here. Making one takes an embedder;
+`minilm` has passed the gate on a study of ours, and whether it passes on yours is the first thing that the table says:
 
-    python -m experiments.embed study=drift results=RESULTS embedder=prompteol output=RESULTS
+    python -m experiments.embed study=drift results=RESULTS embedder=minilm output=RESULTS
 """
 Markdown(f"From **{found.name}**, {len(table)} lines." if found else nothing)
 
-# %% [markdown]
-# ## Who passes the gate
-#
-# `gate`: how often the nearest free rationale is the same item's, mean over the conditions, whose items differ; `passed`: for
-# how many of them that is often enough. A low gate is common: two free samples of a small model at a high temperature may
-# share little but the question.
-
 # %%
+gate = """## Who passes the gate
+
+`gate`: how often the nearest free rationale is the same item's, mean over the conditions, whose items differ; `passed`: for
+how many of them that is often enough. A low gate is common: two free samples of a small model at a high temperature may
+share little but the question."""
 if len(table):
     cell = ["backbone", "task", "prompt", "embedder"]
     gates = table.groupby(cell, as_index=False).agg(
         gate=("gate", "mean"), passed=("passed", "sum"), conditions=("passed", "size")
     )
-    display(shown(gates, [*cell, "gate", "passed", "conditions"], ["gate"]).style.hide(axis="index"))
-
-# %% [markdown]
-# ## Drift
-#
-# Dots with their 95% intervals (bootstrap over items), between asking again and another item.
+    whole = gates[gates["passed"] == gates["conditions"]]
+    fit = [f"{line.embedder} for {line.task} ({line.backbone}, prompt {line.prompt})" for line in whole.itertuples()]
+    advice = f"To be used here: {'; '.join(fit)}." if fit else "No embedder passes under every condition of a task: use none."
+    display(Markdown(gate), shown(gates, [*cell, "gate", "passed", "conditions"], ["gate"]).style.hide(axis="index"))
+    display(Markdown(advice))
 
 # %%
+drift = """## Drift
+
+Dots with their 95% intervals (bootstrap over items), between asking again and another item. Where the gate failed
+there is none."""
 if len(table):
+    display(Markdown(drift))
     try:
         display(drift_figure(table))
     except UserError as error:
         display(Markdown(f"Not drawn: {error}."))
 
-# %% [markdown]
-# ## Does it cost?
-#
-# `link`: Spearman's correlation over items between an item's drift and its loss. Above zero, the items whose reasoning moves
-# most are the ones that are lost. If the interval spans zero, these data cannot tell.
-
 # %%
-if len(table):
-    passed = table[table["passed"]]
+cost = """## Does it cost?
+
+`link`: Spearman's correlation over items between an item's drift and its loss. Above zero, the items whose reasoning moves
+most are the ones that are lost. If the interval spans zero, these data cannot tell."""
+passed = table[table["passed"]] if len(table) else table
+if len(passed):
+    display(Markdown(cost))
     columns = ["task", "prompt", "condition", "items", "drift", "link", "share_item", "share_format"]
     for (backbone, embedder), group in passed.groupby(["backbone", "embedder"]):
         display(Markdown(f"**{backbone}**, {embedder}"), shown(group, columns).style.hide(axis="index"))

@@ -25,12 +25,14 @@
 # %matplotlib inline
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+import fmtbench
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.statistics.accuracy import accuracy
 from fmtbench.analysis.tables.contrasts import contrast_table
@@ -105,6 +107,32 @@ folders = sorted(path.parent for path in results.rglob("manifest.json"))
 manifest = RunFolder(folders[0]).manifest() if folders else {}
 facts = {name: str(manifest[name]) for name in ("started", "code", "sampling", "decoder", "statuses") if name in manifest}
 pd.Series(facts, name="value").to_frame() if facts else Markdown("*These results are packed: see `cells.parquet`.*")
+
+# %% [markdown]
+# ## Rows of your own
+#
+# A study can also be run from here. Its pieces are plain objects: a job has cells, tasks, conditions, prompts, one backbone
+# and one backend. This one asks ten additions under two conditions. Its backend is scripted, so that it needs no model and
+# its replies are made up; with `fmtbench.HF()` a real model answers, and the rows are the same kind of rows.
+
+# %%
+names = ("free_cot", "json_schema")
+with TemporaryDirectory() as folder:
+    job = fmtbench.Job(
+        cells=[
+            fmtbench.Cell(experiment="mine", backbone="smollm2_135m", task="addition", condition=name, prompt="plain", seed=0)
+            for name in names
+        ],
+        tasks={"addition": fmtbench.task("addition", size=10)},
+        conditions={name: fmtbench.condition(name) for name in names},
+        prompts={"plain": fmtbench.prompt("plain")},
+        backbone=fmtbench.model("smollm2_135m"),
+        backend=fmtbench.Scripted(),
+        sampling=fmtbench.Sampling(temperature=0, top_p=1, max_tokens=96, samples=1),
+        results=Path(folder),
+    )
+    made = pd.DataFrame(fmtbench.run(job))
+made[columns].groupby("condition").head(2)
 
 # %% [markdown]
 # From here: `python -m experiments.tables results=RESULTS` writes every table and figure, `format=html` a page to look through

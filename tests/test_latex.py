@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from experiments.reporting.presets import condition_presets
-from fmtbench.analysis.showing.text import PAGE, latex
+from fmtbench.analysis.showing.latex import PAGE, latex
 from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
@@ -38,17 +38,52 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", options("table"))
 def test_structure(written: Path, name: str) -> None:
-    lines = (written / f"{name}.tex").read_text().splitlines()
+    (file,) = written.rglob(f"{name}.tex")
+    lines = file.read_text().splitlines()
     body = [line for line in lines if not line.startswith("%")]
     assert next(line for line in body if line.startswith("\\begin")) == "\\begin{table}"
-    (columns,) = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", "\n".join(body))
-    rules = [i for i, line in enumerate(body) if line in ("\\toprule", "\\midrule", "\\bottomrule")]
-    assert len(rules) == 3
-    for line in body[rules[0] + 1 : rules[2]]:
-        if line != "\\midrule":
-            assert line.endswith(r" \\")
-            assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+    assert_sized("\n".join(body))
+    tabulars = re.findall(r"\\begin\{tabular\}\{([lr]+)\}\n\\toprule\n(.*?)\\bottomrule\n\\end\{tabular\}", "\n".join(body), re.S)
+    assert len(tabulars) == "\n".join(body).count("tabular}{")
+    for columns, inside in tabulars:
+        assert inside.count("\\midrule\n") == 1
+        for line in inside.splitlines():
+            if not line.startswith(("\\midrule", "\\cmidrule", "\\addlinespace")):
+                assert line.endswith((r" \\", r" \\*"))
+                wide = sum(int(many) - 1 for many in re.findall(r"\\multicolumn\{(\d+)\}", line))
+                assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 - wide
     assert not any(re.search(r"(?<!\\)[#%_]", line) for line in body[1:] if not line.startswith("\\label"))
+
+
+def assert_sized(text: str) -> None:
+    assert r"\small" in text
+    assert not re.search(r"\\(tiny|scriptsize|footnotesize|resizebox)\b", text), "nothing is set smaller than small"
+
+
+def test_what_is_wider_than_the_page_is_split() -> None:
+    """The keys stand in every part, neighbours that begin alike stay together, and no part is wider than the page."""
+    wide = ["loss", "a, one", "a, two", "b, one", "b, two"]
+    table = pd.DataFrame({"condition": ["x" * 20] * 3} | {name: ["-10.0 [-20.0, +10.0]"] * 3 for name in wide})
+    text = latex(table, "x", "A caption", "From here.", width=350)
+    heads = [line for line in text.splitlines() if line.startswith("condition")]
+    assert heads == [r"condition & loss \\", r"condition & one & two \\", r"condition & one & two \\"]
+    assert re.findall(r"multicolumn\{2\}\{c\}\{(.)\}", text) == ["a", "b"]
+    assert latex(table, "x", "A caption", "From here.", width=1000).count("tabular}{") == 1
+    long = latex(pd.concat([table] * PAGE), "x", "A caption", "From here.", width=350)
+    assert (long.count(r"\caption"), long.count("addtocounter"), long.count(r"\begin{longtable}")) == (1, 2, 3)
+    assert_sized(long)
+
+
+def test_lines_of_a_cell_stand_under_its_name() -> None:
+    table = pd.DataFrame(
+        {"backbone": ["a", "a", "b"], "task": ["t", "t", "t"], "condition": ["x", "y", "x"], "n": ["1", "2", "3"]}
+    )
+    assert [line for line in latex(table, "x", "", "").splitlines() if "textit" in line] == [
+        r"\multicolumn{2}{l}{\textit{a, t}} \\*",
+        r"\multicolumn{2}{l}{\textit{b, t}} \\*",
+    ]
+    torn = table.iloc[[0, 2, 1]]
+    assert "textit" not in latex(torn, "x", "", ""), "a group that is torn apart would have its name twice"
 
 
 def test_a_table_longer_than_a_page_breaks() -> None:

@@ -1,4 +1,4 @@
-"""Every notebook runs on a small packed study, in a real kernel, and knows the library by its store and analysis only."""
+"""Every notebook runs on a small packed study, in a real kernel, and imports the store, the analysis or public names only."""
 
 import ast
 import json
@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.notebooks import execute
+from fmtbench.analysis.showing.figures import COLOURS
+from fmtbench.analysis.showing.gallery import COLOURS as CARDS
 from fmtbench.analysis.showing.gallery import gallery, most_divided
 from tests.conftest import ROOT
 from tests.made_rows import made_rows
@@ -22,8 +25,8 @@ SHOWS = {
     "01_generations": ["right answer", "image/png"],
     "02_contrasts_and_decomposition": ["sum exactly", "image/png"],
     "03_lockin": ["retention", "image/png"],
-    "04_embeddings_and_drift": ["image/png", "95.0"],
-    "05_your_own_results": ["by hand", "image/png"],
+    "04_embeddings_and_drift": ["image/png", "95.0", "To be used here: e for t (b, prompt p)."],
+    "05_your_own_results": ["by hand", "image/png", "addition/"],
 }
 
 
@@ -46,8 +49,34 @@ def test_they_run_and_show_something(tmp_path: Path) -> None:
         shown = json.dumps(json.loads((tmp_path / "out" / f"{source.stem}.ipynb").read_text())["cells"])
         assert [word for word in SHOWS[source.stem] if word not in shown] == []
         assert '"output_type": "error"' not in shown
+        assert '"name": "stderr"' not in shown, "a warning of the kernel or of a library"
         page = (tmp_path / "out" / f"{source.stem}.html").read_text()
         assert "<img" in page
+
+
+@pytest.mark.slow
+def test_without_drift_the_notebook_says_so_and_shows_no_empty_heading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results").mkdir()
+    monkeypatch.setenv("FMTBENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    execute(next(path for path in NOTEBOOKS if path.stem.startswith("04")), tmp_path)
+    cells = json.loads((tmp_path / "04_embeddings_and_drift.ipynb").read_text())["cells"]
+    shown = json.dumps([cell.get("outputs") for cell in cells])
+    assert "There is no `drift.csv` beside these results" in shown
+    assert "## " not in shown
+    assert not [cell for cell in cells if cell["cell_type"] == "markdown" and "## " in "".join(cell["source"])]
+
+
+def test_green_means_right_and_nothing_else() -> None:
+    """On cards and in figures; a colour is green where that is by far its strongest part."""
+
+    def green(colour: str) -> bool:
+        red, own, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return own > 1.2 * max(red, blue)
+
+    assert [verdict for verdict, colour in CARDS.items() if green(colour)] == ["right"]
+    assert not [colour for colour in COLOURS if green(colour)]
 
 
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:

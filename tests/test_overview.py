@@ -7,12 +7,19 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from fmtbench.analysis.showing.curves import dose, frontier
+from fmtbench.analysis.showing.figures import statuses
 from fmtbench.analysis.showing.finding import finding
-from fmtbench.analysis.showing.overview_figures import dumbbell, forest, waterfall
+from fmtbench.analysis.showing.overview_figures import dumbbell, forest, lockin, waterfall
 from fmtbench.analysis.tables.contrasts import contrast_table
+from fmtbench.analysis.tables.cost import cost_table
 from fmtbench.analysis.tables.decomposition import decomposition_table
+from fmtbench.analysis.tables.dose import dose_table
+from fmtbench.analysis.tables.failures import failure_table
+from fmtbench.analysis.tables.lockin import lockin_table
 from fmtbench.analysis.tables.main import accuracy_table
 from fmtbench.analysis.tables.overview import overview_table
+from fmtbench.analysis.tables.parts import parts_table
 from fmtbench.analysis.tables.planned import planned_table
 from fmtbench.errors import UserError
 from tests.made_rows import coins, made_rows
@@ -103,7 +110,8 @@ def test_waterfall_ends_where_the_total_does() -> None:
     strict = {name: right * (np.arange(100) < 95) for name, right in latent.items()}
     table = decomposition_table(made_rows(strict, latent_correct=latent), axes, draws=200)
     figure = waterfall(table)
-    panel = next(axis for axis in figure.axes if axis.get_title(loc="left").startswith("json_schema"))
+    assert figure.get_supxlabel().startswith("json_schema against free_cot"), "the condition with the most large parts"
+    (panel,) = [axis for axis in figure.axes if axis.axison]
     *parts, total = panel.patches
     ends = [bar.get_x() + bar.get_width() for bar in parts]
     assert [bar.get_x() for bar in parts] == pytest.approx([0, *ends[:-1]])
@@ -111,3 +119,75 @@ def test_waterfall_ends_where_the_total_does() -> None:
     assert total.get_width() == pytest.approx(70)
     with pytest.raises(UserError, match="no part of a loss"):
         waterfall(table.assign(value=0.0))
+
+
+AXES: dict[str, dict[str, Any]] = {
+    "free_cot": {},
+    "direct": {"reasoning": "none"},
+    "json_schema": {"asked": "json", "enforced": "schema"},
+}
+
+
+def test_dose_has_an_axis_of_budgets_and_no_panel_of_zeros(rows: pd.DataFrame) -> None:
+    figure = dose(dose_table(rows, AXES))
+    panels = [axis for axis in figure.axes if axis.axison]
+    assert [axis.get_title(loc="left") for axis in panels] == ["large, sums", "small, sums"]
+    assert figure.get_supxlabel().endswith("not drawn, since nothing is right there: hard")
+    for axis in panels:
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["none", "free"]
+        assert len(axis.containers) == 1, "json_schema has one budget, which is no curve"
+    with pytest.raises(UserError, match="no reply is right"):
+        dose(dose_table(rows[rows.task == "hard"], AXES))
+
+
+def test_frontier_counts_no_negative_tokens_and_labels_nothing_twice(rows: pd.DataFrame) -> None:
+    table = cost_table(rows, draws=200)
+    figure = frontier(table)
+    figure.draw_without_rendering()
+    panels = [axis for axis in figure.axes if axis.axison]
+    assert [axis.get_title(loc="left") for axis in panels] == ["large, sums", "small, sums"]
+    for axis in panels:
+        assert axis.get_xlim()[0] == 0
+        assert axis.get_ylim()[0] == 0
+        assert not axis.texts, "names stand in the legend, where they cannot overlap"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["direct", "free_cot", "json_schema", "sham"]
+    looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(looks) == 4
+    with pytest.raises(UserError, match="no reply is right"):
+        frontier(table[table.task == "hard"])
+
+
+def test_lockin_leaves_out_what_tells_nothing(rows: pd.DataFrame) -> None:
+    table = lockin_table(rows, AXES, draws=300)
+    figure = lockin(table)
+    assert [axis.get_title(loc="left") for axis in figure.axes if axis.axison] == ["sums"]
+    assert figure.get_supxlabel().replace("\n", " ").endswith("too little is solved freely to tell: hard")
+    assert_readable(figure)
+    with pytest.raises(UserError, match="too little is solved freely"):
+        lockin(table.assign(lockin_low=0.0, lockin_high=1.0))
+
+
+def test_statuses_fill_every_bar(rows: pd.DataFrame) -> None:
+    figure = statuses(failure_table(rows), {"status": {"ok": "kept"}})
+    for axis in (axis for axis in figure.axes if axis.axison):
+        widths = (
+            pd.Series([bar.get_width() for bar in axis.patches]).groupby([round(bar.get_y(), 3) for bar in axis.patches]).sum()
+        )
+        assert widths.tolist() == pytest.approx([100] * 4)
+    assert figure.legends[0].get_texts()[0].get_text() == "kept"
+
+
+def test_the_parts_that_matter_are_lines_of_the_decomposition(rows: pd.DataFrame) -> None:
+    whole = decomposition_table(rows, AXES, draws=200)
+    kept = parts_table(rows, whole)
+    assert set(kept.task) == {"sums"}, "where nothing is lost nothing matters"
+    assert set(kept.condition) == {"direct", "json_schema"}
+    merged = kept.merge(whole, on=["backbone", "task", "condition", "component"], suffixes=("", "_whole"))
+    assert merged.value.equals(merged.value_whole)
+    planned = contrast_table(rows, planned=["json_schema"], draws=200)
+    assert set(parts_table(rows, whole, planned).condition) == {"json_schema"}
+    with pytest.raises(UserError, match="choose both"):
+        parts_table(rows)
+    with pytest.raises(UserError, match="no part of a loss"):
+        parts_table(rows, whole.assign(value=0.0))

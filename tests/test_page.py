@@ -65,7 +65,7 @@ def test_every_reply_is_in_the_page(study: tuple[pd.DataFrame, Path]) -> None:
 def test_the_contrasts_are_those_of_the_tables(study: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     _, page = study
     called("tables", f"results={page.parents[1] / 'mine'}", "table=[contrasts]", "figure=[]", f"output={tmp_path}", "draws=200")
-    table = pd.read_csv(tmp_path / "contrasts.csv")
+    table = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     found = pd.DataFrame(held(page)["contrasts"])
     keys = ["task", "condition", "reference"]
     assert found[keys].equals(table[keys])
@@ -105,7 +105,7 @@ def test_what_is_missing_is_noted_and_marked(tmp_path: Path, capsys: pytest.Capt
     called("tables", f"results={tmp_path}", "table=[main]", "figure=[]", f"output={tmp_path / 'out'}")
     assert note in capsys.readouterr().err
     for ending in ("md", "csv"):
-        assert note in (tmp_path / "out" / f"main.{ending}").read_text()
+        assert note in (tmp_path / "out" / "appendix" / f"main.{ending}").read_text()
 
 
 def test_a_refused_cell_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,15 +154,15 @@ def chromium() -> Iterator[Any]:
 class Opened:
     """A page in the browser, and all that it complained of or asked for."""
 
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        self.tab = browser.new_context(viewport={"width": 1300, "height": 900}, **context).new_page()
+    def __init__(self, browser: Any, path: Path, width: int = 1300, address: str = "", **context: Any) -> None:
+        self.tab = browser.new_context(viewport={"width": width, "height": 900}, **context).new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.tab.on("console", lambda message: self.complaints.append(message.text))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.on("request", lambda request: self.requests.append(request.url))
         started = time.perf_counter()
-        self.tab.goto(path.as_uri())
+        self.tab.goto(path.as_uri() + (f"#{address}" if address else ""))
         self.tab.wait_for_selector("html[data-ready]", state="attached")
         self.seconds = time.perf_counter() - started
 
@@ -222,7 +222,7 @@ def test_the_keyboard_is_enough(study: tuple[pd.DataFrame, Path], chromium: Any)
     label = tab.get_attribute(f"#{active}", "aria-label")
     tab.keyboard.press("Enter")
     item = tab.inner_text("#detail-title").split(": ")[1]
-    assert label.startswith("direct: ")
+    assert label.startswith("Direct answer: ")
     assert tab.inner_text(".side-right .text") == rows[(rows.item_id == item) & (rows.condition == "direct")].text.item()
     tab.keyboard.press("n")
     assert tab.inner_text("#detail-title").split(": ")[1] != item
@@ -245,6 +245,81 @@ def test_texts_of_models_are_never_html(chromium: Any, tmp_path: Path) -> None:
     tab.locator(".line .tile").first.click()
     assert tab.evaluate("document.querySelector('.side-right .text').textContent") == HOSTILE
     assert tab.evaluate("[window.hit ?? null, document.images.length, document.querySelectorAll('b').length]") == [None, 0, 0]
+    opened.close()
+
+
+def test_an_opened_reply_has_an_address(study: tuple[pd.DataFrame, Path], chromium: Any) -> None:
+    """The address opens it again, also where filters hide the item; closing takes it away; an unknown one is said."""
+    rows, page = study
+    opened = Opened(chromium, page)
+    opened.tab.fill("input[type=search]", "sums/8")
+    opened.tab.get_by_text(re.compile("^1 of 40 items")).wait_for()
+    opened.tab.locator(".line .tile").nth(1).click()
+    address = opened.tab.url
+    assert opened.tab.get_attribute("dialog a", "href") == "#" + address.partition("#")[2]
+    opened.tab.keyboard.press("Escape")
+    assert "item=" not in opened.tab.url
+    opened.close()
+    direct = rows[(rows.item_id == "sums/8") & (rows.condition == "direct")].text.item()
+    for suffix in ("", "&task=riddles"):
+        again = Opened(chromium, page, address=address.partition("#")[2].replace("search=sums%2F8&", "") + suffix)
+        assert again.tab.inner_text(".side-right .text") == direct
+        again.close()
+    wrong = Opened(chromium, page, address="item=sums%2F999&of=sums&by=b&reply=direct&variant=0")
+    assert wrong.tab.locator("dialog[open]").count() == 0
+    assert wrong.tab.inner_text(".notice") == "The address of this page names an item that is not here: sums, sums/999."
+    wrong.close()
+
+
+def test_the_prompt_of_a_reply_is_shown_as_it_was_sent(chromium: Any, tmp_path: Path) -> None:
+    called(
+        "run",
+        "backend=scripted",
+        "task=[capitals]",
+        "condition=[free_cot,json_schema]",
+        "limit=3",
+        f"results={tmp_path}",
+        "name=p",
+    )
+    sent = {}
+    for path in tmp_path.rglob("requests.jsonl"):
+        for line in path.read_text().splitlines():
+            one = json.loads(line)
+            sent[path.parent.parent.name, one["item"]["id"]] = one["request"]["messages"][0]["content"]
+    page = made_page(tmp_path / "p", tmp_path / "out")
+    assert len(held(page)["asked"]) == 2, "a condition's prompt is held once, whatever the item"
+    opened = Opened(chromium, page)
+    for column, condition in enumerate(("free_cot", "json_schema")):
+        opened.tab.locator("#cell-0-0, #cell-0-1").nth(column).locator(".tile").click()
+        opened.tab.click(".side-right summary")
+        item = opened.tab.inner_text("#detail-title").partition(": ")[2]
+        assert opened.tab.inner_text(".side-right .prompt .text") == f"user:\n{sent[condition, item]}"
+        opened.tab.keyboard.press("Escape")
+    opened.close()
+
+
+def test_nothing_is_hidden_at_1280_pixels_and_long_ids_keep_their_ends(chromium: Any, tmp_path: Path) -> None:
+    names = ["free_cot", "json_schema_restricted_25", "json_schema_answer_first"]
+    frames = [
+        made_rows({name: coins(k, 30, 2) for k, name in enumerate(names)}, backbone=b, task="shuffled_objects")
+        for b in ("smollm2_135m", "qwen2_5_coder_0_5b")
+    ]
+    rows = pd.concat(frames)
+    rows["item_id"] = "a_very_long_folder_of_a_data_set/with_a_long_name_of_its_own/" + rows.item_id
+    rows.to_parquet(tmp_path / "rows.parquet")
+    opened = Opened(chromium, made_page(tmp_path, tmp_path / "out"), width=1280)
+    wide = "node => [node.scrollWidth, node.clientWidth]"
+    for name in ("Differences", "Accuracy"):
+        inside, seen = opened.tab.get_by_role("region", name=name).evaluate(wide)
+        assert inside <= seen
+    cells = opened.tab.locator(".line .name")
+    whole, seen = cells.first.evaluate(wide)
+    assert whole > seen, "the test needs a name that is cut"
+    assert cells.first.evaluate("node => getComputedStyle(node).direction") == "rtl", "which cuts at the front"
+    texts = opened.tab.locator("#contrasts tbody").inner_text()
+    assert "JSON schema, answer first" in texts
+    assert "json_schema" not in texts
+    assert opened.tab.evaluate("document.getElementById('finding').getBoundingClientRect().top") < 200
     opened.close()
 
 

@@ -105,7 +105,7 @@ def test_the_tables_of_a_pack_are_those_of_the_run(studies: Studies, tmp_path: P
     made = []
     for name, root in zip(("run", "packed"), studies):
         called("tables", f"results={root}", f"output={tmp_path / name}", "draws=200", "figure=[]")
-        made.append({path.name: pd.read_csv(path).drop(columns="runs") for path in sorted((tmp_path / name).glob("*.csv"))})
+        made.append({path.name: pd.read_csv(path).drop(columns="runs") for path in sorted((tmp_path / name).rglob("*.csv"))})
     assert made[0].keys() == made[1].keys()
     assert {"main.csv", "contrasts.csv", "decomposition.csv", "dose.csv", "mixed.csv", "replication.csv"} <= made[0].keys()
     for name, table in made[0].items():
@@ -121,7 +121,7 @@ def test_what_is_made_twice_is_the_same(studies: Studies, paper: Path, capsys: p
     assert before == files(paper), "checking writes nothing"
 
 
-SPOILED = ("main.csv", "contrasts.md", "lockin.tex", "document.tex", "forest.png", "forest.pdf")
+SPOILED = ("appendix/main.csv", "appendix/contrasts.md", "appendix/lockin.tex", "document.tex", "forest.png", "forest.pdf")
 
 
 def test_a_change_of_one_byte_is_found(studies: Studies, paper: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,11 +137,11 @@ def test_a_change_of_one_byte_is_found(studies: Studies, paper: Path, capsys: py
 
 
 def test_a_file_too_few_or_too_many_is_found(studies: Studies, paper: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (paper / "main.md").rename(paper / "lockin.pdf")
+    (paper / "appendix" / "main.md").rename(paper / "lockin.pdf")
     with pytest.raises(DifferenceError, match="2 files of "):
         check(studies, paper)
     said = capsys.readouterr().err
-    assert f"{paper / 'main.md'} is not there" in said
+    assert f"{paper / 'appendix' / 'main.md'} is not there" in said
     assert f"{paper / 'lockin.pdf'} is not made from these results" in said
 
 
@@ -157,12 +157,12 @@ def test_no_model_library_is_needed_and_the_exit_code_tells(studies: Studies, pa
     command = [sys.executable, "-c", WITHOUT_MODELS, f"results={studies.packed}", f"output={paper}", *FEW, "check=true"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (paper / "main.md").unlink()
+    (paper / "appendix" / "main.md").unlink()
     command[1:3] = ["-m", "experiments.tables"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
-        f"{paper / 'main.md'} is not there",
+        f"{paper / 'appendix' / 'main.md'} is not there",
         f"error: 1 files of {paper} are not what these results make now",
     ]
 

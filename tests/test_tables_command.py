@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from experiments.reporting.presets import condition_presets
-from experiments.tables import SHOWN, described
-from fmtbench.analysis.showing.text import escape, latex, shown
+from experiments.tables import DRAWN, SHOWN, described
+from fmtbench.analysis.showing.latex import escape, latex
+from fmtbench.analysis.showing.text import shown
 from fmtbench.analysis.tables.decomposition import COMPONENTS
 from tests.commanding import Done, command
 from tests.conftest import CONF, composed, options
@@ -21,6 +22,12 @@ NEEDED = {
     *("backbone", "task", "condition", "reference", "n", "accuracy", "reference_accuracy", "difference", "low", "high"),
     *("p_mcnemar", "p_adjusted", "planned", "mde", "equivalent"),
 }
+
+
+def one_of(folder: Path, name: str) -> Path:
+    """The file of this name, on top or in the appendix."""
+    (path,) = folder.rglob(name)
+    return path
 
 
 def tables(results: Path, *arguments: object) -> Done:
@@ -63,25 +70,25 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         f"fields: {{stratum: subject}}; made are {made}",
         "figure meta is not drawn: it shows the table meta, which was not made",
     ]
-    contrasts = pd.read_csv(tmp_path / "contrasts.csv")
+    contrasts = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
     assert dict(zip(contrasts.condition, contrasts.planned)) == {"json_schema": True, "restricted_cot_25": False}
-    decomposition = pd.read_csv(tmp_path / "decomposition.csv")
+    decomposition = pd.read_csv(tmp_path / "appendix" / "decomposition.csv")
     wide = decomposition.pivot(index="condition", columns="component", values="value")
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     for name in set(options("table")) - {"meta", "replication", "samples", "strata"}:
         for ending in ("csv", "md", "tex"):
-            text = (tmp_path / f"{name}.{ending}").read_text()
+            text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text
             assert "f" * 12 in text
     for name in set(options("figure")) - {"meta"}:
-        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert one_of(tmp_path, f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert one_of(tmp_path, f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert tables(results, f"output={tmp_path}", "draws=200").code == 0
-    assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert first == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert before == sorted(results.rglob("*")), "output= says where, and only there"
 
 
@@ -93,7 +100,7 @@ def test_without_the_reference_what_is_left_is_written(results: Path, tmp_path: 
         done.err,
     )
     assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.err
-    assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.rglob("*")}
 
 
 def test_a_damaged_file_is_left_out_and_named(results: Path, tmp_path: Path) -> None:
@@ -104,7 +111,7 @@ def test_a_damaged_file_is_left_out_and_named(results: Path, tmp_path: Path) -> 
     assert done.code == 0
     assert done.err.count("\n") == 1
     assert done.err.startswith("left out: ")
-    assert (tmp_path / "tables" / "main.csv").is_file()
+    assert (tmp_path / "tables" / "appendix" / "main.csv").is_file()
 
 
 def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: Path) -> None:
@@ -114,7 +121,7 @@ def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: P
     done = tables(tmp_path, "table=[main]", "figure=[]")
     assert (done.code, done.err.count("\n")) == (0, 1)
     assert re.search(r"left out: .*two/rows\.parquet holds 9 rows whose keys occur before", done.err)
-    assert pd.read_csv(tmp_path / "tables" / "main.csv").n.tolist() == [9]
+    assert pd.read_csv(tmp_path / "tables" / "appendix" / "main.csv").n.tolist() == [9]
     twice = pd.concat([made_rows({"free_cot": coins(0, 9)})] * 2)
     (tmp_path / "alone").mkdir()
     twice.to_parquet(tmp_path / "alone" / "rows.parquet")
@@ -161,12 +168,12 @@ def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp
         (line,) = [line for line in done.err.splitlines() if line.startswith(f"table {name} is not made: ")]
         assert "shares an item with free_cot" in line
         assert line.endswith("made are cost, dose, equal_tokens, failures, main, overview")
-    assert pd.read_csv(tmp_path / "tables" / "main.csv").strict_diff.isna().all()
+    assert pd.read_csv(tmp_path / "tables" / "appendix" / "main.csv").strict_diff.isna().all()
 
 
 def test_another_reference(results: Path, tmp_path: Path) -> None:
     assert tables(results, f"output={tmp_path}", "draws=200", "reference=json_schema", "table=[contrasts]", "figure=[]").code == 0
-    assert set(pd.read_csv(tmp_path / "contrasts.csv").reference) == {"json_schema"}
+    assert set(pd.read_csv(tmp_path / "appendix" / "contrasts.csv").reference) == {"json_schema"}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,7 @@ def test_every_yaml_builds_and_says_how_it_is_shown() -> None:
         assert "caption" in show
         assert len({"columns", "wide"} & set(show)) == 1
     for name, node in config.figure.items():
-        _, show = described(node, name, "table")
+        _, show = described(node, name, *DRAWN)
         assert (CONF / "table" / f"{show['table']}.yaml").is_file()
 
 

@@ -103,7 +103,7 @@ def test_a_study_from_another_folder(installed: Installed) -> None:
     assert score.stdout.endswith(done.stdout)
     tables = installed("fmtbench", "tables", "results=results/first", "table=[main,failures]", "figure=[statuses]")
     assert tables.returncode == 0, tables.stderr
-    made = {path.name for path in (installed.work / "results" / "first" / "tables").iterdir()}
+    made = {path.name for path in (installed.work / "results" / "first" / "tables" / "appendix").iterdir()}
     assert {"main.csv", "failures.tex", "statuses.pdf"} <= made
 
 

@@ -24,7 +24,6 @@ from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing, write_text
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-DRAWS = 2000
 CARD = """\
 ---
 {front}---
@@ -92,7 +91,7 @@ def card(cells: Sequence[ScoredCell], name: str) -> str:
         split=split_name(backbones[0]),
         tasks=", ".join(dict.fromkeys(cell.task for cell in cells)),
         conditions=", ".join(dict.fromkeys(cell.condition for cell in cells)),
-        table=to_markdown(readable(accuracy_table(rows, draws=DRAWS))),
+        table=to_markdown(readable(accuracy_table(rows))),
         sources=_sources(cells),
         commits=", ".join(sorted({cell.commit[:12] or "an unknown commit" for cell in cells})),
     )

@@ -7,6 +7,7 @@ line break before it is passed over. So such a text gets an apostrophe before it
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What the text of a formula begins with."""
+NUMBERS = re.compile(r"[-+][\d.,\s%+-]*")
+"""Figures and signs alone start nothing: `-5.0, +7.5`."""
 
 
 def csv_text(table: DataFrame, digits: str | None = None) -> str:
@@ -31,4 +34,4 @@ def as_text(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBERS.fullmatch(text) else text

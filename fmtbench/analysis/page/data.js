@@ -58,20 +58,49 @@ function arrange(study) {
     variants[rows.condition[row]].set(variant, rows.seed[row]);
   }
   const order = new Intl.Collator("en", { numeric: true }).compare;
+  study.several = {};
   study.lines = [...lines.values()].sort((a, b) => a.backbone - b.backbone || a.task - b.task || order(items.id[a.item], items.id[b.item]));
   study.variants = variants.map((found) => [...found].sort(([a], [b]) => order(a, b)));
 }
 
+// What people call a backbone, task, condition or status; its id where it has no name.
+function label(study, kind, id) {
+  return study.labels[kind]?.[id] ?? (kind === "status" ? id.replaceAll("_", " ") : id);
+}
+
+// A text that may be too long for its place: the style cuts it at the front, since ids differ at their ends.
+function cut(text) {
+  return el("bdi", {}, text);
+}
+
 function lineName(study, line) {
   const id = study.items.id[line.item], task = study.names.task[line.task];
-  const parts = study.names.backbone.length > 1 ? [study.names.backbone[line.backbone]] : [];
-  if (study.names.task.length > 1 && !id.startsWith(task)) parts.push(task);
+  const parts = study.names.backbone.length > 1 ? [label(study, "backbone", study.names.backbone[line.backbone])] : [];
+  if (study.names.task.length > 1 && !id.startsWith(task)) parts.push(label(study, "task", task));
   return [...parts, id].join(" · ");
 }
 
 function variantOf(study, row) {
   const { rows, names } = study;
   return `${names.prompt[rows.prompt[row]]} seed ${rows.seed[row]} sample ${rows.sample[row]}`;
+}
+
+// The variant in words, less what all replies share.
+function variantName(study, row) {
+  const { rows, names } = study;
+  const several = (column) => (study.several[column] ??= new Set(rows[column]).size > 1);
+  const parts = [
+    several("prompt") ? names.prompt[rows.prompt[row]] : "",
+    several("seed") ? `seed ${rows.seed[row]}` : "",
+    several("sample") ? `sample ${rows.sample[row]}` : "",
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+// The messages that were sent for a reply, with the question of its item in its place; null where these results do not hold them.
+function promptOf(study, row) {
+  const pieces = study.asked[study.rows.asked?.[row] ?? -1];
+  return pieces ? pieces.join(study.items.question[study.rows.item[row]] ?? "") : null;
 }
 
 // One entry for each tile: a row, "missing" where a reply should be, or null where the seed never drew this item.

@@ -6,6 +6,8 @@ const DISAGREEMENTS = {
   won: "reference wrong, format right",
   either: "either",
 };
+const ADDRESS = ["item", "of", "by", "reply", "variant"];
+// Of an opened reply: the id of its item, its task and backbone, its condition, and its prompt, seed and sample.
 const READINGS = { strict: "strict", marked: "marked", latent: "latent" };
 
 function readState(study) {
@@ -19,6 +21,7 @@ function readState(study) {
     disagreement: known("disagreement", Object.keys(DISAGREEMENTS)),
     reading: known("reading", Object.keys(READINGS)) || "strict",
     search: given.get("search") ?? "",
+    opened: given.has("item") ? Object.fromEntries(ADDRESS.map((name) => [name, given.get(name) ?? ""])) : null,
   };
 }
 
@@ -27,7 +30,7 @@ function writeState(state) {
   const lists = { hide: [...state.hidden].join(), verdict: [...state.verdicts].join() };
   const { backbone, task, disagreement, search } = state;
   const reading = state.reading === "strict" ? "" : state.reading;
-  for (const [name, value] of Object.entries({ backbone, task, ...lists, disagreement, reading, search })) {
+  for (const [name, value] of Object.entries({ backbone, task, ...lists, disagreement, reading, search, ...state.opened })) {
     if (value) told.set(name, value);
   }
   history.replaceState(null, "", told.size ? `#${told}` : location.pathname + location.search);
@@ -41,7 +44,7 @@ function select(label, name, options, state, changed) {
 
 function makeFilters(study, state, changed) {
   const form = document.getElementById("filters");
-  const all = (names) => [["", "all"], ...names.map((name) => [name, name])];
+  const all = (kind) => [["", "all"], ...study.names[kind].map((name) => [name, label(study, kind, name)])];
   const search = el("input", { type: "search", name: "search", value: state.search, placeholder: "item, question or reply" });
   let wait = 0;
   search.addEventListener("input", () => {
@@ -50,11 +53,11 @@ function makeFilters(study, state, changed) {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.replaceChildren(
-    ...(study.names.backbone.length > 1 ? [select("Backbone", "backbone", all(study.names.backbone), state, changed)] : []),
-    select("Task", "task", all(study.names.task), state, changed),
+    ...(study.names.backbone.length > 1 ? [select("Backbone", "backbone", all("backbone"), state, changed)] : []),
+    select("Task", "task", all("task"), state, changed),
     conditionMenu(study, state, changed),
     ...(study.names.condition.includes(study.reference)
-      ? [select(`Disagreement with ${study.reference}`, "disagreement", Object.entries(DISAGREEMENTS), state, changed)]
+      ? [select(`Disagreement with ${label(study, "condition", study.reference)}`, "disagreement", Object.entries(DISAGREEMENTS), state, changed)]
       : []),
     select("Reading", "reading", Object.entries(READINGS), state, changed),
     el("label", {}, "Search", search),
@@ -69,7 +72,7 @@ function conditionMenu(study, state, changed) {
     const name = study.names.condition[index];
     const box = el("input", { type: "checkbox", name: `condition-${name}`, checked: !state.hidden.has(name) });
     box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](name); say(); changed(); });
-    return el("label", {}, box, name);
+    return el("label", { title: name }, box, label(study, "condition", name));
   });
   say();
   const details = el("details", {}, summary, el("div", { className: "menu" }, ...boxes));

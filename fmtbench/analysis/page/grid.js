@@ -15,8 +15,9 @@ function makeGrid(study, state, open) {
   function cellOf(line, condition, at) {
     const replies = repliesOf(study, line, condition);
     const verdicts = replies.map((row) => (row === null ? null : row === "missing" ? "missing" : verdictOf(study, row, state.reading)));
-    const label = `${study.names.condition[condition]}: ${verdicts.filter(Boolean).join(", ").replaceAll("_", " ") || "not asked"}`;
-    const cell = el("div", { className: "cell", role: "gridcell", id: `cell-${at[0]}-${at[1]}`, ariaLabel: label, title: label, ariaColIndex: String(at[1] + 2) });
+    const words = verdicts.filter(Boolean).map((verdict) => label(study, "status", verdict)).join(", ") || "not asked";
+    const said = `${label(study, "condition", study.names.condition[condition])}: ${words}`;
+    const cell = el("div", { className: "cell", role: "gridcell", id: `cell-${at[0]}-${at[1]}`, ariaLabel: said, title: said, ariaColIndex: String(at[1] + 2) });
     cell.style.width = `${width(condition)}px`;
     replies.forEach((row, i) => {
       if (row === null) { cell.append(el("span", { className: `gap ${small(condition)}` })); return; }
@@ -31,7 +32,7 @@ function makeGrid(study, state, open) {
   function lineOf(index) {
     const line = grid.lines[index];
     const name = lineName(study, line);
-    const node = el("div", { className: "line", role: "row", ariaRowIndex: String(index + 2) }, el("div", { className: "name", role: "rowheader", title: name }, name));
+    const node = el("div", { className: "line", role: "row", ariaRowIndex: String(index + 2) }, el("div", { className: "name", role: "rowheader", title: name }, cut(name)));
     node.style.top = `${index * LINE}px`;
     grid.shown.forEach((condition, column) => node.append(cellOf(line, condition, [index, column])));
     return node;
@@ -52,7 +53,7 @@ function makeGrid(study, state, open) {
     head.replaceChildren(el("div", { className: "name", role: "columnheader" }, "item"));
     for (const condition of shown) {
       const name = study.names.condition[condition];
-      const cell = el("div", { className: "cell", role: "columnheader", title: name }, el("span", {}, name));
+      const cell = el("div", { className: "cell", role: "columnheader", title: name }, el("span", {}, label(study, "condition", name)));
       cell.style.width = `${width(condition)}px`;
       head.append(cell);
     }
@@ -109,5 +110,5 @@ function makeGrid(study, state, open) {
     event.preventDefault();
   });
   new ResizeObserver(draw).observe(box);
-  return { show, draw };
+  return Object.assign(grid, { show, draw });
 }

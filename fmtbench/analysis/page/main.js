@@ -16,14 +16,14 @@ function makeTheme() {
   say();
 }
 
-function showLegend(state, counts, changed) {
+function showLegend(study, state, counts, changed) {
   const names = [...new Set([...Object.keys(MARKS), ...Object.keys(counts)])].filter((name) => counts[name] || state.verdicts.has(name));
   const focused = document.activeElement?.dataset?.verdict;
   const chips = names.map((name) => el("button", {
     type: "button",
     ariaPressed: String(state.verdicts.has(name)),
     onclick: () => { if (!state.verdicts.delete(name)) state.verdicts.add(name); changed(); },
-  }, tile(name), `${name.replaceAll("_", " ")} ${(counts[name] ?? 0).toLocaleString("en")}`));
+  }, tile(name), `${label(study, "status", name)} ${(counts[name] ?? 0).toLocaleString("en")}`));
   chips.forEach((chip, i) => { chip.dataset.verdict = names[i]; });
   document.getElementById("legend").replaceChildren(...chips);
   chips.find((chip) => chip.dataset.verdict === focused)?.focus();
@@ -52,13 +52,15 @@ function showStudy(study, total) {
     const view = filtered(study, state);
     writeState(state);
     showOverview(study, state);
-    showLegend(state, view.counts, changed);
+    showLegend(study, state, view.counts, changed);
     document.getElementById("count").textContent =
       `${view.lines.length.toLocaleString("en")} of ${study.lines.length.toLocaleString("en")} items, ${view.replies.toLocaleString("en")} of ${total.toLocaleString("en")} replies.`;
     grid.show(view);
   };
   makeFilters(study, state, changed);
   changed();
+  if (state.opened) openAddress(study, state, grid);
+  addEventListener("hashchange", () => { if (location.hash.includes("=")) location.reload(); });
 }
 
 start().catch((error) => { document.getElementById("origin").textContent = `This page could not be shown: ${error.message}`; throw error; });

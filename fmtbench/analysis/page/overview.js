@@ -30,7 +30,7 @@ function placed(name, left, width = null) {
   return mark;
 }
 
-function shares(line) {
+function shares(study, line) {
   const found = Object.entries(line).filter(([name, value]) => name.startsWith("share_") && value > 0);
   const box = el("div", { className: "shares" });
   const words = [];
@@ -39,7 +39,7 @@ function shares(line) {
     const part = tile(verdict);
     part.style.flex = `${share} 1 0`;
     box.append(part);
-    words.push(`${verdict} ${Math.round(100 * share)}%`);
+    words.push(`${label(study, "status", verdict)} ${Math.round(100 * share)}%`);
   }
   box.title = words.join(", ");
   box.role = "img";
@@ -65,15 +65,15 @@ function showTable(table, columns, lines, empty) {
 function showOverview(study, state) {
   const kept = (line) => (!state.backbone || line.backbone === state.backbone) && (!state.task || line.task === state.task) && !state.hidden.has(line.condition);
   const names = [
-    ...(study.names.backbone.length > 1 ? [["backbone", (line) => line.backbone]] : []),
-    ["task", (line) => line.task],
-    ["condition", (line) => line.condition],
+    ...(study.names.backbone.length > 1 ? [["backbone", (line) => label(study, "backbone", line.backbone)]] : []),
+    ["task", (line) => label(study, "task", line.task)],
+    ["condition", (line) => label(study, "condition", line.condition)],
   ];
   const contrasts = study.contrasts.filter(kept);
   const reach = Math.max(0.1, Math.ceil(10 * Math.max(0, ...contrasts.flatMap((line) => [-line.low, line.high, -line.general_low, line.general_high]))) / 10);
   showTable(document.getElementById("contrasts"), [
     ...names,
-    ["against", (line) => line.reference],
+    ["against", (line) => label(study, "condition", line.reference)],
     ["strict", (line) => interval(line.difference, line.low, line.high, true), "number"],
     [`−${percent(reach)} to +${percent(reach)}`.replaceAll(".0", ""), (line) => plot(-reach, reach, ["dot", line.difference, line.low, line.high, line.general_low, line.general_high]), "wide"],
     ["latent", (line) => interval(line.latent_difference, line.latent_low, line.latent_high, true), "number"],
@@ -86,7 +86,7 @@ function showOverview(study, state) {
     ["strict", (line) => interval(line.strict, line.strict_low, line.strict_high), "number"],
     ["0 to 100", (line) => (line.absent ? "" : plot(0, 1, ["dot", line.strict, line.strict_low, line.strict_high], ["diamond", line.latent, line.latent, line.latent])), "wide"],
     ["latent", (line) => interval(line.latent, line.latent_low, line.latent_high), "number"],
-    ["replies", (line) => (line.absent ? "" : shares(line)), "wide"],
+    ["replies", (line) => (line.absent ? "" : shares(study, line)), "wide"],
     ["tokens", (line) => (line.absent ? "" : line.tokens.toFixed(0)), "number"],
   ], study.accuracy.filter(kept), "These filters leave no line.");
 }

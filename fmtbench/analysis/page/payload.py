@@ -3,7 +3,10 @@
     {"runs": "quickstart (15 files, ...)", "commit": "9ea446c2b1f0", "reference": "free_cot", "notes": [],
      "names": {"backbone": ["smollm2"], "task": [...], "condition": [...], "prompt": [...], "status": [...]},
      "items": {"task": [0, ...], "id": ["capitals/peru", ...], "question": [...], "gold": [...]},
-     "rows": {"item": [0, ...], "condition": [3, ...], "text": [...], ...}, "contrasts": [{...}], "accuracy": [{...}]}
+     "rows": {"item": [0, ...], "condition": [3, ...], "text": [...], ...}, "contrasts": [{...}], "accuracy": [{...}],
+     "labels": {"condition": {"free_cot": "Free CoT"}, ...}, "asked": [["Solve this. ", " The answer is ..."], ...]}
+
+`asked` are the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
 
 A probe's `mass` (the probability that the constraint leaves at each token) and `token_ends` are included where rows have them.
 """
@@ -64,9 +67,7 @@ CONTRASTS = [
 
 def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes: Sequence[str] = ()) -> Payload:
     """The rows of a study, ordered by backbone, task, item and condition; the tables are still empty."""
-    order = [*("backbone", "task", "item_id", "question", "gold", "condition", "prompt", "seed", "sample")]
-    plain = {name: rows[name].astype(str) for name in order if rows[name].dtype == "category"}
-    rows = rows.assign(**plain).sort_values(order, kind="stable", ignore_index=True)
+    rows = ordered(rows)
     item, items = numbered(rows, ITEM)
     coded = {name: numbered(rows, [name]) for name in NAMES}
     task, tasks = numbered(items, ["task"])
@@ -82,11 +83,36 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
         | {name: rows[name].astype(int).tolist() for name in VERDICTS}
         | {"seconds": rows["seconds"].round(3).tolist()}
         | {name: cells(rows[name]) for name in [*PLAIN, *PROBED] if name in rows.columns},
+        "labels": {},
+        "asked": [],
         "accuracy": [],
         "contrasts": [],
         "finding": "",
         "without_contrasts": "",
     }
+
+
+def ask(packed: Payload, rows: pd.DataFrame, prompts: Mapping[str, str]) -> None:
+    """Put into a payload what was sent for each row. `prompts`: texts by request key; `rows`: those the payload was made of.
+
+    A prompt is kept once, less its question: the thousand items of a cell share one.
+    """
+    place: dict[tuple[str, ...], int] = {}
+    found: dict[Any, int] = {}
+    for key, question in zip(rows["request_key"], rows["question"]):
+        if key in prompts:
+            pieces = prompts[key].split(question) if question else [prompts[key]]
+            cut = tuple(pieces) if len(pieces) == 2 else (prompts[key],)
+            found[key] = place.setdefault(cut, len(place))
+    packed["asked"] = [list(cut) for cut in place]
+    packed["rows"]["asked"] = [found.get(key) for key in ordered(rows)["request_key"]]
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """As the page has them: by backbone, task, item and condition."""
+    order = [*("backbone", "task", "item_id", "question", "gold", "condition", "prompt", "seed", "sample")]
+    plain = {name: rows[name].astype(str) for name in order if rows[name].dtype == "category"}
+    return rows.assign(**plain).sort_values(order, kind="stable", ignore_index=True)
 
 
 def empty_payload(origin: Mapping[str, str]) -> Payload:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from fmtbench.analysis.showing.text import escape
+from fmtbench.analysis.showing.latex import escape
 
 DOCUMENT = r"""% {origin}
 % pdflatex document.tex, in the folder of this file
@@ -23,14 +24,33 @@ DOCUMENT = r"""% {origin}
 \end{{document}}
 """
 FIGURE = r"""\begin{figure}
-\centering\includegraphics[width=\textwidth,height=0.9\textheight,keepaspectratio]{%s.pdf}
+\centering\includegraphics[width=\textwidth,height=0.85\textheight,keepaspectratio]{%s.pdf}
 \caption{%s}
+\label{fig:%s}
 \end{figure}"""
+APPENDIX = "appendix"
 
 
-def document(tables: Sequence[str], figures: Sequence[str], origin: dict[str, str]) -> str:
-    """`tables`, `figures`: names of .tex and .pdf files, in the order in which they are shown."""
-    parts = [rf"\input{{{name}.tex}}" for name in tables] + [FIGURE % (name, escape(name)) for name in figures]
+class Shown(NamedTuple):
+    """A table or a figure: its file, where it stands (a number, `appendix`, or nothing), and the caption of a figure."""
+
+    name: str
+    place: str = ""
+    caption: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{APPENDIX}/{self.name}" if self.place == APPENDIX else self.name
+
+
+def document(tables: Sequence[Shown], figures: Sequence[Shown], origin: dict[str, str]) -> str:
+    """Tables, then figures, in the order given; those of the appendix after all others."""
+    parts: list[str] = []
+    for behind in (False, True):
+        here = [[one for one in some if (one.place == APPENDIX) == behind] for some in (tables, figures)]
+        parts += [r"\appendix"] if behind and any(here) else []
+        parts += [rf"\input{{{one.path}.tex}}" for one in here[0]]
+        parts += [FIGURE % (one.path, escape(one.caption or one.name), one.name) for one in here[1]]
     source = f"From {origin['runs']}, made by {origin['commit']}."
     title, body = escape(origin["runs"].split(" (")[0]), "\n\\clearpage\n".join(["", *parts])
     return DOCUMENT.format(origin=source, title=title, shown=escape(source), parts=body)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fmtbench.analysis.showing.figures import COLOURS, STYLE
+from fmtbench.analysis.showing.labels import Labels, labelled
 from fmtbench.errors import UserError
 
 NAMES = {"strict": "", "latent": "latent_"}
@@ -16,14 +17,14 @@ ROW, HEAD = 0.36, 1.35
 """Inches of a line, and of what stands above and below the lines."""
 
 
-def meta(table: pd.DataFrame, reading: str = "latent") -> Figure:
+def meta(table: pd.DataFrame, reading: str = "latent", labels: Labels | None = None) -> Figure:
     """One row a contrast, from the lowest mean to the highest: diamond and thick bar, mean and 95%; thin bar, prediction; dots,
     the studies, a colour a backbone. Raises `UserError` where no contrast has a mean."""
     name = NAMES[reading]
     shown = table[table[f"{name}difference"].notna()].sort_values(f"{name}difference", kind="stable").reset_index(drop=True)
     if shown.empty:
         raise UserError("no contrast has two studies in which a reply is right")
-    studies = pd.DataFrame(table.attrs["studies"])
+    studies = labelled(pd.DataFrame(table.attrs["studies"]), labels or {})
     studies = studies[~studies[f"{name}floor"]]
     backbones = list(dict.fromkeys(studies["backbone"]))
     with mpl.rc_context(STYLE):

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fmtbench.analysis.showing.figures import COLOURS, STYLE
+from fmtbench.analysis.showing.figures import COLOURS, STYLE, left_out, say_below
 from fmtbench.analysis.tables.decomposition import COMPONENTS
+from fmtbench.analysis.tables.parts import MATTERS
 from fmtbench.errors import UserError
 
 ROW, HEAD = 0.34, 1.5
 """Inches of a line, and of what stands above and below the lines."""
 ABREAST = 4
-MATTERS = 0.05
-"""A condition has a waterfall where a part of its loss is at least so large."""
 MOST_FALLS = 6
+TELLING = 0.5
+"""An interval of lock-in that is longer tells nothing."""
 NAMES = {"strict": "", "latent": "latent_"}
 
 
@@ -42,21 +43,18 @@ def forest(contrasts: pd.DataFrame, reading: str = "latent") -> Figure:
         axis.set_title(str(task), loc="left", fontsize=9)
         _frame(axis, order, group, name)
     panels[0].set_yticks(range(len(order)), order)
-    left_out = sorted(set(own["task"]) - set(shown["task"]))
-    note = f"; not drawn, since nothing is right there: {', '.join(map(str, left_out))}" if left_out else ""
-    figure.supxlabel(
-        f"{reading} accuracy minus that of {reference}, points; 95%, thick: these prompts, thin: prompts like these{note}",
-        fontsize=8,
+    note = _no_panel(own, shown)
+    say_below(
+        figure, f"{reading} accuracy minus that of {reference}, points; 95%, thick: these prompts, thin: prompts like these{note}"
     )
     _legend(figure, panels)
     return figure
 
 
 def _bars(axis: Any, group: pd.DataFrame, order: list[str], backbones: list[str], name: str) -> None:
-    step = 0.7 / len(backbones)
     for k, backbone in enumerate(backbones):
         lines = group[group["backbone"] == backbone]
-        y = np.array([order.index(condition) for condition in lines["condition"]]) + step * (k - (len(backbones) - 1) / 2)
+        y = _heights(lines, order, k, len(backbones))
         colour = COLOURS[k % len(COLOURS)]
         axis.hlines(y, 100 * lines[f"{name}general_low"], 100 * lines[f"{name}general_high"], color=colour, linewidth=1)
         axis.hlines(y, 100 * lines[f"{name}low"], 100 * lines[f"{name}high"], color=colour, linewidth=3.2, alpha=0.75)
@@ -84,11 +82,10 @@ def dumbbell(main: pd.DataFrame) -> Figure:
     order = list(shown.groupby("condition", observed=True)["latent"].mean().sort_values(ascending=False).index)
     backbones = list(main["backbone"].unique())
     figure, panels = _panels(shown, len(order))
-    step = 0.7 / len(backbones)
     for axis, (task, group) in zip(panels, shown.groupby("task", observed=True)):
         for k, backbone in enumerate(backbones):
             lines = group[group["backbone"] == backbone]
-            y = np.array([order.index(condition) for condition in lines["condition"]]) + step * (k - (len(backbones) - 1) / 2)
+            y = _heights(lines, order, k, len(backbones))
             colour = COLOURS[k % len(COLOURS)]
             axis.hlines(y, 100 * lines["strict"], 100 * lines["latent"], color="#BBBBBB", linewidth=2, zorder=1)
             axis.plot(100 * lines["latent"], y, "o", markerfacecolor="white", color=colour, markersize=5)
@@ -98,9 +95,55 @@ def dumbbell(main: pd.DataFrame) -> Figure:
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.grid(axis="y", color="#EEEEEE", zorder=0)
     panels[0].set_yticks(range(len(order)), order)
-    figure.supxlabel("accuracy, per cent; filled: strict, open: latent; the line between them is the loss of reading", fontsize=8)
+    note = _no_panel(main, shown)
+    say_below(figure, f"accuracy, per cent; filled: strict, open: latent; the line between them is the loss of reading{note}")
     _legend(figure, panels)
     return figure
+
+
+def lockin(table: pd.DataFrame) -> Figure:
+    """Lock-in with its interval and, as a diamond, its floor: how often another free sample fails; one panel a task.
+
+    A backbone and task of which no interval is shorter than `TELLING` is left out: too little is solved freely there. Raises
+    `UserError` where none is left.
+    """
+    width = (table["lockin_high"] - table["lockin_low"]).where(table["lockin"].notna())
+    shown = table[width.groupby([table["backbone"], table["task"]], observed=True).transform("min") < TELLING]
+    shown = shown[shown["lockin"].notna()]
+    if shown.empty:
+        raise UserError(f"no interval of a lock-in is shorter than {100 * TELLING:.0f} points: too little is solved freely")
+    beyond = shown["excess"].fillna(shown["lockin"])
+    order = list(beyond.groupby(shown["condition"], observed=True).mean().sort_values(ascending=False, kind="stable").index)
+    backbones = list(table["backbone"].unique())
+    figure, panels = _panels(shown, len(order))
+    for axis, (task, group) in zip(panels, shown.groupby("task", observed=True)):
+        for k, backbone in enumerate(backbones):
+            lines = group[group["backbone"] == backbone]
+            y = _heights(lines, order, k, len(backbones))
+            shade = COLOURS[k % len(COLOURS)]
+            if lines["floor"].notna().any():
+                axis.plot(100 * lines["floor"], y, "D", color=shade, alpha=0.35, markersize=6, zorder=1)
+            axis.hlines(y, 100 * lines["lockin_low"], 100 * lines["lockin_high"], color=shade, linewidth=1.2)
+            axis.plot(100 * lines["lockin"], y, "o", color=shade, markersize=4.5, label=str(backbone))
+        axis.set_title(str(task), loc="left", fontsize=9)
+        axis.set_xlim(-3, 103)
+        axis.set_ylim(len(order) - 0.4, -0.6)
+        axis.grid(axis="y", color="#EEEEEE", zorder=0)
+    panels[0].set_yticks(range(len(order)), order)
+    floor = "pale diamond: floor, wrong when asked freely again" if shown["floor"].notna().any() else "one free sample: no floor"
+    note = left_out(table, shown, "too little is solved freely to tell")
+    say_below(figure, f"wrong in the format, per cent of what is solved freely; bars: 95%; {floor}{note}")
+    _legend(figure, panels)
+    return figure
+
+
+def _heights(lines: pd.DataFrame, order: list[str], k: int, backbones: int) -> Any:
+    return np.array([order.index(condition) for condition in lines["condition"]]) + 0.7 / backbones * (k - (backbones - 1) / 2)
+
+
+def _no_panel(table: pd.DataFrame, shown: pd.DataFrame) -> str:
+    gone = sorted(set(map(str, table["task"])) - set(map(str, shown["task"])))
+    return f"; not drawn, since nothing is right there: {', '.join(gone)}" if gone else ""
 
 
 def _panels(table: pd.DataFrame, rows: int) -> tuple[Figure, list[Any]]:
@@ -127,30 +170,45 @@ def _legend(figure: Figure, panels: list[Any]) -> None:
 
 
 def waterfall(table: pd.DataFrame) -> Figure:
-    """From the reference's loss of 0 down to the total, part by part, with the interval of each part at its end.
+    """From nothing to the total, part by part, with the interval of each part at its end.
 
-    Each backbone and task shows its condition with the largest part, up to `MOST_FALLS` of them; a part of which nothing is
-    lost is left out. Right is lost, left is gained. Raises `UserError` where no part is larger than `MATTERS`.
+    One condition, the one whose losses have the most parts of `MATTERS` and more, so that backbones and tasks can be compared:
+    a panel for each where a part is so large, up to `MOST_FALLS` of them. A part of which nothing is lost is left out. Right is
+    lost, left is gained. Raises `UserError` where no part is so large.
     """
-    keys = ["backbone", "task", "condition"]
+    keys = ["backbone", "task"]
     parts = table[table["component"].isin(COMPONENTS)]
-    largest = parts[parts["component"] != "total"].groupby(keys, observed=True)["value"].agg(lambda some: some.abs().max())
-    largest = largest[largest >= MATTERS].sort_values(ascending=False, kind="stable")
-    chosen = largest.groupby(["backbone", "task"], observed=True, sort=False).head(1).index[:MOST_FALLS]
-    if not len(chosen):
+    large = parts[(parts["component"] != "total") & (parts["value"].abs() >= MATTERS)]
+    if large.empty:
         raise UserError(f"no part of a loss is larger than {100 * MATTERS:.0f} points")
-    groups = {name: group for name, group in parts.groupby(keys, observed=True) if name in chosen}
-    across, down = min(len(chosen), 3), -(-len(chosen) // 3)
+    condition = large["condition"].value_counts(sort=False).sort_values(ascending=False, kind="stable").index[0]
+    own = parts[parts["condition"] == condition]
+    largest = large[large["condition"] == condition].groupby(keys, observed=True)["value"].agg(lambda some: some.abs().max())
+    chosen = sorted(largest.sort_values(ascending=False, kind="stable").index[:MOST_FALLS])
+    groups = {name: group for name, group in own.groupby(keys, observed=True) if name in chosen}
+    figure, panels = _grid(len(chosen))
+    for axis, name in zip(panels, chosen):
+        _fall(axis, groups[name].set_index("component").reindex(COMPONENTS).dropna(subset="value"))
+        axis.set_title(f"{name[1]}\n{name[0]}", loc="left", fontsize=8)
+    against = own["reference"].iloc[0]
+    say_below(
+        figure,
+        f"{condition} against {against}: points of strict accuracy lost (red, to the right) or gained (blue, to the left); "
+        f"lines: 95% for these prompts; no panel where no part is of {100 * MATTERS:.0f} points",
+    )
+    return figure
+
+
+def _grid(many: int) -> tuple[Figure, list[Any]]:
+    """So many panels, two or three side by side."""
+    across = 2 if many in (2, 4) else min(many, 3)
+    down = -(-many // across)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1 + 2.9 * across, 2.5 * down), layout="constrained")
         grid = figure.subplots(down, across, squeeze=False)
-    for axis, name in zip(grid.flat, chosen):
-        _fall(axis, groups[name].set_index("component").reindex(COMPONENTS).dropna(subset="value"))
-        axis.set_title(f"{name[2]}\n{name[1]}, {name[0]}", loc="left", fontsize=8)
-    for axis in grid.flat[len(chosen) :]:
+    for axis in grid.flat[many:]:
         axis.set_axis_off()
-    figure.supxlabel("points of strict accuracy lost (right) or gained (left); lines: 95% for these prompts", fontsize=8)
-    return figure
+    return figure, list(grid.flat[:many])
 
 
 def _fall(axis: Any, parts: pd.DataFrame) -> None:

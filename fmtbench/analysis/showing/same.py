@@ -10,6 +10,7 @@ from fmtbench.analysis.showing.figures import drawn_by
 
 FIGURES = (".pdf", ".png")
 ENDINGS = (".csv", ".md", ".tex", *FIGURES)
+FOLDERS = (Path(), Path("appendix"))
 
 
 class Compared(NamedTuple):
@@ -24,19 +25,20 @@ class Compared(NamedTuple):
 def compare(made: Path, kept: Path, names: Collection[str]) -> Compared:
     """Every file of `made` with its namesake in `kept`. Files of `kept` under one of `names` that are not made differ too."""
     found = Compared([], [], [])
-    for path in sorted(made.iterdir()):
-        other = kept / path.name
+    for path in sorted(path for path in made.rglob("*") if path.is_file()):
+        name = path.relative_to(made)
+        other = kept / name
         if not other.is_file():
             found.different.append(f"{other} is not there")
         elif path.read_bytes() == (there := other.read_bytes()):
-            found.same.append(path.name)
+            found.same.append(str(name))
         elif path.suffix in FIGURES and drawn_by().encode() not in there:
             found.skipped.append(f"{other} is not compared: it was not drawn by {drawn_by()}")
         else:
             found.different.append(f"{other} differs{_where(path, other)}")
-    for path in (kept / f"{name}{ending}" for name in sorted(names) for ending in ENDINGS):
-        if path.is_file() and not (made / path.name).is_file():
-            found.different.append(f"{path} is not made from these results")
+    for name in (folder / f"{name}{ending}" for name in sorted(names) for folder in FOLDERS for ending in ENDINGS):
+        if (kept / name).is_file() and not (made / name).is_file():
+            found.different.append(f"{kept / name} is not made from these results")
     return found
 
 

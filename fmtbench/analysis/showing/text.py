@@ -1,4 +1,4 @@
-"""One frame as Markdown and as LaTeX (booktabs), with the same text in both.
+"""One frame as text, the same for Markdown and LaTeX.
 
 `value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares and shown in
 per cent. Missing values are empty.
@@ -14,30 +14,8 @@ import pandas as pd
 
 from fmtbench.analysis.showing.markdown import to_markdown
 
-ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "Δ": r"$\Delta$",
-    "±": r"$\pm$",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "−": "--",
-    "…": r"\dots{}",
-    "×": r"$\times$",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
-
-
-SIZES = (
-    (70, r"\small"),
-    (95, r"\scriptsize\setlength{\tabcolsep}{3pt}"),
-    (float("inf"), r"\tiny\setlength{\tabcolsep}{2pt}"),
-)
-"""How a table is set whose lines have at most so many characters."""
-PAGE = 40
-"""Lines that certainly fit on a page."""
+SHORT_NOTE = 40
+"""Characters of a note that a cell may hold."""
 
 
 def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
@@ -71,6 +49,7 @@ def spread(
     empty = (table[[value, "low", "high"]] == 0).all(axis=1)
     text = pd.Series(_texts(table, value, value in percent), index=table.index).where(~empty, "") + _ranges(table)
     wide = table[keys].assign(_entry=table[column], _text=text).pivot(index=keys, columns="_entry", values="_text")
+    wide = wide.loc[list(dict.fromkeys(table[keys].itertuples(index=False, name=None)))]
     wide = wide[[name for name in table[column].unique() if (wide[name] != "").any()]]
     notes = table.loc[(table[column] == "residual") & (table["note"] != "")].set_index(keys)["note"]
     wide = (wide.assign(note=notes) if len(notes) else wide).fillna("")
@@ -130,37 +109,16 @@ def _probability(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def markdown(text: pd.DataFrame, caption: str, origin: str) -> str:
+def markdown(text: pd.DataFrame, caption: str, origin: str, notes: Sequence[str] = ()) -> str:
+    """`notes`: lines below the caption."""
     body = to_markdown(text.map(lambda cell: cell.replace("|", "\\|").replace("\n", " ")))
-    return f"{body}\n{caption}\n\n{origin}\n"
+    return "\n\n".join([body.rstrip("\n"), caption, *notes, origin]) + "\n"
 
 
-def latex(text: pd.DataFrame, name: str, caption: str, origin: str) -> str:
-    """A `table`, or, where it has more than `PAGE` lines, a `longtable`; needs `\\usepackage{booktabs,longtable}`.
-
-    Wide tables are set in smaller type.
-    """
-    wide = sum(max(map(len, [str(column), *text[column]])) + 2 for column in text.columns)
-    size = next(size for most, size in SIZES if wide <= most)
-    kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
-    header, *lines = [
-        " & ".join(escape(cell) for cell in cells) + r" \\" for cells in [tuple(text.columns), *text.itertuples(index=False)]
-    ]
-    title = [rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{name}}}"]
-    rules = [r"\toprule", header, r"\midrule"]
-    if len(lines) > PAGE:
-        start, end = [f"{{{size}", rf"\begin{{longtable}}{{{kinds}}}", *title, r"\\", *rules, r"\endhead"], [r"\end{longtable}}"]
-    else:
-        start = [r"\begin{table}", rf"\centering{size}", *title, rf"\begin{{tabular}}{{{kinds}}}", *rules]
-        end = [r"\end{tabular}", r"\end{table}"]
-    return "\n".join([*(f"% {line}" for line in origin.splitlines()), *start, *lines, r"\bottomrule", *end, ""])
-
-
-def escape(text: str) -> str:
-    """LaTeX that shows these characters; one beyond Latin-1 that is not in `ESCAPES` becomes a question mark."""
-    joined = "".join(ESCAPES.get(character, character) for character in str(text).replace("\n", " "))
-    return joined.encode("latin-1", "replace").decode("latin-1")
-
-
-def _numeric(column: pd.Series) -> bool:
-    return bool(column.str.match(r"^$|^[<+-]?(\d|inf)").all())
+def footnoted(text: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Long notes as numbers, and what each number stands for; a table whose notes are short keeps them."""
+    notes = [note for note in dict.fromkeys(text.get("note", [])) if note]
+    if max(map(len, notes), default=0) <= SHORT_NOTE:
+        return text, []
+    numbers = {note: f"({i})" for i, note in enumerate(notes, start=1)}
+    return text.assign(note=text["note"].map(numbers | {"": ""})), [f"{number} {note}." for note, number in numbers.items()]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Sums, cubes, sums
 
@@ -19,23 +20,24 @@ from fmtbench.analysis.statistics.cube import RERUN, Array, Sums, cubes, sums
 def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
     """One line for each backbone, task and condition.
 
-    `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its 95% bootstrap interval over items,
-    and `seconds_per_correct`: inf where nothing is right. `area`: that of the accuracy-token frontier, one value for a task.
+    `accuracy`: that of `accuracy_table`. `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its
+    95% bootstrap interval over items, and `seconds_per_correct`: of all replies, over those that are right; inf where none is.
+    `area`: that of the accuracy-token frontier, one value for a task.
     """
     rows = rows[~rows["condition"].str.endswith(RERUN)]
     intervals = _intervals(rows, draws, seed)
     groups = rows.groupby(["backbone", "task", "condition"], sort=True, observed=True)
     table = groups.agg(
         n=("item_id", "nunique"),
-        accuracy=("correct", "mean"),
+        right=("correct", "mean"),
         tokens=("completion_tokens", "mean"),
         prompt_tokens=("prompt_tokens", "mean"),
         seconds=("seconds", "mean"),
     ).reset_index()
     with np.errstate(divide="ignore"):
-        table["tokens_per_correct"] = np.divide(table["tokens"], table["accuracy"])
-        table["seconds_per_correct"] = np.divide(table["seconds"], table["accuracy"])
-    table = table.merge(intervals, on=["backbone", "task", "condition"])
+        table["tokens_per_correct"] = np.divide(table["tokens"], table["right"])
+        table["seconds_per_correct"] = np.divide(table["seconds"], table["right"])
+    table = table.drop(columns="right").merge(intervals, on=["backbone", "task", "condition"])
     pieces = [_with_frontier(group) for _, group in table.groupby(["backbone", "task"], sort=True)]
     return pd.concat(pieces, ignore_index=True)
 
@@ -77,6 +79,7 @@ def _cube_intervals(one: Any, draws: int, seed: int) -> Iterator[dict[str, Any]]
             "backbone": one.backbone,
             "task": one.task,
             "condition": condition,
+            "accuracy": condition_accuracy(one, condition).value,
             "tokens_per_correct_low": low,
             "tokens_per_correct_high": high,
         }

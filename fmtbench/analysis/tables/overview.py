@@ -16,7 +16,7 @@ from fmtbench.conditions.axes import REFERENCE
 
 def overview_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """Text. The reference comes first, then conditions from the highest latent accuracy over all to the lowest; a task where
-    nothing was right under any condition is left out and named in `attrs["below"]`."""
+    nothing was right under any condition is left out and named in `attrs["below"]`. `attrs["cells"]`: every backbone and task."""
     known = {(one.backbone, one.task): _cells(one) for one in cubes(rows)}
     floors = [name for name, lines in known.items() if not any(latent for _, latent in lines.values())]
     shown = {name: lines for name, lines in known.items() if name not in floors} or known
@@ -25,6 +25,7 @@ def overview_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFra
     table = pd.DataFrame({"condition": order})
     for (backbone, task), lines in shown.items():
         table[f"{backbone}, {task}"] = [_text(lines.get(name)) for name in order]
+    table.attrs["cells"] = list(known)
     if floors and floors != list(known):
         names = "; ".join(f"{backbone}, {task}" for backbone, task in floors)
         table.attrs["below"] = [f"Left out, since no reply is right under any condition: {names}."]
