@@ -49,15 +49,15 @@ def main(config: DictConfig) -> None:
         logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
         return
     # Only here, so that --cfg, --help and a mistake in the config wait for no import of pandas and scipy.
-    from fmtbench.running.pipeline import run
+    from fmtbench.running.pipeline import finished
     from fmtbench.trackers.live import live
 
     from .reporting.accuracy import report
 
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
-        rows = run(job, watch=watch)
-        watch.scores(rows)
-    log_cells(rows)
+        for cell, rows in finished(job, watch=watch):
+            watch.scores(rows)
+            log_cell(cell, rows)
     report(Path(config.results) / config.name)
     check_answered(job)
 
@@ -160,14 +160,12 @@ def settings(config: DictConfig) -> dict[str, Any]:
     return chosen | {f"sampling.{name}": value for name, value in config.sampling.items()}
 
 
-def log_cells(rows: list[Any]) -> None:
-    """One line a cell."""
-    cells: dict[tuple[str, ...], list[Any]] = {}
-    for row in rows:
-        cells.setdefault((row.task, row.condition, row.prompt), []).append(row)
-    for cell, group in cells.items():
-        statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in group).most_common())
-        logger.info("%s: %d of %d right (%s)", "/".join(cell), sum(row.correct for row in group), len(group), statuses)
+def log_cell(cell: Any, rows: list[Any]) -> None:
+    """One line a cell that has rows."""
+    if rows:
+        statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in rows).most_common())
+        name = f"{cell.task}/{cell.condition}/{cell.prompt}"
+        logger.info("%s: %d of %d right (%s)", name, sum(row.correct for row in rows), len(rows), statuses)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from typing import Any
 from filelock import Timeout
 
 from fmtbench.errors import LockedError, UserError
-from fmtbench.store.files import sweep, write_text
+from fmtbench.store.files import append_to, sweep, write_text
 from fmtbench.store.journal import Journal
 from fmtbench.store.lock import FolderLock
 from fmtbench.store.rows import count_rows, write_rows
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 FILES = ("config.yaml", "manifest.json", "requests.jsonl", "generations.jsonl", "rows.parquet", "run.log", ".lock")
 REBUILT = "run the command of this folder again, which writes it anew from the plan; no reply is lost"
+ITEM_FIELDS = tuple(field.name for field in fields(Item))
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 
@@ -156,8 +157,8 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         if self.path.is_dir() and os.access(self.path, os.W_OK):
-            with open(self._file("run.log"), "a", encoding="utf-8") as log:
-                log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n")
+            told = f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n".encode("utf-8", "backslashreplace")
+            append_to(self._file("run.log"), told)
 
     def _name_damage(self, line: str) -> None:
         self.log(line)
@@ -186,7 +187,14 @@ def find_folders(root: Path) -> list[RunFolder]:
 
 
 def _record(one: Planned) -> dict[str, Any]:
-    return {"key": one.request.key, **asdict(one), "request": one.request.as_dict()}
+    item = {name: getattr(one.item, name) for name in ITEM_FIELDS}
+    return {
+        "key": one.request.key,
+        "item": item,
+        "sample": one.sample,
+        "request": one.request.as_dict(),
+        "after": one.after,
+    }
 
 
 def _planned(path: Path, number: int, line: bytes) -> Planned:

@@ -31,7 +31,7 @@ from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
-from fmtbench.store.files import write_text
+from fmtbench.store.files import append_to, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +99,7 @@ class Curve(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **unused: Any) -> None:
         if "loss" not in (logs or {}):
             return
-        with open(self.path, "a", encoding="utf-8") as curve:
-            curve.write(_line({**logs, "step": state.global_step}))
+        append_to(self.path, _line({**logs, "step": state.global_step}).encode())
         now, done = time.monotonic(), state.global_step - self.first
         if now - self.said > QUIET_SECONDS or state.global_step == state.max_steps:
             self.said, pace = now, (now - self.started) / done
