@@ -137,10 +137,10 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """Empty where there is none, or where it is torn, which is then named."""
         path = self._file("manifest.json")
-        try:
-            found = json.loads(path.read_bytes())
-        except FileNotFoundError:
+        if not path.exists():
             return {}
+        try:
+            found = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would keep its reader for ever
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):

@@ -11,10 +11,12 @@ from fmtbench.errors import UserError
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Empty where there is none. Raises `UserError` where it is damaged."""
+    if not path.exists():
+        return {}
+    if not path.is_file():  # a pipe would keep its reader for ever
+        raise UserError(f"{path} is no file: delete it, and score its folder again")
     try:
         found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
     if not isinstance(found, dict):
