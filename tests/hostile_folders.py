@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 PATHS = (
-    "..", "../..", "../../outside", "a/../../outside", "/outside", "//outside", "./a", "a/b", "a\\b", "..\\outside", "C:\\outside",
-    "~", "~root", "$HOME", "${HOME}", "%2e%2e%2foutside", "file:///outside", "..%2foutside", "a/./b", "....//outside",
+    "..", "../..", "../../outside", "a/../../outside", "/outside", "//outside", "./a", "a/b", "a\\b", "..\\outside",
+    "C:\\outside", "~", "~root",
+    "$HOME", "${HOME}", "%2e%2e%2foutside", "file:///outside", "..%2foutside", "a/./b", "....//outside",
 )  # fmt: skip
 WORDS = (
-    "", " ", ".", "-rf", "--help", "-", "a b", "a\tb", "a\nb", "a\r\nerror: all is well", "a\x00b", "\x1b[2J", "\x7f", "\u202egnp.exe",
-    "\ufeffa", "e\u0301", "\u0130", "a" * 81, "a" * 300, "é" * 200,
+    "", " ", ".", "-rf", "--help", "-", "a b", "a\tb", "a\nb", "a\r\nerror: all is well", "a\x00b", "\x1b[2J", "\x7f",
+    "\u202egnp.exe", "\ufeffa", "e\u0301", "\u0130", "a" * 81, "a" * 300, "é" * 200,
 )  # fmt: skip
 CODE = (
     "$(touch outside)", "`touch outside`", "; touch outside", "| touch outside", "&& touch outside", "{{7*7}}", "${7*7}",

@@ -46,9 +46,7 @@ def shifted(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("shift", [-HOUR, HOUR, -30 * 365 * 24 * HOUR])
-def test_a_run_that_goes_on_under_another_clock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: Any, shift: float
-) -> None:
+def test_a_run_that_goes_on_under_another_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: Any, shift: float) -> None:
     """Half of it is asked now, the rest under a shifted clock in another zone: nothing is asked twice, the rows are the same."""
     counting = Counting(adds)
 

@@ -178,9 +178,7 @@ def failures() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "call", "code"), failures())
-def test_a_disk_that_fails(
-    tmp_path: Path, study: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: str, code: str
-) -> None:
+def test_a_disk_that_fails(tmp_path: Path, study: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: str, code: str) -> None:
     """The kernel's word for it comes from a shim, at whatever is written first."""
     prepare(name, study, tmp_path)
     before = whole(tmp_path)

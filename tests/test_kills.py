@@ -29,7 +29,7 @@ from fmtbench.running import claiming
 from fmtbench.running.pipeline import run
 from tests.commanding import command
 from tests.conftest import FAST, ROOT
-from tests.killing import after, asked, killed_when, kill_group, slowly, started
+from tests.killing import after, asked, kill_group, killed_when, slowly, started
 from tests.test_pipeline import adds, job
 
 REQUESTS = 24
@@ -158,9 +158,7 @@ def test_a_resume_elsewhere(tmp_path: Path, kills: int) -> None:
 # -- several at once
 
 
-@pytest.mark.parametrize(
-    ("starts", "at_once"), [(4, 4), *(pytest.param(16, n, marks=pytest.mark.slow) for n in (2, 4, 8, 8))]
-)
+@pytest.mark.parametrize(("starts", "at_once"), [(4, 4), *(pytest.param(16, n, marks=pytest.mark.slow) for n in (2, 4, 8, 8))])
 def test_many_at_once_do_each_item_once(tmp_path: Path, starts: int, at_once: int) -> None:
     """R6. Under each round of processes the lock file of the first cell that has one is deleted while they work."""
     for turn in range(0, starts, at_once):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fmtbench.backends.supervise import SupervisedSession
-from tests.commanding import command
+from tests.commanding import command, within
 from tests.malformed_configs import Malformed, malformed
 
 CASES = malformed()
@@ -29,6 +29,7 @@ NEEDED = {
 }
 """What a command asks for, so that nothing but the word is wrong. R and O are folders of the test."""
 PART = 50
+MOST_SECONDS = 15
 SECONDS: list[float] = []
 
 
@@ -40,7 +41,8 @@ def check(case: Malformed, place: Path) -> str:
     words = [f"{word.partition('=')[0]}={folders.get(word.partition('=')[2], word.partition('=')[2])}" for word in needed]
     started = time.perf_counter()
     try:
-        done = command(case.command, *words, *case.word.split("  "))
+        with within(MOST_SECONDS):
+            done = command(case.command, *words, case.word)
     except Exception as error:  # noqa: BLE001
         return f"it raises {type(error).__name__}: {error}"
     SECONDS.append(time.perf_counter() - started)

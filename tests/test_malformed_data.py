@@ -92,7 +92,9 @@ def test_a_spoilt_field_of_a_transcript(tmp_path: Path, case: SpoiltRow) -> None
     assert len(log.transcripts) == 1
 
 
-@pytest.mark.parametrize("case", [*spoilt_rows({"id": "a", "text": "Lima is in Peru."})], ids=lambda case: f"{case.field}-{case.how}")
+@pytest.mark.parametrize(
+    "case", [*spoilt_rows({"id": "a", "text": "Lima is in Peru."})], ids=lambda case: f"{case.field}-{case.how}"
+)
 def test_a_spoilt_field_of_a_text(tmp_path: Path, case: SpoiltRow) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text("\n".join(map(json.dumps, [{"id": "first", "text": "x"}, case.row])))
@@ -134,18 +136,22 @@ def test_a_file_of_a_task_that_is_no_json_lines(tmp_path: Path, content: str) ->
     assert str(path) in str(said.value)
 
 
+NO_ROWS = {("csv", "a header alone"), ("csv", "nothing"), ("csv.gz", "nothing"), ("jsonl.gz", "nothing")}
+"""These are of their format, and hold nothing."""
+
+
 @pytest.mark.parametrize(("suffix", "files"), [("jsonl.gz", PACKED), ("csv", CSV), ("csv.gz", PACKED), ("json", LINES)])
 def test_a_file_of_another_format(tmp_path: Path, suffix: str, files: dict[str, bytes]) -> None:
+    path = tmp_path / f"f.{suffix}"
     for how, content in files.items():
-        path = tmp_path / f"f.{suffix}"
         path.write_bytes(content)
-        try:
-            rows = read_rows(path, None, "rows", ())
-        except UserError as error:
-            assert str(path) in str(error), how
-            assert len(str(error).splitlines()) == 1, how
-        else:
-            assert not rows, how
+        if (suffix, how) in NO_ROWS:
+            assert read_rows(path, None, "rows", ()) == []
+            continue
+        with pytest.raises(UserError) as said:
+            read_rows(path, None, "rows", ())
+        assert str(path) in str(said.value), how
+        assert len(str(said.value).splitlines()) == 1, how
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def cell_path(results: Path, *parts: str) -> Path:
     for part in parts:
         if not NAME.fullmatch(part):
             raise UserError(
-                f"'{part}' cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
+                f"{part!r} cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
             )
     return results.joinpath(*parts)
 
