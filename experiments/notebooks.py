@@ -51,7 +51,7 @@ def execute(source: Path, output: Path) -> None:
         NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(source.parent)}}).execute()
     except CellExecutionError as error:
         raise FmtbenchError(f"{source.name}: {error.ename}: {error.evalue}") from error
-    nbformat.write(notebook, output / f"{source.stem}.ipynb")
+    write_text(output / f"{source.stem}.ipynb", nbformat.writes(notebook) + "\n")
     write_text(output / f"{source.stem}.html", page(notebook))
 
 

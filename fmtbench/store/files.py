@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from fmtbench.errors import StorageError, UserError
+from fmtbench.saving import unwritten
 
 OLD_SECONDS = 3600.0
 """A part that was not written to for so long was left by a kill."""
@@ -87,14 +88,6 @@ def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
         with suppress(OSError):
             file.truncate(file.seek(0, os.SEEK_END) - (len(content) - len(left)))
         raise unwritten(path, error, f"{len(content)} more bytes are needed") from error
-
-
-def unwritten(path: Path, error: OSError, needed: str) -> StorageError:
-    """What to say of a file that cannot be written."""
-    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-    return StorageError(
-        f"cannot write {path} ({reason}): {needed}; what was written before is kept: make room and repeat the command"
-    )
 
 
 def sweep(folder: Path, pattern: str, older: float = 0.0) -> None:

@@ -31,6 +31,7 @@ from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
+from fmtbench.saving import saving
 from fmtbench.store.files import append_to, write_text
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class TrainedOnly:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: one.detach().contiguous() for name, one in self.model.named_parameters() if one.requires_grad}
-        save_file(trained, folder / TRAINED)
+        with saving(folder):
+            save_file(trained, folder / TRAINED)
 
     def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
         self.model.load_state_dict(load_file(Path(checkpoint) / TRAINED), strict=False)
