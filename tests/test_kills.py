@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from fmtbench.backends.base import Session
 from fmtbench.backends.scripted import Scripted, ScriptedSession, example_reply
 from fmtbench.running import claiming
 from fmtbench.running.pipeline import run
+from fmtbench.store import provenance
 from tests.commanding import command
 from tests.conftest import FAST, ROOT
 from tests.killing import after, asked, kill_group, killed_when, slowly, started
@@ -216,3 +217,21 @@ def test_a_killed_group_is_gone(tmp_path: Path) -> None:
         kill_group(process)
         process.join()
         assert process.exitcode == -9
+
+
+def test_a_kill_leaves_no_lock_of_git(tmp_path: Path) -> None:
+    """Asking for the state of a checkout takes no lock on its index, which a kill at that moment would leave behind."""
+    (tmp_path / "file").write_text("a")
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "-q"], ["add", "file"], [*who, "commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    index = tmp_path / ".git" / "index"
+
+    def rewritten(ask: Callable[[], object]) -> bool:
+        os.utime(tmp_path / "file", (0, 0))  # git would note that it is the same all the same
+        before = index.stat().st_ino
+        ask()
+        return index.stat().st_ino != before
+
+    assert not rewritten(lambda: provenance._git(tmp_path, "status", "--porcelain"))
+    assert rewritten(lambda: subprocess.run(["git", "-C", str(tmp_path), "status", "--porcelain"], check=True)), "the null"
