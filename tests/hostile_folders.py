@@ -20,7 +20,7 @@ WORDS = (
 CODE = (
     "$(touch outside)", "`touch outside`", "; touch outside", "| touch outside", "&& touch outside", "{{7*7}}", "${7*7}",
     "${oc.env:HOME}", "%s%n", "{0.__class__}", "<script>window.hit=1</script>", "=cmd|' /C calc'!A0", "+1", "@SUM(A1)",
-    "\\input{outside}", "\\write18{touch outside}", "'; DROP TABLE rows; --", "a,b=c", "[a]", "{a: 1}",
+    "\\input{outside}", "$\\nope{$", "\\write18{touch outside}", "'; DROP TABLE rows; --", "a,b=c", "[a]", "{a: 1}",
 )  # fmt: skip
 RESERVED = ("CON", "nul", "config.yaml", "rows.parquet", ".lock", ".hidden", "manifest.json", "run.log", "a:b", "a*b?")
 NAMES = (*PATHS, *WORDS, *CODE, *RESERVED)
@@ -126,5 +126,21 @@ SPOILS: dict[str, Spoil] = {
     "rows end early": filled("rows.parquet", b"PAR1"),
     "the manifest is deep": filled("manifest.json", b"[" * 100_000),
     "the manifest holds numbers without end": filled("manifest.json", b'{"started": ' + b"9" * 10_000 + b"}"),
+    "the manifest has a time that is none": filled("manifest.json", b'{"started": "yesterday"}'),
+    "the manifest has a time that is a number": filled("manifest.json", b'{"started": 5}'),
+    "the manifest has texts for mappings": filled("manifest.json", b'{"code": "x", "sampling": "y", "engine": "z"}'),
+    "the manifest has mappings for texts": filled("manifest.json", b'{"status": {}, "barred": [1], "decoder": {"a": 1}}'),
+    "the manifest has texts for counts": filled("manifest.json", b'{"transient": "many", "decoder": [5]}'),
+    "the config has other shapes": filled(
+        "config.yaml", b"task: [1]\ncondition: 5\nplanned: 3\nsampling: x\nprompt: {}\nseed: []\nbackbone: 1\nname: {}\n"
+    ),
+    "the config is a list": filled("config.yaml", b"[1, 2]\n"),
+    "the config has an empty condition": replaced(
+        "config.yaml", b"condition:\n  direct:", b"condition:\n  direct: []\nother:\n  direct:"
+    ),
+    "requests lack their keys": filled("requests.jsonl", b'{"a": 1}\n'),
+    "requests are lists": filled("requests.jsonl", b"[1]\n"),
+    "requests have other shapes": filled("requests.jsonl", b'{"key": 1, "request": {"messages": 5}}\n'),
+    "requests are not text": filled("requests.jsonl", b"\xff\xfe\n"),
     "requests are deep": filled("requests.jsonl", b'{"item": ' * 50_000 + b"\n"),
 }

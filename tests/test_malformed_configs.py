@@ -72,7 +72,7 @@ def parts() -> list[Any]:
 def test_malformed_words(tmp_path: Path, start: int, count: int) -> None:
     (tmp_path / "r").mkdir()
     wrong = {f"{case.command} {case.word}": check(case, tmp_path) for case in CASES[start : start + count]}
-    assert not {word: what for word, what in wrong.items() if what}
+    assert not [f"{word}: {what}" for word, what in wrong.items() if what]
     assert statistics.median(SECONDS) < 1
 
 

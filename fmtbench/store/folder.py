@@ -30,6 +30,7 @@ from fmtbench.errors import LockedError, UserError
 from fmtbench.store.files import append_to, sweep, write_text
 from fmtbench.store.journal import Journal
 from fmtbench.store.lock import FolderLock
+from fmtbench.store.manifest import misshapen
 from fmtbench.store.rows import count_rows, write_rows
 from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
 
@@ -143,7 +144,7 @@ class RunFolder:
             found = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would keep its reader for ever
         except (ValueError, RecursionError):
             found = None
-        if isinstance(found, dict):
+        if isinstance(found, dict) and not misshapen(found):
             return found
         self._name_damage("manifest.json is damaged and is not used; the run writes it anew")
         return {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.errors import UserError
+from fmtbench.store.manifest import misshapen
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -19,6 +20,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: score its folder again, or delete the file")
-    return found
+    if wrong := misshapen(found):
+        raise UserError(f"{path} is not fmtbench's ({wrong}): score its folder again, or delete the file")
+    return dict(found)

@@ -28,6 +28,7 @@ STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "fmtbench",
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a name of a task may hold dollars
     "figure.constrained_layout.use": True,
 }
 PANEL = ["backbone", "task"]
