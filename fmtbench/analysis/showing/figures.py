@@ -12,6 +12,7 @@ import pandas as pd
 import PIL
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fmtbench.analysis.tables.decomposition import COMPONENTS
 from fmtbench.analysis.tables.failures import STATUSES
@@ -28,7 +29,6 @@ STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "fmtbench",
     "pdf.fonttype": 42,
-    "text.parse_math": False,  # a name of a task may hold dollars
     "figure.constrained_layout.use": True,
 }
 PANEL = ["backbone", "task"]
@@ -40,6 +40,8 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     source, creator = f"{origin['runs']}; {origin['commit']}", f"fmtbench ({drawn_by()})"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)  # a name of somebody's task may hold dollars
         figure.draw_without_rendering()  # lay it out once for both files
         figure.set_layout_engine("none")
         _settle(figure)
