@@ -19,7 +19,14 @@ def test_every_row_is_there_and_names_files_that_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "held"), [("assert True", True), ("assert False", False), ("pytest.skip('no such disk here')", False), ("", False)]
+    ("body", "held"),
+    [
+        ("assert True", True),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("assert False", False), ("pytest.skip('no disk')", False), ("", False))
+        ),
+    ],
 )
 def test_what_has_held(tmp_path: Path, body: str, held: bool) -> None:
     name = "test_it" if body else "no_test"

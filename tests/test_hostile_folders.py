@@ -110,7 +110,9 @@ STORABLE = [name for name in NAMES if name and "\x00" not in name]
 
 # A font has no form for a control character, and a label of 300 characters leaves a figure no room.
 @pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout")
-@pytest.mark.parametrize("column", ["task", "condition", "backbone", "prompt"])
+@pytest.mark.parametrize(
+    "column", ["task", *(pytest.param(column, marks=pytest.mark.slow) for column in ("condition", "backbone", "prompt"))]
+)
 @pytest.mark.parametrize(
     "reads",
     ["lm_eval", *(pytest.param(name, marks=pytest.mark.slow) for name in ("inspect", "datasets", "packed", "tables", "page"))],

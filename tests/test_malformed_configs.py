@@ -15,7 +15,7 @@ from tests.commanding import command, within
 from tests.malformed_configs import Malformed, malformed
 
 CASES = malformed()
-LONG, SHORT = 450, 14
+LONG, SHORT = 450, 8
 NEEDED = {
     "tables": ("results=R",),
     "export": ("results=R", "format=lm_eval", "output=O"),

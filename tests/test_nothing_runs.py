@@ -124,6 +124,7 @@ def test_pages_have_a_policy_and_no_address() -> None:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), path
 
 
+@pytest.mark.slow
 def test_a_page_of_a_notebook_runs_and_loads_nothing(tmp_path: Path) -> None:
     """In a browser: texts of models as text, as a table and as HTML that somebody shows by mistake."""
     pytest.importorskip("nbconvert")

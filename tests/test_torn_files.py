@@ -239,8 +239,8 @@ def test_a_disk_without_room_ends_in_one_line_and_the_command_goes_on(tmp_path: 
 @pytest.mark.parametrize(
     "words",
     [
-        ("tables", "format=html"),
-        *(pytest.param(words, marks=pytest.mark.slow) for words in (("tables",), ("export", "format=lm_eval"), ("score",))),
+        pytest.param(words, marks=pytest.mark.slow)
+        for words in (("tables", "format=html"), ("tables",), ("export", "format=lm_eval"), ("score",))
     ],
 )
 def test_commands_that_read_leave_nothing_half(whole: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
