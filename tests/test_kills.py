@@ -142,7 +142,7 @@ def test_a_resume_elsewhere(tmp_path: Path, kills: int) -> None:
     trace, moments, killed = tmp_path / "trace", random.Random(kills), 0
     results = tmp_path / "results-0"
     for turn in range(kills):
-        place, stop = tmp_path / f"place-{turn}", len(asked(trace)) + moments.randint(1, 3)
+        place, stop = tmp_path / f"place-{turn}", len(asked(trace)) + moments.randint(1, 2)
         killed += killed_when(lambda stop=stop: len(asked(trace)) >= stop, resumed, results, trace, place, f"host-{turn}")
         shutil.rmtree(place)
         results = results.rename(tmp_path / f"results-{turn + 1}")
