@@ -136,7 +136,7 @@ def test_every_shape_in_a_header_of_ones_own_and_from_the_environment(
 @pytest.mark.parametrize("secret", SHAPES)
 def test_every_shape_in_what_an_engine_raises(tmp_path: Path, secret: str) -> None:
     """The text of an exception becomes the error of a record, which is stored and shown."""
-    words = ("backend._target_=tests.test_secrets.Telling", f"+backend.told={secret.encode().hex()}", "plugins=[tests]")
+    words = ("backend._target_=tests.test_secrets.Telling", f"+backend.told=hex{secret.encode().hex()}", "plugins=[tests]")
     done = command("run", *FEW, *words, f"results={tmp_path}")
     assert "the engine stopped" in done.err or "engine_error" in done.err
     nowhere(secret, done, tmp_path)
@@ -150,7 +150,9 @@ class Telling(Scripted):
 
     def open(self, backbone: Any) -> Any:
         def stops(request: Any) -> str:
-            raise EngineFault(f"401 for https://host/v1?key={bytes.fromhex(self.told).decode()}", [request.key])
+            raise EngineFault(
+                f"401 for https://host/v1?key={bytes.fromhex(self.told.removeprefix('hex')).decode()}", [request.key]
+            )
 
         return ScriptedSession(stops)
 
