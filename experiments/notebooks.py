@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).resolve().parent
 NOTEBOOKS = FOLDER / "notebooks" if (FOLDER / "notebooks").is_dir() else FOLDER.parent / "notebooks"
 """Inside the package where it is installed from a wheel, beside it in a clone."""
 SECONDS = 600
+POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">"""
 
 
 def main(config: DictConfig) -> None:
@@ -40,7 +42,6 @@ def main(config: DictConfig) -> None:
 def execute(source: Path, output: Path) -> None:
     """Raises `FmtbenchError` naming the notebook and what a cell of it raised."""
     import jupytext
-    import nbconvert
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -50,9 +51,17 @@ def execute(source: Path, output: Path) -> None:
         NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(source.parent)}}).execute()
     except CellExecutionError as error:
         raise FmtbenchError(f"{source.name}: {error.ename}: {error.evalue}") from error
-    nbformat.write(notebook, output / f"{source.stem}.ipynb")
-    page, _ = nbconvert.HTMLExporter(embed_images=True).from_notebook_node(notebook)
-    write_text(output / f"{source.stem}.html", page)
+    write_text(output / f"{source.stem}.ipynb", nbformat.writes(notebook) + "\n")
+    write_text(output / f"{source.stem}.html", page(notebook))
+
+
+def page(notebook: Any) -> str:
+    """A notebook with its outputs as a page that runs and loads nothing, whatever texts of models it shows."""
+    import nbconvert
+
+    text, _ = nbconvert.HTMLExporter(embed_images=True).from_notebook_node(notebook)
+    assert "<head>" in text
+    return str(text).replace("<head>", f"<head>{POLICY}", 1)
 
 
 if __name__ == "__main__":

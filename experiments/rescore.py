@@ -50,8 +50,10 @@ def main(config: DictConfig) -> None:
 
 
 def _write_complaints(path: Path, complaints: list[str]) -> None:
+    from fmtbench.store.files import write_text
+
     if complaints:
-        path.write_text("".join(f"{line}\n" for line in complaints), encoding="utf-8")
+        write_text(path, "".join(f"{line}\n" for line in complaints))
     else:
         path.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +50,29 @@ def main(config: DictConfig) -> None:
         logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
         return
     # Only here, so that --cfg, --help and a mistake in the config wait for no import of pandas and scipy.
-    from fmtbench.running.pipeline import run
     from fmtbench.running.rerunning import rerun_of
     from fmtbench.trackers.live import live
 
     from .reporting.accuracy import report
 
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
-        rows = run(job, watch=watch)
-        again = rerun_of(job, rows, config.rerun_truncated) if config.rerun_truncated else None
-        if again:
-            rows = [*rows, *run(again, watch=watch)]
-        watch.scores(rows)
-    log_cells(rows)
+        cut = [row for rows in scored(job, watch) for row in rows if row.status == "truncated"]
+        again = rerun_of(job, cut, config.rerun_truncated) if config.rerun_truncated else None
+        for _ in scored(again, watch) if again else ():
+            pass
     report(Path(config.results) / config.name)
     for each in filter(None, (job, again)):
         check_answered(each)
+
+
+def scored(job: Any, watch: Any) -> Iterator[list[Any]]:
+    """The rows of each cell of a job, as soon as it is scored."""
+    from fmtbench.running.pipeline import finished
+
+    for cell, rows in finished(job, watch=watch):
+        watch.scores(rows)
+        log_cell(cell, rows)
+        yield rows
 
 
 def check_answered(job: Any) -> None:
@@ -171,14 +178,12 @@ def settings(config: DictConfig) -> dict[str, Any]:
     return chosen | {f"sampling.{name}": value for name, value in config.sampling.items()}
 
 
-def log_cells(rows: list[Any]) -> None:
-    """One line a cell."""
-    cells: dict[tuple[str, ...], list[Any]] = {}
-    for row in rows:
-        cells.setdefault((row.task, row.condition, row.prompt), []).append(row)
-    for cell, group in cells.items():
-        statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in group).most_common())
-        logger.info("%s: %d of %d right (%s)", "/".join(cell), sum(row.correct for row in group), len(group), statuses)
+def log_cell(cell: Any, rows: list[Any]) -> None:
+    """One line a cell that has rows."""
+    if rows:
+        statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in rows).most_common())
+        name = f"{cell.task}/{cell.condition}/{cell.prompt}"
+        logger.info("%s: %d of %d right (%s)", name, sum(row.correct for row in rows), len(rows), statuses)
 
 
 if __name__ == "__main__":

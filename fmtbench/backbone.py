@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
+from fmtbench.saving import saving
 
 logger = logging.getLogger(__name__)
 
@@ -184,9 +185,11 @@ def _convert(gguf: Path, folder: Path) -> None:
     part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
     where: dict[str, Any] = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True))
-    model.save_pretrained(part)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(part)
-    (part / "fmtbench.json").write_text(json.dumps({"made_from": gguf.name, "transformers": version("transformers")}) + "\n")
+    with saving(folder):
+        model.save_pretrained(part)
+        AutoTokenizer.from_pretrained(**where).save_pretrained(part)
+        made = {"made_from": gguf.name, "transformers": version("transformers")}
+        (part / "fmtbench.json").write_text(json.dumps(made) + "\n")
     os.replace(part, folder)
 
 

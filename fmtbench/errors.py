@@ -13,6 +13,8 @@ FmtbenchError
 
 from collections.abc import Sequence
 
+from fmtbench.secret import redacted
+
 
 class FmtbenchError(Exception):
     """Base of every error that fmtbench raises on purpose."""
@@ -55,7 +57,7 @@ class EngineFault(FmtbenchError):
     """The engine stopped, and has to be started again; one of the requests in flight may be what stopped it."""
 
     def __init__(self, cause: str, in_flight: Sequence[str] = (), *, memory: bool = False) -> None:
-        super().__init__(cause)
+        super().__init__(redacted(cause))  # an engine's words may hold the address and key that it was given
         self.in_flight = tuple(in_flight)
         """Keys of the requests that were inside the engine."""
         self.memory = memory

@@ -14,7 +14,11 @@ NAME = re.compile(r"(.*[_-])?(api[_-]?key|key|secret|passw(or)?d|pwd|credentials
 NO_SECRETS = frozenset({"mask_token", "pad_token", "eos_token", "bos_token"})
 VALUE = re.compile(
     r"""\b(?:
-        [sprx]k-(?=[\w-]*\d)[\w-]{12,}      # OpenAI, Anthropic, Stripe
+        [sprx]k-(?=[\w-]*\d)[\w-]{12,}      # OpenAI, Anthropic, OpenRouter
+      | [sr]k_(?:live|test)_\w{12,}      # Stripe
+      | pplx-\w{24,} | r8_\w{24,} | lin_api_\w{16,} | dop_v1_[0-9a-f]{32,} | dapi[0-9a-f]{32}
+      | SG\.[\w-]{16,}\.[\w-]{16,} | ya29\.[\w-]{20,}      # SendGrid, Google
+      | hooks\.slack\.com/services/[\w/]{20,}
       | (?:hf|ghp|gho|ghs|glpat|npm|pypi|nvapi|gsk|xai)[_-][\w-]{16,}
       | github_pat_\w{16,}
       | (?:AKIA|ASIA)[0-9A-Z]{16}
@@ -22,7 +26,7 @@ VALUE = re.compile(
       | xox[abprs]-[\w-]{10,}
       | eyJ[\w-]{8,}\.[\w-]{8,}      # a JSON web token
       | Bearer\s+[\w.~+/-]{8,}
-    )""",
+    ) | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----""",
     re.X,
 )
 PLAIN = re.compile(r"[\d.]{0,7}|null|none|true|false", re.I)

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,22 @@ def imported(done: Done) -> set[str]:
 def messages(done: Done) -> list[str]:
     """What a process said on stderr."""
     return [line for line in done.err.splitlines() if not line.startswith("import time:")]
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Raises `TimeoutError` where the block takes longer: a pipe that nobody writes to would keep a reader for ever."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"it takes more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

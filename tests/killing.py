@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,16 @@ from typing import Any
 from fmtbench.types import Request
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.test_pipeline", "tests.test_passes", "tests.test_synthesis"])
+FORKS.set_forkserver_preload(["tests.test_pipeline", "tests.test_passes", "tests.test_synthesis", "tests.commanding"])
+DELAY_S = 0.02
+"""What a scripted reply takes."""
 
 
 def slowly(answer: Callable[[Request], str], trace: Path) -> Callable[[Request], str]:
     """`answer` after 20 ms, with a line in `trace` for each request that was really asked."""
 
     def slow(request: Request) -> str:
-        time.sleep(0.02)
+        time.sleep(DELAY_S)
         with open(trace, "a") as lines:
             lines.write(request.key + "\n")
         return answer(request)
@@ -37,13 +42,44 @@ def killed_when(reached: Callable[[], bool], target: Callable[..., Any], *argume
 
     `target` is a function of a test module. Fails if it ends with an error, or reaches nothing within a minute.
     """
-    process = FORKS.Process(target=target, args=arguments)
-    process.start()
-    _wait(process, reached)
-    process.kill()
-    process.join()
+    with started(target, *arguments) as process:
+        _wait(process, reached)
+        kill_group(process)
+        process.join()
     assert process.exitcode in (0, -9)
     return process.exitcode == -9
+
+
+@contextmanager
+def started(target: Callable[..., Any], *arguments: Any) -> Iterator[BaseProcess]:
+    """`target` in a process that leads a group of its own, which is gone afterwards."""
+    process = FORKS.Process(target=_leading, args=(target, arguments))
+    process.start()
+    try:
+        yield process
+    finally:
+        kill_group(process)
+        process.join()
+
+
+def _leading(target: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    os.setpgid(0, 0)
+    target(*arguments)
+
+
+def kill_group(process: BaseProcess) -> None:
+    """SIGKILL to a process and all that it started; nothing where it has ended."""
+    if process.is_alive() and process.pid:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it does not lead its group yet
+            process.kill()
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds have passed since now."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until
 
 
 def _wait(process: BaseProcess, reached: Callable[[], bool]) -> None:

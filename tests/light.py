@@ -18,7 +18,9 @@ TOOLS = ("hypothesis", "import-linter", "psutil", "pytest", "pytest-xdist")
 WHOLE_ONLY = (
     "test_docs_commands.py",
     "test_drift_command.py",
+    "test_fault_table.py",
     "test_lint.py",
+    "test_malformed_configs.py",
     "test_notebooks.py",
     "test_paper.py",
     "test_server.py",

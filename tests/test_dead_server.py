@@ -56,8 +56,8 @@ def last(done: Done) -> str:
     "dead",
     [
         Answer({"error": {"message": "worker died"}}, 500),
-        Answer({"error": {"message": "no backend is there"}}, 400),
-        completion("", finish_reason="abort"),
+        pytest.param(Answer({"error": {"message": "no backend is there"}}, 400), marks=pytest.mark.slow),
+        pytest.param(completion("", finish_reason="abort"), marks=pytest.mark.slow),
     ],
 )
 def test_a_dead_server_stops_the_run_and_the_same_command_goes_on(tmp_path: Path, dead: Answer) -> None:

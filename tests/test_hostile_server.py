@@ -160,25 +160,19 @@ MODELS: dict[str, Mode] = {
     "redirects": sends(whole(b"", "location: http://127.0.0.1:9/v1", status="301 Moved")),
     "a name of a megabyte": sends(whole(json.dumps({"data": [{"id": "x" * 2**20}, {"id": "y"}]}).encode())),
 }
-SHORT = {
-    "silent",
-    "hangs up",
-    "a byte now and then",
-    "a bomb",
-    "deep JSON",
-    "another model",
-    "redirects",
-    "Retry-After for ever",
-    "data is a number",
-    "200,000 others",
-    "an encoding of its own",
-    "Retry-After of another script",
-}
+SHORT_CHAT = {"a byte now and then", "another model", "redirects", "an error that echoes the key"}
+SHORT_MODELS = {"a bomb", "data is a number", "200,000 others"}
+"""What every run of the tests throws; make faults throws them all."""
 
 
-def forms(modes: dict[str, Mode]) -> list[Any]:
-    """The short form of the table is in every run of the tests."""
-    return [pytest.param(mode, id=name, marks=() if name in SHORT else pytest.mark.slow) for name, mode in modes.items()]
+def forms(modes: dict[str, Mode], short: set[str]) -> list[Any]:
+    return [pytest.param(mode, id=name, marks=() if name in short else pytest.mark.slow) for name, mode in modes.items()]
+
+
+def test_there_are_enough_modes() -> None:
+    assert len(CHAT) + len(MODELS) >= 64
+    assert CHAT.keys() >= SHORT_CHAT
+    assert MODELS.keys() >= SHORT_MODELS
 
 
 @pytest.fixture(autouse=True)
@@ -215,19 +209,19 @@ def check(said: str) -> None:
     assert KEY not in said
 
 
-@pytest.mark.parametrize("chat", forms(CHAT))
+@pytest.mark.parametrize("chat", forms(CHAT, SHORT_CHAT))
 def test_a_hostile_reply(chat: Mode) -> None:
     with raw(chat) as heard, bounded():
         check(outcome(heard.url))
 
 
-@pytest.mark.parametrize("models", forms(MODELS))
+@pytest.mark.parametrize("models", forms(MODELS, SHORT_MODELS))
 def test_a_hostile_list_of_models(models: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw(sends(whole(GOOD)), models) as heard, bounded():
         check(outcome(heard.url))
 
 
-@pytest.mark.parametrize("chat", [CHAT["a bomb"], CHAT["an error with escapes"]])
+@pytest.mark.parametrize("chat", [pytest.param(CHAT["a bomb"], marks=pytest.mark.slow), CHAT["an error with escapes"]])
 def test_the_command_says_it_in_one_line(tmp_path: Path, chat: Mode) -> None:
     with raw(chat) as heard:
         done = run(heard.url, tmp_path, "limit=12", "backend.timeout_s=5")
@@ -242,11 +236,13 @@ def test_a_server_that_is_well(tmp_path: Path) -> None:
         assert run(heard.url, tmp_path, "limit=12").code == 0
 
 
+@pytest.mark.slow
 def test_a_compressed_reply_is_read(tmp_path: Path) -> None:
     with raw(sends(whole(gzip.compress(GOOD), "content-encoding: gzip"))) as heard:
         assert run(heard.url, tmp_path, "limit=2").code == 0
 
 
+@pytest.mark.slow
 def test_another_name_of_the_model_may_be_allowed(tmp_path: Path) -> None:
     with raw(sends(whole(reply("The answer is 3.", model="m-2026")))) as heard:
         assert run(heard.url, tmp_path, "limit=2", "backend.answers_as=[m-2026]").code == 0

@@ -54,12 +54,17 @@ def test_a_whole_pair_stays() -> None:
     "change",
     [
         {"usage": {"prompt_tokens": 3, "completion_tokens": 10**30}},
-        {"usage": {"prompt_tokens": -1, "completion_tokens": 5}},
-        {"usage": "many"},
-        {"choices": []},
-        {"choices": [{"message": {"content": ["a", "list"]}}]},
-        {"choices": [GOOD["choices"][0] | {"token_ids": [10**30]}]},
-        {"choices": [GOOD["choices"][0] | {"logprobs": {"content": [{"token": "a", "bytes": [999]}]}}]},
+        *(
+            pytest.param(change, marks=pytest.mark.slow)
+            for change in (
+                {"usage": {"prompt_tokens": -1, "completion_tokens": 5}},
+                {"usage": "many"},
+                {"choices": []},
+                {"choices": [{"message": {"content": ["a", "list"]}}]},
+                {"choices": [GOOD["choices"][0] | {"token_ids": [10**30]}]},
+                {"choices": [GOOD["choices"][0] | {"logprobs": {"content": [{"token": "a", "bytes": [999]}]}}]},
+            )
+        ),
     ],
 )
 def test_a_reply_of_another_form_is_asked_again(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -70,7 +75,7 @@ def test_a_reply_of_another_form_is_asked_again(tmp_path: Path, change: dict[str
     assert manifest(tmp_path)["status"] == "complete"
 
 
-@pytest.mark.parametrize("usage", [{"usage": None}, {}])
+@pytest.mark.parametrize("usage", [{"usage": None}, pytest.param({}, marks=pytest.mark.slow)])
 def test_a_server_that_does_not_count(tmp_path: Path, usage: dict[str, Any]) -> None:
     first = {name: value for name, value in GOOD.items() if name != "usage"} | usage
     assert ran(tmp_path, first).code == 0
@@ -94,12 +99,17 @@ def test_a_journal_of_before_is_scored(tmp_path: Path) -> None:
     ("word", "complaint"),
     [
         ("seed=99999999999999999999", "at most 63 bits"),
-        ("seed=-9223372036854775808", "at most 63 bits"),
         ("sampling.temperature=nan", "sampling.temperature=nan: give a number that is at least 0"),
-        ("sampling.temperature=inf", "sampling.temperature=inf"),
-        ("sampling.top_p=nan", "sampling.top_p=nan"),
-        ("sampling.max_tokens=10000000000", "below 2**31"),
-        ("sampling.samples=1000000", "from 1 to 10000"),
+        *(
+            pytest.param(word, complaint, marks=pytest.mark.slow)
+            for word, complaint in (
+                ("seed=-9223372036854775808", "at most 63 bits"),
+                ("sampling.temperature=inf", "sampling.temperature=inf"),
+                ("sampling.top_p=nan", "sampling.top_p=nan"),
+                ("sampling.max_tokens=10000000000", "below 2**31"),
+                ("sampling.samples=1000000", "from 1 to 10000"),
+            )
+        ),
     ],
 )
 def test_bounds_are_checked_before_anything_runs(tmp_path: Path, word: str, complaint: str) -> None:

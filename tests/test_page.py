@@ -8,13 +8,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fmtbench.errors import UserError
+from fmtbench.types import Row, Status
 from tests.commanding import called
 from tests.made_rows import coins, made_rows
 from tests.made_study import HOSTILE, made_study
@@ -236,10 +237,11 @@ def test_the_keyboard_is_enough(study: tuple[pd.DataFrame, Path], chromium: Any)
 
 def test_texts_of_models_are_never_html(chromium: Any, tmp_path: Path) -> None:
     rows = made_rows({"free_cot": coins(0, 2), f"c{HOSTILE}": coins(1, 2)})
-    names = ["text", "question", "gold", "answer", "latent_answer", "finish_reason", "task", "backbone", "prompt", "status"]
+    names = [name for name, hint in get_type_hints(Row).items() if hint in (str, str | None, Status) and name != "condition"]
     rows = rows.assign(**dict.fromkeys(names, HOSTILE), item_id=HOSTILE + rows.item_id)
     (tmp_path / "rows.parquet").parent.mkdir(exist_ok=True)
     rows.to_parquet(tmp_path / "rows.parquet")
+    assert len(names) > 12
     opened = Opened(chromium, made_page(tmp_path, tmp_path / "out"))
     tab = opened.tab
     tab.locator(".line .tile").first.click()

@@ -194,7 +194,9 @@ SLOWER = 6
 """How much slower than a quiet machine of today one may be on which the tests run, beside other work."""
 
 
-@pytest.mark.parametrize("unit", HOSTILE)
+@pytest.mark.parametrize(
+    "unit", [pytest.param(unit, marks=() if k % 8 == 0 else pytest.mark.slow) for k, unit in enumerate(HOSTILE)]
+)
 def test_a_hundred_thousand_characters_of_anything_are_read_at_once(unit: str) -> None:
     text = (unit * (100_000 // len(unit) + 1))[:100_000]
     for kind in KINDS.values():

@@ -53,10 +53,11 @@ def test_a_journal_cut_at_any_byte_loses_only_the_torn_line(tmp_path: Path) -> N
             assert [one.key for one in folder.generations()] == [*map(str, range(kept)), "new"]
 
 
-def test_a_flipped_bit_is_found_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_flipped_bit_is_found_and_named(tmp_path: Path, flips: int) -> None:
     journal = filled(tmp_path)
     whole, rng = journal.read_bytes(), random.Random(0)
-    for _ in range(500):
+    for _ in range(flips):
         damaged = bytearray(whole)
         damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
         journal.write_bytes(damaged)

@@ -62,8 +62,19 @@ def rows(results: Path) -> pd.DataFrame:
     return pd.read_parquet(cell(results) / "rows.parquet").drop(columns="seconds")
 
 
-@pytest.mark.parametrize("torn", TORN)
-@pytest.mark.parametrize("name", ["manifest.json", "requests.jsonl", "config.yaml", "rows.parquet", "generations.jsonl"])
+def torn_files(names: list[str], short: set[tuple[str, str]]) -> list[Any]:
+    """Each file torn in each way; some in every run of the tests."""
+    pairs = [(name, torn) for name in names for torn in TORN]
+    return [pytest.param(*pair, marks=() if pair in short else pytest.mark.slow) for pair in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "torn"),
+    torn_files(
+        ["manifest.json", "requests.jsonl", "config.yaml", "rows.parquet", "generations.jsonl"],
+        {("manifest.json", "nulled"), ("requests.jsonl", "emptied"), ("rows.parquet", "halved"), ("generations.jsonl", "halved")},
+    ),
+)
 def test_a_torn_file_is_mended_by_the_same_command(whole: Path, name: str, torn: str) -> None:
     before, path = rows(whole), cell(whole) / name
     path.write_bytes(TORN[torn](path.read_bytes()))
@@ -77,8 +88,10 @@ def test_a_torn_file_is_mended_by_the_same_command(whole: Path, name: str, torn:
         assert "manifest.json is damaged" in done.err
 
 
-@pytest.mark.parametrize("torn", TORN)
-@pytest.mark.parametrize("name", ["requests.jsonl", "config.yaml", "manifest.json"])
+@pytest.mark.parametrize(
+    ("name", "torn"),
+    torn_files(["requests.jsonl", "config.yaml", "manifest.json"], {("requests.jsonl", "emptied"), ("config.yaml", "nulled")}),
+)
 def test_score_names_a_torn_file_and_keeps_the_rows(whole: Path, name: str, torn: str) -> None:
     before, path = rows(whole), cell(whole) / name
     path.write_bytes(TORN[torn](path.read_bytes()))
@@ -97,7 +110,9 @@ def test_rows_never_shrink_without_a_word(whole: Path) -> None:
     assert "rows now" not in again.err
 
 
-@pytest.mark.parametrize("name", ["run.log", "generations.jsonl", "manifest.json", ".lock"])
+@pytest.mark.parametrize(
+    "name", ["run.log", *(pytest.param(name, marks=pytest.mark.slow) for name in ("generations.jsonl", "manifest.json", ".lock"))]
+)
 def test_nothing_is_written_through_a_link(whole: Path, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine\n")
@@ -209,7 +224,7 @@ def limited(size: int, *words: str) -> str:
     return subprocess.run([sys.executable, "-c", LIMITED, str(size), *words], cwd=ROOT, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("size", [100, 5_000])
+@pytest.mark.parametrize("size", [pytest.param(100, marks=pytest.mark.slow), 5_000])
 def test_a_disk_without_room_ends_in_one_line_and_the_command_goes_on(tmp_path: Path, size: int) -> None:
     words = ("backend=scripted", "task=[addition]", "condition=[free_cot]", "name=x", f"results={tmp_path}", "limit=20")
     said = limited(size, "run", *words)
@@ -221,7 +236,13 @@ def test_a_disk_without_room_ends_in_one_line_and_the_command_goes_on(tmp_path: 
     assert len(journal.read_bytes().splitlines()) == 20, "none is lost, none is twice"
 
 
-@pytest.mark.parametrize("words", [("tables", "format=html"), ("tables",), ("export", "format=lm_eval"), ("score",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, marks=pytest.mark.slow)
+        for words in (("tables", "format=html"), ("tables",), ("export", "format=lm_eval"), ("score",))
+    ],
+)
 def test_commands_that_read_leave_nothing_half(whole: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     out = () if words[0] == "score" else (f"output={tmp_path}",)
     said = limited(100, words[0], f"results={whole}", *words[1:], *out)

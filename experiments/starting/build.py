@@ -29,6 +29,8 @@ from .conf import option_file, shown
 
 T = TypeVar("T")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
+GROUPS = ("task", "condition", "prompt", "embedder", "embed_task", "train_data", "table", "figure")
+"""The groups of which several options can be chosen."""
 SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
 """All that a results folder's config may name."""
 BACKBONES = ("fmtbench.backbone.Backbone",)
@@ -58,10 +60,27 @@ def plugins(packages: Sequence[str]) -> Iterator[None]:
         _plugins.reset(token)
 
 
+def check_options(config: DictConfig) -> None:
+    """Raises `UserError` for an option that describes nothing, as `+task.mine.size=3` makes one, whether it is built or not."""
+    for group in GROUPS:
+        for name, node in (config.get(group) or {}).items():
+            _check_settings(node, str(name), config[group])
+            _check_described(node, str(name))
+
+
+def _check_settings(node: Any, name: str, group: DictConfig) -> None:
+    if not OmegaConf.is_dict(node):
+        raise UserError(f"{_place(group, name)}: {name} has no settings: write its _target_ and fields below it")
+
+
+def _check_described(node: Any, name: str) -> None:
+    if not OmegaConf.is_dict(node) or "_target_" not in node:
+        raise UserError(f"{_place(node, name)}: no _target_ is given: it names the class to build")
+
+
 def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench",)) -> Any:
     """The object that a config node describes. Raises `UserError` naming the key that is wrong."""
-    if not OmegaConf.is_dict(config) or "_target_" not in config:
-        raise UserError(f"{_place(config, name)}: no _target_ is given: it names the class to build")
+    _check_described(config, name)
     _check_targets(OmegaConf.to_container(config, resolve=True), name, (*packages, *_plugins.get()))
     try:
         return instantiate(config, _convert_="all")
@@ -74,9 +93,8 @@ def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench
 
 def build_group(config: DictConfig, *, packages: Sequence[str] = ("fmtbench",)) -> dict[str, Any]:
     """The objects of a list-valued group, by name."""
-    for name in config:
-        if not OmegaConf.is_dict(config[name]):
-            raise UserError(f"{_place(config, str(name))}: {name} has no settings: write its _target_ and fields below it")
+    for name, node in config.items():
+        _check_settings(node, str(name), config)
     return {str(name): build(node, str(name), packages=packages) for name, node in config.items()}
 
 

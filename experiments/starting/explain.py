@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from fmtbench.presets import CONF, nearest
@@ -20,6 +20,9 @@ def explain(error: Exception, name: str) -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException) and (fault := first_fault()):
         return fault
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
+    if isinstance(error, OverrideParseException):
+        reason = one_line(str(error)).partition("; See http")[0]
+        return f"{error.override}: {reason}: quote what has a meaning in Hydra's grammar, as in 'name=\"a=b\"'"
     if launcher := re.search(r"hydra_plugins\.hydra_(submitit|ray)_launcher", text):
         extra = {"submitit": "slurm", "ray": "ray"}[launcher[1]]
         return f"this launcher needs a package that is not installed: pip install 'fmtbench[{extra}]'"

@@ -30,7 +30,7 @@ from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
 from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 
-from .build import plugins
+from .build import check_options, plugins
 from .check import check_added, check_config
 from .conf import EVERY, options, own_conf, shown
 from .environment import refuse_secrets
@@ -187,6 +187,7 @@ class _Guarded:
 
     def _work(self, config: DictConfig) -> None:
         check_config(config)
+        check_options(config)
         refuse_secrets(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)

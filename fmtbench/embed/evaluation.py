@@ -21,7 +21,7 @@ from fmtbench.embed.embedder import EmbedBackend
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_model import MtebEncoder
 from fmtbench.errors import UserError
-from fmtbench.store.files import write_text
+from fmtbench.store.files import append_to, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +111,7 @@ def _content(task: Any) -> str:
 
 
 def _append(journal: Path, score: Score) -> None:
-    with open(journal, "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(asdict(score)) + "\n")
+    append_to(journal, (json.dumps(asdict(score)) + "\n").encode())
 
 
 def read_scores(journal: Path) -> list[Score]:

@@ -22,6 +22,7 @@ from fmtbench.embed.description import LoadedEncoder, check_backbone, write_desc
 from fmtbench.embed.spec import EncoderSpec, Pooling
 from fmtbench.embed.templates import Role
 from fmtbench.errors import UserError
+from fmtbench.saving import saving
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,8 @@ def save(loaded: LoadedEncoder, folder: Path) -> None:
     with ExitStack() as stack:
         part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
-        loaded.model.save_pretrained(str(part), create_model_card=False)
+        with saving(folder):
+            loaded.model.save_pretrained(str(part), create_model_card=False)
         write_description(part, loaded)
         if folder.exists():
             shutil.rmtree(folder)

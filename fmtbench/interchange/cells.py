@@ -19,6 +19,7 @@ from fmtbench.analysis.rows.frame import EmptyError, load_files
 from fmtbench.analysis.rows.missing import CELL
 from fmtbench.analysis.rows.study import empty_note, read_config
 from fmtbench.errors import UserError
+from fmtbench.store.folder import REBUILT
 
 UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 LONGEST_NAME = 120
@@ -55,7 +56,7 @@ class ScoredCell(NamedTuple):
     @property
     def source(self) -> dict[str, Any]:
         """Where the task's items come from; empty where they are generated or unknown."""
-        return _named(self.config, "task", self.task).get("source") or {}
+        return dict(_mapping(_named(self.config, "task", self.task).get("source")))
 
     @property
     def generated(self) -> bool:
@@ -68,7 +69,7 @@ class ScoredCell(NamedTuple):
 
     @property
     def commit(self) -> str:
-        return (self.manifest.get("code") or {}).get("commit", "")
+        return str((self.manifest.get("code") or {}).get("commit", ""))
 
     @property
     def started(self) -> str:
@@ -83,7 +84,13 @@ class ScoredCell(NamedTuple):
 
 
 def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
-    return (config.get(group) or {}).get(name) or {}
+    """One option of a group; empty where a config from elsewhere has none of that shape."""
+    found = _mapping(_mapping(config.get(group)).get(name))
+    return {str(key): value for key, value in found.items()}
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_cells(roots: Sequence[Path]) -> tuple[list[ScoredCell], list[str]]:
@@ -121,8 +128,17 @@ def safe(name: str) -> str:
 def _prompts(path: Path) -> dict[str, Messages]:
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8") as lines:
-        return {one["key"]: one["request"]["messages"] for one in map(json.loads, lines)}
+    found = {}
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                one = json.loads(line)
+                found[str(one["key"])] = [
+                    {name: str(turn[name]) for name in ("role", "content")} for turn in one["request"]["messages"]
+                ]
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise UserError(f"{path}, line {number}, is damaged ({type(error).__name__}): {REBUILT}") from error
+    return found
 
 
 def by_backbone(cells: Sequence[ScoredCell]) -> dict[str, list[ScoredCell]]:

@@ -24,6 +24,13 @@ from fmtbench.types import Constraint, Generation, Request, Row
 logger = logging.getLogger(__name__)
 
 
+def stands(job: Job, error: Generation) -> bool:
+    """Whether an error is not worth asking again: older journals do not say what room there was."""
+    if job.retry_errors:
+        return False
+    return error.capacity in ("", job.backend.capacity(job.backbone))
+
+
 @dataclass(kw_only=True)
 class CellWork:
     """A cell of a job and what its run folder holds of it; whoever appends holds the folder's lock."""
@@ -41,7 +48,7 @@ class CellWork:
     """Why the cell cannot run; empty where it can."""
 
     def __post_init__(self) -> None:
-        self.done = self.folder.done(self._stands)
+        self.done = self.folder.done(partial(stands, self.job))
         self.planned = self.first
 
     @property
@@ -62,12 +69,6 @@ class CellWork:
             generation = replace(generation, capacity=self.job.backend.capacity(self.job.backbone))
         self.folder.append(generation)
         self.done.add(generation.key)
-
-    def _stands(self, error: Generation) -> bool:
-        """Whether an error is not worth asking again: older journals do not say what room there was."""
-        if self.job.retry_errors:
-            return False
-        return error.capacity in ("", self.job.backend.capacity(self.job.backbone))
 
     def follow(self) -> None:
         """Plan the second passes that the replies in the journal make possible."""

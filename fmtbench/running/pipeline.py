@@ -10,54 +10,71 @@ through one engine, and each generation finds its way back to the journal of its
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.errors import BarredError
 from fmtbench.probes.determinism import remembered
 from fmtbench.running.asking import answer
-from fmtbench.running.cell_work import CellWork
+from fmtbench.running.cell_work import CellWork, stands
 from fmtbench.running.claiming import claims
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.planning import plan
+from fmtbench.running.planning import Planner
+from fmtbench.store.folder import RunFolder
 from fmtbench.types import Row, Watch
 
 logger = logging.getLogger(__name__)
 
 
 def run(job: Job, watch: Watch = lambda total, stream: stream) -> list[Row]:
-    """Bring every cell of the job up to its plan, and return the scored rows of all cells.
+    """Bring every cell of the job up to its plan, and return the scored rows of all cells, some 5 KB each.
 
     What a cell's journal holds already is not generated again. Raises `UserError` before any weights are loaded, for
     everything that can be known before, and `BarredError` where no cell can run.
     """
-    rows: dict[Cell, list[Row]] = {}
-    barred: list[str] = []
-    with closing(claims(job, plan(job))) as claimed:
+    rows = dict(finished(job, watch))
+    return [row for cell in job.cells for row in rows[cell]]
+
+
+def finished(job: Job, watch: Watch = lambda total, stream: stream) -> Iterator[tuple[Cell, list[Row]]]:
+    """As `run`, cell by cell, each as soon as it is scored: a million rows need not be held at once."""
+    barred, scored = "", False
+    with closing(claims(job, Planner(job))) as claimed:
         for cells in claimed:
-            share(cells)
+            share(job, cells)
             for one in cells:
                 one.begin()
             generate(job, [one for one in cells if not one.barred], watch)
-            rows |= {one.cell: one.score() for one in cells}
-            barred += [one.barred for one in cells if one.barred]
-    found = [row for cell in job.cells for row in rows[cell]]
-    if barred and not found:
-        raise BarredError(f"every cell is barred, the first because {barred[0]}")
-    return found
+            for one in cells:
+                rows = one.score()
+                scored, barred = scored or bool(rows), barred or one.barred
+                yield one.cell, rows
+    if barred and not scored:
+        raise BarredError(f"every cell is barred, the first because {barred}")
 
 
-def share(cells: Sequence[CellWork]) -> None:
-    """Copy into each journal what another cell has generated for the same request."""
+def share(job: Job, cells: Sequence[CellWork]) -> None:
+    """Copy into each journal what another cell of the job has generated for the same request."""
     lacking = {one.cell: {planned.request.key for planned in one.first} - one.done for one in cells}
     wanted = set[str]().union(*lacking.values())
-    sources = [one for one in cells if wanted & one.done]
-    said = (generation for one in sources for generation in one.folder.generations() if generation.key in one.done & wanted)
-    known = {generation.key: generation for generation in said if not generation.transient}
+    ours = [(one.folder, one.done) for one in cells if wanted & one.done]
+    sources = [*ours, *_others(job, cells, wanted)]
+    said = (one for folder, done in sources for one in folder.generations() if one.key in done & wanted)
+    known = {one.key: one for one in said if not one.transient}
     for one in cells:
         for key in sorted(lacking[one.cell] & known.keys()):
             one.keep(known[key])
+
+
+def _others(job: Job, cells: Sequence[CellWork], wanted: set[str]) -> list[tuple[RunFolder, set[str]]]:
+    """Folders and what is done there, of the cells that are not worked on now and may have the same requests, being of the same
+    task and prompt."""
+    ours, alike = {one.cell for one in cells}, {(one.cell.task, one.cell.prompt) for one in cells}
+    others = [cell.folder(job.results) for cell in job.cells if cell not in ours and (cell.task, cell.prompt) in alike]
+    done = ((folder, folder.done(partial(stands, job))) for folder in others if wanted)
+    return [(folder, keys) for folder, keys in done if wanted & keys]
 
 
 def generate(job: Job, cells: Sequence[CellWork], watch: Watch) -> None:

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from fmtbench.errors import UserError
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Cell, Job
 from fmtbench.store.folder import Planned
 from fmtbench.tasks.base import Task, check_items, worked_examples
-from fmtbench.types import Item, Request
+from fmtbench.types import Constraint, Item, Request
 
 logger = logging.getLogger(__name__)
 
+MOST_REQUESTS = 50_000
+"""Of all cells that are worked on at once: some 100 MB of requests. Engines need far fewer to stay full."""
+
+
+class Planner:
+    """The first passes of the cells of a job, made when they are wanted.
+
+    Where a job has more than `MOST_REQUESTS`, plans are made twice and kept once, since all of them take gigabytes. Raises
+    `UserError` for items, examples or samplings that cannot be asked, whichever cell they are of.
+    """
+
+    def __init__(self, job: Job) -> None:
+        most = max(job.samples(cell.condition) for cell in job.cells)
+        if most > 1 and job.sampling.temperature == 0:
+            raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
+        asked = {cell.task for cell in job.cells}
+        self._job = job
+        self._items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
+        self._kept: dict[Cell, list[Planned]] = {}
+        keep = sum(map(self.size, job.cells)) <= MOST_REQUESTS
+        for cell in job.cells:
+            planned = _plan_cell(cell, job, self._items[cell.task])
+            if keep:
+                self._kept[cell] = planned
+
+    def size(self, cell: Cell) -> int:
+        """How many requests a cell has, but for second passes."""
+        return len(self._items[cell.task]) * self._job.samples(cell.condition)
+
+    def plan(self, cell: Cell) -> list[Planned]:
+        """One request for each item and sample."""
+        return self._kept.get(cell) or _plan_cell(cell, self._job, self._items[cell.task])
+
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:
-    """The first passes of every cell. Raises `UserError` for items, examples or samplings that cannot be asked."""
-    most = max(job.samples(cell.condition) for cell in job.cells)
-    if most > 1 and job.sampling.temperature == 0:
-        raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
-    asked = {cell.task for cell in job.cells}
-    items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
-    return {cell: _plan_cell(cell, job, items[cell.task]) for cell in job.cells}
+    """The first passes of every cell, all at once."""
+    planner = Planner(job)
+    return {cell: planner.plan(cell) for cell in job.cells}
 
 
 def select_items(name: str, task: Task, limit: int | None) -> list[Item]:
@@ -35,15 +65,17 @@ def select_items(name: str, task: Task, limit: int | None) -> list[Item]:
 
 
 def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
+    # Once for each constraint: the text is long, and all requests of a cell can hold the same one.
+    identity = cache(lambda constraint: job.backend.identity(job.backbone, constraint))
     return [
         Planned(item=item, sample=sample, request=request)
         for item in items
-        for sample, request in enumerate(_requests(cell, job, item))
+        for sample, request in enumerate(_requests(cell, job, item, identity))
         if cell not in job.only or (item.id, sample) in job.only[cell]
     ]
 
 
-def _requests(cell: Cell, job: Job, item: Item) -> list[Request]:
+def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint | None], str]) -> list[Request]:
     """One request for each sample of an item; they differ in their seeds alone."""
     task, condition = job.tasks[cell.task], job.conditions[cell.condition]
     kind = task.kind(item)
@@ -59,7 +91,7 @@ def _requests(cell: Cell, job: Job, item: Item) -> list[Request]:
             top_p=job.sampling.top_p,
             max_tokens=job.sampling.max_tokens,
             seed=None if greedy else request_seed(cell.seed, item.id, sample),
-            identity=job.backend.identity(job.backbone, constraint),
+            identity=identity(constraint),
         )
         for sample in range(job.samples(cell.condition))
     ]

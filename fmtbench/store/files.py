@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import BinaryIO
 
 from fmtbench.errors import StorageError, UserError
+from fmtbench.saving import unwritten
 
 OLD_SECONDS = 3600.0
 """A part that was not written to for so long was left by a kill."""
@@ -67,6 +68,16 @@ def write_text(path: Path, text: str) -> None:
             raise unwritten(path, error, f"{len(content)} bytes are needed") from error
 
 
+def append_to(path: Path, content: bytes) -> None:
+    """Append all of it to a file, or nothing. Raises `StorageError`."""
+    try:
+        file = open(path, "ab", buffering=0)  # noqa: SIM115
+    except OSError as error:
+        raise unwritten(path, error, f"{len(content)} more bytes are needed") from error
+    with file:
+        append_whole(file, content, path)
+
+
 def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
     """Write all of it to an unbuffered file, which may take only a part at a time. Raises `StorageError`."""
     left = memoryview(content)
@@ -79,20 +90,21 @@ def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
         raise unwritten(path, error, f"{len(content)} more bytes are needed") from error
 
 
-def unwritten(path: Path, error: OSError, needed: str) -> StorageError:
-    """What to say of a file that cannot be written."""
-    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-    return StorageError(
-        f"cannot write {path} ({reason}): {needed}; what was written before is kept: make room and repeat the command"
-    )
-
-
 def sweep(folder: Path, pattern: str, older: float = 0.0) -> None:
-    """Remove the parts that kills have left."""
-    for part in folder.glob(pattern):
+    """Remove the parts that kills have left; those that were not written to for `older` seconds, by the clock of the disk."""
+    parts = list(folder.glob(pattern))
+    now = _clock(folder) if parts and older else 0.0
+    for part in parts:
         with suppress(OSError):
-            if time.time() - part.lstat().st_mtime >= older:
+            if not older or now - part.lstat().st_mtime >= older:
                 part.unlink()
+
+
+def _clock(folder: Path) -> float:
+    """The time that files here are given: not this machine's, where the disk is another's. 0 where nothing can be written."""
+    with suppress(OSError), NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
+        return os.stat(file.name).st_mtime
+    return 0.0
 
 
 def _settle(path: Path) -> None:

@@ -19,7 +19,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +28,10 @@ from typing import Any
 from filelock import Timeout
 
 from fmtbench.errors import LockedError, UserError
-from fmtbench.store.files import sweep, write_text
+from fmtbench.store.files import append_to, sweep, write_text
 from fmtbench.store.journal import Journal
 from fmtbench.store.lock import FolderLock
+from fmtbench.store.manifest import misshapen
 from fmtbench.store.rows import count_rows, write_rows
 from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
 
@@ -40,6 +41,7 @@ FILES = ("config.yaml", "manifest.json", "requests.jsonl", "generations.jsonl", 
 CHECKSUM = "sha256"
 """What a manifest calls the checksum of itself."""
 REBUILT = "run the command of this folder again, which writes it anew from the plan; no reply is lost"
+ITEM_FIELDS = tuple(field.name for field in fields(Item))
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 
@@ -59,7 +61,7 @@ def cell_path(results: Path, *parts: str) -> Path:
     for part in parts:
         if not NAME.fullmatch(part):
             raise UserError(
-                f"'{part}' cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
+                f"{part!r} cannot be a folder name: use letters, digits and . _ + - (at most 80, the first a letter or digit)"
             )
     return results.joinpath(*parts)
 
@@ -140,13 +142,13 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """Empty where there is none, or where it is torn, which is then named."""
         path = self._file("manifest.json")
-        try:
-            found = json.loads(path.read_bytes())
-        except FileNotFoundError:
+        if not path.exists():
             return {}
+        try:
+            found = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would keep its reader for ever
         except (ValueError, RecursionError):
             found = None
-        if isinstance(found, dict):
+        if isinstance(found, dict) and not misshapen(found):
             return found
         self._name_damage("manifest.json is damaged and is not used; the run writes it anew")
         return {}
@@ -160,8 +162,8 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         if self.path.is_dir() and os.access(self.path, os.W_OK):
-            with open(self._file("run.log"), "a", encoding="utf-8") as log:
-                log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n")
+            told = f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}\n".encode("utf-8", "backslashreplace")
+            append_to(self._file("run.log"), told)
 
     def _name_damage(self, line: str) -> None:
         self.log(line)
@@ -196,8 +198,14 @@ def find_folders(root: Path) -> list[RunFolder]:
 
 
 def _record(one: Planned) -> dict[str, Any]:
-    item = {name: value for name, value in asdict(one.item).items() if name != "stratum" or value}
-    return {"key": one.request.key, **asdict(one), "item": item, "request": one.request.as_dict()}
+    item = {name: getattr(one.item, name) for name in ITEM_FIELDS if name != "stratum" or one.item.stratum}
+    return {
+        "key": one.request.key,
+        "item": item,
+        "sample": one.sample,
+        "request": one.request.as_dict(),
+        "after": one.after,
+    }
 
 
 def _planned(path: Path, number: int, line: bytes) -> Planned:

@@ -18,7 +18,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fmtbench.store.files import append_whole, settle_names, unwritten
+from fmtbench.saving import unwritten
+from fmtbench.store.files import append_whole, settle_names
 from fmtbench.types import Generation
 
 SYNC_SECONDS = 1.0

@@ -77,5 +77,6 @@ def _commit() -> dict[str, Any] | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    words = ["git", "-C", str(root), *arguments]
+    # Without a lock on the index: a kill would leave it behind in the user's checkout, where git then refuses to commit.
+    words = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=GIT_SECONDS).stdout.strip()

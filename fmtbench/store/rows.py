@@ -31,6 +31,8 @@ def count_rows(path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        return 0
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException):

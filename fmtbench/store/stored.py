@@ -28,4 +28,17 @@ def read_config(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = (str(error).splitlines() or ["too deep"])[0]
         raise UserError(f"{path} is not YAML ({reason}): mend it, or delete it") from error
-    return config if isinstance(config, dict) else {}
+    config = config if isinstance(config, dict) else {}
+    if wrong := misshapen_config(config):
+        raise UserError(f"{path} is not fmtbench's ({wrong}): mend it, or delete it")
+    return config
+
+
+def misshapen_config(config: dict[str, Any]) -> str:
+    """What is wrong with the shape of a config; empty where nothing is. What its options hold is for those who build them."""
+    for group in ("task", "condition", "prompt"):
+        options = config.get(group) or {}
+        if not isinstance(options, dict) or not all(isinstance(one, dict) for one in options.values()):
+            return f"{group} must be a mapping of names to settings, got {str(options)[:60]!r}"
+    planned = config.get("planned") or []
+    return "" if isinstance(planned, list) else f"planned must be a list, got {str(planned)[:60]!r}"

@@ -45,11 +45,13 @@ class Live:
         self._tracker.log(counts, step=self._done)
 
     def scores(self, rows: Sequence[Row]) -> None:
+        """Report what cells have come to, of one or of several."""
         cells: dict[str, list[Row]] = {}
         for row in rows:
             cells.setdefault(f"{row.task}/{row.condition}/{row.prompt}-seed{row.seed}", []).append(row)
         values = {f"{cell}/{name}": value for cell, group in cells.items() for name, value in _scores(group).items()}
-        self._tracker.log(values, step=self._done)
+        if values:
+            self._tracker.log(values, step=self._done)
 
 
 def _scores(rows: Sequence[Row]) -> dict[str, float]:

@@ -132,6 +132,8 @@ def find_rows(roots: Iterable[Path | str]) -> list[Path]:
 
 
 def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
+    if not file.is_file():  # a pipe would keep its reader for ever
+        raise UserError(f"{file} cannot be read as parquet (it is no file): delete it, and score its folder again")
     try:
         with pq.ParquetFile(file) as parquet:
             _check_version(file, (parquet.schema_arrow.metadata or {}).get(VERSION_KEY))

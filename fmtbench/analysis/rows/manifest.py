@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.errors import UserError
+from fmtbench.store.manifest import misshapen
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Empty where there is none. Raises `UserError` where it is damaged."""
+    if not path.exists():
+        return {}
+    if not path.is_file():  # a pipe would keep its reader for ever
+        raise UserError(f"{path} is no file: delete it, and score its folder again")
     try:
         found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): score its folder again, or delete the file") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: score its folder again, or delete the file")
-    return found
+    if wrong := misshapen(found):
+        raise UserError(f"{path} is not fmtbench's ({wrong}): score its folder again, or delete the file")
+    return dict(found)

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 
 from fmtbench.analysis.rows.missing import CELL
 from fmtbench.errors import UserError
+from fmtbench.store.manifest import misshapen
+from fmtbench.store.stored import misshapen_config
 
 CELLS = "cells.parquet"
 
@@ -37,8 +39,11 @@ def unpack(rows: pd.DataFrame, path: Path) -> Iterator[Packed]:
     try:
         for cell in pq.read_table(path).to_pylist():
             own = left.pop(tuple(cell[name] for name in CELL), rows.iloc[:0])
-            yield Packed(own, json.loads(cell["manifest"]), json.loads(cell["config"]))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): pack the study again") from error
+            manifest, config = json.loads(cell["manifest"]), json.loads(cell["config"])
+            if wrong := misshapen(manifest) or misshapen_config(dict(config)):
+                raise ValueError(wrong)
+            yield Packed(own, manifest, config)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({[*str(error).splitlines(), ''][0]}): pack the study again") from error
     if left:
         raise UserError(f"{path} lacks the cell {'/'.join(map(str, next(iter(left))))}: pack the study again")

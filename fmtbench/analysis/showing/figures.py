@@ -14,6 +14,7 @@ import PIL
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fmtbench.analysis.showing.labels import Labels, named
 from fmtbench.analysis.tables.decomposition import COMPONENTS
@@ -46,6 +47,8 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     source, creator = f"{origin['runs']}; {origin['commit']}", f"fmtbench ({drawn_by()})"
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)  # a name of somebody's task may hold dollars
         if layout := figure.get_layout_engine():
             layout.execute(figure)  # once for both files
         figure.set_layout_engine("none")

@@ -17,6 +17,7 @@ from fmtbench.embed.description import write_description
 from fmtbench.embed.loading import check_adapter
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
+from fmtbench.saving import saving
 
 WEIGHTS = "weights.safetensors"
 ADAPTER = "adapter"
@@ -58,11 +59,13 @@ def save_weights(work: Work) -> None:
     from safetensors.torch import save_model
 
     if work.adapter is None:
-        save_model(work.weights, str(work.folder / WEIGHTS))
+        with saving(work.folder):
+            save_model(work.weights, str(work.folder / WEIGHTS))
         return
     folder = work.folder / ADAPTER
     work.adapter.peft_config["default"].base_model_name_or_path = work.loaded.backbone
-    work.adapter.save_pretrained(str(folder), save_embedding_layers=False)
+    with saving(folder):
+        work.adapter.save_pretrained(str(folder), save_embedding_layers=False)
     write_description(folder, work.loaded)
 
 

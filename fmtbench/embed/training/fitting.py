@@ -31,7 +31,8 @@ from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
-from fmtbench.store.files import write_text
+from fmtbench.saving import saving
+from fmtbench.store.files import append_to, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class TrainedOnly:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: one.detach().contiguous() for name, one in self.model.named_parameters() if one.requires_grad}
-        save_file(trained, folder / TRAINED)
+        with saving(folder):
+            save_file(trained, folder / TRAINED)
 
     def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
         self.model.load_state_dict(load_file(Path(checkpoint) / TRAINED), strict=False)
@@ -99,8 +101,7 @@ class Curve(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **unused: Any) -> None:
         if "loss" not in (logs or {}):
             return
-        with open(self.path, "a", encoding="utf-8") as curve:
-            curve.write(_line({**logs, "step": state.global_step}))
+        append_to(self.path, _line({**logs, "step": state.global_step}).encode())
         now, done = time.monotonic(), state.global_step - self.first
         if now - self.said > QUIET_SECONDS or state.global_step == state.max_steps:
             self.said, pace = now, (now - self.started) / done

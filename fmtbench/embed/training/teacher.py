@@ -18,6 +18,7 @@ from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
+from fmtbench.saving import saving
 
 FOLDER = "teacher"
 
@@ -54,7 +55,8 @@ class CrossEncoder(TrainingStage):
         )
         if adapter is not None:
             adapter.merge_and_unload()
-        model.save_pretrained(str(work.folder / FOLDER), create_model_card=False)
+        with saving(work.folder):
+            model.save_pretrained(str(work.folder / FOLDER), create_model_card=False)
         self.restore(work)
         return facts
 

@@ -1,0 +1,39 @@
+"""What to say where the disk is full or fails, and a guard for libraries that write files by themselves.
+
+    with saving(folder):
+        model.save_pretrained(folder)
+
+What fmtbench writes itself goes through `fmtbench.store.files`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fmtbench.errors import StorageError
+
+OF_THE_SYSTEM = "os error"
+"""Stands in the errors of safetensors and tokenizers, which are written in Rust and raise no OSError."""
+
+
+def unwritten(path: Path, error: Exception, needed: str) -> StorageError:
+    """What to say of a file that cannot be written."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else " ".join(str(error).split())
+    return StorageError(
+        f"cannot write {path} ({reason}): {needed}; what was written before is kept: make room and repeat the command"
+    )
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Raises `StorageError` where a library cannot write to `path` or below it."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or OF_THE_SYSTEM in str(error):
+            raise unwritten(path, error, "more bytes are needed than it takes") from error
+        raise
