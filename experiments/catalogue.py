@@ -54,7 +54,7 @@ def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
 
 def labels() -> dict[str, dict[str, str]]:
     """Names for readers, by kind and id."""
-    found: dict[str, dict[str, str]] = yaml.safe_load((CONF / "labels" / "default.yaml").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = yaml.safe_load((CONF / "names" / "default.yaml").read_text(encoding="utf-8"))
     return found
 
 

@@ -11,7 +11,7 @@
 
 Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. What says most is on top,
 long tables are in appendix/. Each names the runs and the commit it came from. For what cannot be made, one line names what is
-missing. Tables and figures show the names of conf/labels, the .csv files ids; +labels.condition.terse_json="Terse JSON" adds one.
+missing. Tables and figures show the names of conf/names, the .csv files ids; +names.condition.terse_json="Terse JSON" adds one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Arguments(NamedTuple):
     draws: int | None
     first: bool
     labels: dict[str, dict[str, str]]
-    """By kind and id; see `conf/labels`."""
+    """By kind and id; see `conf/names`."""
 
 
 def main(config: DictConfig) -> None:
@@ -98,7 +98,7 @@ def arguments_of(config: DictConfig) -> Arguments:
         mixed=config.mixed,
         draws=config.draws,
         first=config.duplicates == "first",
-        labels=labels_of(config.labels),
+        labels=labels_of(config.names),
     )
 
 
@@ -108,9 +108,9 @@ def labels_of(node: DictConfig) -> dict[str, dict[str, str]]:
     assert isinstance(found, dict)
     for kind, names in found.items():
         if not isinstance(names, dict):
-            raise UserError(f"labels.{kind}={names}: give ids and their names, such as labels.{kind}.my_id='My name'")
+            raise UserError(f"names.{kind}={names}: give ids and their names, such as names.{kind}.my_id='My name'")
         if wrong := [f"{name}={text}" for name, text in names.items() if not isinstance(text, str)]:
-            raise UserError(f"labels.{kind}.{wrong[0]}: give a text in quotes")
+            raise UserError(f"names.{kind}.{wrong[0]}: give a text in quotes")
     return {str(kind): {str(name): text for name, text in names.items()} for kind, names in found.items()}
 
 
@@ -162,6 +162,8 @@ def warn(study: Study) -> None:
 
     for complaint in study.complaints:
         say(f"left out: {complaint}")
+    for note in study.notes:
+        say(note)
     for note in broken_notes(study.rows):
         say(note)
     if note := missing_note(study.missing):

@@ -14,7 +14,7 @@ from tests.commanding import command
 from tests.conftest import CONF, options
 from tests.made_rows import coins, made_rows
 
-LABELS = yaml.safe_load((CONF / "labels" / "default.yaml").read_text())
+LABELS = yaml.safe_load((CONF / "names" / "default.yaml").read_text())
 UNNAMED = {"local", "served"}
 """Backbones whose name is the user's."""
 
@@ -56,22 +56,22 @@ def test_the_ids_of_a_study_stand_in_csv_only(tmp_path: Path) -> None:
         {name: coins(i, 40, 2, p=0.6) for i, name in enumerate(("free_cot", "json_schema", "my_own"))}, backbone="smollm2_135m"
     )
     rows.assign(task="last_letter").to_parquet(tmp_path / "rows.parquet")
-    options = ("draws=200", "table=[main,contrasts,failures,cost,overview]", "figure=[]", "+labels.condition.my_own=Mine")
+    options = ("draws=200", "table=[main,contrasts,failures,cost,overview]", "figure=[]", "+names.condition.my_own=Mine")
     assert command("tables", f"results={tmp_path}", f"output={tmp_path / 'out'}", *options).code == 0
     for path in (tmp_path / "out").rglob("*.md"):
         body = path.read_text().replace(str(tmp_path.name), "")
         assert not re.search(r"free_cot|json_schema|smollm2_135m|last_letter|[a-z]_[a-z]", body), path
         assert "| Mine " in body
     assert set(pd.read_csv(tmp_path / "out" / "appendix" / "contrasts.csv").condition) == {"json_schema", "my_own"}
-    wrong = command("tables", f"results={tmp_path}", "+labels.condition.my_own=3")
-    assert (wrong.code, wrong.err) == (2, "error: labels.condition.my_own=3: give a text in quotes\n")
+    wrong = command("tables", f"results={tmp_path}", "+names.condition.my_own=3")
+    assert (wrong.code, wrong.err) == (2, "error: names.condition.my_own=3: give a text in quotes\n")
 
 
 def test_names_of_your_own_come_from_a_file_too(tmp_path: Path) -> None:
-    (tmp_path / "conf" / "labels").mkdir(parents=True)
-    (tmp_path / "conf" / "labels" / "mine.yaml").write_text("# @package labels\ncondition:\n  direct: Mine\n")
+    (tmp_path / "conf" / "names").mkdir(parents=True)
+    (tmp_path / "conf" / "names" / "mine.yaml").write_text("# @package names\ncondition:\n  direct: Mine\n")
     made_rows({"free_cot": coins(0, 9), "direct": coins(1, 9)}).to_parquet(tmp_path / "rows.parquet")
-    options = (f"output={tmp_path / 'out'}", "table=[overview]", "figure=[]", "labels=[default,mine]")
+    options = (f"output={tmp_path / 'out'}", "table=[overview]", "figure=[]", "names=[default,mine]")
     assert command("tables", "--config-dir", str(tmp_path / "conf"), f"results={tmp_path / 'rows.parquet'}", *options).code == 0
     text = (tmp_path / "out" / "overview.md").read_text()
     assert "| Mine " in text

@@ -238,7 +238,7 @@ def test_the_keyboard_is_enough(study: tuple[pd.DataFrame, Path], chromium: Any)
 def test_texts_of_models_are_never_html(chromium: Any, tmp_path: Path) -> None:
     rows = made_rows({"free_cot": coins(0, 2), f"c{HOSTILE}": coins(1, 2)})
     names = [name for name, hint in get_type_hints(Row).items() if hint in (str, str | None, Status) and name != "condition"]
-    rows = rows.assign(**dict.fromkeys(names, HOSTILE), item_id=HOSTILE + rows.item_id)
+    rows = rows.assign(**dict.fromkeys(names, HOSTILE) | {"item_id": HOSTILE + rows.item_id})
     (tmp_path / "rows.parquet").parent.mkdir(exist_ok=True)
     rows.to_parquet(tmp_path / "rows.parquet")
     assert len(names) > 12

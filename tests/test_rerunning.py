@@ -115,7 +115,7 @@ def test_from_the_command_line_to_the_tables(tmp_path: Path) -> None:
     assert command("score", f"results={tmp_path / 'cut'}").code == 0
     made = command("tables", f"results={tmp_path / 'cut'}", "table=[decomposition,main]", "figure=[]", "draws=200")
     assert (made.code, made.err) == (0, ""), "neither other tokens nor fewer items are a reason not to compare, or a gap"
-    assert "rerun of truncated items" in (tmp_path / "cut" / "tables" / "decomposition.csv").read_text()
+    assert "rerun of truncated items" in (tmp_path / "cut" / "tables" / "appendix" / "decomposition.csv").read_text()
 
 
 @pytest.mark.parametrize("times", ["1", "0", "-4", "99999999"])

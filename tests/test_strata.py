@@ -83,6 +83,6 @@ def test_from_the_data_set_to_the_table(tmp_path: Path) -> None:
     assert journals == {path: path.read_bytes() for path in journals}
     made = command("tables", f"results={tmp_path / 'results' / 'sorted'}", "table=[strata]", "figure=[]", "draws=200")
     assert made.code == 0, made.err
-    table = pd.read_csv(tmp_path / "results" / "sorted" / "tables" / "strata.csv")
+    table = pd.read_csv(tmp_path / "results" / "sorted" / "tables" / "appendix" / "strata.csv")
     assert set(table.stratum) == set(kinds)
     assert set(table.n) == {4}

@@ -52,7 +52,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     before = sorted(results.rglob("*"))
     done = tables(results, f"output={tmp_path}", "draws=200")
     assert done.code == 0, done.err
-    made = "contrasts, cost, decomposition, dose, equal_tokens, failures, length_control, lockin, main, mixed, overview, planned"
+    made = "contrasts, cost, decomposition, dose, equal_tokens, failures, length_control, lockin, main, mixed, overview, parts"
+    made = f"{made}, planned"
     assert done.err.splitlines() == [
         "table contrasts: one prompt: nothing is known of other prompts",
         "table length_control: the ratio of lengths does not vary, or there are too few items",
@@ -131,7 +132,7 @@ def test_keys_that_occur_twice_are_left_out_and_named(results: Path, tmp_path: P
     assert "duplicates=first" in done.err
     done = tables(tmp_path / "alone", "table=[main]", "figure=[]", "duplicates=first")
     assert (done.code, done.err) == (0, "")
-    assert pd.read_csv(tmp_path / "alone" / "tables" / "main.csv").n.tolist() == [9]
+    assert pd.read_csv(tmp_path / "alone" / "tables" / "appendix" / "main.csv").n.tolist() == [9]
     made_rows({"direct": coins(0, 9)}).to_parquet(tmp_path / "one" / "direct.parquet")
     done = tables(tmp_path, "table=[main]", "figure=[]")
     assert done.code == 2, "a file that repeats itself is not silently left out, whatever else there is"
@@ -147,7 +148,18 @@ def test_of_repeated_measurements_the_first_counts(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     wrong.to_parquet(tmp_path / "b" / "rows.parquet")
     assert tables(tmp_path, "table=[main]", "figure=[]", "duplicates=first").code == 0
-    assert pd.read_csv(tmp_path / "tables" / "main.csv").strict.tolist() == [1.0]
+    assert pd.read_csv(tmp_path / "tables" / "appendix" / "main.csv").strict.tolist() == [1.0]
+
+
+def test_other_white_space_of_one_condition_is_said(tmp_path: Path) -> None:
+    for backbone, kinds in (("mine", ["none", "one space"]), ("other", ["free", "none"])):
+        folder = tmp_path / backbone
+        folder.mkdir()
+        made_rows({"json_schema": coins(0, 9)}, backbone=backbone).to_parquet(folder / "rows.parquet")
+        (folder / "manifest.json").write_text(json.dumps({"whitespace": kinds}))
+    done = tables(tmp_path, "table=[main]", "figure=[]", "reference=json_schema", "draws=200")
+    assert done.code == 0, done.err
+    assert "json_schema: white space between JSON's tokens is free in" in done.err
 
 
 def test_an_item_of_two_strata_is_one_line(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_run_on_a_real_server_and_its_resume(served: str, tmp_path: Path) -> N
 def test_a_real_server_that_drops_our_field_is_refused(served: str) -> None:
     """vLLM knows no field `regex`, and says nothing."""
     with pytest.raises(DecoderError, match="schema not enforced"):
-        opened(served, dialect="sglang")
+        list(opened(served, dialect="sglang").generate(asks(1, constraint=PROBE_GRAMMAR, max_tokens=24)))
 
 
 def test_response_format_on_a_real_server(served: str) -> None:

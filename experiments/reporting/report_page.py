@@ -29,7 +29,7 @@ def write(
     labels: Labels,
 ) -> None:
     """`tables` holds `main`, and `contrasts` unless `reasons` says why it could not be made."""
-    notes = [f"Left out: {complaint}" for complaint in study.complaints]
+    notes = [*(f"Left out: {complaint}" for complaint in study.complaints), *study.notes]
     notes += [note[:1].upper() + note[1:] for note in [missing_note(study.missing, most=12)] if note]
     packed = payload(study.rows, study.origin, reference, notes)
     packed["accuracy"] = accuracy_lines(tables["main"], study.rows, study.missing[study.missing["items"] == 0])

@@ -1,4 +1,4 @@
-"""A table as files: numbers under their ids (.csv), and what people read under the names of `conf/labels` (.md, .tex)."""
+"""A table as files: numbers under their ids (.csv), and what people read under the names of `conf/names` (.md, .tex)."""
 
 from __future__ import annotations
 

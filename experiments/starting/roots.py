@@ -133,7 +133,7 @@ class TablesConfig:
     plugins: list[str] = field(default_factory=list)
     table: dict[str, Any] = field(default_factory=dict)
     figure: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

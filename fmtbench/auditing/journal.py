@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from fmtbench.auditing.findings import Finding, line_at, why_unread
+from fmtbench.saving import saving
 from fmtbench.store.journal import FIELDS, HEAD
 from fmtbench.types import Generation
 
@@ -53,7 +54,7 @@ def _lines(path: Path) -> Iterator[Journalled | Finding]:
 
 def copy_whole(path: Path, target: Path) -> None:
     """Write the lines that hold, and no other, to another journal."""
-    with open(target, "wb") as copy, open(path, "rb") as journal:
+    with saving(target), open(target, "wb") as copy, open(path, "rb") as journal:
         for line in journal:
             with suppress(ValueError):
                 _generation(line)

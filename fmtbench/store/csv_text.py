@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What the text of a formula begins with."""
-NUMBERS = re.compile(r"[-+][\d.,\s%+-]*")
-"""Figures and signs alone start nothing: `-5.0, +7.5`."""
+NUMBERS = re.compile(r"[-+]?[\d.]+(?:, [-+]?[\d.]+)*")
+"""Numbers, one after another, are no formula: `-5.0, +7.5`."""
 
 
 def csv_text(table: DataFrame, digits: str | None = None) -> str:

@@ -49,8 +49,9 @@ def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def items_hash(items: Iterable[Item]) -> str:
-    """What `provenance` says of these items, each of which may be asked several times."""
-    return _hash([asdict(item) for item in dict.fromkeys(items)])
+    """What `provenance` says of these items, each of which may be asked several times; how they are sorted is no part of it."""
+    whole = map(asdict, dict.fromkeys(items))
+    return _hash([{name: value for name, value in item.items() if name != "stratum"} for item in whole])
 
 
 def _hash(items: list[dict[str, Any]]) -> str:

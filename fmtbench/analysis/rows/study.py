@@ -7,6 +7,7 @@ contrast_table(study.rows, planned=study.planned)
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ class Study(NamedTuple):
     """`runs` and `commit`, which every table names as its source."""
     complaints: list[str]
     """One line for each file that was left out."""
+    notes: list[str]
+    """What else a reader has to know, a line each; see `whitespace_notes`."""
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
 
@@ -78,6 +81,7 @@ def load_study(
         planned=_planned(configs),
         origin=_origin(list(map(Path, roots)), files),
         complaints=complaints,
+        notes=whitespace_notes(files),
         missing=missing_cells(rows),
     )
 
@@ -86,6 +90,21 @@ def empty_note(file: RowsFile) -> str:
     """Why a file holds no rows: its cell is barred, or has not finished an item."""
     why = why_barred(file.manifest) or file.manifest.get("status") or "it has no manifest"
     return f"{file.path} holds no rows: {why}"
+
+
+def whitespace_notes(files: Iterable[RowsFile]) -> list[str]:
+    """One line for each condition whose enforced JSON came with other white space in one place than in another."""
+    found: dict[str, dict[bool, str]] = defaultdict(dict)
+    for file in files:
+        for kind in file.manifest.get("whitespace") or ():
+            if len(file.rows):
+                found[str(file.rows.iloc[0].condition)].setdefault(kind == "free", str(file.path))
+    return [
+        f"{condition}: white space between JSON's tokens is free in {places[True]} and at most one space in {places[False]}: "
+        "a difference between the two is not of the condition alone"
+        for condition, places in found.items()
+        if len(places) > 1
+    ]
 
 
 def read_config(file: RowsFile) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     named("json_schema_direct", "condition", labels)      "JSON schema, no rationale"
 
-`labels` is the content of `conf/labels`: a kind, an id, a name. Files for programs (.csv) keep the ids.
+`labels` is the content of `conf/names`: a kind, an id, a name. Files for programs (.csv) keep the ids.
 """
 
 from __future__ import annotations
