@@ -11,7 +11,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.statements import MOST
 from fmtbench.readers.marks import statements
 
-LONGEST = 50_000
+LONGEST = 32_000
 """Characters. Longer texts are read from both ends: the first and the last half of this."""
 
 THOUGHT = r"think|thinking|thought|thoughts|scratchpad|reflection"
