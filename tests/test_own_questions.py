@@ -52,6 +52,11 @@ DIALECTS = {
     "tab.csv": table(delimiter="\t", lineterminator="\n").encode(),
     "all_quoted.csv": table(delimiter=";", quoting=csv.QUOTE_ALL).encode(),
     "spreadsheet.tsv": table(dialect="excel-tab").encode(),
+    "spaced.csv": table().replace("question,answer,subject,note", "question, answer, subject, note").encode(),
+    "index_and_blanks.csv": "".join(
+        f"{number or ''},{line},{'' if number < 1 else 'x'},\n"
+        for number, line in enumerate(table(lineterminator="\0").rstrip("\0").split("\0"))
+    ).encode(),
     "packed.csv.gz": gzip.compress(table().encode()),
     "lines.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
     "document.json": json.dumps(ROWS).encode(),
@@ -147,11 +152,16 @@ WRONG: list[tuple[str, str | bytes, list[str], str]] = [
         [],
         "no column is called question, prompt, input, problem or text: give question= one; the columns there are a, b",
     ),
-    ("qa.csv", "question,b\nq,1\n", [], "no column is called gold, answer, target, label or solution"),
+    ("qa.csv", "question,b\nq,1\n", [], "no column is called gold, answer, target, label, solution or answerkey"),
     ("qa.csv", Q + "q,1\n", ["task.file.question=Frage"], "question=Frage is no column: the columns there are question, answer"),
     ("qa.csv", Q + "q,1\n", ["task.file.gold=question"], "question and gold are the same column, 'question'"),
     ("qa.csv", "question,answer,answer\nq,1,2\n", [], "two columns are called 'answer': each needs a name of its own"),
-    ("qa.csv", "question,text,answer\nq,r,2\n", [], "'question' and 'text' may both be the question: give question=question"),
+    (
+        "qa.csv",
+        "question,text,answer\nq,r,2\n",
+        [],
+        "'question' and 'text' may be the question: give question=question or another, or both: question=[question,text]",
+    ),
     ("qa.jsonl", '{"question": "q", "answer": 1, "answer": 2}', [], "line 1: not JSON (the name 'answer' occurs twice"),
     ("qa.csv", Q + "q,1\n  ,2\n", [], "qa.csv, row 1: field 'question' must be a text, got '  '"),
     ("qa.csv", Q + "q,1\nq,\n", [], "qa.csv, row 1, field 'answer': the gold answer is ''"),
@@ -168,7 +178,7 @@ WRONG: list[tuple[str, str | bytes, list[str], str]] = [
     ("qa.csv", "question,A,B,C,answer\nq,x,,z,A\n", ["task.file.answer=choice"], "row 0, field 'choices': option B is empty"),
     ("qa.csv", Q + "q,A\n", ["task.file.answer=choice"], "0 options, allowed are 2 to 26: give a list of options"),
     ("qa.csv", CHOICE + "q,red,blue,1\n", ["task.file.answer=choice"], "may count from 0 or from 1"),
-    ("qa.csv", Q + "q,1\n", ["task.file.answer=choice", "task.file.choices=[X,Y]"], "choices: X is no column"),
+    ("qa.csv", Q + "q,1\n", ["task.file.answer=choice", "task.file.choices=[X,Y]"], "choices=X is no column"),
     ("qa.csv", "id,question,answer\nx,q,1\nx,r,2\n", [], "row 1: item id 'x' occurs twice; ids must be unique"),
     ("qa.csv", "id,question,answer\n,q,1\n", [], "row 0: field 'id' must be a text"),
     ("qa.xlsx", "x", [], "'xlsx' is no format that can be read; allowed are jsonl, json, csv, tsv, parquet"),
@@ -271,7 +281,7 @@ def test_choices_in_columns(tmp_path: Path, columns: tuple[str, ...]) -> None:
 def test_choices_in_given_columns_and_in_the_question(tmp_path: Path) -> None:
     row = {"question": "q", "right": "red", "wrong": "blue", "answer": "red"}
     task, (item,) = items_of(tmp_path, [row], "choice", choices=("right", "wrong"))
-    assert (item.gold, item.choices, task.roles["choices"]) == ("A", ("red", "blue"), "columns right, wrong")
+    assert (item.gold, item.choices, task.roles["choices"]) == ("A", ("red", "blue"), "columns 'right', 'wrong'")
     text = "Which?\n(A) red\n(B) blue"
     task, (item,) = items_of(tmp_path, [{"question": text, "answer": "blue"}], "choice")
     assert (item.gold, item.question, task.roles["choices"]) == ("B", text, "in the question")
@@ -356,6 +366,27 @@ def test_a_path_into_a_row_and_a_name_with_dots(tmp_path: Path) -> None:
     row = {"question": {"stem": "q?"}, "the.answer": "4", "level": "hard"}
     _, (item,) = items_of(tmp_path, [row], "number", question="question.stem", gold="the.answer", stratum="level")
     assert (item.question, item.gold, item.stratum) == ("q?", "4", "hard")
+
+
+def test_several_columns_and_words_after_them_make_a_question(tmp_path: Path) -> None:
+    row = {"context": "Ann has 3 pears.", "question": "How many?", "answer": 3}
+    task, (item,) = items_of(tmp_path, [row], "number", question=("context", "question"), ask="Think!")
+    assert (item.question, task.roles["question"]) == ("Ann has 3 pears.\nHow many?\n\nThink!", "columns 'context', 'question'")
+    assert "not used" not in task.roles
+
+
+def test_cells_that_hold_nothing_are_no_stratum_and_no_answer(tmp_path: Path) -> None:
+    rows = [{"question": "q", "answer": 3, "subject": ""}, {"question": "r", "answer": 4.0, "subject": "x"}]
+    assert [item.stratum for item in items_of(tmp_path, rows, "number")[1]] == ["", "x"]
+    table = parquet(tmp_path / "t.parquet", [{"question": "q", "answer": 3.0}, {"question": "r", "answer": None}])
+    with pytest.raises(UserError, match="row 1, field 'answer': the gold answer is None"):
+        own(path=str(table), answer="number").items()
+
+
+def test_a_file_without_a_header_is_shown_in_short(tmp_path: Path) -> None:
+    (tmp_path / "qa.csv").write_text(f"{'How many? ' * 50},12\nq,1\n")
+    with pytest.raises(UserError, match=r"the columns there are How many\? [^,]{0,40} \.\.\., 12$"):
+        own(path=str(tmp_path / "qa.csv"), answer="number").items()
 
 
 def test_every_kind_of_answer_can_be_named() -> None:

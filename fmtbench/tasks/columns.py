@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 
 from fmtbench.errors import UserError
+from fmtbench.tasks.record import Path
 
 USUAL = {
     "question": ("question", "prompt", "input", "problem", "text"),
-    "gold": ("gold", "answer", "target", "label", "solution"),
+    "gold": ("gold", "answer", "target", "label", "solution", "answerkey"),
     "choices": ("choices", "options"),
     "id": ("id",),
     "stratum": ("stratum", "subject", "category"),
@@ -19,7 +21,7 @@ OPTION = re.compile(r"(?:option|choice)?[ _-]?([A-Z])", re.I)
 """A column that holds one option: `A`, `option_a`, `Choice B`."""
 
 
-def find(columns: Sequence[str], given: Mapping[str, str | None], place: str) -> dict[str, str]:
+def find(columns: Sequence[str], given: Mapping[str, Path | None], place: str) -> dict[str, Path]:
     """The column of each role that has one. Raises `UserError` for one that is absent, or may be either of two."""
     found = {role: _column(role, columns, given.get(role), place) for role in USUAL}
     if found["question"] == found["gold"]:
@@ -27,18 +29,29 @@ def find(columns: Sequence[str], given: Mapping[str, str | None], place: str) ->
     return {role: column for role, column in found.items() if column is not None}
 
 
-def _column(role: str, columns: Sequence[str], given: str | None, place: str) -> str | None:
-    there = f"the columns there are {', '.join(columns)}"
+def check_given(role: str, given: Path, columns: Sequence[str], place: str) -> None:
+    """Raises `UserError` for a column that is not there; a path leads into one."""
+    for column in (given,) if isinstance(given, str) else given:
+        if column not in columns and str(column).partition(".")[0] not in columns:
+            raise UserError(f"{place}: {role}={column} is no column: {_there(columns)}")
+
+
+def _column(role: str, columns: Sequence[str], given: Path | None, place: str) -> Path | None:
     if given is not None:
-        if given not in columns and given.partition(".")[0] not in columns:
-            raise UserError(f"{place}: {role}={given} is no column: {there}")
+        check_given(role, given, columns, place)
         return given
     known = [column for column in columns if column.strip().lower() in USUAL[role]]
     if len(known) > 1:
-        raise UserError(f"{place}: {' and '.join(map(repr, known))} may both be the {role}: give {role}={known[0]} or another")
+        both = f", or both: question=[{','.join(known)}]" if role == "question" else ""
+        raise UserError(f"{place}: {' and '.join(map(repr, known))} may be the {role}: give {role}={known[0]} or another{both}")
     if not known and role in NEEDED:
-        raise UserError(f"{place}: no column is called {_or(USUAL[role])}: give {role}= one; {there}")
+        raise UserError(f"{place}: no column is called {_or(USUAL[role])}: give {role}= one; {_there(columns)}")
     return known[0] if known else None
+
+
+def _there(columns: Sequence[str]) -> str:
+    """A file without a header has a whole row for names."""
+    return "the columns there are " + ", ".join(shorten(column, 40, placeholder=" ...") for column in columns if column.strip())
 
 
 def options(columns: Sequence[str]) -> tuple[str, ...]:

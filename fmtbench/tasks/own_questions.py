@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict
@@ -19,11 +21,11 @@ from fmtbench.answers import AnswerKind, Choice, Label, Text, spelling
 from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.cells import Options, options_in, options_of, texts_in
+from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in
 from fmtbench.tasks.golds import accepted, first_number, letter
 from fmtbench.tasks.options import bare, listed, show
 from fmtbench.tasks.readers import FOUND, Format
-from fmtbench.tasks.record import BROKEN, Record
+from fmtbench.tasks.record import BROKEN, Path, Record
 from fmtbench.tasks.source import Source
 from fmtbench.types import Item
 
@@ -42,8 +44,13 @@ class OwnQuestions(Task):
     split: str = "test"
     revision: str | None = None
     answer: Answer | None = None
-    question: str | None = None
-    """Column of the question, as `gold`, `choices`, `id` and `stratum` are; None finds those that have a usual name."""
+    question: str | tuple[str, ...] | None = None
+    """Column of the question, as `gold`, `choices`, `id` and `stratum` are; None finds those that have a usual name.
+
+    Several are joined by line breaks.
+    """
+    ask: str | None = None
+    """Words that follow every question, where the columns hold texts and ask nothing."""
     gold: str | None = None
     """A cell may hold a list of accepted answers; for a set, a list is the set."""
     choices: str | tuple[str, ...] | None = None
@@ -75,7 +82,7 @@ class OwnQuestions(Task):
 
     @property
     def source(self) -> Source:
-        path = Path(self.path).expanduser() if self.path is not None else None
+        path = FilePath(self.path).expanduser() if self.path is not None else None
         return Source(
             name=path.name.removesuffix(".gz").partition(".")[0] if path else str(self.hub_id).rpartition("/")[2],
             hub_id=self.hub_id,
@@ -93,44 +100,42 @@ class OwnQuestions(Task):
 
     @cached_property
     def _rows(self) -> list[Record]:
-        rows = self.source.rows()
-        for row in rows:
-            _check_storable(row)
+        rows = [replace(row, row=_stored(row)) for row in self.source.rows()]
         given = {role: getattr(self, role) for role in columns.USUAL} | {"choices": None}
         if isinstance(self.choices, str):
             given["choices"] = self.choices
-        self._check_options(rows)
+        if isinstance(self.choices, tuple):
+            columns.check_given("choices", self.choices, self.columns(rows), self.source.place)
         found = columns.find(self.columns(rows), given, self.source.place)
-        return [Record(id=row.id, where=row.where, row=row.row, paths=found) for row in rows]
+        return [replace(row, paths=found) for row in rows]
 
     def columns(self, rows: list[Record]) -> tuple[str, ...]:
         """All that the rows have, in the order in which they come."""
         return tuple(dict.fromkeys(name for row in rows for name in row.row))
 
-    def _check_options(self, rows: list[Record]) -> None:
-        there = self.columns(rows)
-        for column in self.choices if isinstance(self.choices, tuple) else ():
-            if column not in there:
-                raise UserError(f"{self.source.place}: choices: {column} is no column: the columns there are {', '.join(there)}")
-
     @cached_property
     def roles(self) -> dict[str, str]:
         """Which column is what, and what was found for the roles that have none."""
         paths = self._rows[0].paths
-        found = {role: f"column {paths[role]!r}" for role in columns.USUAL if role in paths}
+        found = {role: _shown(paths[role]) for role in columns.USUAL if role in paths}
         found.setdefault("id", "the row's number")
         if self.answer == "choice" and "choices" not in paths:
-            found["choices"] = f"columns {', '.join(self._columns_of_options)}" if self._columns_of_options else "in the question"
+            found["choices"] = _shown(self._columns_of_options) if self._columns_of_options else "in the question"
         if self.answer == "choice" and self._first is not None:
             found["gold"] += f", the option's number from {self._first}"
         if self.answer != "choice":
             found.pop("choices", None)
         if self.answer == "label":
             found["labels"] = ", ".join(self._labels)
-        used = {*paths.values(), *self._columns_of_options} - ({paths.get("choices")} if self.answer != "choice" else set())
-        if rest := [column for column in self.columns(self._rows) if column not in used]:
+        if rest := self._unused(paths):
             found["not used"] = ", ".join(rest)
         return found
+
+    def _unused(self, paths: Mapping[str, Path]) -> list[str]:
+        roles = [path for role, path in paths.items() if role != "choices" or self.answer == "choice"]
+        used = {str(one) for path in (*roles, self._columns_of_options) for one in ((path,) if isinstance(path, str) else path)}
+        used |= {path.partition(".")[0] for path in used}
+        return [column for column in self.columns(self._rows) if column.strip() and column not in used]
 
     # -- items
 
@@ -143,7 +148,7 @@ class OwnQuestions(Task):
 
     def _item(self, row: Record, options: Options | None) -> Item:
         golds = [self._checked(row, gold, options) for gold in self._accepted(row)]
-        question = row.text("question")
+        question = row.text("question") + (f"\n\n{self.ask}" if self.ask else "")
         texts = options.texts if options else ()
         return Item(
             id=row.text("id") if "id" in row.paths else row.id,
@@ -151,7 +156,7 @@ class OwnQuestions(Task):
             gold=golds[0],
             aliases=tuple(dict.fromkeys(golds[1:])),
             choices=texts,
-            stratum=row.stratum,
+            stratum="" if empty(row.value("stratum")) else row.stratum,
         )
 
     def _accepted(self, row: Record) -> tuple[str, ...]:
@@ -224,11 +229,14 @@ class OwnQuestions(Task):
             raise UserError(f"{self.source.place}: {error}") from error
 
 
-def _check_storable(row: Record) -> None:
-    cells: dict[str, Any] = dict(row.row)
-    for column, cell in cells.items():
-        for text in texts_in([column, cell]):
-            if broken := BROKEN.search(text):
-                raise UserError(
-                    f"{row.where}: column {column!r} holds {broken[0]!r}, which is no character of a text: take it out"
-                )
+def _shown(path: Path) -> str:
+    return f"column {path!r}" if isinstance(path, str) else f"columns {', '.join(map(repr, path))}"
+
+
+def _stored(row: Record) -> dict[str, Any]:
+    """The cells; NaN, as a table of numbers has it, is none. Raises `UserError` for what no text can hold."""
+    for column, cell in row.row.items():
+        broken = next(filter(None, map(BROKEN.search, texts_in([column, cell]))), None)
+        if broken:
+            raise UserError(f"{row.where}: column {column!r} holds {broken[0]!r}, which is no character of a text: take it out")
+    return {column: None if cell != cell else cell for column, cell in row.row.items()}

@@ -110,7 +110,8 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    if (twice := _doubled(header)) is not None:
+    """Columns without a name, as spreadsheets leave them on the right, may be several."""
+    if (twice := _doubled([name for name in header if name.strip()])) is not None:
         raise UserError(f"{path}: two columns are called {twice!r}: each needs a name of its own ({', '.join(header)})")
 
 
@@ -124,7 +125,8 @@ def _dialect(text: str, written: str, delimiter: str | None) -> dict[str, Any]:
         return {"delimiter": "\t"}
     # The first line alone: names of columns hold none of these, and cells do.
     try:
-        return {"delimiter": csv.Sniffer().sniff(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"), DELIMITERS).delimiter}
+        found = csv.Sniffer().sniff(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"), DELIMITERS)
+        return {"delimiter": found.delimiter, "skipinitialspace": found.skipinitialspace}
     except csv.Error:
         return {}  # a single column
 
