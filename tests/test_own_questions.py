@@ -131,6 +131,7 @@ def test_own_and_other_tasks_in_one_run_with_relative_paths(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     done = run(tmp_path, "task=[addition,file]", "task.file.path=qa.jsonl", "task.file.answer=number", "limit=2")
     assert done.code == 0, done.err
+    assert "qa.jsonl, 3 items, the first 2 asked (limit=null asks all), answer: number\n" in done.err
     rows = pd.concat(map(pd.read_parquet, (tmp_path / "results").rglob("rows.parquet")))
     assert rows.groupby("task").size().to_dict() == {"addition": 2, "file": 2}
     assert list(rows.item_id[rows.task == "file"]) == ["qa/row-0", "qa/row-1"]

@@ -27,9 +27,11 @@ def announce(job: Job) -> None:
 def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
     items = task.items()
     check_items(task, items, cell.task)
-    yield f"task {cell.task}: {task.source.place}, {len(items)} items, answer: {task.answer}"
+    asked = items[: job.limit]
+    cut = "" if len(asked) == len(items) else f", the first {len(asked)} asked (limit=null asks all)"
+    yield f"task {cell.task}: {task.source.place}, {len(items)} items{cut}, answer: {task.answer}"
     yield from (f"  {role}: {found}" for role, found in task.roles.items())
-    for number, item in enumerate(items[: job.limit][:SHOWN], start=1):
+    for number, item in enumerate(asked[:SHOWN], start=1):
         yield f"  item {number}, as {cell.condition} asks it:"
         yield textwrap.indent(_asked(job, cell, item), "    | ", lambda line: True)
         yield f"    {_right(task, item)}"
