@@ -24,6 +24,7 @@ from fmtbench.tasks.cells import options_in, unpacked
 from fmtbench.tasks.own_questions import Answer, OwnQuestions
 from fmtbench.types import Item
 from tests.commanding import Done, command
+from tests.conftest import write_own_rows
 
 ROWS = [
     {"question": "What comes after 41?", "answer": "42", "subject": "counting", "note": "a; b, c"},
@@ -92,6 +93,33 @@ def test_a_given_delimiter_and_parquet(tmp_path: Path) -> None:
     check_scored(tmp_path, path, "task.file.format=csv", "task.file.delimiter='|'")
     (tmp_path / "own").mkdir()
     check_scored(tmp_path / "own", parquet(tmp_path / "table.parquet", ROWS))
+
+
+SETS: dict[str, dict[str, Any]] = {
+    "gsm8k": {"answer": "number"},
+    "aqua": {"answer": "choice", "gold": "correct", "format": "jsonl"},
+    "commonsenseqa": {"answer": "choice", "question": "question.stem", "choices": "question.choices"},
+    "bbh_navigate": {"answer": "yes_no", "records": "examples"},
+    "bbh_penguins_in_a_table": {"answer": "choice", "records": "examples"},
+    "bbh_word_sorting": {"answer": "text", "records": "examples"},
+    "math_500": {"answer": "math", "gold": "answer"},
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_known_data_sets_give_the_items_of_their_own_tasks(tmp_path: Path, name: str) -> None:
+    """Their YAMLs are written by hand, and these columns are found."""
+    write_own_rows(tmp_path)
+    known = fmtbench.task(name, data_root=tmp_path)
+    task = own(path=str(tmp_path / known.source.file), **SETS[name])  # type: ignore[attr-defined]
+    pairs = list(zip(task.items(), known.items(), strict=True))
+    assert all(task.kind(item).canon(item.gold) == known.kind(other).canon(other.gold) for item, other in pairs)
+    assert [(item.question, item.choices) for item, _ in pairs] == [(other.question, other.choices) for _, other in pairs]
+
+
+def test_a_question_that_is_no_text_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^\S+qa.json, row 0: field 'question' must be a text, got \{'stem': 'q'\}"):
+        items_of(tmp_path, [{"question": {"stem": "q"}, "answer": "A"}], "choice")
 
 
 def test_rows_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +216,8 @@ WRONG: list[tuple[str, str | bytes, list[str], str]] = [
     ("qa.csv", "question,answer\nq,1\n".encode("utf-16"), [], "cannot be read as UTF-8 text"),
     ("qa.csv", Q + "q,1,2\n", [], "row 0: 3 columns, expected 2 (question, answer)"),
     ("qa.csv", Q + '"q"r,1\n', [], "line 2: not CSV"),
-    ("qa.json", '{"data": []}', [], "expected a list of rows, got dict"),
+    ("qa.json", '{"data": []}', [], "expected a list of rows, got dict: give records=, one of data"),
+    ("qa.json", '{"question": "q"}\n{"question": "r"}', [], ": a file of JSON lines has format=jsonl"),
     ("qa.parquet", "PAR1", [], "qa.parquet cannot be read as Parquet"),
     ("qa.csv", Q + "q,good\n", ["task.file.answer=label"], "all golds are 'good': give labels=[...], or another answer kind"),
     ("qa.csv", Q + "q,Good\nq,good\n", ["task.file.answer=label"], "the labels 'Good' and 'good' are read as the same"),
@@ -300,6 +329,13 @@ def test_a_key_of_the_options_is_no_number_of_them(tmp_path: Path) -> None:
     """ARC calls some options 1 to 4."""
     row = {"question": "q", "choices": {"text": list(COLOURS), "label": ["1", "2", "3"]}, "answer": "2"}
     assert items_of(tmp_path, [row], "choice")[1][0].gold == "B"
+
+
+@pytest.mark.parametrize("choices", [["B", "A"], ["no", "C", "red"]])
+def test_options_that_are_letters_of_others_are_refused(tmp_path: Path, choices: list[str]) -> None:
+    """A reply of the gold letter would be read as another option."""
+    with pytest.raises(UserError, match=r"row 0, field 'choices': .* are read as the letters of each other"):
+        items_of(tmp_path, [{"question": "q", "choices": choices, "answer": "ABC"[len(choices) - 1]}], "choice")
 
 
 def test_numbers_that_are_texts_of_options_are_texts(tmp_path: Path) -> None:

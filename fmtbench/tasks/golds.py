@@ -63,3 +63,10 @@ def named(gold: str, options: Options) -> str | None:
 def letter(gold: str, options: Options, first: int | None) -> str | None:
     """The letter of the option that a gold means, by its number where these count from `first`."""
     return named(gold, options) if first is None else string.ascii_uppercase[int(gold) - first]
+
+
+def told_apart(read: str, options: Options) -> bool:
+    """Whether a letter is read as the option that it stands for: of the options B and A, which one is A?"""
+    place = string.ascii_uppercase.index
+    found = Choice(options=options.texts).canon(read)
+    return found is not None and options.texts[place(found)] == options.texts[place(read)]

@@ -22,7 +22,7 @@ from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in
-from fmtbench.tasks.golds import accepted, first_number, letter
+from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
 from fmtbench.tasks.readers import FOUND, Format
 from fmtbench.tasks.record import BROKEN, Path, Record
@@ -168,8 +168,13 @@ class OwnQuestions(Task):
     def _checked(self, row: Record, gold: str, options: Options | None) -> str:
         """The gold as an item has it: of a choice, its letter."""
         if options is not None:
-            read = letter(gold, options, self._first)
-            return read or row.reject("gold", f"the gold answer {gold!r} is none of the options {list(options.texts)}")
+            if (read := letter(gold, options, self._first)) is None:
+                row.reject("gold", f"the gold answer {gold!r} is none of the options {list(options.texts)}")
+            if not told_apart(read, options):
+                row.reject(
+                    "choices", f"{list(options.texts)} are read as the letters of each other, or as the same: word them otherwise"
+                )
+            return read
         if self.answer == "label":
             return gold if gold in self._labels else row.reject("gold", f"{gold!r} is no label of {', '.join(self._labels)}")
         if KINDS[str(self.answer)].canon(gold) is None:
@@ -208,13 +213,14 @@ class OwnQuestions(Task):
         return [self._options_of(row) if self.answer == "choice" else None for row in self._rows]
 
     def _options_of(self, row: Record) -> Options:
+        question = row.text("question")
         try:
             if self._columns_of_options:
                 found = options_of(row.row.get(column) for column in self._columns_of_options)
             elif "choices" in row.paths:
                 found = options_in(row.value("choices"))
             else:
-                found = options_of(listed(row.text("question")))
+                found = options_of(listed(question))
         except ValueError as error:
             row.reject("choices", f"{error}: give a list of options, columns A, B, ..., or lines (A) ... in the question")
         return Options(texts=bare(found.texts), keys=found.keys)
@@ -222,9 +228,9 @@ class OwnQuestions(Task):
     @cached_property
     def _first(self) -> int | None:
         """What numbers of options count from, where the golds are such numbers."""
-        golds = [self._accepted(row) for row in self._rows]
+        golds, shown = [self._accepted(row) for row in self._rows], [options for options in self._options if options]
         try:
-            return first_number(golds, [options for options in self._options if options])
+            return first_number(golds, shown)
         except ValueError as error:
             raise UserError(f"{self.source.place}: {error}") from error
 

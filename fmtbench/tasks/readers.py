@@ -72,10 +72,13 @@ def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
     try:
         document = json.loads(text, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
+        lines = ": a file of JSON lines has format=jsonl" if "Extra data" in str(error) else ""
+        raise UserError(f"{path}: not JSON ({error}){lines}") from error
     rows = document.get(records) if records and isinstance(document, dict) else document
     if not isinstance(rows, list):
-        raise UserError(f"{path}: expected a list of rows{f' under {records!r}' if records else ''}, got {type(rows).__name__}")
+        keys = f": give records=, one of {', '.join(document)}" if not records and isinstance(document, dict) else ""
+        under = f" under {records!r}" if records else ""
+        raise UserError(f"{path}: expected a list of rows{under}, got {type(rows).__name__}{keys}")
     for row, value in enumerate(rows):
         if not isinstance(value, dict):
             raise UserError(f"{path}, row {row}: expected a JSON object, got {type(value).__name__}")
