@@ -19,10 +19,11 @@ from experiments.starting.roots import ROOTS
 from fmtbench.answers.named import ANSWERS, KINDS
 from fmtbench.errors import UserError
 from fmtbench.running.read_again import read_again
+from fmtbench.running.verdicts import verdicts
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.cells import options_in, unpacked
 from fmtbench.tasks.own_questions import Answer, OwnQuestions
-from fmtbench.types import Item
+from fmtbench.types import Generation, Item
 from tests.commanding import Done, command
 from tests.conftest import write_own_rows
 
@@ -384,6 +385,35 @@ def test_golds_of_each_kind(tmp_path: Path, answer: str, cell: Any, gold: str, s
     assert (item.gold, item.aliases) == (gold, ())
     assert task.kind(item).same(said, item.gold)
     assert not task.kind(item).same("none of it at all 99", item.gold)
+
+
+@pytest.mark.parametrize(
+    ("answer", "row"),
+    [
+        ("number", {"answer": [1200, "0.5"]}),
+        ("choice", {"answer": ["green", "C"], "choices": list(COLOURS)}),
+        ("yes_no", {"answer": True}),
+        ("text", {"answer": ["Kyiv", "Kiev"]}),
+        ("label", {"answer": ["spam", "ham"]}),
+        ("set", {"answer": ["pear", "apple"]}),
+        ("math", {"answer": ["\\frac{1}{3}", "x^2"]}),
+    ],
+)
+def test_every_accepted_answer_is_right_in_every_condition(
+    tmp_path: Path, conditions: dict[str, Any], answer: str, row: dict[str, Any]
+) -> None:
+    """Written as each contract asks, it is found and right; what is not accepted is wrong."""
+    task, (item,) = items_of(tmp_path, [{"question": "q"} | row], answer)
+    kind = task.kind(item)
+    golds = [item.gold, *item.aliases]
+    for condition in conditions.values():
+        for said in golds:
+            text = condition.example(kind, "Let me see.", said)
+            found = condition.read(Generation(key="", text=text), kind)
+            read = verdicts(text, found, kind, golds)
+            assert (read.correct, read.latent_correct) == (True, True), text
+            alone = verdicts(text, found, kind, golds[:1])
+            assert alone.correct == (said == golds[0] or answer == "text"), "it is right by the second answer, and only by that"
 
 
 def test_an_item_of_a_set_that_would_fall_apart_is_refused(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
         raise UserError(f"{path}: not JSON ({error}){lines}") from error
     rows = document.get(records) if records and isinstance(document, dict) else document
     if not isinstance(rows, list):
-        keys = f": give records=, one of {', '.join(document)}" if not records and isinstance(document, dict) else ""
+        keys = f": give records=, one of {', '.join(list(document)[:9])}" if not records and isinstance(document, dict) else ""
         under = f" under {records!r}" if records else ""
         raise UserError(f"{path}: expected a list of rows{under}, got {type(rows).__name__}{keys}")
     for row, value in enumerate(rows):
