@@ -435,6 +435,14 @@ def test_a_path_into_a_row_and_a_name_with_dots(tmp_path: Path) -> None:
     assert (item.question, item.gold, item.stratum) == ("q?", "4", "hard")
 
 
+def test_columns_of_options_are_left_alone_where_nothing_is_chosen(tmp_path: Path) -> None:
+    row = {"question": "q", "answer": 3, "choices": "x", "options": "y"}
+    task, (item,) = items_of(tmp_path, [row], "number")
+    assert (item.choices, task.roles["not used"]) == ((), "choices, options")
+    with pytest.raises(UserError, match="'choices' and 'options' may be the choices: give choices=choices or another"):
+        items_of(tmp_path, [row], "choice")
+
+
 def test_several_columns_and_words_after_them_make_a_question(tmp_path: Path) -> None:
     row = {"context": "Ann has 3 pears.", "question": "How many?", "answer": 3}
     task, (item,) = items_of(tmp_path, [row], "number", question=("context", "question"), ask="Think!")

@@ -22,8 +22,11 @@ OPTION = re.compile(r"(?:option|choice)?[ _-]?([A-Z])", re.I)
 
 
 def find(columns: Sequence[str], given: Mapping[str, Path | None], place: str) -> dict[str, Path]:
-    """The column of each role that has one. Raises `UserError` for one that is absent, or may be either of two."""
-    found = {role: _column(role, columns, given.get(role), place) for role in USUAL}
+    """The column of each role of `given` that has one, where None takes the usual names.
+
+    Raises `UserError` for a column that is absent, or may be either of two.
+    """
+    found = {role: _column(role, columns, column, place) for role, column in given.items()}
     if found["question"] == found["gold"]:
         raise UserError(f"{place}: question and gold are the same column, {found['gold']!r}: give gold another")
     return {role: column for role, column in found.items() if column is not None}

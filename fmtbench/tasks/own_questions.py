@@ -101,9 +101,9 @@ class OwnQuestions(Task):
     @cached_property
     def _rows(self) -> list[Record]:
         rows = [replace(row, row=_stored(row)) for row in self.source.rows()]
-        given = {role: getattr(self, role) for role in columns.USUAL} | {"choices": None}
-        if isinstance(self.choices, str):
-            given["choices"] = self.choices
+        given = {role: getattr(self, role) for role in columns.USUAL if role != "choices"}
+        if self.answer == "choice":
+            given["choices"] = self.choices if isinstance(self.choices, str) else None
         if isinstance(self.choices, tuple):
             columns.check_given("choices", self.choices, self.columns(rows), self.source.place)
         found = columns.find(self.columns(rows), given, self.source.place)
@@ -123,8 +123,6 @@ class OwnQuestions(Task):
             found["choices"] = _shown(self._columns_of_options) if self._columns_of_options else "in the question"
         if self.answer == "choice" and self._first is not None:
             found["gold"] += f", the option's number from {self._first}"
-        if self.answer != "choice":
-            found.pop("choices", None)
         if self.answer == "label":
             found["labels"] = ", ".join(self._labels)
         if rest := self._unused(paths):
@@ -132,8 +130,11 @@ class OwnQuestions(Task):
         return found
 
     def _unused(self, paths: Mapping[str, Path]) -> list[str]:
-        roles = [path for role, path in paths.items() if role != "choices" or self.answer == "choice"]
-        used = {str(one) for path in (*roles, self._columns_of_options) for one in ((path,) if isinstance(path, str) else path)}
+        used = {
+            str(one)
+            for path in (*paths.values(), self._columns_of_options)
+            for one in ((path,) if isinstance(path, str) else path)
+        }
         used |= {path.partition(".")[0] for path in used}
         return [column for column in self.columns(self._rows) if column.strip() and column not in used]
 
