@@ -76,9 +76,13 @@ def tasks() -> str:
     lines, names = [], labels()
     for name, settings, _, _ in described("task"):
         source = settings.get("source") or {}
-        data = " ".join(filter(None, (source.get("hub_id"), source.get("config"), source.get("split")))) or "generated"
+        data = " ".join(filter(None, (source.get("hub_id"), source.get("config"), source.get("split")))) or (
+            "yours" if "path" in settings else "generated"
+        )
         family = settings["_target_"].split(".")[-2]
-        lines.append((f"`{name}`", names["task"][name], family, data, source.get("licence") or "", source.get("citation") or ""))
+        lines.append(
+            (f"`{name}`", names["task"].get(name, name), family, data, source.get("licence") or "", source.get("citation") or "")
+        )
     return table(("task", "in tables", "family", "data", "licence", "citation"), lines)
 
 

@@ -4,6 +4,7 @@
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
     python -m experiments.run rerun_truncated=4                           replies that were cut, again with four times the tokens
+    python -m experiments.run task=file task.file.path=qa.csv task.file.answer=number      questions of your own
     python -m experiments.run backend=scripted                           try a config without a model
     python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
     python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
@@ -54,7 +55,9 @@ def main(config: DictConfig) -> None:
     from fmtbench.trackers.live import live
 
     from .reporting.accuracy import report
+    from .reporting.own_items import announce
 
+    announce(job)
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
         cut = [row for rows in scored(job, watch) for row in rows if row.status == "truncated"]
         again = rerun_of(job, cut, config.rerun_truncated) if config.rerun_truncated else None

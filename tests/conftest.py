@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 
 from experiments.starting.build import build, build_group
+from experiments.starting.conf import UNFILLED
 from experiments.starting.start import register
 from fmtbench.backbone import load_tokenizer
 from fmtbench.backends.supervise import SupervisedSession
@@ -89,8 +90,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def options(group: str) -> list[str]:
-    """What `ls conf/<group>` shows."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """What `ls conf/<group>` shows, less the task that is nothing without a file of the user's (see test_own_questions.py)."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml") if path.stem not in UNFILLED.get(group, ()))
 
 
 def composed(*overrides: str, root: str = "run") -> Any:

@@ -97,9 +97,10 @@ def first(word: str) -> str:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with our own rows, a quickstart of the scripted backend, and transcripts."""
+    """A folder with our own rows, a quickstart of the scripted backend, transcripts and questions."""
     place = tmp_path_factory.mktemp("docs")
     write_own_rows(place / "data")
+    (place / "qa.csv").write_text("question,answer\nWhat is 6 * 7?,42\n", encoding="utf-8")
     (place / "log.jsonl").write_text(json.dumps({"text": "The answer is 18.", "gold": "18"}) + "\n", encoding="utf-8")
     done = command("run", "backend=scripted", "limit=2", f"results={place}/results")
     assert done.code == 0, done.err
@@ -117,7 +118,7 @@ def ours(line: Line, place: Path) -> list[str]:
     kept = [
         word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
     ]
-    placed = [re.sub(r"=(results/|log\.jsonl|lm$|logs$|rows$|rescored$)", rf"={place}/\1", word) for word in kept]
+    placed = [re.sub(r"=(results/|log\.jsonl|qa\.csv|lm$|logs$|rows$|rescored$)", rf"={place}/\1", word) for word in kept]
     if line.name == "run":
         placed += ["backend=scripted", f"results={place}/results"]
     if line.name in OF_A_MODEL:

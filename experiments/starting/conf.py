@@ -15,6 +15,8 @@ from fmtbench.presets import CONF
 
 EVERY = ("task", "condition", "prompt", "table", "figure")
 """Groups with an option `every`, which stands for all others."""
+UNFILLED = {"task": ("file",)}
+"""Options that are nothing until the user says what they are of: `every` leaves them out."""
 _own: ContextVar[Path | None] = ContextVar("own", default=None)
 
 
@@ -40,6 +42,11 @@ def folders() -> list[Path]:
 def options(group: str) -> list[str]:
     """What `ls conf/<group>` shows, with the user's own."""
     return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
+
+
+def every(group: str) -> list[str]:
+    """What the option `every` of a group stands for."""
+    return [name for name in options(group) if name not in UNFILLED.get(group, ())]
 
 
 def option_file(group: str, name: str) -> Path | None:

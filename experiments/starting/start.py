@@ -32,7 +32,7 @@ from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 
 from .build import check_options, plugins
 from .check import check_added, check_config
-from .conf import EVERY, options, own_conf, shown
+from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
 from .page import in_words_of, page
@@ -155,7 +155,7 @@ def register() -> None:
     _register_roots()
     store = ConfigStore.instance()
     for group in EVERY:
-        store.store(group=group, name="every", node={"defaults": options(group)})
+        store.store(group=group, name="every", node={"defaults": every(group)})
 
 
 @cache  # they never change, and take a tenth of a second

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fmtbench.answers import AnswerKind, Choice, Label, Math, Number, Set, Text, YesNo
+from fmtbench.answers import AnswerKind, Choice, Label
+from fmtbench.answers.named import ANSWERS, KINDS, final
 from fmtbench.errors import UserError
 from fmtbench.tasks.readers import read_jsonl
 from fmtbench.types import FinishReason, whole
 
-KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
-ANSWERS = (*KINDS, "choice", "label")
 STOP = """stop eos eos_token end_turn end_of_turn stop_sequence stop_token stop_str end complete completed done finished eot
 tool_calls tool_use function_call pause_turn"""
 LENGTH = """length max_tokens max_output_tokens max_new_tokens max_length model_length token_limit incomplete
@@ -32,7 +31,6 @@ FINISHED: dict[str, FinishReason] = {
     **dict.fromkeys(ERROR.split(), "error"),
 }
 """How engines and vendors call the end of a reply, in lower case. What a filter withheld is the engine's failure."""
-GSM8K_MARK = "####"
 
 
 class Unscored(ValueError):
@@ -146,7 +144,7 @@ def _golds(gold: Any, kind: AnswerKind, answer: str) -> tuple[str, ...]:
     golds = gold if isinstance(gold, list) else [gold]
     if not golds or any(isinstance(one, list | dict | None) for one in golds):
         raise Unscored(f"field 'gold': got {_shown(gold)}; allowed are a text, a number, true or false, or a list of these")
-    written = tuple(_gold(one, answer) for one in golds)
+    written = tuple(final(str(one), answer) for one in golds)
     unread = [one for one in written if kind.canon(one) is None]
     if unread:
         allowed = ""
@@ -156,12 +154,6 @@ def _golds(gold: Any, kind: AnswerKind, answer: str) -> tuple[str, ...]:
             allowed = f"; the labels are {', '.join(kind.labels)}"
         raise Unscored(f"field 'gold': {unread[0]!r} is no {answer} that can be read{allowed}")
     return written
-
-
-def _gold(gold: Any, answer: str) -> str:
-    """As text; of GSM8K's own solutions (`... #### 12`) what follows the last mark."""
-    written = str(gold)
-    return written.rpartition(GSM8K_MARK)[2].strip() if answer in ("number", "math") and GSM8K_MARK in written else written
 
 
 def _finish_reason(log: Log, reason: Any) -> FinishReason:

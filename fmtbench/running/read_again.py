@@ -17,6 +17,7 @@ from fmtbench.readers.plain import words
 from fmtbench.running.verdicts import Verdicts, rationale, verdicts
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import listed
+from fmtbench.tasks.own_questions import OwnQuestions
 from fmtbench.types import Generation, Item
 
 READ = (*Verdicts._fields, "reasoning_words")
@@ -29,7 +30,7 @@ def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataF
     Raises `UserError` where the items are not at hand and rows do not say enough of them.
     """
     known = _items(task)
-    read = pd.DataFrame([_read(row, _kind(row, task, known), condition) for row in rows.itertuples()], index=rows.index)
+    read = pd.DataFrame([_read(row, task, known, condition) for row in rows.itertuples()], index=rows.index)
     return rows.assign(**{name: read[name] for name in READ}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"))
 
 
@@ -46,6 +47,8 @@ def _kind(row: Any, task: Task, known: dict[str, Item]) -> AnswerKind:
     item = known.get(row.item_id)
     if item is not None:
         return task.kind(item)
+    if isinstance(task, OwnQuestions):  # any kind of answer may have several accepted ones there
+        raise UserError(f"item {row.item_id}: rows do not keep the other accepted answers; put the task's data in place")
     kind = task.kind(Item(id=row.item_id, question=row.question, gold=row.gold, choices=listed(row.question)))
     if isinstance(kind, Choice) and len(kind.options) < 2:
         raise UserError(
@@ -56,7 +59,8 @@ def _kind(row: Any, task: Task, known: dict[str, Item]) -> AnswerKind:
     return kind
 
 
-def _read(row: Any, kind: AnswerKind, condition: Condition) -> dict[str, Any]:
+def _read(row: Any, task: Task, known: dict[str, Item], condition: Condition) -> dict[str, Any]:
+    kind, aliases = _kind(row, task, known), known[row.item_id].aliases if row.item_id in known else ()
     found = condition.read(Generation(key="", text=row.text, finish_reason=row.finish_reason), kind)
     count = len(words(rationale(row.text, kind))) if condition.passes == 1 else row.reasoning_words
-    return {**verdicts(row.text, found, kind, [row.gold])._asdict(), "reasoning_words": count}
+    return {**verdicts(row.text, found, kind, [row.gold, *aliases])._asdict(), "reasoning_words": count}

@@ -60,7 +60,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     first, last = passes[0], passes[-1]
     thought = rationale(first.text, kind)
     return Row(
-        **verdicts(last.text, condition.read(last, kind), kind, [one.item.gold])._asdict(),
+        **verdicts(last.text, condition.read(last, kind), kind, [one.item.gold, *one.item.aliases])._asdict(),
         experiment=cell.experiment,
         backbone=cell.backbone,
         task=cell.task,

@@ -1,4 +1,4 @@
-"""Rows of a local data file: JSON lines, one JSON document, CSV or TSV; each also gzipped.
+"""Rows of a local data file: JSON lines, one JSON document, CSV or TSV, each also gzipped; Parquet.
 
 The suffix says which, unless a format is named (some published `.json` files hold JSON lines). A mistake in a file ends
 in a `UserError` that names the file and the line.
@@ -16,18 +16,28 @@ from typing import Any, Literal, get_args
 
 from fmtbench.errors import UserError
 
-Format = Literal["jsonl", "json", "csv", "tsv"]
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+FOUND = "found"
+"""Of a CSV's delimiter: the one that its first line has."""
+DELIMITERS = ",;\t"
 
 
-def read_rows(path: Path, written: Format | None, records: str | None, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """All rows, in order. `records` is the key of the list in a JSON document, `columns` names a CSV without a header."""
+def read_rows(
+    path: Path, written: Format | None, records: str | None, columns: tuple[str, ...], delimiter: str | None = None
+) -> list[dict[str, Any]]:
+    """All rows, in order. `records` is the key of the list in a JSON document, `columns` names a CSV without a header.
+
+    `delimiter` is the character between a CSV's cells, or `FOUND`; None takes what the format says.
+    """
     found = written or path.name.removesuffix(".gz").rpartition(".")[2]
     if found == "jsonl":
         return read_jsonl(path)
     if found == "json":
         return _document_rows(path, records)
     if found in ("csv", "tsv"):
-        return _csv_rows(path, columns, found)
+        return _csv_rows(path, columns, found, delimiter)
+    if found == "parquet":
+        return _parquet_rows(path)
     raise UserError(f"data file {path}: '{found}' is no format that can be read; allowed are {', '.join(get_args(Format))}")
 
 
@@ -49,7 +59,7 @@ def _text(path: Path) -> str:
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {number}: not JSON ({error})") from error
     if not isinstance(value, dict):
@@ -60,28 +70,79 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
     text = _text(path)
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
+        lines = ": a file of JSON lines has format=jsonl" if "Extra data" in str(error) else ""
+        raise UserError(f"{path}: not JSON ({error}){lines}") from error
     rows = document.get(records) if records and isinstance(document, dict) else document
     if not isinstance(rows, list):
-        raise UserError(f"{path}: expected a list of rows{f' under {records!r}' if records else ''}, got {type(rows).__name__}")
+        keys = f": give records=, one of {', '.join(list(document)[:9])}" if not records and isinstance(document, dict) else ""
+        under = f" under {records!r}" if records else ""
+        raise UserError(f"{path}: expected a list of rows{under}, got {type(rows).__name__}{keys}")
     for row, value in enumerate(rows):
         if not isinstance(value, dict):
             raise UserError(f"{path}, row {row}: expected a JSON object, got {type(value).__name__}")
     return rows
 
 
-def _csv_rows(path: Path, columns: tuple[str, ...], written: str) -> list[dict[str, Any]]:
-    """A quotation mark is a character like any other in a TSV."""
-    text = io.StringIO(_text(path), newline="")
-    tabbed: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    lines = csv.reader(text, strict=True, **(tabbed if written == "tsv" else {}))
+def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values under one name, JSON would keep the second without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"the name {_doubled([name for name, _ in pairs])!r} occurs twice in one object")
+    return found
+
+
+def _doubled(names: list[str]) -> str | None:
+    return next((name for place, name in enumerate(names) if name in names[:place]), None)
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise UserError(f"data file {path} does not exist: check the path (data_root, or the file's name)")
+    import pyarrow as pa  # heavy, and needed only here
+    from pyarrow import parquet
+
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"data file {path} cannot be read as Parquet: {error}") from error
+    _check_header(path, table.column_names)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    """Columns without a name, as spreadsheets leave them on the right, may be several."""
+    if (twice := _doubled([name for name in header if name.strip()])) is not None:
+        raise UserError(f"{path}: two columns are called {twice!r}: each needs a name of its own ({', '.join(header)})")
+
+
+def _dialect(text: str, written: str, delimiter: str | None) -> dict[str, Any]:
+    """A quotation mark is a character like any other in a TSV, unless a delimiter is asked for: spreadsheets quote there, too."""
+    if delimiter is None:
+        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if written == "tsv" else {}
+    if delimiter != FOUND:
+        return {"delimiter": delimiter}
+    if written == "tsv":
+        return {"delimiter": "\t"}
+    # The first line alone: names of columns hold none of these, and cells do.
+    try:
+        found = csv.Sniffer().sniff(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"), DELIMITERS)
+        return {"delimiter": found.delimiter, "skipinitialspace": found.skipinitialspace}
+    except csv.Error:
+        return {}  # a single column
+
+
+def _csv_rows(path: Path, columns: tuple[str, ...], written: str, delimiter: str | None) -> list[dict[str, Any]]:
+    text = _text(path)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, **_dialect(text, written, delimiter))
     try:
         header = list(columns) or next(lines, [])
         rows = [fields for fields in lines if fields]
     except csv.Error as error:
         raise UserError(f"{path}, line {lines.line_num}: not CSV ({error})") from error
+    _check_header(path, header)
     for row, fields in enumerate(rows):
         if len(fields) != len(header):
             raise UserError(f"{path}, row {row}: {len(fields)} columns, expected {len(header)} ({', '.join(header)})")

@@ -77,6 +77,9 @@ class Record:
 
 
 def _find(value: Any, path: str) -> Any:
+    """A name that has dots itself is found as a whole."""
+    if isinstance(value, Mapping) and path in value:
+        return value[path]
     for step in path.split("."):
         if isinstance(value, list):
             value = [one.get(step) if isinstance(one, dict) else None for one in value]

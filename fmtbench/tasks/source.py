@@ -37,6 +37,8 @@ class Source:
     """Key of the list of rows in a JSON document."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV without a header."""
+    delimiter: str | None = None
+    """What is between the cells of a CSV, or `found`; null takes the comma, and the tab in a TSV."""
     part: str | None = None
     """Names the selection of rows in `file` where its row numbers are not the hub's: their ids must differ too."""
     fields: dict[str, record.Path] = Field(default_factory=dict)
@@ -56,7 +58,7 @@ class Source:
 
     def rows(self) -> list[record.Record]:
         """All rows, in the data set's order."""
-        rows = read_rows(self._path, self.format, self.records, self.columns) if self._path else self._hub_rows()
+        rows = self._file_rows(self._path) if self._path else self._hub_rows()
         if not rows:
             raise UserError(f"{self.place} holds no rows")
         paths = self.fields if self._path or self.hub_fields is None else self.hub_fields
@@ -65,6 +67,9 @@ class Source:
             record.Record(id=f"{self.name}/{split}-{number}", where=f"{self.place}, row {number}", row=row, paths=paths)
             for number, row in enumerate(rows)
         ]
+
+    def _file_rows(self, path: Path) -> list[dict[str, Any]]:
+        return read_rows(path, self.format, self.records, self.columns, self.delimiter)
 
     def _hub_rows(self) -> list[dict[str, Any]]:
         if self.hub_id is None:
