@@ -1,7 +1,7 @@
 """Score somebody else's transcripts with the same readers and answer kinds as our own.
 
     python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|label|text|math|set output=DIR
-    python -m experiments.rescore transcripts='logs/**/*.jsonl' answer=number output=DIR backbone='path:{backbone}/{condition}.jsonl'
+    python -m experiments.rescore transcripts='logs/**/*.jsonl' answer=number output=DIR backbone=field:model condition=field:arm
 
 The files hold JSON lines: `text` (the reply; null is an empty one) and `gold` (a text, a number, or a list of accepted ones);
 optionally `id`, `choices` (a list, or letter to text; gold is then "(B)", "B" or the text) and `finish_reason` (stop, length,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,10 +56,9 @@ class DemandedMark:
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction:
         """The last match. Raises `UserError` where matching a reply takes longer than `SECONDS`."""
-        found = None
         with _limited(self.source):
-            for found in self.pattern.finditer(ends(reply)):
-                pass
+            matches = deque(self.pattern.finditer(ends(reply)), maxlen=1)
+        found = matches[0] if matches else None
         if found is None:
             return Extraction(status="no_mark" if reply.strip() else "no_answer")
         if not (found[GROUP] or "").strip():
@@ -102,7 +102,7 @@ def _limited(source: str) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise UserError(
-            f"contract.mark={source} takes longer than {SECONDS:g} s on one reply, since a repeat in it holds another: simplify it"
+            f"contract.mark={source} takes longer than {SECONDS:g} s on one reply: leave out repeats inside repeats, as (a+)+"
         )
 
     previous = signal.signal(signal.SIGALRM, stop)
