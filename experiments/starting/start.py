@@ -88,7 +88,7 @@ def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
             return 0
         for word in known.overrides:
             _check_word(name, word, job.program)
-        _compose_and_run(name, job, [_quoted(_inside(name, word)) for word in words])
+        _compose_and_run(name, job, [hydras(name, word) for word in words])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (HydraException, OmegaConfBaseException) as error:
@@ -134,6 +134,11 @@ def _check_word(name: str, word: str, program: str) -> None:
         raise UserError(f"{word}: {name} takes no arguments")
     takes = "results" if "results" in keys else "texts" if "texts" in keys else keys[0]
     raise UserError(f"{word}: arguments are key=value: {in_words_of(f'python -m experiments.{name}', program)} {takes}={word}")
+
+
+def hydras(name: str, word: str) -> str:
+    """A user's word as Hydra takes it."""
+    return _quoted(_inside(name, word))
 
 
 def _inside(name: str, word: str) -> str:
