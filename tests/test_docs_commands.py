@@ -110,11 +110,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rescore_theirs(place: Path) -> None:
     """What the lines of the guide on rescoring leave, since each line may run alone: `rescored` and `mine`."""
-    reply = {"item": "q", "sample": 0, "gold": "B", "text": 'So: Answer("B")'}
-    for arm in ("chain_of_thought", "concise"):
+    for arm, letters in {"chain_of_thought": "BBBBAB", "concise": "BABAAC"}.items():
+        replies = [{"item": i, "sample": 0, "gold": "B", "text": f'So: Answer("{one}")'} for i, one in enumerate(letters)]
         path = place / "logs" / "gpt-4" / arm / "sat.jsonl"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(reply) + "\n", encoding="utf-8")
+        path.write_text("".join(json.dumps(reply) + "\n" for reply in replies), encoding="utf-8")
     for line in RUN:
         if line.name == "rescore":
             done = command(line.name, *ours(line, place))
