@@ -1,52 +1,141 @@
 """Score somebody else's transcripts with the same readers and answer kinds as our own.
 
     python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|label|text|math|set output=DIR
+    python -m experiments.rescore transcripts='logs/**/*.jsonl' answer=number output=DIR backbone=field:model condition=field:arm
 
-FILE holds JSON lines: `text` (the reply; null is an empty one) and `gold` (a text, a number, or a list of accepted ones);
+The files hold JSON lines: `text` (the reply; null is an empty one) and `gold` (a text, a number, or a list of accepted ones);
 optionally `id`, `choices` (a list, or letter to text; gold is then "(B)", "B" or the text) and `finish_reason` (stop, length,
-or what other engines call these). DIR gets `rows.parquet`, with strict, marked and latent verdicts, and `not_scored.txt` where
-there are rows that cannot be scored; strict_input=true refuses these. answer=label needs labels=[positive,negative].
-format=auto takes, reply by reply, the structured format that it keeps, and text if it keeps none. mark=stated lets only "The
-answer is ..." keep the contract of text, as our own conditions ask for it; mark=any, the default, every mark in use.
+or what other engines call these); text=field:output names another field. backbone=, task=, condition=, prompt=, sample= and
+item= are each a name, a field (field:model) or a part of the path; then tables, contrasts and the page pair items over arms.
+conditions.concise='{reasoning: budget, words: 50}' places an arm on the axes. contract.mark='Answer: (?P<answer>[A-E])', or
+contract.fields=[thoughts,final], is what that study asked for, and so what strict means.
+
+DIR gets `rows.parquet`, with strict, marked and latent verdicts, `cells.parquet`, and `not_scored.txt` where there are rows
+that cannot be scored; strict_input=true refuses these. answer=label needs labels=[positive,negative]. format=auto takes, reply
+by reply, the structured format that it keeps, and text if it keeps none. mark=stated lets only "The answer is ..." keep the
+contract of text, as our own conditions ask for it; mark=any, the default, every mark in use.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fmtbench.errors import UserError
 
 from .starting.start import start
 
 if TYPE_CHECKING:
-    from fmtbench.running.logs import Log
-    from fmtbench.types import Row
+    from fmtbench.conditions.axes import Axes
+    from fmtbench.readers.contract import Contract
+    from fmtbench.running.arms import Tally
+    from fmtbench.running.logs import Log, Transcript
+    from fmtbench.running.transcripts import Reading
 
 NAMED = 5
 """Rows that are named in the terminal; the file names all."""
+TOLD = 20_000
+"""Replies between two lines of progress."""
+logger = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.running.logs import load_log
-    from fmtbench.running.transcripts import rescore
+    from fmtbench.running.arms import Tally
+    from fmtbench.running.log_files import log_files
+    from fmtbench.running.logs import Log, stream_log
+    from fmtbench.running.rescored import placed, write_cells, write_rows
+    from fmtbench.running.sources import Sources
     from fmtbench.store.files import writable
-    from fmtbench.store.rows import write_rows
 
-    path = Path(config.transcripts)
-    log = load_log(path, config.answer, tuple(config.labels))
-    if log.complaints and (config.strict_input or not log.transcripts):
+    plain = plain_of(config)
+    sources, axes, log, tally = Sources(given=given(plain)), placed(plain["conditions"]), Log(), Tally()
+    reading, paths = reading_of(plain, axes), log_files(plain["transcripts"])
+    stream = stream_log(paths, plain["answer"], plain["row"]["labels"], sources, log)
+    output, apart = writable(Path(plain["output"])), list[str]()
+
+    def check() -> None:
+        check_scored(plain, log, tally)
+        if "condition" in sources.parts:
+            apart.extend(tally.unpaired())
+
+    write_rows(output / "rows.parquet", told(stream), reading, tally, check)
+    write_cells(output / "cells.parquet", tally, plain, {name: plain["conditions"][name] for name in axes})
+    _write_complaints(output / "not_scored.txt", log.complaints)
+    print("\n".join([*_notes(log, output), *apart, *unused(axes, tally), _verdicts(tally), f"Rows: {output / 'rows.parquet'}"]))
+
+
+def plain_of(config: DictConfig) -> dict[str, Any]:
+    found = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(found, dict)
+    return {str(name): value for name, value in found.items()}
+
+
+def given(plain: dict[str, Any]) -> dict[str, str]:
+    """The sources that differ from what every log is taken to have."""
+    from fmtbench.running.sources import CONTENT, PARTS
+
+    said = {name: plain["row"][name] for name in (*PARTS, *CONTENT)}
+    return {name: value for name, value in said.items() if value is not None and value != CONTENT.get(name)}
+
+
+def reading_of(plain: dict[str, Any], axes: dict[str, Axes]) -> Reading:
+    from fmtbench.running.rescored import demanded
+    from fmtbench.running.transcripts import Reading
+
+    path = Path(plain["transcripts"])
+    return Reading(
+        answer=plain["answer"],
+        written=plain["format"],
+        mark=plain["mark"],
+        contract=contract_of(**plain["contract"]),
+        contracts=demanded(axes),
+        experiment=path.stem if path.is_file() else Path(plain["output"]).resolve().name,
+    )
+
+
+def contract_of(mark: str | None, fields: list[str], answer: str | None) -> Contract | None:
+    """What the study demanded of all its arms; None where that is not said."""
+    from fmtbench.readers.contract import DemandedMark, DemandedObject
+
+    if mark is not None and (fields or answer):
+        raise UserError(f"contract.mark={mark} with contract.fields={fields}: a study demands one or the other; leave one out")
+    if mark is not None:
+        return DemandedMark(mark)
+    if answer and not fields:
+        raise UserError(f"contract.answer={answer} without contract.fields: give all keys of the object, in their order")
+    return DemandedObject(fields=tuple(fields), answer=answer or fields[-1]) if fields else None
+
+
+def told(stream: Iterable[Transcript]) -> Iterator[Transcript]:
+    """The same stream, with a line now and then on how far it has come."""
+    for count, one in enumerate(stream, start=1):
+        if not count % TOLD:
+            logger.info("%s replies read", f"{count:,}")
+        yield one
+
+
+def check_scored(plain: dict[str, Any], log: Log, tally: Tally) -> None:
+    """Raises `UserError` for rows that cannot be scored, if these are refused or there are no others, and for a demanded mark
+    that no reply has: it would make every strict accuracy 0."""
+    if log.complaints and (plain["strict_input"] or not tally.rows):
         count = len(log.complaints)
         raise UserError(log.complaints[0] + (f" (and {count - 1} more rows that cannot be scored)" if count > 1 else ""))
-    rows = rescore(log.transcripts, config.answer, config.format, experiment=path.stem, mark=config.mark)
-    output = writable(Path(config.output))
-    write_rows(output / "rows.parquet", rows)
-    _write_complaints(output / "not_scored.txt", log.complaints)
-    print("\n".join([*_notes(log, output), _verdicts(rows), f"Rows: {output / 'rows.parquet'}"]))
+    if not tally.rows:
+        raise UserError(f"transcripts={plain['transcripts']} holds no transcripts")
+    if plain["contract"]["mark"] is not None and not tally.kept:
+        raise UserError(f"contract.mark={plain['contract']['mark']} matches in none of {tally.rows} replies: compare it with one")
+
+
+def unused(axes: dict[str, Axes], tally: Tally) -> Iterator[str]:
+    arms = {condition for _, _, condition, _, _ in tally.statuses}
+    for name in axes:
+        if name not in arms:
+            yield f"conditions.{name} places no arm: there are {', '.join(sorted(arms))}"
 
 
 def _write_complaints(path: Path, complaints: list[str]) -> None:
@@ -69,15 +158,12 @@ def _notes(log: Log, output: Path) -> Iterator[str]:
         yield f"{log.halves} halves of character pairs were replaced by U+FFFD"
 
 
-def _verdicts(rows: list[Row]) -> str:
-    counts = {
-        "strict": sum(row.correct for row in rows),
-        "marked": sum(row.marked_correct for row in rows),
-        "latent": sum(row.latent_correct for row in rows),
-    }
-    shares = ", ".join(f"{name} {count / len(rows):.4f}" for name, count in counts.items())
-    statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in rows).most_common())
-    return f"{len(rows)} transcripts: {shares} ({statuses})"
+def _verdicts(tally: Tally) -> str:
+    from fmtbench.running.arms import VERDICTS
+
+    shares = ", ".join(f"{name} {tally.right[name] / tally.rows:.4f}" for name in VERDICTS)
+    statuses = ", ".join(f"{status} {n}" for status, n in sum(tally.statuses.values(), Counter[str]()).most_common())
+    return f"{tally.rows} transcripts: {shares} ({statuses})"
 
 
 if __name__ == "__main__":

@@ -65,8 +65,11 @@ def score_pack(folder: Path) -> None:
     """Read the replies of a packed study again, whichever version of rows it has."""
     from fmtbench.interchange.packed import rewrite
     from fmtbench.running.read_again import read_again
+    from fmtbench.running.rescored import RESCORED
 
     def again(cell: Packed) -> DataFrame:
+        if RESCORED in cell.config:
+            raise UserError(f"{folder} was made of transcripts: run experiments.rescore on these again, which reads them anew")
         _, task = build_stored(cell.config, "task", Task)  # type: ignore[type-abstract]
         _, condition = build_stored(cell.config, "condition", Condition)
         return read_again(cell.rows, task, condition)

@@ -220,8 +220,9 @@ print(done.code, done.err.splitlines()[-1] if done.err else "")
 
 
 def limited(size: int, *words: str) -> str:
-    """Exit code and last line of a command that may write no file above this size."""
-    return subprocess.run([sys.executable, "-c", LIMITED, str(size), *words], cwd=ROOT, capture_output=True, text=True).stdout
+    """Exit code and last line of a command that may write no file above this size. Nor may Python: its own would be torn."""
+    words = (sys.executable, "-B", "-c", LIMITED, str(size), *words)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("size", [pytest.param(100, marks=pytest.mark.slow), 5_000])

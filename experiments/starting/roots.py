@@ -109,13 +109,37 @@ class AuditConfig:
 
 
 @dataclass
+class ContractConfig:
+    mark: str | None = None
+    fields: list[str] = field(default_factory=list)
+    answer: str | None = None
+
+
+@dataclass
+class RowConfig:
+    backbone: str | None = None
+    task: str | None = None
+    condition: str | None = None
+    prompt: str | None = None
+    sample: str | None = None
+    item: str | None = None
+    text: str = "field:text"
+    gold: str = "field:gold"
+    choices: str = "field:choices"
+    finish_reason: str = "field:finish_reason"
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass
 class RescoreConfig:
     transcripts: str = MISSING
     answer: str = MISSING
+    row: RowConfig = field(default_factory=RowConfig)
+    conditions: dict[str, Any] = field(default_factory=dict)
+    contract: ContractConfig = field(default_factory=ContractConfig)
     format: str = "auto"
     mark: str = "any"
     strict_input: bool = False
-    labels: list[str] = field(default_factory=list)
     output: str = MISSING
 
 

@@ -36,7 +36,7 @@ from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
 from .page import in_words_of, page
-from .roots import ROOTS
+from .roots import ROOTS, RowConfig
 
 PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
@@ -46,6 +46,12 @@ PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
 
 Main = Callable[[DictConfig], None]
+VERBATIM = ("contract.mark", "transcripts")
+"""Keys whose values are never Hydra's: a regular expression, a pattern of files."""
+OPEN = ("conditions.",)
+"""Mappings to which a user adds names, without a plus."""
+INSIDE = {"rescore": ("row", RowConfig)}
+"""A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
 
 
 def start(name: str, main: Main) -> NoReturn:
@@ -82,7 +88,7 @@ def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
             return 0
         for word in known.overrides:
             _check_word(name, word, job.program)
-        _compose_and_run(name, job, [_quoted(word) for word in words])
+        _compose_and_run(name, job, [hydras(name, word) for word in words])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (HydraException, OmegaConfBaseException) as error:
@@ -130,12 +136,30 @@ def _check_word(name: str, word: str, program: str) -> None:
     raise UserError(f"{word}: arguments are key=value: {in_words_of(f'python -m experiments.{name}', program)} {takes}={word}")
 
 
+def hydras(name: str, word: str) -> str:
+    """A user's word as Hydra takes it."""
+    return _quoted(_inside(name, word))
+
+
+def _inside(name: str, word: str) -> str:
+    section, keys = INSIDE.get(name, ("", None))
+    return f"{section}.{word}" if keys and word.partition("=")[0] in {field.name for field in fields(keys)} else word
+
+
 def _quoted(word: str) -> str:
     """Paths may hold what has a meaning in Hydra's grammar, such as a comma or a parenthesis."""
     key, equals, value = word.partition("=")
     if equals and re.search(r"[^\w./~:-]", value) and not re.search(r"['\[{]", value) and Path(value).exists():
         return f"{key}='{value}'"
-    return word
+    if (key in VERBATIM or value.startswith(("path:", "field:"))) and value not in ("null", "") and value[0] not in "'\"":
+        return f"{key}='{_escaped(value)}'"
+    return f"++{word}" if key.startswith(OPEN) else word
+
+
+def _escaped(value: str) -> str:
+    """For Hydra's quotes, in which a backslash counts as one only before a quote or the end."""
+    written = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return re.sub(r"(\\+)$", r"\1\1", written)
 
 
 def _compose_and_run(name: str, job: _Guarded, words: list[str]) -> None:

@@ -11,6 +11,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats import FORMATS
 from fmtbench.formats.names import NAMED
 from fmtbench.formats.structured import StructuredFormat
+from fmtbench.readers.contract import Contract
 from fmtbench.readers.failure import name_failure
 from fmtbench.readers.marks import MARKS, statements
 from fmtbench.readers.reply import ends, place_in_whole, reply_place
@@ -25,11 +26,17 @@ def readable() -> dict[str, StructuredFormat]:
     return {name: one for name, one in FORMATS.items() if isinstance(one, StructuredFormat)}
 
 
-def read_transcript(generation: Generation, kind: AnswerKind, written: str, mark: str = ANY) -> Extraction:
-    """Locate the answer by the usual contract of a format, `text` or one of `readable()`, and name the status."""
+def read_transcript(
+    generation: Generation, kind: AnswerKind, written: str, mark: str = ANY, contract: Contract | None = None
+) -> Extraction:
+    """Locate the answer by the contract of its study, or else by the usual one of a format, `text` or one of `readable()`, and
+    name the status."""
     start, end = reply_place(generation.text, kind)
     reply = generation.text[start:end]
-    found = _read_text(reply, kind, mark) if written == TEXT else _read_parts(reply, kind, readable()[written])
+    if contract is not None:
+        found = contract.read(reply, kind)
+    else:
+        found = _read_text(reply, kind, mark) if written == TEXT else _read_parts(reply, kind, readable()[written])
     found = found.moved(start)
     status = name_failure(found, generation, kind)
     return found if status == "ok" else Extraction(status=status)

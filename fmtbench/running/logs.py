@@ -9,15 +9,17 @@ A row that cannot be scored becomes a complaint with its number, field and reaso
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from fmtbench.answers import AnswerKind, Choice, Label
 from fmtbench.answers.named import ANSWERS, KINDS, final
 from fmtbench.errors import UserError
-from fmtbench.tasks.readers import read_jsonl
+from fmtbench.running.log_files import records
+from fmtbench.running.sources import PARTS, LackingError, Sources
 from fmtbench.types import FinishReason, whole
 
 STOP = """stop eos eos_token end_turn end_of_turn stop_sequence stop_token stop_str end complete completed done finished eot
@@ -47,13 +49,19 @@ class Transcript:
     golds: tuple[str, ...]
     """Accepted answers; the first names the row's gold."""
     finish_reason: FinishReason
+    backbone: str = "transcripts"
+    task: str | None = None
+    condition: str | None = None
+    prompt: str = "unknown"
+    sample: int = 0
 
 
 @dataclass(kw_only=True)
 class Log:
-    """What a file holds."""
+    """What files hold, as far as they are read."""
 
     transcripts: list[Transcript] = field(default_factory=list)
+    """Of `load_log` alone: what is streamed is not kept."""
     complaints: list[str] = field(default_factory=list)
     """One line for each row that cannot be scored."""
     unknown: Counter[str] = field(default_factory=Counter)
@@ -64,43 +72,124 @@ class Log:
 
 def load_log(path: Path, answer: str, labels: Sequence[str] = ()) -> Log:
     """Every row of a file. Raises `UserError` where the file cannot be read, or the kind of answer is none."""
+    log = Log()
+    log.transcripts.extend(stream_log([path], answer, labels, Sources(), log))
+    return log
+
+
+def check_answer(answer: str, labels: Sequence[str]) -> None:
+    """Raises `UserError` where the kind of answer is none, or lacks its labels."""
     if answer not in ANSWERS:
         raise UserError(f"answer={answer}: allowed are {', '.join(ANSWERS)}")
     if (answer == "label") != bool(labels):
         raise UserError(f"answer={answer} with labels={list(labels)}: answer=label needs labels=[...], the others take none")
-    records = read_jsonl(path)
-    if not records:
-        raise UserError(f"{path} holds no transcripts")
-    log, ids = Log(), dict[str, int]()
-    for number, record in enumerate(records, start=1):
-        try:
-            transcript = _transcript(log, number, record, answer, labels)
-            if transcript.id in ids:
-                raise Unscored(f"field 'id': {transcript.id!r} occurs before, in row {ids[transcript.id]}; ids must be unique")
-        except Unscored as error:
-            log.complaints.append(f"{path}, row {number}, {error}")
-        else:
-            ids[transcript.id] = number
-            log.transcripts.append(transcript)
-    return log
 
 
-def _transcript(log: Log, number: int, record: dict[str, Any], answer: str, labels: Sequence[str]) -> Transcript:
+def stream_log(paths: Sequence[Path], answer: str, labels: Sequence[str], sources: Sources, log: Log) -> Iterator[Transcript]:
+    """The rows of many files, one at a time; `log` is told of those that cannot be scored.
+
+    Raises `UserError` before the first row where a pattern does not fit a path, and where a file cannot be read or holds none.
+    """
+    check_answer(answer, labels)
+    known = {path: sources.of_path(path) for path in paths}
+    seen, number = Keys(), 0
+    for path, of_path in known.items():
+        for number, record in enumerate(records(path), start=1):
+            try:
+                transcript = _transcript(log, number, record, answer, labels, sources, of_path)
+                seen.add(transcript, path, number, sources)
+            except Unscored as error:
+                log.complaints.append(f"{path}, row {number}, {error}")
+            else:
+                yield transcript
+        if not number and len(paths) == 1:
+            raise UserError(f"{path} holds no transcripts")
+
+
+class Keys:
+    """The measurements that were seen, and where: of two of one key the first is scored."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, tuple[Path, int]] = {}
+
+    def add(self, one: Transcript, path: Path, number: int, sources: Sources) -> None:
+        """Raises `Unscored` where the key is there."""
+        key = (one.backbone, one.task, one.condition, one.prompt, one.sample, one.id)
+        digest = blake2b(repr(key).encode(), digest_size=16).digest()
+        if digest not in self._places:
+            self._places[digest] = (path, number)
+            return
+        before, row = self._places[digest]
+        where = f"row {row}" if before == path else f"row {row} of {before}"
+        missing = [name for name in PARTS if name not in sources.parts and name != "item"]
+        more = f", or say what tells them apart ({'=, '.join(missing)}=)" if missing else ""
+        raise Unscored(f"field 'id': {one.id!r} occurs before, in {where}; ids must be unique{more}")
+
+
+def _transcript(
+    log: Log,
+    number: int,
+    record: dict[str, Any],
+    answer: str,
+    labels: Sequence[str],
+    sources: Sources,
+    of_path: Mapping[str, str],
+) -> Transcript:
     record, halves = _storable(record)
     log.halves += halves
-    lacking = [name for name in ("text", "gold") if name not in record]
-    if lacking:
-        raise Unscored(f"field '{lacking[0]}': is missing; a row has text and gold, optionally id, choices, finish_reason")
-    if not isinstance(record["text"], str | None):
-        raise Unscored(f"field 'text': {_shown(record['text'])} is no text")
-    kind = _kind(answer, record.get("choices"), labels)
+    text = _needed(sources, "text", record)
+    if not isinstance(text, str | None):
+        raise Unscored(f"field 'text': {_shown(text)} is no text")
+    kind = _kind(answer, _optional(sources, "choices", record), labels)
     return Transcript(
-        id=str(number if record.get("id") is None else record["id"]) or str(number),
-        text=record["text"] or "",
+        **_parts(record, number, sources, of_path),
+        text=text or "",
         kind=kind,
-        golds=_golds(record["gold"], kind, answer),
-        finish_reason=_finish_reason(log, record.get("finish_reason")),
+        golds=_golds(_needed(sources, "gold", record), kind, answer),
+        finish_reason=_finish_reason(log, _optional(sources, "finish_reason", record)),
     )
+
+
+def _needed(sources: Sources, name: str, record: dict[str, Any]) -> Any:
+    try:
+        return sources.content(name, record)
+    except LackingError as error:
+        reason = "is missing; a row has text and gold, optionally id, choices, finish_reason"
+        raise Unscored(f"field '{error}': {reason}") from error
+
+
+def _optional(sources: Sources, name: str, record: dict[str, Any]) -> Any:
+    """None where the record lacks it, unless its field was named on purpose."""
+    try:
+        return sources.content(name, record)
+    except LackingError as error:
+        if name in sources.given:
+            raise Unscored(f"field '{error}': is missing") from error
+        return None
+
+
+def _parts(record: dict[str, Any], number: int, sources: Sources, of_path: Mapping[str, str]) -> dict[str, Any]:
+    """Backbone, task, condition, prompt and sample, as far as they are given, and the item: its `id` or its number."""
+    found: dict[str, Any] = {}
+    for name in PARTS:
+        try:
+            value = sources.value(name, record, of_path)
+        except LackingError as error:
+            raise Unscored(f"field '{error}': is missing, and {name} is in it") from error
+        if isinstance(value, list | dict | None) or value == "":
+            if name in sources.parts:
+                raise Unscored(f"{name}: {_shown(value)} is no name")
+        else:
+            found[name] = _sample(value) if name == "sample" else str(value)
+    written = record.get("id")
+    return {"id": found.pop("item", None) or str(number if written is None else written) or str(number), **found}
+
+
+def _sample(value: Any) -> int:
+    written = str(value)
+    if not written.isascii() or not written.isdigit():
+        raise Unscored(f"sample: {_shown(value)} is no whole number of at least 0")
+    return int(written)
 
 
 def _storable(value: Any) -> tuple[Any, int]:

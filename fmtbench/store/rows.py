@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -24,6 +25,23 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     with replacing(path) as part:
         said = [name for name in OPTIONAL if any(getattr(row, name) for row in rows)]
         pq.write_table(pa.Table.from_pylist([row.as_dict() for row in rows], schema=rows_schema(said)), part)
+
+
+@contextmanager
+def rows_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
+    """Writes rows as parquet some at a time, so that no more than these are held. `columns`: further ones, with their types.
+
+    with rows_writer(path, {"ladder_step": "string"}) as write:
+        write(rows)
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = rows_schema()
+    for name, kind in columns.items():
+        schema = schema.append(pa.field(name, pa.type_for_alias(kind)))
+    with replacing(path) as part, pq.ParquetWriter(part, schema) as file:
+        yield lambda rows: file.write_table(pa.Table.from_pylist(list(rows), schema=schema))
 
 
 def count_rows(path: Path) -> int:

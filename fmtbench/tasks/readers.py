@@ -11,8 +11,10 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TextIO, get_args
 
 from fmtbench.errors import UserError
 
@@ -43,18 +45,38 @@ def read_rows(
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file; blank lines are skipped, anything else names its line."""
-    lines = io.StringIO(_text(path), newline="\n")
-    return [_object(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return list(stream_jsonl(path))
 
 
-def _text(path: Path) -> str:
+def stream_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The same, one at a time, so that a log of any length fits."""
+    with _readable(path), _opened(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _object(path, number, line)
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")  # type: ignore[return-value]
+    return open(path, encoding="utf-8-sig", newline="\n")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises `UserError` where the file is none, or what is read from it is no text."""
     if not path.is_file():
         raise UserError(f"data file {path} does not exist: check the path (data_root, or the file's name)")
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return content.decode("utf-8-sig")
+        yield
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read as UTF-8 text: {error}") from error
+
+
+def _text(path: Path) -> str:
+    with _readable(path):
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return content.decode("utf-8-sig")
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pandas as pd
 from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Sums, cubes, sums
+from fmtbench.errors import UserError
 
 
 def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
@@ -22,8 +23,11 @@ def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -
 
     `accuracy`: that of `accuracy_table`. `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its
     95% bootstrap interval over items, and `seconds_per_correct`: of all replies, over those that are right; inf where none is.
-    `area`: that of the accuracy-token frontier, one value for a task.
+    `area`: that of the accuracy-token frontier, one value for a task. Raises `UserError` where no row says how many tokens its
+    reply had, as those of transcripts do not.
     """
+    if not rows["completion_tokens"].any():
+        raise UserError("no row says how many tokens its reply has: transcripts are rescored without a tokenizer")
     rows = rows[~rows["condition"].str.endswith(RERUN)]
     intervals = _intervals(rows, draws, seed)
     groups = rows.groupby(["backbone", "task", "condition"], sort=True, observed=True)

@@ -30,9 +30,11 @@ def equal_tokens_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.Dat
     the same with `latent_` before the name.
 
     The limits are those within which half and nine tenths of the reference's replies end
-    (`of_reference`). Raises `UserError` where the reference was not run.
+    (`of_reference`). Raises `UserError` where the reference was not run, or no row says how many tokens its reply has.
     """
     lines = [line for one in cubes(rows) if reference in one.conditions for line in _lines(one, reference)]
+    if not rows["completion_tokens"].any():
+        raise UserError("no row says how many tokens its reply has: transcripts are rescored without a tokenizer")
     if not lines:
         raise UserError(f"there is no {reference}, whose tokens are the measure: give reference= a condition that is there")
     return pd.DataFrame(lines)

@@ -1,0 +1,114 @@
+r"""The contract of somebody else's study: the mark or the object that its prompt demanded.
+
+    DemandedMark(r'Answer\("(?P<answer>[A-E])"\)')          the last place that matches states the answer
+    DemandedObject(fields=("thoughts", "final"), answer="final")      one JSON object with these keys in this order
+
+A contract only locates: the answer kind normalises and judges, as for every reader.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from types import FrameType
+from typing import NoReturn, Protocol
+
+from fmtbench.answers import AnswerKind
+from fmtbench.errors import UserError
+from fmtbench.formats import FORMATS
+from fmtbench.formats.base import Layout
+from fmtbench.readers.reply import ends, place_in_whole
+from fmtbench.types import Extraction
+
+GROUP = "answer"
+SECONDS = 1.0
+"""That a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end takes years."""
+
+
+class Contract(Protocol):
+    """What a study demanded of a reply."""
+
+    def read(self, reply: str, kind: AnswerKind) -> Extraction: ...
+
+
+@dataclass(frozen=True)
+class DemandedMark:
+    """A regular expression with a group `answer`. Raises `UserError` for one that does not compile or has no such group."""
+
+    source: str
+
+    def __post_init__(self) -> None:
+        if GROUP not in self.pattern.groupindex:
+            raise UserError(f"contract.mark={self.source}: it needs a group of the name answer, as in Answer: (?P<answer>[A-E])")
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        try:
+            return re.compile(self.source)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UserError(f"contract.mark={self.source} is no regular expression ({error}): mend it") from error
+
+    def read(self, reply: str, kind: AnswerKind) -> Extraction:
+        """The last match. Raises `UserError` where matching a reply takes longer than `SECONDS`."""
+        with _limited(self.source):
+            matches = deque(self.pattern.finditer(ends(reply)), maxlen=1)
+        found = matches[0] if matches else None
+        if found is None:
+            return Extraction(status="no_mark" if reply.strip() else "no_answer")
+        if not (found[GROUP] or "").strip():
+            return Extraction(status="no_answer")
+        return Extraction(status="ok", answer=found[GROUP], span=place_in_whole(found.span(GROUP), len(reply)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemandedObject:
+    """One JSON object and nothing else, a fence around it allowed, with these keys in this order.
+
+    Raises `UserError` where the answer's key is neither the first nor the last of them, or a key occurs twice.
+    """
+
+    fields: tuple[str, ...]
+    answer: str
+
+    def __post_init__(self) -> None:
+        said = f"contract.fields={list(self.fields)} contract.answer={self.answer}"
+        if len(set(self.fields)) < len(self.fields):
+            raise UserError(f"{said}: a key occurs twice; give each once, in the order that the prompt demanded")
+        if self.answer not in (self.fields[0], self.fields[-1]):
+            raise UserError(f"{said}: the answer must be the first key or the last")
+
+    @property
+    def layout(self) -> Layout:
+        stages = tuple(name for name in self.fields if name != self.answer)
+        first = bool(stages) and self.fields[0] == self.answer
+        return Layout(stages=stages, answer=self.answer, order="answer_first" if first else "reasoning_first")
+
+    def read(self, reply: str, kind: AnswerKind) -> Extraction:
+        return FORMATS["json"].read(reply, self.layout, kind)
+
+
+@contextmanager
+def _limited(source: str) -> Iterator[None]:
+    """Python's matcher looks at signals as it backtracks, so an alarm ends it. There are none outside of the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise UserError(
+            f"contract.mark={source} takes longer than {SECONDS:g} s on one reply: leave out repeats inside repeats, as (a+)+"
+        )
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
