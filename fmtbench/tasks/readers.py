@@ -58,7 +58,7 @@ def stream_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 def _opened(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
     return open(path, encoding="utf-8-sig", newline="\n")
 
 
