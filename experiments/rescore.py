@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fmtbench.readers.contract import Contract
     from fmtbench.running.arms import Tally
     from fmtbench.running.logs import Log, Transcript
-    from fmtbench.running.transcripts import Reading
+    from fmtbench.running.transcripts import ReadingRules
 
 NAMED = 5
 """Rows that are named in the terminal; the file names all."""
@@ -83,12 +83,12 @@ def given(plain: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in said.items() if value is not None and value != CONTENT.get(name)}
 
 
-def reading_of(plain: dict[str, Any], axes: dict[str, Axes]) -> Reading:
+def reading_of(plain: dict[str, Any], axes: dict[str, Axes]) -> ReadingRules:
     from fmtbench.running.rescored import demanded
-    from fmtbench.running.transcripts import Reading
+    from fmtbench.running.transcripts import ReadingRules
 
     path = Path(plain["transcripts"])
-    return Reading(
+    return ReadingRules(
         answer=plain["answer"],
         written=plain["format"],
         mark=plain["mark"],

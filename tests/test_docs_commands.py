@@ -134,7 +134,8 @@ def ours(line: Line, place: Path) -> list[str]:
         word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
     ]
     placed = [
-        re.sub(r"=(results/|log\.jsonl|qa\.csv|lm$|logs$|logs/\*|rows$|rescored$|mine$)", rf"={place}/\1", word) for word in kept
+        re.sub(r"(?<!name)=(results/|log\.jsonl|qa\.csv|lm$|logs$|logs/\*|rows$|rescored$|mine$)", rf"={place}/\1", word)
+        for word in kept
     ]
     if line.name == "run":
         placed += ["backend=scripted", f"results={place}/results"]

@@ -17,8 +17,8 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"meta", "samples", "strata"}
-"""Tables that need several tasks, samples or strata."""
+MORE = {"ladder", "meta", "samples", "strata"}
+"""Tables that need several tasks, samples, strata or transcripts."""
 
 
 @pytest.fixture(scope="module")

@@ -74,4 +74,4 @@ def test_score_says_of_long_replies_that_their_ends_were_read(tmp_path: Path) ->
         b"".join(journal_line({name: value for name, value in line.items() if name != "crc32"}) for line in lines)
     )
     done = command("score", f"results={tmp_path}")
-    assert "1 replies of more than 50000 characters were read from both ends" in done.out + done.err
+    assert f"1 replies of more than {LONGEST} characters were read from both ends" in done.out + done.err

@@ -19,7 +19,7 @@ from fmtbench.errors import UserError
 from fmtbench.readers.contract import Contract, DemandedObject
 from fmtbench.running.arms import Tally
 from fmtbench.running.logs import Transcript
-from fmtbench.running.transcripts import Reading, Scored
+from fmtbench.running.transcripts import ReadingRules, Scored
 from fmtbench.store.files import replacing
 from fmtbench.store.provenance import provenance
 from fmtbench.store.rows import rows_writer
@@ -33,7 +33,7 @@ RESCORED = "rescored"
 
 
 def write_rows(
-    path: Path, transcripts: Iterable[Transcript], reading: Reading, tally: Tally, check: Callable[[], None] = lambda: None
+    path: Path, transcripts: Iterable[Transcript], reading: ReadingRules, tally: Tally, check: Callable[[], None] = lambda: None
 ) -> None:
     """Score a stream into `path`. `check` may raise once all is scored, and `path` is then as it was."""
     stream = map(reading.score, transcripts)

@@ -30,7 +30,7 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadingRules:
     """How replies are read and what the rows are called. Raises `UserError` for what is not allowed."""
 
     answer: str
@@ -86,5 +86,5 @@ class Reading:
 
 def rescore(transcripts: Sequence[Transcript], answer: str, written: str, *, experiment: str, mark: str = ANY) -> list[Row]:
     """One scored row a transcript; `condition` is the format it was read as."""
-    reading = Reading(answer=answer, written=written, mark=mark, experiment=experiment)
+    reading = ReadingRules(answer=answer, written=written, mark=mark, experiment=experiment)
     return [reading.score(one).row for one in transcripts]
