@@ -19,6 +19,7 @@ THEIRS = {"save_pretrained", "save_model", "save_file", "write_table", "savefig"
 ALLOWED = {
     "fmtbench/store/files.py",
     "fmtbench/store/journal.py",
+    "fmtbench/store/rows.py",  # a writer that is open to the part of `replacing`
     "fmtbench/decoding/worker.py",  # a file of the parent's choice, which the parent checks and renames
     "experiments/benchmarks/commands.py",
     "experiments/benchmarks/recovery/contenders.py",

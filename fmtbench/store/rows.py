@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from fmtbench.saving import saving
 from fmtbench.store.files import replacing
 from fmtbench.types import OPTIONAL, ROWS_VERSION, Row, Status
 
@@ -41,7 +40,7 @@ def rows_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[Se
     schema = rows_schema()
     for name, kind in columns.items():
         schema = schema.append(pa.field(name, pa.type_for_alias(kind)))
-    with replacing(path) as part, saving(path), pq.ParquetWriter(part, schema) as file:
+    with replacing(path) as part, pq.ParquetWriter(part, schema) as file:
         yield lambda rows: file.write_table(pa.Table.from_pylist(list(rows), schema=schema))
 
 
