@@ -284,6 +284,11 @@ def test_a_model_that_is_not_served() -> None:
 def test_a_schema_that_is_dropped_silently(ignores: str) -> None:
     with serving(lambda _: completion(ignores)) as seen, pytest.raises(DecoderError, match=r"schema not enforced by .*two-word"):
         list(opened(seen.url).generate(HELD))
+    with serving(lambda _: completion(ignores)) as seen:
+        session = opened(seen.url)
+        for _ in range(2):  # a session that was turned down is not believed the second time
+            with pytest.raises(DecoderError, match="schema not enforced"):
+                list(session.generate(HELD))
 
 
 def test_a_schema_field_that_the_server_refuses() -> None:

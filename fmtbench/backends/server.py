@@ -27,7 +27,7 @@ from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
-from fmtbench.backends.tokens import proven
+from fmtbench.backends.tokens import PROBE, proven
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, ServerError, UserError
 from fmtbench.secret import VALUE
@@ -161,13 +161,12 @@ class ServerSession(Session):
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """Raises `DecoderError` where there is a constraint and none binds."""
-        if not self._proven and any(request.constraint for request in requests):
+        if not self._proven and any(request.constraint for request in requests if request is not PROBE):
             self._prove()
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
 
     def _prove(self) -> None:
-        self._proven = True
         try:
             proven(self)
         except DecoderError as error:
@@ -175,6 +174,7 @@ class ServerSession(Session):
                 f"schema not enforced by {self._options.url}: {error}; is backend.dialect={self._options.dialect} right for "
                 "this server?"
             ) from error
+        self._proven = True
 
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,14 @@ def decode_with_ends(tokenizer: Any, ids: Sequence[int]) -> tuple[str, tuple[int
     return "".join(pieces), tuple(ends)
 
 
+def _obeyed(text: str) -> bool:
+    """Whether the probe's grammar bound, up to white space, which some servers decide on (each engine checks its own rule)."""
+    try:
+        return allows(PROBE_GRAMMAR, json.dumps(json.loads(text)))
+    except ValueError:
+        return False
+
+
 AnySession = TypeVar("AnySession", bound=Session)
 
 
@@ -119,7 +128,7 @@ def proven(session: AnySession) -> AnySession:
     """
     try:
         (proof,) = session.generate([PROBE])
-        if proof.finish_reason != "stop":  # which a text that breaks its grammar never is
+        if proof.finish_reason != "stop" or not _obeyed(proof.text):
             raise DecoderError(
                 f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"
             )
