@@ -18,8 +18,8 @@ from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.hf import HF
 from fmtbench.backends.scripted import ScriptedSession, example_reply
 from fmtbench.backends.supervise import GIVE_UP, SupervisedSession
-from fmtbench.backends.time_limit import time_limit
 from fmtbench.errors import EngineFault
+from fmtbench.time_limit import time_limit
 from fmtbench.types import Generation, Message, Request
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,21 +9,19 @@ A contract only locates: the answer kind normalises and judges, as for every rea
 from __future__ import annotations
 
 import re
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from fmtbench.answers import AnswerKind
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
 from fmtbench.readers.reply import ends, place_in_whole
+from fmtbench.time_limit import time_limit
 from fmtbench.types import Extraction
 
 GROUP = "answer"
@@ -95,20 +93,11 @@ class DemandedObject:
 
 @contextmanager
 def _limited(source: str) -> Iterator[None]:
-    """Python's matcher looks at signals as it backtracks, so an alarm ends it. There are none outside of the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Python's matcher looks at signals as it backtracks, so an alarm ends it."""
+    try:
+        with time_limit(SECONDS):
+            yield
+    except TimeoutError as error:
         raise UserError(
             f"contract.mark={source} takes longer than {SECONDS:g} s on one reply: leave out repeats inside repeats, as (a+)+"
-        )
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        ) from error

@@ -131,11 +131,8 @@ class CellWork:
             return {}
 
     def _facts(self, admission: Admission, missing: int) -> dict[str, Any]:
-        items = [asdict(item) for item in dict.fromkeys(one.item for one in self.planned)]
-        for item in items:
-            del item["stratum"]  # a task that learns to sort its items asks the same ones
         facts = (
-            provenance(items)
+            provenance()
             | self._engine_of_the_keys()
             | {
                 "status": "running",

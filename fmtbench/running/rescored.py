@@ -54,7 +54,7 @@ def write_cells(path: Path, tally: Tally, settings: Mapping[str, Any], axes: Map
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    known = {name: value for name, value in provenance([]).items() if name != "items_sha256"}
+    known = provenance()
     with replacing(path) as part:
         pq.write_table(pa.Table.from_pylist(list(_cells(tally, known, settings, axes))), part)
 

@@ -36,20 +36,19 @@ GIT_SECONDS = 30.0
 """A repository on a disk that does not answer keeps no run waiting."""
 
 
-def provenance(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """The part of a manifest that every cell has in common, with the hash of the items that are asked."""
+def provenance(items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The part of a manifest that all have in common, with the hash of what was asked or read, if that is given."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": _commit(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
         "hardware": {"machine": platform.machine(), "system": platform.platform(), "cpus": os.cpu_count()},
-        "items_sha256": _hash(items),
-    }
+    } | ({} if items is None else {"items_sha256": _hash(items)})
 
 
 def items_hash(items: Iterable[Item]) -> str:
-    """What `provenance` says of these items, each of which may be asked several times; how they are sorted is no part of it."""
+    """The hash of these items, each of which may be asked several times; how they are sorted is no part of it."""
     whole = map(asdict, dict.fromkeys(items))
     return _hash([{name: value for name, value in item.items() if name != "stratum"} for item in whole])
 

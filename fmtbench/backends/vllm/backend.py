@@ -23,12 +23,12 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
-from fmtbench.backends.time_limit import time_limit
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.backends.vllm.masks import remember_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.decoding.grammar import decoder_version, regex
 from fmtbench.errors import EngineFault
+from fmtbench.time_limit import time_limit
 from fmtbench.types import Constraint, Generation, Request
 
 COMPILE_SECONDS = "120"
