@@ -122,7 +122,9 @@ def test_an_older_journal_without_newer_fields_holds(cell: Path) -> None:
 def test_a_folder_from_before_the_checksums_holds_and_says_what_was_not_checked(cell: Path) -> None:
     path = cell / "manifest.json"
     facts = json.loads(path.read_text())
-    path.write_text(json.dumps({name: value for name, value in facts.items() if name not in ("sha256", "config_sha256")}))
+    path.write_text(
+        json.dumps({name: value for name, value in facts.items() if name not in ("sha256", "config_sha256", "whitespace")})
+    )
     done = audit(cell)
     assert done.code == 0, done.out
     assert "in 1 of 1 run folders, config.yaml: no checksum of it was recorded" in done.out
@@ -285,11 +287,14 @@ def test_a_config_that_was_edited_is_named(cell: Path) -> None:
 
 
 def test_a_manifest_whose_checksum_was_made_anew_still_has_to_agree(cell: Path) -> None:
-    write_manifest(cell / "manifest.json", statuses={"ok": 7, "loop": 1}, config_sha256="0" * 64, items_sha256="1" * 64)
+    write_manifest(
+        cell / "manifest.json", statuses={"ok": 7, "loop": 1}, whitespace=["free"], config_sha256="0" * 64, items_sha256="1" * 64
+    )
     facts = json.loads((cell / "manifest.json").read_text())
     assert facts["sha256"] == checksum(facts)
     found = told(cell)
     assert "manifest.json: statuses is {'ok': 7, 'loop': 1}, and the journal gives {'ok': 8}" in found
+    assert "manifest.json: whitespace is ['free'], and the journal gives " in found
     assert "config.yaml: its checksum is" in found
     assert "requests.jsonl: the hash of its items is" in found
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +29,20 @@ class Finding:
         return f"{self.file}{' ' if self.place else ''}{self.place}: {self.what}"
 
 
-def line_at(number: int, offset: int) -> str:
-    """A place in a file of lines; lines count from 1, bytes from 0."""
-    return f"line {number} (at byte {offset})"
+def judged_lines(path: Path, judge: Callable[[str, bytes], T]) -> Iterator[T | Finding]:
+    """What `judge` makes of each line and its place, and a finding where it raises `ValueError`.
+
+    Lines count from 1, bytes from 0.
+    """
+    offset = 0
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            place = f"line {number} (at byte {offset})"
+            offset += len(line)
+            try:
+                yield judge(place, line)
+            except ValueError as error:
+                yield Finding(file=path.name, place=place, what=str(error))
 
 
 def why_unread(path: Path) -> str:

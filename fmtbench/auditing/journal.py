@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from fmtbench.auditing.findings import Finding, line_at, why_unread
+from fmtbench.auditing.findings import Finding, judged_lines, why_unread
 from fmtbench.saving import saving
 from fmtbench.store.journal import FIELDS, HEAD
 from fmtbench.types import Generation
@@ -35,21 +34,9 @@ def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
         return [], []
     if why := why_unread(path):
         return [], [Finding(file=NAME, what=why)]
-    read = list(_lines(path))
+    read = list(judged_lines(path, lambda place, line: Journalled(place, _generation(line))))
     whole = [one for one in read if isinstance(one, Journalled)]
     return whole, [one for one in read if isinstance(one, Finding)] + _answered_twice(whole)
-
-
-def _lines(path: Path) -> Iterator[Journalled | Finding]:
-    offset = 0
-    with open(path, "rb") as journal:
-        for number, line in enumerate(journal, start=1):
-            place = line_at(number, offset)
-            offset += len(line)
-            try:
-                yield Journalled(place, _generation(line))
-            except ValueError as error:
-                yield Finding(file=NAME, place=place, what=str(error))
 
 
 def copy_whole(path: Path, target: Path) -> None:

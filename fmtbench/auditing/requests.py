@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmtbench.auditing.findings import Finding, line_at, why_unread
+from fmtbench.auditing.findings import Finding, judged_lines, why_unread
 from fmtbench.running.asking import request_seed
 from fmtbench.store.folder import Planned, planned_of
 
@@ -20,24 +20,12 @@ def read_requests(path: Path) -> tuple[list[Planned], list[Finding]]:
     """The plan, and what is wrong with it."""
     if why := why_unread(path):
         return [], [Finding(file=NAME, what=why)]
-    read = list(_lines(path))
+    read = list(judged_lines(path, lambda place, line: _planned(line)))
     planned = [one for one in read if isinstance(one, Planned)]
     found = [one for one in read if isinstance(one, Finding)]
     if not read:
         found.append(Finding(file=NAME, what="is empty"))
     return planned, found + _misplaced(planned)
-
-
-def _lines(path: Path) -> Iterator[Planned | Finding]:
-    offset = 0
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            place = line_at(number, offset)
-            offset += len(line)
-            try:
-                yield _planned(line)
-            except ValueError as error:
-                yield Finding(file=NAME, place=place, what=str(error))
 
 
 def _planned(line: bytes) -> Planned:
