@@ -63,8 +63,9 @@ $(VENV)/.docs: $(VENV)/.installed
 
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables results=paper/data output=paper
-	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && \
-	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex && echo build/document.pdf; \
+	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && for pass in 1 2 3; do \
+	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex > /dev/null || exit 1; done && \
+	    echo build/document.pdf; \
 	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
 
 paper-check: $(VENV)/.installed

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from fmtbench.analysis.showing.latex import escape
 
 DOCUMENT = r"""% {origin}
-% pdflatex document.tex, in the folder of this file
+% pdflatex document.tex, three times, in the folder of this file: the columns of a long table settle after two
 \documentclass[a4paper,landscape]{{article}}
 \usepackage[margin=12mm]{{geometry}}
 \usepackage{{booktabs}}
 \usepackage{{longtable}}
 \usepackage{{graphicx}}
+\AtBeginDocument{{\setlength{{\LTcapwidth}}{{0.8\textwidth}}}}
 \title{{{title}}}
 \author{{}}
 \date{{}}

@@ -59,11 +59,15 @@ def _float(parts: list[tuple[str, list[str], list[str]]], title: list[str]) -> I
 
 
 def _long(parts: list[tuple[str, list[str], list[str]]], title: list[str]) -> Iterator[str]:
-    """Only the first part has the caption and a number: `longtable` counts each."""
+    """The caption stands once; later pages and parts say which table goes on. `longtable` counts each part: all but one are
+    taken back."""
     for i, (kinds, head, lines) in enumerate(parts):
-        yield from (f"{{{SIZE}", rf"\begin{{longtable}}{{{kinds}}}", *((*title, r"\\") if not i else ()))
-        yield from (r"\toprule", *head, r"\midrule", r"\endhead", *lines, r"\bottomrule", r"\end{longtable}}")
+        head = [r"\toprule", *head, r"\midrule"]
+        again = [rf"\multicolumn{{{len(kinds)}}}{{l}}{{\textit{{Table~\thetable, continued}}}} \\", *head, r"\endhead"]
         yield from ((r"\addtocounter{table}{-1}",) if i else ())
+        yield from (f"{{{SIZE}", rf"\begin{{longtable}}{{{kinds}}}")
+        yield from again if i else (*title, r"\\", *head, r"\endfirsthead", *again)
+        yield from (*lines, r"\bottomrule", r"\end{longtable}}")
 
 
 def _groups(text: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
