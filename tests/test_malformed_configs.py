@@ -29,8 +29,10 @@ NEEDED = {
 }
 """What a command asks for, so that nothing but the word is wrong. R and O are folders of the test."""
 PART = 50
-MOST_SECONDS = 15
+MOST_SECONDS = 60
+"""Of the clock: after that a command hangs."""
 SECONDS: list[float] = []
+"""Of the processor, which other work on the machine does not change."""
 
 
 def check(case: Malformed, place: Path) -> str:
@@ -39,13 +41,13 @@ def check(case: Malformed, place: Path) -> str:
     needed = [word for word in NEEDED.get(case.command, ()) if word.partition("=")[0] != key]
     folders = {"R": place / "r", "O": place / "o"}
     words = [f"{word.partition('=')[0]}={folders.get(word.partition('=')[2], word.partition('=')[2])}" for word in needed]
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with within(MOST_SECONDS):
             done = command(case.command, *words, case.word)
     except Exception as error:  # noqa: BLE001
         return f"it raises {type(error).__name__}: {error}"
-    SECONDS.append(time.perf_counter() - started)
+    SECONDS.append(time.process_time() - started)
     lines = done.err.splitlines()
     if done.code != 2 or len(lines) != 1 or not lines[0].startswith("error: "):
         return f"exit code {done.code}, {done.err[-600:]}"
