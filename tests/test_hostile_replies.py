@@ -70,8 +70,10 @@ def check(found: Extraction, text: str) -> None:
 
 
 def parts() -> list[Any]:
-    """Every 61st one, and all."""
-    return [REPLIES[::61], *(pytest.param(REPLIES[k : k + 50], marks=pytest.mark.slow) for k in range(0, len(REPLIES), 50))]
+    """Every 61st one, those that are white space between the marks of a format, and all."""
+    blank = [text for text in REPLIES if sum(map(str.isspace, text)) > 0.9 * LENGTH]
+    whole = [REPLIES[k : k + 50] for k in range(0, len(REPLIES), 50)]
+    return [REPLIES[::61], blank, *(pytest.param(some, marks=pytest.mark.slow) for some in whole)]
 
 
 @pytest.mark.parametrize("replies", parts(), ids=len)

@@ -46,9 +46,9 @@ def write(
 def sent(roots: Iterable[Path]) -> dict[str, str]:
     """What was sent to the model, by request key, from run folders; a packed study holds none, and a torn line says nothing."""
     found: dict[str, str] = {}
-    for path in (path for root in roots if root.is_dir() for path in sorted(root.rglob("requests.jsonl"))):
+    for path in (path for root in roots if root.is_dir() for path in sorted(root.rglob("requests.jsonl")) if path.is_file()):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 one = json.loads(line)
                 found[one["key"]] = "\n\n".join(f"{turn['role']}:\n{turn['content']}" for turn in one["request"]["messages"])
     return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
@@ -80,16 +81,16 @@ class Choice(AnswerKind):
     def _by_text(self, text: str) -> str | None:
         """The option that is this text; up to signs only where no other option is (`-5` and `5` are two options)."""
         for same in (spelling.fold, spelling.squeeze):
-            known = [same(spelling.plain(option)) for option in self.options]
+            known = _spelt(self.options, same)
             if same(text) in known and (same is spelling.fold or known.count(same(text)) == 1):
                 return self.letters[known.index(same(text))]
         return None
 
     def _by_number(self, text: str) -> str | None:
         """The one option that is the same number, where all are numbers: `18.0 dollars` is the option 18."""
-        known = [Number().canon(option) for option in self.options]
-        value = Number().canon(text)
-        if None in known or value is None or known.count(value) != 1:
+        known = _numbers(self.options)
+        value = None if None in known else Number().canon(text)
+        if value is None or known.count(value) != 1:
             return None
         return self.letters[known.index(value)]
 
@@ -147,3 +148,14 @@ def _said(line: str) -> str:
 
 def _either(words: tuple[str, ...]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else words[0]
+
+
+@lru_cache(maxsize=256)
+def _spelt(options: tuple[str, ...], same: Callable[[str], str]) -> list[str]:
+    """A reply may name an answer a thousand times, and its options are the same each time."""
+    return [same(spelling.plain(option)) for option in options]
+
+
+@lru_cache(maxsize=256)
+def _numbers(options: tuple[str, ...]) -> list[str | None]:
+    return [Number().canon(option) for option in options]

@@ -16,7 +16,8 @@ from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Format, Layout
 from fmtbench.types import Extraction, Status
 
-FENCE = re.compile(r"\s*+(?P<ticks>`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n(.*?)\n?[ \t]*(?P=ticks)\s*", re.S)
+OPENING = re.compile(r"\s*+(`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n")
+"""The line that begins a Markdown fence, after white space."""
 
 
 class Part(NamedTuple):
@@ -95,5 +96,8 @@ def unfenced(text: str, languages: Sequence[str]) -> tuple[int, str]:
     The text itself, without a byte order mark, where there is no such fence.
     """
     mark = 1 if text.startswith("\ufeff") else 0
-    match = FENCE.fullmatch(text, mark)
-    return (match.start(3), match[3]) if match and match[2].lower() in ("", *languages) else (mark, text[mark:])
+    opening, end = OPENING.match(text, mark), len(text.rstrip())
+    if opening is None or opening[2].lower() not in ("", *languages) or not text.endswith(opening[1], opening.end(), end):
+        return mark, text[mark:]
+    held = text[opening.end() : end - len(opening[1])]
+    return opening.end(), held.rstrip(" \t").removesuffix("\n")

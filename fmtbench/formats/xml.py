@@ -24,6 +24,7 @@ BLANK = re.compile(r"\s*$")
 ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});")
 CDATA = re.compile(r"\s*<!\[CDATA\[(.*?)\]\]>\s*", re.S)
 FIELD = re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?(?:/>|>(?P<held>(?:[^<]|<(?!/?\1[\s>]))*+)(?:</\1\s*>)?)", re.I)
+TAG = re.compile(r"</?[A-Za-z_]\w*>")
 COMMENT = re.compile(r"\s*<!--.*?-->", re.S)
 
 
@@ -77,7 +78,7 @@ def unescaped(content: str) -> str:
 
 def inner_text(content: str) -> str:
     """The text of an element and of the elements in it, one a line."""
-    return unescaped(re.sub(r"\s*<[/]?[A-Za-z_]\w*>\s*", "\n", content)).strip()
+    return unescaped("\n".join(map(str.strip, TAG.split(content)))).strip()
 
 
 def parse_elements(text: str) -> list[Element] | None:
