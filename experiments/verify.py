@@ -36,7 +36,8 @@ def main(config: DictConfig) -> None:
     root = Path(config.results) / config.backbone.name
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
-    from fmtbench.probes.fidelity import Reference, check_weights, drawn, greedy
+    from fmtbench.probes.fidelity import drawn, greedy
+    from fmtbench.probes.replay import Reference, check_weights
 
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
     if not by_draw and not by_rank:

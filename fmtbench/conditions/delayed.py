@@ -52,7 +52,9 @@ class DelayedFormat:
         parts = around(text)
         fill(parts, [(0, len(thoughts))], "reasoning")
         if trigger:
-            parts[len(thoughts) + len(trigger) :] = self.inner.divide(reply, _alone(layout), kind) if "{" in reply else around(reply)
+            parts[len(thoughts) + len(trigger) :] = (
+                self.inner.divide(reply, _alone(layout), kind) if "{" in reply else around(reply)
+            )
         return parts
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:

@@ -1,7 +1,7 @@
 """Which part of a reply each of its characters belongs to, also where the reply was cut: every format says it in `divide`.
 
-    {"reasoning": "9 * 2 = 18", "answer": 18}
-    ..kkkkkkkkk..._rrrrrrrrrr.._.kkkkkk._aa.        k key, r reasoning, a answer, _ white space, . scaffold
+{"reasoning": "9 * 2 = 18", "answer": 18}
+..kkkkkkkkk..._rrrrrrrrrr.._.kkkkkk._aa.        k key, r reasoning, a answer, _ white space, . scaffold
 """
 
 from __future__ import annotations
