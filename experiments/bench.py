@@ -44,7 +44,7 @@ MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
 
 
 def main(config: DictConfig) -> None:
-    if config.probe:
+    if config.instead.probe:
         return probe(config)
     wanted = tuple(config.rows) or ROWS
     if strange := set(wanted) - set(ROWS):
@@ -143,8 +143,8 @@ def probe(config: DictConfig) -> None:
     from fmtbench.probes.determinism import probe_determinism, remember
     from fmtbench.running.planning import plan
 
-    if config.probe != "determinism":
-        raise UserError(f"probe={config.probe}: allowed is determinism")
+    if config.instead.probe != "determinism":
+        raise UserError(f"probe={config.instead.probe}: allowed is determinism")
     asked = job(config, ("free_cot", "json_schema"), 100, 64)
     requests = [one.request for planned in plan(asked).values() for one in planned]
     with asked.backend.open(asked.backbone) as session:

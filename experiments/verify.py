@@ -45,9 +45,10 @@ def main(config: DictConfig) -> None:
             f"no reply in {root} is without a mask and either greedy or drawn from the whole distribution (top_p 1): "
             "there is nothing to hold against"
         )
-    reference = Reference(build(config.backbone, "backbone"))
+    backbone = build(config.backbone, "backbone")
     for name in {**by_draw, **by_rank}:
-        check_weights(RunFolder(root / name), reference)
+        check_weights(RunFolder(root / name), backbone)
+    reference = Reference(backbone)
     wrong = show_drawn(reference, by_draw, config.z) + show_greedy(reference, by_rank, config.gap)
     if wrong:
         raise DifferenceError(f"not what this model says: {', '.join(wrong)}")

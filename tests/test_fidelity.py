@@ -91,16 +91,16 @@ def test_greedy_replies_are_the_likeliest_but_for_ties(reference: Reference, sai
 
 
 @pytest.mark.model
-def test_other_weights_are_not_judged(reference: Reference, tmp_path: Path) -> None:
+def test_other_weights_are_not_judged(backbone: Any, tmp_path: Path) -> None:
     with RunFolder(tmp_path / "cell") as folder:
         folder.write_manifest({"status": "running"})
         with pytest.raises(UserError, match="its manifest names no weights"):
-            check_weights(folder, reference)
+            check_weights(folder, backbone)
         folder.write_manifest({"engine": {"weights": {"fingerprint": "of others"}}})
         with pytest.raises(UserError, match="other weights than those of backbone=smollm2_135m"):
-            check_weights(folder, reference)
-        folder.write_manifest({"engine": {"weights": {"fingerprint": reference.fingerprint}}})
-        check_weights(folder, reference)
+            check_weights(folder, backbone)
+        folder.write_manifest({"engine": {"weights": {"fingerprint": backbone.resolve().fingerprint}}})
+        check_weights(folder, backbone)
 
 
 def test_what_was_masked_or_cut_is_left_out() -> None:

@@ -126,7 +126,7 @@ def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
         left = left[fitting:]
 
 
-def check_weights(folder: RunFolder, reference: Reference) -> None:
+def check_weights(folder: RunFolder, backbone: Backbone) -> None:
     """Raises `UserError` where a cell's replies were made with other weights, or its manifest does not name them."""
     made_with = folder.manifest().get("engine", {}).get("weights", {}).get("fingerprint")
     if made_with is None:
@@ -134,5 +134,5 @@ def check_weights(folder: RunFolder, reference: Reference) -> None:
             f"{folder.path}: its manifest names no weights, because a server kept them or no engine was open yet: "
             "give results of backend=hf or backend=vllm, and run their command again if it was interrupted"
         )
-    if made_with != reference.fingerprint:
-        raise UserError(f"{folder.path} was made with other weights than those of backbone={reference.name}: set backbone=")
+    if made_with != backbone.resolve().fingerprint:
+        raise UserError(f"{folder.path} was made with other weights than those of backbone={backbone.name}: set backbone=")

@@ -1,9 +1,9 @@
 """How a reply is spelt in tokens, against how the tokenizer would have spelt the same text.
 
 A mask allows any tokens whose characters its grammar allows, so it also makes a model write `re|as|on|ing` where the tokenizer
-has one token, and the model goes on from a sequence that it never saw in training (known of masks since DOMINO, Beurer-Kellner et
-al. 2024, arXiv 2403.06988). A token of a reply is *respelt* if the tokenizer, given the text of the whole reply, has no token that
-writes the same bytes at the same place. No weights are needed.
+has one token, and the model goes on from a sequence that it never saw in training (known of masks since DOMINO, Beurer-Kellner
+et al. 2024, arXiv 2403.06988). A token of a reply is *respelt* if the tokenizer, given the text of the whole reply, has no token
+that writes the same bytes at the same place. No weights are needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from fmtbench.decoding.decoders import token_bytes
-from fmtbench.probes.replies import Problem, ProbedReply, problem_of
+from fmtbench.probes.replies import ProbedReply, Problem, problem_of
 
 
 class Spelling(NamedTuple):
