@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.backbone import Backbone
 from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.types import Generation
@@ -223,3 +224,43 @@ def test_a_cell_that_a_server_answered_names_no_weights(made: Path, tmp_path: Pa
     done = command("lockin", f"run={place}")
     assert (done.code, "its manifest names no weights" in done.error) == (2, True)
     assert [folder.path for folder in find_folders(place)] == [place]
+
+
+def test_the_tables_and_the_page_have_what_was_found(probed: tuple[Path, Done], tmp_path: Path) -> None:
+    root, _ = probed
+    words = ("table=[mass,tokens,closing,aligned]", "figure=[]", f"output={tmp_path}", "draws=200")
+    done = command("tables", f"results={root}", *words)
+    assert done.code == 0, done.err
+    mass = pd.read_csv(tmp_path / "appendix" / "mass.csv")
+    whole = mass[(mass.part == "all") & (mass.condition == "json_schema")]
+    raw = tokens(root, "json_schema")
+    assert whole.tax_reply.to_numpy() == pytest.approx(-raw.left.sum() / raw.request_key.nunique(), rel=1e-6)
+    assert whole.floor.to_numpy() == pytest.approx(-tokens(root, "sham").left.mean(), rel=1e-6)
+    for name in ("tokens", "closing", "aligned"):
+        assert (tmp_path / "appendix" / f"{name}.md").is_file(), done.err
+    rows = load_rows(root)
+    masked = rows[rows.condition == "json_schema"]
+    assert masked.mass.map(len).tolist() == masked.token_ends.map(len).tolist() == masked.completion_tokens.tolist()
+    assert rows[rows.condition == "free_cot"].mass.isna().all()
+    assert "mass" not in pd.read_parquet(cell(root, "json_schema") / "rows.parquet"), "rows stay what scoring makes"
+    page = command("tables", f"results={root}", "format=html", f"output={tmp_path}")
+    assert page.code == 0, page.err
+
+
+def test_a_pack_keeps_what_was_found(probed: tuple[Path, Done], tmp_path: Path) -> None:
+    root, _ = probed
+    assert command("export", f"results={root}", "format=packed", f"output={tmp_path / 'pack'}").code == 0
+    rows, packed = load_rows(root), load_rows(tmp_path / "pack")
+    key = ["condition", "item_id", "sample"]
+    one, other = (some.set_index(key).sort_index().mass.dropna() for some in (rows, packed))
+    assert one.map(list).to_dict() == other.map(list).to_dict()
+
+
+def test_a_damaged_file_of_a_probe_is_named(probed: tuple[Path, Done], tmp_path: Path) -> None:
+    root, _ = probed
+    place = tmp_path / "cell"
+    shutil.copytree(cell(root, "json_schema"), place)
+    (place / "mass.parquet").write_bytes(b"PAR1 half")
+    done = command("tables", f"results={place}", "table=[mass]", "figure=[]", f"output={tmp_path / 'o'}")
+    assert done.code == 2
+    assert "mass.parquet cannot be read as parquet" in done.error

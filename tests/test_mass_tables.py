@@ -62,7 +62,7 @@ def test_the_tax_of_each_part() -> None:
     assert (whole.tax_reply_low, whole.tax_reply_high) == pytest.approx((7.0, 7.0)), "all replies are alike"
     assert whole.overrides == pytest.approx(1 / 7)
     rationale = line(table, part="reasoning")
-    assert (rationale.tax_token, rationale.tax_reply) == pytest.approx((0.2, 0.4))
+    assert (rationale.tax, rationale.tax_reply) == pytest.approx((0.2, 0.4))
     parts = table[table.part.isin(["scaffold", "key", "whitespace", "reasoning", "answer", "end"])]
     assert parts.share.sum() == pytest.approx(1)
     assert parts.tax_reply.sum() == pytest.approx(7.0)

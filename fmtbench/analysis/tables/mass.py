@@ -42,7 +42,7 @@ def mass_table(
 ) -> pd.DataFrame:
     """One line for each condition, what its replies were held against, and part.
 
-    `tax_token`, `tax_reply`: nats, the second with a 95% bootstrap interval over items. `difference`: of `tax_reply`, to the
+    `tax`, `tax_reply`: nats, the second with a 95% bootstrap interval over items. `difference`: of `tax_reply`, to the
     condition `compared`, paired by item. `share`: of the reply's tax. `overrides`: share of tokens. `allowed`: median. `floor`:
     tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `left_out`: replies
     without figures, by their reason. Raises `UserError` where nothing was probed.
@@ -113,7 +113,7 @@ def _lines(own: pd.DataFrame, other: pd.DataFrame, draws: int, seed: int) -> Ite
             "part": part,
             "replies": int(replies_I.sum()),
             "tokens": len(tokens),
-            "tax_token": float(tokens["tax"].mean()),
+            "tax": float(tokens["tax"].mean()),
             **named("tax_reply", mean),
             **named("difference", difference),
             "share": float(tokens["tax"].sum() / total) if total > 0 else np.nan,
