@@ -42,9 +42,9 @@ class Study(NamedTuple):
     """What else a reader has to know, a line each; see `whitespace_notes`."""
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
-    mass: pd.DataFrame | None = None
-    """What the probe of that name found, a row a token (rows/probed.py); None where nothing was probed."""
-    spelling: pd.DataFrame | None = None
+    mass_tokens: pd.DataFrame | None = None
+    """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
+    spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
 
 
@@ -90,8 +90,8 @@ def load_study(
         complaints=complaints,
         notes=whitespace_notes(files),
         missing=missing_cells(rows),
-        mass=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
-        spelling=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
+        mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
+        spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
     )
 
 

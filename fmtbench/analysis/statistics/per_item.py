@@ -32,7 +32,7 @@ def mean_of_ratio(value_I: Array, count_I: Array, draws: int, seed: int) -> Inte
         return Interval(float(value_I[0] / count_I[0]), np.nan, np.nan)
     found = bootstrap(Sums(value_I[:, None, None], count_I[:, None, None]), draws, seed, np.ones(1, bool))
     low, high = found.interval()
-    return Interval(float(found.means_K[0]), float(low[0]), float(high[0]))
+    return Interval(*(float(end[0]) + 0.0 for end in (found.means_K, low, high)))  # no negative zeros
 
 
 def paired_difference(one: pd.Series, other: pd.Series, draws: int, seed: int) -> Interval:

@@ -26,7 +26,7 @@ MOST = 0.1
 
 
 def aligned_table(
-    rows: pd.DataFrame, mass: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
+    rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
     """One line for each backbone, task and condition with draws from the whole distribution under a mask (top_p 1).
 
@@ -35,7 +35,7 @@ def aligned_table(
     items. `right_less_wrong`, `error`, `n_both`: what right draws pay more than wrong ones of the same item, in nats at the
     request's temperature, its standard error, and the items that have both. Raises `UserError` where no draw is there.
     """
-    tokens = probed(mass)
+    tokens = probed(mass_tokens)
     tokens = tokens[tokens["problem"].isna() & (tokens["against"] == "own") & (tokens["top_p"] == 1)]
     drawn = replies(tokens[tokens["left_own"].notna()])
     if drawn.empty:

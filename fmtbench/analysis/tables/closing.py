@@ -21,7 +21,7 @@ WANTED = {"line_break": "a line break", "word": "a word", "mark": "another mark"
 
 
 def closing_table(
-    rows: pd.DataFrame, mass: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
+    rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
     """One line for each backbone and condition whose rationale is a JSON string, over all tasks.
 
@@ -30,7 +30,7 @@ def closing_table(
     choice was, as shares of the overrides: `line_break`, `word`, `mark`, `rest`. `break_first`: share of all tokens of the
     rationale at which a line break was the first choice. Raises `UserError` where no string closes.
     """
-    tokens = measured(probed(mass))
+    tokens = measured(probed(mass_tokens))
     tokens = tokens[tokens["against"] == "own"]
     lines = [dict(zip(CELL, key)) | _line(cell, draws, seed) for key, cell in tokens.groupby(CELL, observed=True, sort=True)
              if cell["closing"].astype(bool).any()]  # fmt: skip

@@ -35,7 +35,7 @@ def probed(tokens: pd.DataFrame | None) -> pd.DataFrame:
 
 def mass_table(
     rows: pd.DataFrame,
-    mass: pd.DataFrame | None = None,
+    mass_tokens: pd.DataFrame | None = None,
     compared: str = "json_schema",
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
@@ -47,7 +47,7 @@ def mass_table(
     tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `left_out`: replies
     without figures, by their reason. Raises `UserError` where nothing was probed.
     """
-    found = probed(mass)
+    found = probed(mass_tokens)
     tokens, floors = measured(found), _floors(measured(found))
     problems = found[found["problem"].notna()]
     lines = []
@@ -69,7 +69,9 @@ def measured(found: pd.DataFrame) -> pd.DataFrame:
     """Tokens with their tax; of a free reply those of the rationale alone, since the rest would stand in no string."""
     tokens = found[found["problem"].isna()]
     tokens = tokens[(tokens["against"] != "string") | (tokens["part"] == "reasoning")]
-    return tokens.assign(tax=-tokens["left"], item=pd.Series(list(zip(*(tokens[name] for name in ITEM))), index=tokens.index))
+    return tokens.assign(
+        tax=-tokens["left"] + 0.0, item=pd.Series(list(zip(*(tokens[name] for name in ITEM))), index=tokens.index)
+    )
 
 
 def _cell(tokens: pd.DataFrame, told: dict[str, Any]) -> pd.DataFrame:

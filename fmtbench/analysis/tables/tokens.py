@@ -24,7 +24,7 @@ REPLY = [*ITEM, "sample"]
 
 
 def tokens_table(
-    rows: pd.DataFrame, spelling: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
+    rows: pd.DataFrame, spelling_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
     """One line for each backbone, task, condition and part, free ones too; the end token counts nowhere.
 
@@ -33,9 +33,9 @@ def tokens_table(
     replies whose key is respelt less that of others to the same item. `left_out`: replies that cannot be compared, by their
     reason. Raises `UserError` where nothing was probed.
     """
-    if spelling is None:
+    if spelling_tokens is None:
         raise UserError(f"no folder holds spelling.parquet: {PROBE}")
-    found = spelling[~spelling["condition"].astype(str).str.endswith(RERUN)]
+    found = spelling_tokens[~spelling_tokens["condition"].astype(str).str.endswith(RERUN)]
     lines = []
     for key, cell in found.groupby(CELL, observed=True, sort=True):
         problems = cell["problem"].dropna().astype(str).value_counts().sort_index()
