@@ -14,6 +14,7 @@ import torch
 
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.backbone import Backbone
+from fmtbench.probes.replay import Reference
 from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.types import Generation
 from tests.bigram import CHARACTERS, END, write_bigram
@@ -132,8 +133,11 @@ def test_spelling_is_there_for_replies_without_a_mask_too(probed: tuple[Path, Do
     assert seen, "else nothing was tried"
 
 
-def test_the_same_command_again_computes_nothing_and_changes_no_byte(probed: tuple[Path, Done]) -> None:
+def test_the_same_command_again_computes_nothing_and_changes_no_byte(
+    probed: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, first = probed
+    monkeypatch.setattr(Reference, "model", property(lambda self: pytest.fail("weights are read, and nothing is to be computed")))
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "run.log"}
     done = command("lockin", f"run={cell(root, 'json_schema')}")
     assert done.code == 0, done.err

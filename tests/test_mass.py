@@ -16,13 +16,14 @@ from fmtbench.backbone import Backbone
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.decoders import DecoderName
 from fmtbench.decoding.sandbox import Limits
+from fmtbench.probes import replay
 from fmtbench.probes.masks import Masks
 from fmtbench.probes.mass import MassProbe, MassRecord
 from fmtbench.probes.replay import Reference
 from fmtbench.probes.replies import ProbedReply, token_parts
 from fmtbench.store.folder import Planned
 from fmtbench.types import Constraint, Generation, Item, Message, Request
-from tests.bigram import ASK, END, SIX, write_bigram
+from tests.bigram import ASK, END, SIX, tokenizer_of, write_bigram
 
 DECODERS = get_args(DecoderName)
 PATTERN = "(0[01]{3}|1{4})"
@@ -196,3 +197,34 @@ def test_keys_are_of_the_weights_their_dtype_and_the_masks(
     assert len(set(keys)) == 4
     assert list(probes[0].missing([said("0110")], done={keys[0]})) == []
     assert len(list(probes[1].missing([said("0110")], done={keys[0]}))) == 1
+
+
+def test_the_peak_of_memory_is_bounded_whatever_the_length(tmp_path: Path) -> None:
+    """Counted by torch's own profiler: with a vocabulary of 152,064 the same share of a chunk would be below 0.9 GB."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    size = 20_000
+    tokenizer_of(SIX, ASK).save_pretrained(tmp_path)
+    config = LlamaConfig(vocab_size=size, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    backbone = Backbone(name="wide", path=str(tmp_path), context=4096, dtype="float32")
+    probe = probe_of(backbone, Reference(backbone), "outlines")
+    peaks = [peak_of(probe, said("0" * length, pattern="[01]*")) for length in (300, 2000)]
+    chunk = replay.CHUNK * size * 4
+    assert peaks[1] < 0.9e9 / (replay.CHUNK * 152_064 * 4) * chunk
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[0] > chunk, "else nothing was counted"
+
+
+def peak_of(probe: MassProbe, reply: ProbedReply) -> int:
+    """Bytes that the pass holds at most."""
+    held = list(probe.missing([reply]))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        (record,) = probe.measure(held)
+    assert len(record.left) == len(reply.generation.token_ids)
+    now = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            peak = max(peak, now)
+    return peak

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import outlines.models.transformers  # noqa: F401  # here, so that no process that is forked and killed has to import them
 import pytest
+import transformers.models.llama.modeling_llama  # noqa: F401
 
+import experiments.score  # noqa: F401
 from fmtbench.backbone import Backbone
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.probes.cell import CellProbe

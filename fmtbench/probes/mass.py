@@ -22,6 +22,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -29,13 +30,13 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from fmtbench.answers import AnswerKind
-from fmtbench.backbone import Backbone, Dtype
+from fmtbench.backbone import Backbone
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.decoders import MASKS, DecoderName, token_bytes
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.errors import BarredError
 from fmtbench.probes.masks import Masks
-from fmtbench.probes.replay import Chunk, Reference
+from fmtbench.probes.replay import Chunk, ExactDtype, Reference
 from fmtbench.probes.replies import ProbedReply, Problem, problem_of
 
 Against = Literal["own", "string", "schema"]
@@ -79,13 +80,13 @@ class MassRecord:
 class MassSettings:
     """How the pass is made. Building it loads nothing."""
 
-    dtype: Dtype = "float32"
+    dtype: ExactDtype = "float32"
     """Rounded to bfloat16, as many models are stored, Z is off by 0.003 on average and by 0.08 at worst."""
     device: str = "auto"
     batch_tokens: int = Field(default=4096, gt=0)
 
     def open(self, backbone: Backbone, decoder: DecoderName, limits: Limits) -> MassProbe:
-        """Load the weights. Raises `UserError` where there are none."""
+        """Finds the weights, and reads them once there is something to measure. Raises `UserError` where there are none."""
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         reference = Reference(backbone, dtype=self.dtype, device=device, batch_tokens=self.batch_tokens)
         return MassProbe(reference, Masks(backbone, decoder, reference.tokenizer, reference.vocabulary, limits))
@@ -113,9 +114,13 @@ class MassProbe:
 
     def __init__(self, reference: Reference, masks: Masks) -> None:
         self.reference, self.masks = reference, masks
-        written = token_bytes(reference.tokenizer).items()
+
+    @cached_property
+    def _breaks_K(self) -> torch.Tensor:
+        """The tokens that write a line break."""
+        written = token_bytes(self.reference.tokenizer).items()
         breaking = sorted(token for text, tokens in written if b"\n" in text for token in tokens)
-        self._breaks_K = torch.tensor(breaking, dtype=torch.long, device=reference.model.device)
+        return torch.tensor(breaking, dtype=torch.long, device=self.reference.device)
 
     def record_key(self, request_key: str, against: Against) -> str:
         """sha256 over all that decides the figures: the request, the weights, their dtype and the masks."""

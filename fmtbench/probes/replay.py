@@ -13,18 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from fmtbench.backbone import Backbone, Dtype, load_tokenizer, prepare
+from fmtbench.backbone import Backbone, load_tokenizer, prepare
 from fmtbench.backends.tokens import prompt
 from fmtbench.errors import UserError
 from fmtbench.store.folder import RunFolder
 from fmtbench.types import Generation, Request
 
 Reply = tuple[Request, Generation]
+ExactDtype = Literal["float32", "bfloat16", "float16"]
 CHUNK = 256
 """Positions whose logits are held at once: 156 MB in float32 with a vocabulary of 152,064."""
 
@@ -44,28 +46,34 @@ class Chunk:
 
 
 class Reference:
-    """A backbone under transformers, in float32 unless told otherwise."""
+    """A backbone under transformers, in float32 unless told otherwise. Its weights are read when something is asked of them."""
 
-    def __init__(self, backbone: Backbone, *, dtype: Dtype = "float32", device: str = "cpu", batch_tokens: int = 4096) -> None:
+    def __init__(
+        self, backbone: Backbone, *, dtype: ExactDtype = "float32", device: str = "cpu", batch_tokens: int = 4096
+    ) -> None:
+        self._weights = backbone.resolve()
+        self.name, self.fingerprint, self.context = backbone.name, self._weights.fingerprint, backbone.context
+        self.dtype, self.device, self.batch_tokens = dtype, device, batch_tokens
+        self.tokenizer = load_tokenizer(self._weights)
+
+    @cached_property
+    def model(self) -> Any:
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
-        weights = backbone.resolve()
-        self.name, self.fingerprint, self.context = backbone.name, weights.fingerprint, backbone.context
-        self.batch_tokens = batch_tokens
-        self.tokenizer = load_tokenizer(weights)
+        logging.disable_progress_bar()
         model = AutoModelForCausalLM.from_pretrained(
-            prepare(weights), revision=weights.revision, dtype=dtype, use_safetensors=True
+            prepare(self._weights), revision=self._weights.revision, dtype=self.dtype, use_safetensors=True
         )
-        self.model: Any = model.to(device).eval()
+        return model.to(self.device).eval()
 
-    @property
-    def dtype(self) -> str:
-        return str(self.model.dtype).removeprefix("torch.")
-
-    @property
+    @cached_property
     def vocabulary(self) -> int:
         """How many logits there are: at least as many as the tokenizer has tokens."""
-        return int(self.model.config.get_text_config().vocab_size)
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(prepare(self._weights), revision=self._weights.revision)
+        return int(config.get_text_config().vocab_size)
 
     def prompt(self, request: Request) -> list[int]:
         return list(prompt(self.tokenizer, request).ids)
