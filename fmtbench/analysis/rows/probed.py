@@ -21,6 +21,10 @@ REPLY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id",
 """What a token's row gets of that of its reply."""
 
 
+LISTS = ("mass", "token_ends", "token_parts")
+"""Columns that a masked reply's row gets, a list each."""
+
+
 def probed_tokens(paths: Iterable[Path], name: str) -> pd.DataFrame | None:
     """The tokens of all cells, and of replies without figures a row with their `problem`; None where nothing was probed.
 
@@ -53,7 +57,8 @@ def read_probed(path: Path, name: str) -> pd.DataFrame:
 
 
 def with_mass(rows: pd.DataFrame, path: Path, decoders: Iterable[str] = ()) -> pd.DataFrame:
-    """Rows with the columns `mass`, what the mask left at each token, and `token_ends`, where `mass.parquet` lies beside them.
+    """Rows with the columns `mass`, what the mask left at each token, `token_ends` and `token_parts`, where `mass.parquet` lies
+    beside them.
 
     `decoders`: those that the manifest names, whose masks count; where it names none, or none of these was replayed, the first.
     """
@@ -71,7 +76,9 @@ def with_mass(rows: pd.DataFrame, path: Path, decoders: Iterable[str] = ()) -> p
 
 
 def _lists(tokens: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By request key: the mass at each token, and where each ends."""
-    tokens = tokens.assign(mass=np.exp(tokens["left"]).round(6), token_ends=tokens["end"].astype("int64"))
+    """By request key: the mass at each token, where each ends, and to which part it belongs."""
+    tokens = tokens.assign(
+        mass=np.exp(tokens["left"]).round(6), token_ends=tokens["end"].astype("int64"), token_parts=tokens["part"].astype(str)
+    )
     groups = tokens.sort_values("position", kind="stable").groupby("request_key", sort=False)
-    return {name: {str(key): values.tolist() for key, values in groups[name]} for name in ("mass", "token_ends")}
+    return {name: {str(key): values.tolist() for key, values in groups[name]} for name in LISTS}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -28,12 +31,12 @@ def removed_mass(mass: pd.DataFrame) -> Figure:
     return figure
 
 
-def _bars(axis: object, group: pd.DataFrame, used: list[str]) -> None:
+def _bars(axis: Any, group: pd.DataFrame, used: Sequence[str]) -> None:
     wide = (
         group.pivot_table(index="condition", columns="part", values="tax_reply", observed=True).reindex(columns=used).fillna(0.0)
     )
     wide = wide.loc[wide.sum(axis=1).sort_values(kind="stable").index]
     left = wide.iloc[:, 0] * 0
     for colour, part in zip(COLOURS, used):
-        axis.barh(list(map(str, wide.index)), wide[part], left=left, color=colour, label=part, height=0.7)  # type: ignore[attr-defined]
+        axis.barh(list(map(str, wide.index)), wide[part], left=left, color=colour, label=part, height=0.7)
         left = left + wide[part]
