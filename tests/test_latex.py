@@ -17,7 +17,7 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"ladder", "meta", "samples", "strata", "aligned", "closing", "mass", "tokens"}
+MORE = {"ladder", "meta", "samples", "strata", "aligned", "closing", "decoders", "mass", "tokens"}
 """Tables that need several tasks, samples, strata, transcripts or a probe."""
 
 

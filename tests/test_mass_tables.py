@@ -12,6 +12,7 @@ import pytest
 
 from fmtbench.analysis.tables.aligned import aligned_table
 from fmtbench.analysis.tables.closing import closing_table
+from fmtbench.analysis.tables.decoders import decoders_table
 from fmtbench.analysis.tables.mass import mass_table
 from fmtbench.analysis.tables.tokens import tokens_table
 from fmtbench.errors import UserError
@@ -227,6 +228,23 @@ def test_shares_of_tokens_that_are_respelt() -> None:
 
 
 def test_what_was_not_probed_names_the_command() -> None:
-    for make in (mass_table, tokens_table, closing_table, aligned_table):
+    for make in (mass_table, tokens_table, closing_table, aligned_table, decoders_table):
         with pytest.raises(UserError, match=r"run python -m experiments.lockin results=FOLDER probe=mass"):
             make(NO_ROWS)
+
+
+def test_masks_of_two_libraries_are_compared_token_by_token() -> None:
+    other = {"decoder": "xgrammar 2"}
+    frames = []
+    for item in range(4):
+        one = reply("json_schema", item, JSON)
+        frames += [one, one.assign(**other, allowed=[5, 5, 3, 5, 5, 5, 5], left=one.left - 0.001 * (item == 1))]
+    lost = reply("json_schema", 9, JSON)
+    refused = lost.iloc[:1].assign(problem="left_grammar", part=None, left=np.nan, **other)
+    (found,) = decoders_table(NO_ROWS, put(*frames, lost, refused)).itertuples()
+    assert (found.first, found.second, found.replies, found.tokens) == ("outlines 1", "xgrammar 2", 4, 28)
+    assert (found.differing, found.more) == pytest.approx((1 / 7, 2))
+    assert (found.apart, found.farthest) == pytest.approx((0.00025, 0.001))
+    assert (found.forbidden, found.forbidden_first) == (1, 0)
+    with pytest.raises(UserError, match="no reply was probed under two decoders"):
+        decoders_table(NO_ROWS, lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from fmtbench.probes import replay
+from fmtbench.probes.fidelity import agreement, fidelity
 from fmtbench.probes.replay import Reference, Reply, batches
 from fmtbench.types import Generation, Message, Request
 from tests.bigram import SIX, write_bigram
@@ -110,3 +112,36 @@ def test_what_has_no_token_says_nothing(bigram: Reference) -> None:
 def test_dtype_and_vocabulary_are_known(tmp_path: Path) -> None:
     reference: Any = Reference(write_bigram(tmp_path, SIX, rows(6)), dtype="bfloat16")
     assert (reference.dtype, reference.vocabulary) == ("bfloat16", 6)
+
+
+def drawn(count: int, length: int, heat: float) -> list[Reply]:
+    """Draws of the matrix itself, at a temperature."""
+    p, rng, found = (rows(6) / heat).softmax(-1), torch.Generator().manual_seed(1), []
+    for _ in range(count):
+        ids = [SIX.index("<ask>")]
+        for _ in range(length):
+            ids.append(int(torch.multinomial(p[ids[-1]], 1, generator=rng)))
+        request = Request(messages=(Message(role="user", content="?"),), temperature=heat)
+        found.append((request, Generation(key="", text="", token_ids=tuple(ids[1:]))))
+    return found
+
+
+@pytest.mark.parametrize("chunk", [7, 256])
+def test_fidelity_has_its_closed_form(bigram: Reference, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Of all that `experiments.verify` says of drawn and of greedy replies, whatever the size of a chunk."""
+    monkeypatch.setattr(replay, "CHUNK", chunk)
+    group, log_p = drawn(20, 30, 0.7), (rows(6) / 0.7).log_softmax(-1)
+    pairs = [pair for _, one in group for pair in itertools.pairwise([SIX.index("<ask>"), *one.token_ids])]
+    before = [i for i, _ in pairs]
+    expected = (log_p.exp() * log_p).sum(-1)
+    variance = (log_p.exp() * log_p**2).sum(-1) - expected**2
+    found = fidelity(bigram, group)
+    assert (found.replies, found.tokens) == (20, 600)
+    assert found.logprob == pytest.approx(float(sum(log_p[i, j] for i, j in pairs)) / 600, abs=1e-6)
+    assert found.expected == pytest.approx(float(expected[before].mean()), abs=1e-6)
+    assert found.deviation == pytest.approx(float(variance[before].sum()) ** 0.5, rel=1e-5)
+    assert abs(found.z) < 4
+    gaps = [float(log_p[i].max() - log_p[i, j]) for i, j in pairs]
+    ranked = agreement(bigram, group)
+    assert ranked.gap == pytest.approx(max(gaps), abs=1e-5)
+    assert ranked.likeliest == pytest.approx(sum(gap == 0 for gap in gaps) / 600)

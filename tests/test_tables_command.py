@@ -64,6 +64,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "table planned: one prompt: nothing is known of other prompts",
         f"table aligned is not made: no folder holds mass.parquet: {probe}",
         f"table closing is not made: no folder holds mass.parquet: {probe}",
+        f"table decoders is not made: no folder holds mass.parquet: {probe}",
         "table ladder is not made: it needs texts that were read by the ladder, and these rows have none: python -m "
         f"experiments.rescore reads transcripts so; made are {made}",
         f"table mass is not made: no folder holds mass.parquet: {probe}",
@@ -88,7 +89,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
-    probed = {"aligned", "closing", "mass", "tokens"}
+    probed = {"aligned", "closing", "decoders", "mass", "tokens"}
     for name in set(options("table")) - {"ladder", "meta", "replication", "samples", "strata"} - probed:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()

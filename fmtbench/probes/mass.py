@@ -38,6 +38,7 @@ from fmtbench.errors import BarredError
 from fmtbench.probes.masks import Masks
 from fmtbench.probes.replay import Chunk, ExactDtype, Reference
 from fmtbench.probes.replies import ProbedReply, Problem, problem_of
+from fmtbench.types import Constraint
 
 Against = Literal["own", "string", "schema"]
 DIGITS = 9
@@ -122,26 +123,26 @@ class MassProbe:
         breaking = sorted(token for text, tokens in written if b"\n" in text for token in tokens)
         return torch.tensor(breaking, dtype=torch.long, device=self.reference.device)
 
-    def record_key(self, request_key: str, against: Against) -> str:
-        """sha256 over all that decides the figures: the request, the weights, their dtype and the masks."""
+    def record_key(self, request_key: str, against: Against, grammar: Constraint) -> str:
+        """sha256 over all that decides the figures: the request, the weights, their dtype, the grammar and the masks."""
         identity = [request_key, self.reference.fingerprint, self.reference.dtype, self.masks.version, MASKS, against]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([*identity, grammar.kind, grammar.source]).encode()).hexdigest()
 
     # -- what is held against what
 
     def missing(self, replies: Iterable[ProbedReply], done: Collection[str] = ()) -> Iterator[Held]:
         """The replies that have a mask to be held against, less those whose records are there."""
         for one in replies:
-            against = against_what(one)
-            if against and (key := self.record_key(one.request.key, against)) not in done:
-                yield self.hold(one, against, key)
+            against, grammar = against_what(one)
+            if against and grammar and (key := self.record_key(one.request.key, against, grammar)) not in done:
+                yield self._held(one, against, grammar, key)
 
-    def hold(self, one: ProbedReply, against: Against, key: str) -> Held:
+    def _held(self, one: ProbedReply, against: Against, grammar: Constraint, key: str) -> Held:
         problem = problem_of(one, self.reference.tokenizer) or self._misplaced(one)
         if problem:
             return Held(reply=one, against=against, key=key, problem=problem)
         try:
-            masks = self._masks(one, against)
+            masks = self._masks(one, against, grammar)
         except BarredError:
             return Held(reply=one, against=against, key=key, problem="barred")
         return Held(reply=one, against=against, key=key, masks=masks or (), problem=None if masks else "left_grammar")
@@ -153,21 +154,15 @@ class MassProbe:
             return "not_reproduced"
         return "too_long" if prompt + len(one.generation.token_ids) > self.reference.context else None
 
-    def _masks(self, one: ProbedReply, against: Against) -> list[int] | None:
+    def _masks(self, one: ProbedReply, against: Against, grammar: Constraint) -> list[int] | None:
         """None where the grammar was left, and that is a problem."""
         ids = one.generation.token_ids
-        if against == "own":
-            assert one.request.constraint
-            walk = self.masks.walk(one.request.constraint, ids)
-            return None if walk.left else walk.masks
-        schema = under_schema(one.condition)
-        grammar = schema.constraint(one.kind)
-        assert grammar
-        if against == "schema":
-            return self.masks.walk(grammar, ids).masks
-        begun = begun_string(schema, one.kind, one.planned.item.gold)
-        mask = self.masks.after(grammar, self.reference.tokenizer(begun, add_special_tokens=False)["input_ids"])
-        return None if mask is None else [mask] * len(ids)
+        if against == "string":
+            begun = begun_string(under_schema(one.condition), one.kind, one.planned.item.gold)
+            mask = self.masks.after(grammar, self.reference.tokenizer(begun, add_special_tokens=False)["input_ids"])
+            return None if mask is None else [mask] * len(ids)
+        walk = self.masks.walk(grammar, ids)
+        return None if walk.left and against == "own" else walk.masks
 
     # -- the pass
 
@@ -215,15 +210,18 @@ class MassProbe:
         )
 
 
-def against_what(one: ProbedReply) -> Against | None:
-    """What a reply is held against; None where that would say nothing."""
+def against_what(one: ProbedReply) -> tuple[Against | None, Constraint | None]:
+    """What a reply is held against, and its grammar; None where that would say nothing."""
+    condition = one.condition
     if one.request.constraint:
-        return "own"
-    if one.condition.when != "whole" or one.condition.enforced != "no":
-        return None
-    if one.condition.asked == "json":
-        return "schema"
-    return "string" if one.condition.asked == "text" and "reasoning" in one.parts else None
+        return "own", one.request.constraint
+    if condition.when != "whole" or condition.enforced != "no":
+        return None, None
+    if condition.asked == "json":
+        return "schema", under_schema(condition).constraint(one.kind)
+    if condition.asked == "text" and "reasoning" in one.parts and condition.layout.stages:
+        return "string", under_schema(condition).constraint(one.kind)
+    return None, None
 
 
 def under_schema(condition: Condition) -> Condition:

@@ -44,10 +44,11 @@ class ProbedReply:
 
 
 def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterator[ProbedReply]:
-    """The replies that are planned and there, in the order of the plan; errors of the engine among them."""
+    """The replies that are planned and there, in the order of the plan; errors of the engine among them. Greedy samples of an
+    item are one request, and so one reply."""
     said = {one.key: one for one in folder.generations()}
     for one in folder.requests():
-        if generation := said.get(one.request.key):
+        if generation := said.pop(one.request.key, None):
             own = condition if one.after or condition.passes == 1 else condition.opening
             yield probed(one, generation, own, task)
 
