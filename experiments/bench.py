@@ -5,7 +5,8 @@
     python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
 
 Rows: engine, cells_as_one_stream, journal, outlines, xgrammar, guidance (need vLLM), whole_command_vs_bare and
-one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, embed_st, embed_vllm (needs vLLM), resume_scan.
+one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, removed_mass, embed_st, embed_vllm (needs vLLM),
+resume_scan.
 
 A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
 in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
@@ -39,12 +40,12 @@ IN_PROCESS = ("engine", "cells_as_one_stream", "journal")
 DECODERS = ("outlines", "xgrammar", "guidance")
 COMMANDS = ("whole_command_vs_bare", "vs_lm_eval", "vs_inspect", "one_process_vs_many")
 NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS, "embed_vllm")
-ROWS = (*NEED_VLLM, "hf", "embed_st", "resume_scan")
+ROWS = (*NEED_VLLM, "hf", "removed_mass", "embed_st", "resume_scan")
 MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
 
 
 def main(config: DictConfig) -> None:
-    if config.probe:
+    if config.instead.probe:
         return probe(config)
     wanted = tuple(config.rows) or ROWS
     if strange := set(wanted) - set(ROWS):
@@ -74,6 +75,10 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
             yield throughput.decoder(name, job(config, ("free_cot", "sham"), 64, 96), config.pairs)
     if "hf" in wanted:
         yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
+    if "removed_mass" in wanted:
+        from .benchmarks.mass import removed_mass
+
+        yield removed_mass(job(config, ("json_schema",), 16, 256), config.pairs)
     yield from _embedding(config, [name for name in wanted if name.startswith("embed_")])
 
 
@@ -143,8 +148,8 @@ def probe(config: DictConfig) -> None:
     from fmtbench.probes.determinism import probe_determinism, remember
     from fmtbench.running.planning import plan
 
-    if config.probe != "determinism":
-        raise UserError(f"probe={config.probe}: allowed is determinism")
+    if config.instead.probe != "determinism":
+        raise UserError(f"probe={config.instead.probe}: allowed is determinism")
     asked = job(config, ("free_cot", "json_schema"), 100, 64)
     requests = [one.request for planned in plan(asked).values() for one in planned]
     with asked.backend.open(asked.backbone) as session:

@@ -45,6 +45,8 @@ COUNTED = ("main", "failures")
 """Tables that also show the cells in which the engine failed; to the others these say nothing."""
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings", "place")
 """What the YAML of a table says on how to show it."""
+PROBED = ("mass_tokens", "spelling_tokens")
+"""What tables ask for by these names, where `experiments.lockin` has left any."""
 DRAWN = ("table", "caption", "place")
 """What the YAML of a figure says beside its function."""
 
@@ -180,7 +182,7 @@ def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., An
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     """What a table's function may ask for by name, beside the rows."""
-    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned")}
+    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned", *PROBED)}
     given = {"draws": arguments.draws, "reference": arguments.reference}
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 

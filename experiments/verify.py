@@ -36,7 +36,8 @@ def main(config: DictConfig) -> None:
     root = Path(config.results) / config.backbone.name
     if config.replies < 1:
         raise UserError(f"replies={config.replies}: give a number above 0")
-    from fmtbench.probes.fidelity import Reference, check_weights, drawn, greedy
+    from fmtbench.probes.fidelity import drawn, greedy
+    from fmtbench.probes.replay import Reference, check_weights
 
     by_draw, by_rank = cells(root, drawn, config.replies), cells(root, greedy, config.replies)
     if not by_draw and not by_rank:
@@ -44,9 +45,10 @@ def main(config: DictConfig) -> None:
             f"no reply in {root} is without a mask and either greedy or drawn from the whole distribution (top_p 1): "
             "there is nothing to hold against"
         )
-    reference = Reference(build(config.backbone, "backbone"))
+    backbone = build(config.backbone, "backbone")
     for name in {**by_draw, **by_rank}:
-        check_weights(RunFolder(root / name), reference)
+        check_weights(RunFolder(root / name), backbone)
+    reference = Reference(backbone)
     wrong = show_drawn(reference, by_draw, config.z) + show_greedy(reference, by_rank, config.gap)
     if wrong:
         raise DifferenceError(f"not what this model says: {', '.join(wrong)}")

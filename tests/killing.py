@@ -15,7 +15,9 @@ from typing import Any
 from fmtbench.types import Request
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.test_pipeline", "tests.test_passes", "tests.test_synthesis", "tests.commanding"])
+FORKS.set_forkserver_preload(
+    ["tests.test_mass_kills", "tests.test_pipeline", "tests.test_passes", "tests.test_synthesis", "tests.commanding"]
+)
 DELAY_S = 0.02
 """What a scripted reply takes."""
 

@@ -49,7 +49,7 @@ def test_a_row_holds_by_its_median(target: Target | None, also: bool, holds: boo
 
 
 @pytest.mark.parametrize(
-    ("words", "message"), [("rows=[speed]", r"allowed are engine, .*"), ("probe=speed", "allowed is determinism")]
+    ("words", "message"), [("rows=[speed]", r"allowed are engine, .*"), ("instead.probe=speed", "allowed is determinism")]
 )
 def test_what_cannot_be_measured_is_said(words: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -101,6 +101,7 @@ MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
     "decoders": (["walks=-1"], "walks=-1: give a whole number"),
     "embed": (["output=x"], "give exactly one of texts=FILE"),
     "export": (["output=x", "format=lm_eval"], "results= is missing: give a results folder"),
+    "lockin": ([], "give results=FOLDER"),
     "lint": (["limit=0"], "limit=0: give a number above 0"),
     "notebooks": (["results=/no/where"], "results=/no/where is no folder"),
     "plan": (["pilot=/no/where"], "pilot=/no/where holds no results"),

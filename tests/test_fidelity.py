@@ -1,6 +1,7 @@
 """Replies held against the model's own distribution: what it sampled passes, what is only like it does not."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,14 @@ import pytest
 from fmtbench.errors import UserError
 from fmtbench.probes.fidelity import (
     Fidelity,
-    Reference,
-    Reply,
     agreement,
-    check_weights,
     drawn,
     fidelity,
     greedy,
     pooled,
     replies,
 )
+from fmtbench.probes.replay import Reference, Reply, check_weights
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.commanding import command
@@ -27,25 +26,23 @@ from tests.conftest import FAST
 ASKED = ("Name three colours.", "What is 3 + 4?", "Where is Paris?", "Tell me of a dog.", "Why is the sky blue?", "Say hello.")
 
 
-class Remembering:
-    """A model that computes the logits of a sequence once: they do not depend on the temperature that a test claims."""
+class Remembering(Reference):
+    """Reads a batch once: what the model says of it does not depend on the temperature that a test claims."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.found: dict[tuple[int, ...], Any] = {}
+    def __init__(self, backbone: Any) -> None:
+        super().__init__(backbone)
+        self.found: dict[tuple[tuple[int, ...], ...], Any] = {}
 
-    def __call__(self, ids: Any, logits_to_keep: int) -> Any:
-        key = (*ids[0].tolist(), logits_to_keep)
+    def hidden(self, lines: Sequence[Sequence[int]]) -> Any:
+        key = tuple(map(tuple, lines))
         if key not in self.found:
-            self.found[key] = self.model(ids, logits_to_keep=logits_to_keep)
+            self.found[key] = super().hidden(lines)
         return self.found[key]
 
 
 @pytest.fixture(scope="module")
 def reference(backbone: Any) -> Reference:
-    found = Reference(backbone)
-    found.model = Remembering(found.model)
-    return found
+    return Remembering(backbone)
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +91,16 @@ def test_greedy_replies_are_the_likeliest_but_for_ties(reference: Reference, sai
 
 
 @pytest.mark.model
-def test_other_weights_are_not_judged(reference: Reference, tmp_path: Path) -> None:
+def test_other_weights_are_not_judged(backbone: Any, tmp_path: Path) -> None:
     with RunFolder(tmp_path / "cell") as folder:
         folder.write_manifest({"status": "running"})
         with pytest.raises(UserError, match="its manifest names no weights"):
-            check_weights(folder, reference)
+            check_weights(folder, backbone)
         folder.write_manifest({"engine": {"weights": {"fingerprint": "of others"}}})
         with pytest.raises(UserError, match="other weights than those of backbone=smollm2_135m"):
-            check_weights(folder, reference)
-        folder.write_manifest({"engine": {"weights": {"fingerprint": reference.fingerprint}}})
-        check_weights(folder, reference)
+            check_weights(folder, backbone)
+        folder.write_manifest({"engine": {"weights": {"fingerprint": backbone.resolve().fingerprint}}})
+        check_weights(folder, backbone)
 
 
 def test_what_was_masked_or_cut_is_left_out() -> None:

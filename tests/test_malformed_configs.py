@@ -23,6 +23,7 @@ NEEDED = {
     "rescore": ("transcripts=R", "answer=number", "output=O"),
     "score": ("results=R",),
     "verify": ("results=R",),
+    "lockin": ("results=R",),
     "embed": ("texts=R", "output=O"),
     "train": ("output=O",),
     "synthesize": ("output=O",),

@@ -54,6 +54,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     early = "contrasts, cost, decomposition, dose, equal_tokens, failures"
     made = f"{early}, length_control, lockin, main, mixed, overview, parts, planned"
+    probe = f"run python -m experiments.lockin results=FOLDER probe=mass, which reads the replies once more; made are {made}"
     assert done.err.splitlines() == [
         "table contrasts: one prompt: nothing is known of other prompts",
         "table length_control: the ratio of lengths does not vary, or there are too few items",
@@ -61,8 +62,12 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "table lockin: locked needs 7 replies of an item",
         "table lockin: retention above 100%: a gain, not a loss",
         "table planned: one prompt: nothing is known of other prompts",
+        f"table aligned is not made: no folder holds mass.parquet: {probe}",
+        f"table closing is not made: no folder holds mass.parquet: {probe}",
+        f"table decoders is not made: no folder holds mass.parquet: {probe}",
         "table ladder is not made: it needs texts that were read by the ladder, and these rows have none: python -m "
         f"experiments.rescore reads transcripts so; made are {made}",
+        f"table mass is not made: no folder holds mass.parquet: {probe}",
         "table meta is not made: it combines what several backbones or tasks show of a contrast, and each is here with one: "
         f"run another task; made are {made}",
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
@@ -71,7 +76,9 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         f"made are {made}",
         "table strata is not made: no item has a stratum: say in the task's source which field it is in, "
         f"fields: {{stratum: subject}}; made are {made}",
+        f"table tokens is not made: no folder holds spelling.parquet: {probe}",
         "figure ladder is not drawn: it shows the table ladder, which was not made",
+        "figure mass is not drawn: it shows the table mass, which was not made",
         "figure meta is not drawn: it shows the table meta, which was not made",
     ]
     contrasts = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
@@ -82,12 +89,13 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
-    for name in set(options("table")) - {"ladder", "meta", "replication", "samples", "strata"}:
+    probed = {"aligned", "closing", "decoders", "mass", "tokens"}
+    for name in set(options("table")) - {"ladder", "meta", "replication", "samples", "strata"} - probed:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text
             assert "f" * 12 in text
-    for name in set(options("figure")) - {"ladder", "meta"}:
+    for name in set(options("figure")) - {"ladder", "mass", "meta"}:
         assert one_of(tmp_path, f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert one_of(tmp_path, f"{name}.png").read_bytes().startswith(b"\x89PNG")
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -124,12 +124,21 @@ def build_stored_engine(config: Any) -> tuple[Backbone, Backend]:
     Plain data, as in `build_stored`, and only the engines that compute here: a server's address from somebody else's folder
     could have this machine's key sent to it. Raises `UserError`.
     """
-    backbone = _stored_node(config, "backbone", BACKBONES)
-    backend = _stored_node(config, "backend", ENGINES)
-    if not str(backbone.get("package") or "none").isidentifier():  # to look for one in a package imports that
-        raise UserError(f"config.yaml names the package {backbone['package']!r}, which is no name of one")
+    backbone, backend = build_stored_backbone(config), _stored_node(config, "backend", ENGINES)
+    return backbone, _built_stored(backend)
+
+
+def build_stored_backbone(config: Any) -> Backbone:
+    """The backbone alone. Raises `UserError`."""
+    node = _stored_node(config, "backbone", BACKBONES)
+    if not str(node.get("package") or "none").isidentifier():  # to look for one in a package imports that
+        raise UserError(f"config.yaml names the package {node['package']!r}, which is no name of one")
+    return _built_stored(node)
+
+
+def _built_stored(node: dict[str, Any]) -> Any:
     try:
-        return built(backbone, ("fmtbench",), classes=True), built(backend, ("fmtbench",), classes=True)
+        return built(node, ("fmtbench",), classes=True)
     except ValidationError as error:
         raise UserError("; ".join(_complaint("config.yaml", problem) for problem in error.errors())) from error
     except (UserError, TypeError, ValueError, RecursionError) as error:

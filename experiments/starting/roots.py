@@ -80,12 +80,17 @@ class DecodersConfig(JobConfig):
 
 
 @dataclass
+class InsteadConfig:
+    probe: str | None = None
+
+
+@dataclass
 class BenchConfig(JobConfig):
     name: str = "bench"
     rows: list[str] = field(default_factory=list)
     pairs: int = 3
     output: str | None = None
-    probe: str | None = None
+    instead: InsteadConfig = field(default_factory=InsteadConfig)
 
 
 @dataclass
@@ -172,6 +177,17 @@ class ExportConfig:
 class NotebooksConfig:
     results: str = MISSING
     output: str = "build/notebooks"
+
+
+@dataclass
+class LockinConfig:
+    results: str | None = None
+    run: str | None = None
+    decoder: str | None = None
+    compile: CompileConfig = field(default_factory=CompileConfig)
+    plugins: list[str] = field(default_factory=list)
+    probe: Any = MISSING
+    backbone: Any = None
 
 
 @dataclass
@@ -273,6 +289,7 @@ ROOTS: dict[str, Any] = {
     "embed": EmbedConfig,
     "export": ExportConfig,
     "lint": LintConfig,
+    "lockin": LockinConfig,
     "notebooks": NotebooksConfig,
     "plan": PlanConfig,
     "rescore": RescoreConfig,

@@ -36,7 +36,7 @@ from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
 from .page import in_words_of, page
-from .roots import ROOTS, RowConfig
+from .roots import ROOTS, InsteadConfig, RowConfig
 
 PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
@@ -50,7 +50,7 @@ VERBATIM = ("contract.mark", "transcripts")
 """Keys whose values are never Hydra's: a regular expression, a pattern of files."""
 OPEN = ("conditions.",)
 """Mappings to which a user adds names, without a plus."""
-INSIDE = {"rescore": ("row", RowConfig)}
+INSIDE: dict[str, tuple[str, type]] = {"rescore": ("row", RowConfig), "bench": ("instead", InsteadConfig)}
 """A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
 
 
@@ -142,8 +142,8 @@ def hydras(name: str, word: str) -> str:
 
 
 def _inside(name: str, word: str) -> str:
-    section, keys = INSIDE.get(name, ("", None))
-    return f"{section}.{word}" if keys and word.partition("=")[0] in {field.name for field in fields(keys)} else word
+    section, keys = INSIDE.get(name, ("", type(None)))
+    return f"{section}.{word}" if section and word.partition("=")[0] in {field.name for field in fields(keys)} else word
 
 
 def _quoted(word: str) -> str:

@@ -22,6 +22,7 @@ from fmtbench.decoding.json_mode import any_object
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format
 from fmtbench.formats.json import JsonFormat
+from fmtbench.formats.parts import PartName, around, fill, stripped
 from fmtbench.readers.failure import name_failure
 from fmtbench.readers.reply import reply_place
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
@@ -124,6 +125,15 @@ class Condition(Axes):
         if status == "ok":
             return found
         return Extraction(status=status, reasoning=found.reasoning)
+
+    def divide(self, text: str, kind: AnswerKind) -> list[PartName]:
+        """The part of each character of a reply of the last pass, cut or not. Thinking before the reply is rationale; what
+        follows it, such as a question that the model makes up, is scaffold."""
+        start, end = reply_place(text, kind)
+        parts = around(text)
+        fill(parts, [stripped(text, 0, start)], "reasoning")
+        parts[start:end] = self.produced.divide(text[start:end], self.layout, kind)
+        return parts
 
     def example(self, kind: AnswerKind, reasoning: str, answer: str) -> str:
         """A reply that keeps this condition's contract."""

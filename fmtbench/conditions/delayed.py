@@ -14,6 +14,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.patterns import until
 from fmtbench.formats.base import Layout
+from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.formats.structured import StructuredFormat
 from fmtbench.types import Constraint, Extraction
 
@@ -44,6 +45,17 @@ class DelayedFormat:
             return Extraction(status="premature_trigger")
         found = self.inner.read(reply, _alone(layout), kind)
         return replace(found.moved(len(thoughts) + len(trigger)), reasoning=reasoning)
+
+    def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
+        """The part of each character, as a format says it; a trigger that was cut is still rationale."""
+        thoughts, trigger, reply = text.partition(self.trigger)
+        parts = around(text)
+        fill(parts, [(0, len(thoughts))], "reasoning")
+        if trigger:
+            parts[len(thoughts) + len(trigger) :] = (
+                self.inner.divide(reply, _alone(layout), kind) if "{" in reply else around(reply)
+            )
+        return parts
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         thoughts = "\n".join(reasoning for _ in layout.stages)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 from fmtbench.answers import AnswerKind
+from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.types import Extraction
 
 Order = Literal["reasoning_first", "answer_first", "answer_only"]
@@ -91,6 +92,13 @@ class Format(ABC):
     @abstractmethod
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         """Locate the answer in a finished text, or say in which way it breaks the contract."""
+
+    def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
+        """The part of each character of a reply, cut or not: here, by what `read` locates."""
+        parts, found = around(text), self.read(text, layout, kind)
+        fill(parts, found.reasoning, "reasoning")
+        fill(parts, [found.span] if found.span else [], "answer")
+        return parts
 
     # -- how any reply is read, whatever was asked for
 

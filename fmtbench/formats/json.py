@@ -11,7 +11,9 @@ from typing import Any
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, removed, undone
+from fmtbench.formats.json_parts import divide_object
 from fmtbench.formats.names import NAMES, NOTHING
+from fmtbench.formats.parts import PartName
 from fmtbench.formats.statements import heads_rationale, some
 from fmtbench.formats.structured import Part, StructuredFormat
 
@@ -67,6 +69,9 @@ class JsonFormat(StructuredFormat):
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         members = parse_object(body)
         return None if members is None else [_part(member, body) for member in members]
+
+    def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
+        return divide_object(text, layout.answer)
 
     def find(self, text: str) -> Iterator[Field]:
         """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""

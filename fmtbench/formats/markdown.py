@@ -61,6 +61,9 @@ class MarkdownFormat(StructuredFormat):
             return None
         return [_part(names.get(words.casefold(), words), body, start, end) for words, start, end in sections]
 
+    def opening(self, name: str) -> str:
+        return rf"^ {{0,3}}#{{1,6}}[ \t]+[*_]{{0,3}}(?P<key>(?i:{re.escape(title(name))}))[*_:# \t]*$"
+
     def find(self, text: str) -> Iterator[Field]:
         """A section under a heading, or a row of a table."""
         yield from _headed(text)

@@ -14,8 +14,11 @@ from typing import ClassVar, NamedTuple, final
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats.base import Format, Layout
+from fmtbench.formats.parts import PartName, around, fill, stripped
 from fmtbench.types import Extraction, Status
 
+FENCE_START = re.compile(r"\ufeff?\s*(?:`{3,9}|~{3,9})")
+FENCE_END = re.compile(r"\n[ \t]*(?:`{1,9}|~{1,9})\s*\Z")
 OPENING = re.compile(r"\s*+(`{3,9}|~{3,9})([A-Za-z]*)[ \t]*\n")
 """The line that begins a Markdown fence, after white space."""
 
@@ -52,6 +55,33 @@ class StructuredFormat(Format, base=True):
     @abstractmethod
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         """The parts of a whole reply in order; None where it is anything else. `fields` are the names expected, None for any."""
+
+    def opening(self, name: str) -> str:
+        """A pattern, for whole lines (`re.M`), of what begins a field, its name in a group `key`; empty where only `read` knows.
+        By it a reply is divided that was cut, and which `parse` therefore knows nothing of."""
+        return ""
+
+    def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
+        """By the openings of the fields, in whatever order they come; what stands before the first is scaffold."""
+        marks = sorted(
+            ((found, name) for name in layout.fields if (mark := self.opening(name)) for found in re.finditer(mark, text, re.M)),
+            key=lambda pair: pair[0].start(),
+        )
+        if not marks:
+            return super().divide(text, layout, kind)
+        parts, closing = around(text), FENCE_END.search(text) if FENCE_START.match(text) else None
+        stops = [*(found.start() for found, _ in marks[1:]), closing.start() if closing else len(text)]
+        for (found, name), stop in zip(marks, stops):
+            fill(parts, [found.span("key")], "key")
+            closed = self.closing(name)
+            end = re.compile(closed).search(text, found.end(), stop) if closed else None
+            held = stripped(text, found.end(), end.start() if end else stop)
+            fill(parts, [held], "answer" if name == layout.answer else "reasoning")
+        return parts
+
+    def closing(self, name: str) -> str:
+        """A pattern of what ends a field, or of as much of it as a cut has left; empty where the next opening does."""
+        return ""
 
     @final
     def ask(self, layout: Layout, kind: AnswerKind) -> str:

@@ -55,6 +55,12 @@ class XmlFormat(StructuredFormat):
         known = NAMED if fields is None else re.compile("|".join(map(re.escape, fields)))
         return [_part(element, body) for element in _unwrapped(elements, body, known)]
 
+    def opening(self, name: str) -> str:
+        return rf"<(?P<key>{re.escape(name)})(?:\s[^<>]*)?>"
+
+    def closing(self, name: str) -> str:
+        return rf"</{re.escape(name)}>|</[\w.-]*\Z|<\Z"
+
     def find(self, text: str) -> Iterator[Field]:
         for match in some(list(FIELD.finditer(text))):
             place = match.span("held") if match["held"] is not None else (match.end(), match.end())

@@ -67,6 +67,9 @@ class YamlFormat(StructuredFormat):
         members = parse_mapping(body)
         return None if members is None else [_part(key, value, body) for key, value in members]
 
+    def opening(self, name: str) -> str:
+        return rf"^(?P<key>{re.escape(name)}):(?:[ \t]+[|>][+-]?[ \t]*$|(?=\s|$))"
+
     def unpack(self, text: str, answers: bool) -> str | None:
         """Where values stand in double quotes: these without quotes and escapes."""
         return SCALAR.sub(_unquoted, text) if SCALAR.search(text) else None

@@ -17,18 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from fmtbench.backbone import Backbone, load_tokenizer, prepare
-from fmtbench.backends.tokens import prompt
-from fmtbench.errors import UserError
+from fmtbench.probes.replay import Chunk, Reference, Reply
 from fmtbench.store.folder import RunFolder
-from fmtbench.types import Generation, Request
-
-Reply = tuple[Request, Generation]
-
+from fmtbench.types import Request
 
 # -- which replies can be judged
 
@@ -56,42 +50,6 @@ def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> l
 # -- how
 
 
-class Reference:
-    """A backbone in float32, under transformers."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        from transformers import AutoModelForCausalLM
-
-        weights = backbone.resolve()
-        self.name, self.fingerprint = backbone.name, weights.fingerprint
-        self.tokenizer = load_tokenizer(weights)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(
-            prepare(weights), revision=weights.revision, dtype=torch.float32, use_safetensors=True
-        ).eval()
-
-    def log_probabilities(self, reply: Reply) -> tuple[torch.Tensor, torch.Tensor]:
-        """At each position of a reply, of all tokens (L x V, float64, at the request's temperature) and of the one said (L)."""
-        request, generation = reply
-        said_L = torch.tensor(generation.token_ids)
-        ids_L = torch.cat([torch.tensor(prompt(self.tokenizer, request).ids), said_L])
-        with torch.inference_mode():
-            logits_LV = self.model(ids_L[None], logits_to_keep=len(said_L) + 1).logits[0, :-1]
-        log_LV = (logits_LV / (request.temperature or 1.0)).double().log_softmax(-1)
-        return log_LV, log_LV.gather(1, said_L[:, None])[:, 0]
-
-
-def check_weights(folder: RunFolder, reference: Reference) -> None:
-    """Raises `UserError` where a cell's replies were made with other weights, or its manifest does not name them."""
-    made_with = folder.manifest().get("engine", {}).get("weights", {}).get("fingerprint")
-    if made_with is None:
-        raise UserError(
-            f"{folder.path}: its manifest names no weights, because a server kept them or no engine was open yet: "
-            "give results of backend=hf or backend=vllm, and run their command again if it was interrupted"
-        )
-    if made_with != reference.fingerprint:
-        raise UserError(f"{folder.path} was made with other weights than those of backbone={reference.name}: set backbone=")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
     """Of sampled replies, in nats per token."""
@@ -111,7 +69,7 @@ class Fidelity:
 
 
 def fidelity(reference: Reference, group: Sequence[Reply]) -> Fidelity:
-    found = [_sums(*reference.log_probabilities(reply)) for reply in group]
+    found = [_sums(*_log_probabilities(chunk, group)) for chunk in reference.passes(group)]
     tokens = sum(len(generation.token_ids) for _, generation in group)
     logprob, expected, variance = (sum(column) for column in zip(*found))
     return Fidelity(
@@ -123,12 +81,19 @@ def fidelity(reference: Reference, group: Sequence[Reply]) -> Fidelity:
     )
 
 
-def _sums(log_LV: torch.Tensor, said_L: torch.Tensor) -> tuple[float, float, float]:
-    """Sums over the tokens of a reply: log-probability, its expectation, and its variance."""
-    weight_LV = log_LV.exp()
-    expected_L = (weight_LV * log_LV).sum(-1)
-    variance_L = (weight_LV * log_LV**2).sum(-1) - expected_L**2
-    return float(said_L.sum()), float(expected_L.sum()), float(variance_L.sum())
+def _log_probabilities(chunk: Chunk, group: Sequence[Reply]) -> tuple[torch.Tensor, torch.Tensor]:
+    """At each position, of all tokens (P x V, float64, at the request's temperature) and of the one said (P)."""
+    request, _ = group[chunk.reply]
+    log_PV = (chunk.logits_PV / (request.temperature or 1.0)).double().log_softmax(-1)
+    return log_PV, log_PV.gather(1, chunk.said_P[:, None])[:, 0]
+
+
+def _sums(log_PV: torch.Tensor, said_P: torch.Tensor) -> tuple[float, float, float]:
+    """Sums over the tokens of a chunk: log-probability, its expectation, and its variance."""
+    weight_PV = log_PV.exp()
+    expected_P = (weight_PV * log_PV).sum(-1)
+    variance_P = (weight_PV * log_PV**2).sum(-1) - expected_P**2
+    return float(said_P.sum()), float(expected_P.sum()), float(variance_P.sum())
 
 
 def pooled(found: Sequence[Fidelity]) -> Fidelity:
@@ -156,10 +121,10 @@ class Agreement:
 
 
 def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
-    gap_L = torch.cat([_gaps(*reference.log_probabilities(reply)) for reply in group])
+    gap_L = torch.cat([_gaps(*_log_probabilities(chunk, group)) for chunk in reference.passes(group)])
     return Agreement(replies=len(group), tokens=len(gap_L), likeliest=float((gap_L == 0).double().mean()), gap=float(gap_L.max()))
 
 
-def _gaps(log_LV: torch.Tensor, said_L: torch.Tensor) -> torch.Tensor:
-    """How far each token is below the most likely one (L). A function of its own, so that one L x V is in memory at a time."""
-    return log_LV.max(-1).values - said_L
+def _gaps(log_PV: torch.Tensor, said_P: torch.Tensor) -> torch.Tensor:
+    """How far each token is below the most likely one (P). A function of its own, so that one P x V is in memory at a time."""
+    return log_PV.max(-1).values - said_P

@@ -7,6 +7,7 @@
       generations.jsonl  what the model said (`journal.py`)
       rows.parquet       derived: can be rebuilt from the two files above without a model (`rows.py`)
       run.log            one line an event
+      mass-<decoder>.jsonl, mass.parquet, spelling.parquet      what probes found (`experiments.lockin`)
 
 The path is made of content, so the same command lands in the same place, and resuming is running it again.
 """
@@ -29,7 +30,7 @@ from filelock import Timeout
 
 from fmtbench.errors import LockedError, UserError
 from fmtbench.store.files import append_to, sweep, write_text
-from fmtbench.store.journal import Journal
+from fmtbench.store.journal import Journal, Lines
 from fmtbench.store.lock import FolderLock
 from fmtbench.store.manifest import misshapen
 from fmtbench.store.rows import count_rows, write_rows
@@ -114,6 +115,12 @@ class RunFolder:
     def done(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
         """Keys of the journal's results, and of the errors that stand."""
         return self._journal.keys(stands)
+
+    def lines(self, name: str) -> Lines:
+        """The records of a probe, a file of their own; whoever writes to it holds the lock. Raises `UserError` for a link."""
+        if self._file(name).is_symlink():
+            raise UserError(f"{self._file(name)} is a symbolic link, and would be written through: put the file itself there")
+        return Lines(self._file(name), self._name_damage)
 
     # -- what is rewritten as a whole
 

@@ -3,7 +3,7 @@
     {"crc32":"5f0c9a1e","key":"7d0f...","text":"The answer is 18.", ...}
 
 A line is done once it is written: a kill loses at most the line that was being written, a power cut at most one second of
-work. A damaged line is never used; it is named in the log and generated again.
+work. A damaged line is never used; it is named in the log and generated again. Probes keep their records in the same way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
 from fmtbench.saving import unwritten
 from fmtbench.store.files import append_whole, settle_names
@@ -31,8 +32,12 @@ ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
 """Cannot occur inside a text of the journal: JSON escapes the quotes there."""
 
 
-class Journal:
-    """The journal of one cell. Reading needs no lock; whoever appends holds that of the run folder."""
+class Lines:
+    """Records with a `key` each, in one file that only grows. Reading needs no lock; whoever appends holds that of the folder.
+
+    with Lines(path, say) as lines:
+        lines.write({"key": 64 * "0", ...})
+    """
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         self.path = path
@@ -43,13 +48,19 @@ class Journal:
         self._named: set[int] = set()
         """Damaged lines that were named before: a journal is read several times."""
 
-    def append(self, generation: Generation) -> None:
-        """Write one generation; from here on it survives a kill."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Write one record, its `key` first; from here on it survives a kill."""
         if self._file is None:
             self._cut_torn_line()
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
             settle_names(self.path.parent)
-        append_whole(self._file, journal_line({name: getattr(generation, name) for name in FIELDS}), self.path)
+        append_whole(self._file, journal_line(record), self.path)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync(self._file)
 
@@ -59,17 +70,10 @@ class Journal:
             with file:
                 self._sync(file)
 
-    def generations(self) -> Iterator[Generation]:
-        """Every undamaged generation, in the order in which they finished."""
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Every undamaged record, in the order in which they were written."""
         for body in self._bodies():
-            yield _generation(json.loads(b"{" + body))
-
-    def keys(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
-        """Keys of the generations that are results, and of the errors that stand; transient ones never do.
-
-        Lines are checked but not parsed, unless they are errors, so that a million take seconds.
-        """
-        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and _is_done(body, stands)}
+            yield json.loads(b"{" + body)
 
     def _sync(self, file: BinaryIO) -> None:
         try:
@@ -103,6 +107,25 @@ class Journal:
                     self._named.add(number)
                     place = f"line {number} (at byte {offset - len(line)})"
                     self._say(f"{self.path.name} {place} is damaged (checksum) and is not used; the run asks again")
+
+
+class Journal(Lines):
+    """The journal of one cell: its generations."""
+
+    def append(self, generation: Generation) -> None:
+        """Write one generation; from here on it survives a kill."""
+        self.write({name: getattr(generation, name) for name in FIELDS})
+
+    def generations(self) -> Iterator[Generation]:
+        """Every undamaged generation, in the order in which they finished."""
+        return map(_generation, self.records())
+
+    def keys(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
+        """Keys of the generations that are results, and of the errors that stand; transient ones never do.
+
+        Lines are checked but not parsed, unless they are errors, so that a million take seconds.
+        """
+        return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and _is_done(body, stands)}
 
 
 def _is_done(body: bytes, stands: Callable[[Generation], bool]) -> bool:

@@ -53,6 +53,9 @@ class TomlFormat(StructuredFormat):
             return None
         return [_part(key, value, lines[key]) for key, value in document.items()] or None
 
+    def opening(self, name: str) -> str:
+        return rf"^[ \t]*(?P<key>{re.escape(name)})[ \t]*=(?=[ \t]|$)"
+
     def find(self, text: str) -> Iterator[Field]:
         for match in FIELD.finditer(text):
             if NAMED.fullmatch(match["key"]):

@@ -119,7 +119,7 @@ function side(study, state, line, sides, which, pieces, render) {
       el("span", {}, `latent: ${rows.latent_answer[row] ?? "none"} (${rows.latent_correct[row] ? "right" : "wrong"})`),
       el("span", { className: "quiet" }, `${rows.completion_tokens[row]} tokens, ${rows.seconds[row].toFixed(2)} s, ended by ${rows.finish_reason[row] ?? "?"}`)),
     promptBox(study, sides, row),
-    heat(rows.mass?.[row], rows.token_ends?.[row], rows.text[row]),
+    heat(rows.mass?.[row], rows.token_ends?.[row], rows.text[row], rows.token_parts?.[row]),
     text);
 }
 
@@ -133,7 +133,7 @@ function promptBox(study, sides, row) {
 }
 
 // One bar for each token: the probability that the constraint removes, 1 - Z. Nothing where no probe ran.
-function heat(mass, ends, text) {
+function heat(mass, ends, text, parts) {
   if (!mass?.length) return null;
   const tax = mass.reduce((sum, z) => sum - Math.log(Math.max(z, 1e-12)), 0);
   const label = `Probability removed by the constraint, token by token; tax ${tax.toFixed(2)} nats in total`;
@@ -141,7 +141,7 @@ function heat(mass, ends, text) {
   const letters = [...(text ?? "")]; // Python counts characters, not UTF-16 units
   mass.forEach((z, i) => {
     const token = ends ? letters.slice(ends[i - 1] ?? 0, ends[i]).join("") : `token ${i + 1}`;
-    const bar = el("i", { title: `${token}: ${(100 * (1 - z)).toFixed(1)}% removed` });
+    const bar = el("i", { title: `${token}${parts ? ` (${parts[i]})` : ""}: ${(100 * (1 - z)).toFixed(1)}% removed` });
     bar.style.height = `${Math.max(2, 100 * (1 - z))}%`;
     strip.append(bar);
   });

@@ -8,7 +8,8 @@
 
 `asked` are the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
 
-A probe's `mass` (the probability that the constraint leaves at each token) and `token_ends` are included where rows have them.
+A probe's `mass` (the probability that the constraint leaves at each token), `token_ends` and `token_parts` are included where
+rows have them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ITEM = ["task", "item_id", "question", "gold"]
 NAMES = ["backbone", "condition", "prompt", "status"]
 PLAIN = ["seed", "sample", "answer", "marked_answer", "latent_answer", "text", "finish_reason", "completion_tokens"]
 VERDICTS = ["correct", "marked_correct", "latent_correct"]
-PROBED = ["mass", "token_ends"]
+PROBED = ["mass", "token_ends", "token_parts"]
 ACCURACY = [
     "backbone",
     "task",

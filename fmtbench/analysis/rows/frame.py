@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from fmtbench.analysis.rows.columns import UNREAD, check_columns
 from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.rows.packed import CELLS, unpack
+from fmtbench.analysis.rows.probed import with_mass
 from fmtbench.errors import UserError
 from fmtbench.store.rows import VERSION_KEY
 from fmtbench.types import OPTIONAL, RERUN, ROWS_VERSION
@@ -115,7 +116,8 @@ def read_file(path: Path, *, slim: bool = False) -> list[RowsFile]:
     if cells.is_file():
         check_columns(rows, str(path), without=UNREAD if slim else ())
         return [RowsFile(path, *one) for one in unpack(rows, cells)]
-    return [RowsFile(path, rows, read_manifest(path.with_name("manifest.json")))]
+    manifest = read_manifest(path.with_name("manifest.json"))
+    return [RowsFile(path, rows if slim else with_mass(rows, path, manifest.get("decoder") or ()), manifest)]
 
 
 def find_rows(roots: Iterable[Path | str]) -> list[Path]:

@@ -16,10 +16,12 @@ import pandas as pd
 
 from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, duplicates, join, load_files, without_repeats
 from fmtbench.analysis.rows.missing import missing_cells
+from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
 from fmtbench.errors import UserError
 from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
+from fmtbench.store.probed import MASS, SPELLING
 
 Settings = dict[str, dict[str, Any]]
 
@@ -40,6 +42,10 @@ class Study(NamedTuple):
     """What else a reader has to know, a line each; see `whitespace_notes`."""
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
+    mass_tokens: pd.DataFrame | None = None
+    """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
+    spelling_tokens: pd.DataFrame | None = None
+    """Likewise."""
 
 
 def load_study(
@@ -53,8 +59,9 @@ def load_study(
     """Everything readable under the folders. Raises `UserError` where there is nothing, where runs must not be compared, where
     one file holds a measurement twice, or where an item is in two strata.
 
-    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions. `first`: of
-    measurements that occur twice the first one counts; otherwise a file that repeats another is left out.
+    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions, and with what
+    probes found. `first`: of measurements that occur twice the first one counts; otherwise a file that repeats another is left
+    out.
     """
     files, complaints = load_files(roots, slim=slim)
     if not files:
@@ -83,6 +90,8 @@ def load_study(
         complaints=complaints,
         notes=whitespace_notes(files),
         missing=missing_cells(rows),
+        mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
+        spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
     )
 
 

@@ -1,0 +1,95 @@
+"""The replies of a cell as probes see them: what was asked, what was said, and which part of it each token wrote.
+
+A token belongs to the part of the first character that it writes, and to that of the next one where it writes none, as the first
+half of a character does; the token that ends a reply is its `end`. One that writes into two parts is a `bridge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fmtbench.answers import AnswerKind
+from fmtbench.backends.tokens import decode_with_ends
+from fmtbench.conditions.condition import Condition
+from fmtbench.formats.parts import PartName
+from fmtbench.store.folder import Planned, RunFolder
+from fmtbench.tasks.base import Task
+from fmtbench.types import Generation, Request, whole
+
+Problem = Literal["engine_error", "no_token_ids", "not_reproduced", "special_inside", "too_long", "left_grammar", "barred"]
+"""Why a reply has no figures. `no_token_ids`: a server that tells none. `not_reproduced`: its tokens do not spell its text with
+this tokenizer, or its prompt had another number of them. `special_inside`: a special token before its end. `too_long`: for the
+context of the backbone. `left_grammar`: the engine allowed a token that the mask forbids. `barred`: the decoder cannot compile
+its grammar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbedReply:
+    """One reply of a cell."""
+
+    planned: Planned
+    generation: Generation
+    condition: Condition
+    """That of the pass which this reply is."""
+    kind: AnswerKind
+    parts: tuple[PartName, ...]
+    """Of each token; empty where it has none."""
+    bridges: tuple[bool, ...]
+
+    @property
+    def request(self) -> Request:
+        return self.planned.request
+
+
+def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterator[ProbedReply]:
+    """The replies that are planned and there, in the order of the plan; errors of the engine among them. Greedy samples of an
+    item are one request, and so one reply."""
+    said = {one.key: one for one in folder.generations()}
+    for one in folder.requests():
+        if generation := said.pop(one.request.key, None):
+            own = condition if one.after or condition.passes == 1 else condition.opening
+            yield probed(one, generation, own, task)
+
+
+def probed(planned: Planned, generation: Generation, condition: Condition, task: Task) -> ProbedReply:
+    text, _ = whole(generation.text)
+    kind = task.kind(planned.item)
+    parts = condition.divide(text, kind) if generation.token_ends else []
+    return ProbedReply(
+        planned=planned,
+        generation=generation,
+        condition=condition,
+        kind=kind,
+        parts=token_parts(parts, generation),
+        bridges=tuple(len(set(parts[start:end])) > 1 for start, end in places(generation)),
+    )
+
+
+def places(generation: Generation) -> list[tuple[int, int]]:
+    """Start and end in the text of what each token wrote."""
+    return list(zip((0, *generation.token_ends[:-1]), generation.token_ends))
+
+
+def token_parts(parts: Sequence[PartName], generation: Generation) -> tuple[PartName, ...]:
+    """The part of each token, from those of the characters."""
+    found: list[PartName] = [parts[min(start, len(parts) - 1)] if parts else "scaffold" for start, _ in places(generation)]
+    if generation.finish_reason == "stop" and found:
+        start, end = places(generation)[-1]
+        if start == end:
+            found[-1] = "end"
+    return tuple(found)
+
+
+def problem_of(one: ProbedReply, tokenizer: Any) -> Problem | None:
+    """Why its tokens cannot be used, whatever for; None where they can."""
+    generation = one.generation
+    if generation.finish_reason == "error":
+        return "engine_error"
+    if not generation.token_ids or len(generation.token_ends) != len(generation.token_ids):
+        return "no_token_ids"
+    if max(generation.token_ids) >= len(tokenizer):
+        return "not_reproduced"
+    spelled = decode_with_ends(tokenizer, generation.token_ids)
+    return None if spelled == (generation.text, generation.token_ends) else "not_reproduced"

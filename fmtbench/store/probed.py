@@ -1,0 +1,70 @@
+"""What probes found, a row a token: `mass.parquet` and `spelling.parquet` of a run folder, both derived.
+
+The first is made of the probe's journals and the second of the replies. A reply that has no figures has one row that says why in
+`problem`, and no token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmtbench.store.files import replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MASS, SPELLING = "mass.parquet", "spelling.parquet"
+VERSION_KEY, VERSION = b"fmtbench.probed", b"1"
+TOKEN = {
+    "request_key": "string",
+    "problem": "string",  # see probes/replies.py; null for a token
+    "position": "int32",  # in the reply, from 0
+    "token": "int32",
+    "end": "int32",  # where in the text the token ends
+    "part": "string",  # see formats/parts.py
+    "bridge": "bool",  # it writes into two parts
+}
+COLUMNS: dict[str, dict[str, str]] = {
+    MASS: TOKEN
+    | {
+        "against": "string",  # own, string, schema (see probes/mass.py)
+        "decoder": "string",
+        "dtype": "string",
+        "temperature": "float32",
+        "top_p": "float32",
+        "left": "float64",  # ln Z at temperature 1
+        "left_own": "float64",  # ln Z at the request's temperature; null for a greedy one
+        "logprob": "float64",  # ln p of the token, at temperature 1 and without the mask
+        "override": "bool",  # the most likely token is forbidden
+        "allowed": "int32",  # tokens
+        "top": "int32",  # the most likely token
+        "first": "string",  # what that is: line_break, space, word, mark, special
+        "breaks": "float32",  # mass of the tokens that write a line break, without the mask
+        "closing": "bool",  # it closes the rationale's string
+        "words": "int32",  # of the rationale, where it does; null elsewhere
+    },
+    SPELLING: TOKEN | {"respelt": "bool"},
+}
+"""Of each file, its columns with their types."""
+REPEATED = ("request_key", "problem", "against", "decoder", "dtype", "part", "first")
+"""Text that is kept once, and then as numbers."""
+
+
+def write_probed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """One of the two files, as a whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(list(rows), schema=_schema(name))
+    with replacing(folder / name) as part:
+        pq.write_table(table, part, compression="zstd", use_dictionary=[one for one in REPEATED if one in COLUMNS[name]])
+
+
+def _schema(name: str) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [(column, pa.type_for_alias(kind)) for column, kind in COLUMNS[name].items()], metadata={VERSION_KEY: VERSION}
+    )
