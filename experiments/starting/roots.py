@@ -127,6 +127,7 @@ class RowConfig:
     gold: str = "field:gold"
     choices: str = "field:choices"
     finish_reason: str = "field:finish_reason"
+    stratum: str = "field:stratum"
     labels: list[str] = field(default_factory=list)
 
 

@@ -54,6 +54,7 @@ class Transcript:
     condition: str | None = None
     prompt: str = "unknown"
     sample: int = 0
+    stratum: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -147,7 +148,12 @@ def _transcript(
         kind=kind,
         golds=_golds(_needed(sources, "gold", record), kind, answer),
         finish_reason=_finish_reason(log, _optional(sources, "finish_reason", record)),
+        stratum=_stratum(_optional(sources, "stratum", record)),
     )
+
+
+def _stratum(value: Any) -> str | None:
+    return None if value is None or isinstance(value, list | dict) or not str(value).strip() else str(value).strip()
 
 
 def _needed(sources: Sources, name: str, record: dict[str, Any]) -> Any:

@@ -26,7 +26,13 @@ from fmtbench.store.rows import rows_writer
 
 BATCH = 2_000
 """Rows that are held at a time."""
-LADDER = {"ladder_step": "string", "ladder_correct": "bool"}
+LADDER = {
+    "ladder_step": "string",
+    "ladder_correct": "bool",
+    "ladder_forgave": "string",
+    "latent_start": "int64",
+    "latent_end": "int64",
+}
 """The columns beyond those of `Row`, and their types."""
 RESCORED = "rescored"
 """What a cell's config calls the settings by which its transcripts were read."""
@@ -46,7 +52,7 @@ def write_rows(
 
 
 def _columns(one: Scored) -> dict[str, Any]:
-    return {**one.row.as_dict(), "ladder_step": one.ladder_step, "ladder_correct": one.ladder_correct}
+    return {**one.row.as_dict(), **{name: getattr(one, name) for name in LADDER}}
 
 
 def write_cells(path: Path, tally: Tally, settings: Mapping[str, Any], axes: Mapping[str, Mapping[str, Any]]) -> None:
