@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fmtbench.analysis.tables.order import order_contrast_table, order_table
 from fmtbench.answers import Choice, Number, YesNo
+from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
 from fmtbench.readers.contract import DemandedMark
 from fmtbench.running.verdicts import located, order_of, rationale
 from fmtbench.types import Extraction
 from tests.commanding import command
+from tests.made_rows import made_rows
 
 WHY = "Each of the three baskets holds seven pears, so that there are three times seven of them in all."
 ORDERS: tuple[Order, ...] = ("reasoning_first", "answer_first")
@@ -94,11 +100,10 @@ def test_the_order_says_nothing_of_the_verdict() -> None:
         assert shapes == {wanted}
 
 
-def test_a_run_has_the_column_and_is_scored_again_alike(tmp_path: object) -> None:
+def test_a_run_has_the_column_and_is_scored_again_alike(tmp_path: Path) -> None:
     words = ("backend=scripted", "limit=2", "task=[addition]", "condition=[json_schema,json_schema_answer_first,direct]")
     assert command("run", *words, f"results={tmp_path}", "name=a").code == 0
-    (found,) = {path.parent for path in __import__("pathlib").Path(str(tmp_path)).rglob("a/smollm2_135m")}
-    paths = sorted(found.rglob("rows.parquet"))
+    paths = sorted(tmp_path.rglob("rows.parquet"))
     rows = pd.concat([pq.read_table(path).to_pandas() for path in paths])
     realised = rows.groupby("condition").realised_order.agg(lambda one: ",".join(sorted(set(one.dropna()))))
     assert realised["json_schema_answer_first"] in ("answer_first", "answer_only")
@@ -109,15 +114,67 @@ def test_a_run_has_the_column_and_is_scored_again_alike(tmp_path: object) -> Non
     assert before == {path: path.read_bytes() for path in paths}
 
 
-def test_rows_of_an_earlier_version_are_read_and_audited(tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_rows_of_an_earlier_version_are_read_and_audited(tmp_path: Path) -> None:
     words = ("backend=scripted", "limit=2", "task=[addition]", "condition=[free_cot,json_schema]")
     assert command("run", *words, f"results={tmp_path}", "name=a").code == 0
-    for path in Path(str(tmp_path)).rglob("rows.parquet"):
+    for path in tmp_path.rglob("rows.parquet"):
         table = pq.read_table(path)
         pq.write_table(table.drop_columns(["realised_order"]), path)
     assert command("tables", f"results={tmp_path}/a", "draws=100", "table=[main]", "figure=[]").code == 0
     done = command("audit", f"run={tmp_path}/a")
     assert "realised_order" not in done.out
     assert "rows.parquet" not in done.out, done.out
+
+
+def ordered(right: dict[str, object], orders: dict[str, object]) -> pd.DataFrame:
+    return made_rows(right, realised_order=orders)
+
+
+def test_the_table_counts_and_compares_what_was_planted() -> None:
+    """Hard items answer first; within an item the order changes nothing."""
+    items, samples = 60, 4
+    hard = np.arange(items) < items // 2
+    right = np.repeat(~hard[:, None], samples, axis=1)
+    order = np.where(hard[:, None], "answer_first", "reasoning_first").repeat(samples, axis=1)
+    order[::3, 0] = np.where(hard[::3], "reasoning_first", "answer_first")
+    rows = ordered({"c": right[:, None, :]}, {"c": order[:, None, :]})
+    (line,) = order_table(rows, draws=500).itertuples()
+    assert line.reasoning_first == pytest.approx((order == "reasoning_first").mean())
+    assert line.within == 0
+    assert line.within_items == 20
+    assert line.between_low > 0.5, "which items answer first is not a matter of order"
+
+
+def test_a_planted_effect_of_order_is_found_within_items() -> None:
+    order = np.array([["answer_first", "reasoning_first"]] * 80)
+    right = np.column_stack([np.arange(80) % 2 == 0, np.ones(80, bool)])
+    (line,) = order_table(ordered({"c": right[:, None, :]}, {"c": order[:, None, :]}), draws=500).itertuples()
+    assert line.within == pytest.approx(0.5)
+    assert 0.3 < line.within_low < line.within_high < 0.7
+
+
+def test_orders_that_say_nothing_have_intervals_with_zero() -> None:
+    """The null: order drawn apart from the verdict, two hundred times."""
+    outside = 0
+    for seed in range(200):
+        drawn = np.random.default_rng(seed)
+        order = np.where(drawn.random((40, 1, 4)) < 0.5, "answer_first", "reasoning_first")
+        right = drawn.random((40, 1, 4)) < drawn.random((40, 1, 1))
+        (line,) = order_table(ordered({"c": right}, {"c": order}), draws=300).itertuples()
+        outside += not line.within_low <= 0 <= line.within_high
+    assert outside <= 20
+
+
+def test_the_parts_of_a_contrast_sum_to_it() -> None:
+    free, own = np.ones(50, bool), np.arange(50) >= 20
+    orders = {"free_cot": np.full(50, "reasoning_first"), "c": np.where(np.arange(50) < 30, "answer_first", "reasoning_first")}
+    (line,) = order_contrast_table(ordered({"free_cot": free, "c": own}, orders), draws=300).itertuples()
+    assert line.difference == pytest.approx(-0.4)
+    assert (line.changed, line.same) == (pytest.approx(-0.4), pytest.approx(0))
+    assert line.changed_share == pytest.approx(0.6)
+
+
+def test_rows_without_orders_say_so() -> None:
+    for rows in (made_rows({"c": [1]}), made_rows({"c": [1]}, realised_order=None)):
+        with pytest.raises(UserError, match="needs rows whose realised order was read"):
+            order_table(rows)

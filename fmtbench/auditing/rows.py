@@ -70,7 +70,9 @@ def compare(there: Path, again: Path) -> list[Finding]:
                 return [Finding(file=NAME, what=what)]
             writers = old.metadata.created_by, new.metadata.created_by
             lacking = [name for name in LATER_COLUMNS if name not in old.schema_arrow.names]
-            found = _differences(old.read(), new.read().drop_columns([name for name in lacking if name in new.schema_arrow.names]))
+            found = _differences(
+                old.read(), new.read().drop_columns([name for name in lacking if name in new.schema_arrow.names])
+            )
     except (OSError, ValueError, pa.ArrowException) as error:
         return [Finding(file=NAME, what=f"cannot be read as parquet ({' '.join(str(error).split())[:200]})")]
     if found or lacking or writers[0] != writers[1]:

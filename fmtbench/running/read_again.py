@@ -33,7 +33,9 @@ def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataF
     """
     known = _items(task)
     read = pd.DataFrame([_read(row, task, known, condition) for row in rows.itertuples()], index=rows.index)
-    return rows.assign(**{name: read[name] for name in (*READ, ORDER)}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"))
+    return rows.assign(
+        **{name: read[name] for name in (*READ, ORDER)}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object")
+    )
 
 
 def _items(task: Task) -> dict[str, Item]:

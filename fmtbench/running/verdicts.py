@@ -58,9 +58,7 @@ def verdicts(found: Located, kind: AnswerKind, golds: Sequence[str]) -> Verdicts
     )
 
 
-def order_of(
-    text: str, found: Located, kind: AnswerKind, left: str, stated: Sequence[tuple[str, Place]] = ()
-) -> Order | None:
+def order_of(text: str, found: Located, kind: AnswerKind, left: str, stated: Sequence[tuple[str, Place]] = ()) -> Order | None:
     """The realised order, by the place that the contract's reader found, or else the latent one. `left` is the text's
     `rationale`; `stated` are further places that keep the contract."""
     one = found.contract if found.contract.status == "ok" and found.contract.span else found.latent
