@@ -87,7 +87,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
-    for name in set(options("table")) - {"ladder", "meta", "replication", "samples", "strata"}:
+    for name in set(options("table")) - {"ladder", "meta", "order", "order_contrasts", "replication", "samples", "strata"}:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text

@@ -134,6 +134,7 @@ class RowConfig:
 @dataclass
 class RescoreConfig:
     transcripts: str = MISSING
+    source: str | None = None
     answer: str = MISSING
     row: RowConfig = field(default_factory=RowConfig)
     conditions: dict[str, Any] = field(default_factory=dict)
