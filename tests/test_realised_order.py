@@ -53,6 +53,7 @@ def test_an_answer_alone_is_neither_first_nor_last(written: str) -> None:
 def test_damaged_and_surrounded_objects_have_the_order_of_their_keys(wanted: Order) -> None:
     text = FORMATS["json"].write(layout(wanted), Number(), WHY, "21")
     assert order(f"Here is the object:\n\n{text}\n\nThat is all.") == wanted
+    assert order(f"Here it is:\n```json\n{text}\n```\nThe steps: {WHY} {WHY}") == wanted
     assert order(text.replace("pears, ", "pears,\n")) == wanted
     assert order(text.rstrip("}")) == wanted
 

@@ -108,6 +108,11 @@ def _anywhere(text: str, decoder: json.JSONDecoder) -> Iterator[dict[str, Any]]:
     return reversed(found)
 
 
+def leniently(text: str) -> Iterator[dict[str, Any]]:
+    """The objects of the last step, the last first."""
+    return _anywhere(_mended(ends(text)), LENIENT)
+
+
 def _mended(text: str) -> str:
     return ESCAPE.sub(lambda one: r"\\" if one["lone"] else one[0], text)
 
@@ -117,5 +122,5 @@ STEPS: dict[str, Callable[[str], Iterator[dict[str, Any]]]] = {
     "unfenced": _unfenced,
     "in_prose": lambda text: _anywhere(ends(text), STRICT),
     "control": lambda text: _anywhere(ends(text), LENIENT),
-    "escapes": lambda text: _anywhere(_mended(ends(text)), LENIENT),
+    "escapes": leniently,
 }

@@ -13,12 +13,14 @@ opens the reply decides, since all that follows was written with it in view.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from fmtbench.answers import AnswerKind
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Order
 from fmtbench.formats.names import NAMED
 from fmtbench.formats.structured import Part, StructuredFormat
+from fmtbench.readers.ladder import leniently
 from fmtbench.readers.marks import statements
 from fmtbench.readers.plain import words
 from fmtbench.readers.reply import ends, place_in_whole, reply_place
@@ -52,12 +54,18 @@ def realised_order(
 
 
 def _by_keys(reply: str) -> Order | None:
-    """By the keys of a reply that is one object, mapping, row of elements or of sections; None for any other."""
+    """By the keys of a reply that is one object, mapping, row of elements or of sections, or of an object of JSON in prose or
+    with strings that hold what they must not; None for any other."""
     for written in (one for one in FORMATS.values() if isinstance(one, StructuredFormat)):
         parts = written.parts(reply, None) or []
         if any(_named(part) for part in parts):
             return _by_parts(parts)
-    return None
+    objects = ([Part(name, _written(held), (0, 0)) for name, held in one.items()] for one in leniently(reply))
+    return next((_by_parts(parts) for parts in objects if any(map(_named, parts))), None)
+
+
+def _written(held: Any) -> str:
+    return "" if held is None else str(held)
 
 
 def _by_parts(parts: Sequence[Part]) -> Order | None:

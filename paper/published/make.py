@@ -9,9 +9,11 @@ experiments.rescore, printed before it runs; the same call reads replies that we
 import gzip
 import json
 import os
+import re
 import shlex
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 
 from experiments.starting.start import launch
 from fmtbench.analysis.rows.packed import CELLS
+from fmtbench.answers import Number
 from fmtbench.interchange.packed import rewrite, without_folders
 
 HERE = Path(__file__).resolve().parent
@@ -57,6 +60,8 @@ STUDIES = {
         r"contract.mark=\[(?P<answer>Yes|No)\]",
     ],
 }
+FIELD = re.compile(r'"answer"\s*:\s*"?((?:[^"\\\n]|\\.)*)')
+NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 MONTHS = {"0314": "march", "0301": "march", "0613": "june"}
 
 
@@ -72,7 +77,7 @@ def main(replies: Path, names: list[str]) -> None:
         print(shlex.join(["python", "-m", "experiments.rescore", *arguments]), flush=True)
         if code := launch("rescore", arguments):
             sys.exit(code)
-        pack(BUILD / "rows" / name, HERE / name / "data", texts=name == "key_order")
+        pack(BUILD / "rows" / name, HERE / name / "data", KEPT[name])
 
 
 def split(source: Path, folder: Path) -> None:
@@ -88,19 +93,38 @@ def split(source: Path, folder: Path) -> None:
         path.write_text("".join(json.dumps(reply) + "\n" for reply in own), encoding="utf-8")
 
 
-def pack(rows: Path, folder: Path, texts: bool) -> None:
-    """A copy that compresses well, without the questions of others, and without texts but for a few where these repeat them."""
+def pack(rows: Path, folder: Path, kept: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """A copy that compresses well, with the texts that the study keeps."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pq.read_table(rows / "rows.parquet"), folder / "rows.parquet")
     cells = pq.read_table(rows / CELLS).to_pylist()
     for cell in cells:
         cell["config"] = json.dumps(without_folders(json.loads(cell["config"])))
     pq.write_table(pa.Table.from_pylist(cells), folder / CELLS)
-    rewrite(folder, lambda cell: cell.rows if texts else quoted(cell.rows))
+    rewrite(folder, lambda cell: kept(cell.rows))
 
 
-def quoted(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(text="")
+def json_asked(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the verdicts of ZeroEval's rule, and the texts of the replies on which it and the latent reader differ."""
+    rule = [first_number_is(text, gold) for text, gold in zip(rows["text"], rows["gold"])]
+    return rows.assign(
+        published_rule=rule, text=rows["text"].where(pd.Series(rule, index=rows.index) != rows["latent_correct"], "")
+    )
+
+
+def first_number_is(text: str, gold: str) -> bool:
+    """The first number of the last field `answer` counts: of "8 - 4 = 4" that is 8."""
+    held = FIELD.findall(text)
+    numbers = NUMBER.findall(held[-1]) if held else []
+    return bool(numbers) and Number().same(numbers[0], gold)
+
+
+def without_texts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replies to exams repeat their questions, which are not ours to keep."""
+    return rows.assign(text="", latent_answer=rows["latent_answer"].where(rows["latent_answer"].str.len() < 40))
+
+
+KEPT = {"json_asked": json_asked, "concise": without_texts, "key_order": lambda rows: rows}
 
 
 if __name__ == "__main__":

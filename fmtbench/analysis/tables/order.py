@@ -23,6 +23,8 @@ from fmtbench.errors import UserError
 ORDERS = ("reasoning_first", "answer_first", "answer_only")
 UNDECIDED = "undecided"
 COLUMN = "realised_order"
+FEWEST = 10
+"""Replies of either kind that a comparison of the two needs."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -31,7 +33,8 @@ def order_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) 
     (`..._right`) with a 95% bootstrap interval over items.
 
     `between`: accuracy of replies that reason first minus that of replies that answer first or only answer; `within`: the same
-    difference in the `within_items` items that have both, averaged over these. Raises `UserError` for rows without orders.
+    difference in the `within_items` items that have both, averaged over these; NaN for fewer than ten replies of a kind, or two
+    items. Raises `UserError` for rows without orders.
     """
     rows = _ordered(rows)
     keys = ["backbone", "task", "condition"]
@@ -74,7 +77,7 @@ def _line(rows: pd.DataFrame, draws: int, seed: int) -> dict[str, Any]:
     for name in ORDERS:
         line |= _named(f"{name}_right", _drawn(rows, right, [order == name], draws, seed), rate=True)
     reasoned, answered = order == ORDERS[0], np.isin(order, ORDERS[1:])
-    line |= _difference("between", _drawn(rows, right, [reasoned, answered], draws, seed))
+    line |= _between(rows, right, reasoned, answered, draws, seed)
     return line | _within(rows, right, reasoned, answered, draws, seed)
 
 
@@ -95,9 +98,12 @@ def _named(name: str, drawn: Draws, rate: bool) -> dict[str, float]:
     return {name: drawn.means_K[0], f"{name}_low": low[0], f"{name}_high": high[0]}
 
 
-def _difference(name: str, drawn: Draws) -> dict[str, float]:
+def _between(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, draws: int, seed: int) -> dict[str, float]:
+    if min(reasoned.sum(), answered.sum()) < FEWEST:
+        return dict.fromkeys(("between", "between_low", "between_high"), np.nan)
+    drawn = _drawn(rows, right, [reasoned, answered], draws, seed)
     both = Draws(drawn.means_K[:1] - drawn.means_K[1:2], drawn.draws_BK[:, :1] - drawn.draws_BK[:, 1:2])
-    return _named(name, both, rate=False)
+    return _named("between", both, rate=False)
 
 
 def _within(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, draws: int, seed: int) -> dict[str, float]:
