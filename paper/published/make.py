@@ -62,6 +62,14 @@ STUDIES = {
 }
 FIELD = re.compile(r'"answer"\s*:\s*"?((?:[^"\\\n]|\\.)*)')
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
+ALIASES = {
+    "deepseek-v2-coder-0724": "DeepSeek-Coder-V2-0724",
+    "deepseek-v2-chat-0628": "deepseek-chat",
+    "deepseek-v2-coder-0614": "deepseek-coder",
+    "gemma-2-27b-it": "gemma-2-27b-it_at_together",
+    "Llama-3.1-405B-Inst-fp8@together": "Llama-3.1-405B-Instruct-Turbo",
+}
+"""Names in ZeroEval's summary, and those of their files where these differ."""
 MONTHS = {"0314": "march", "0301": "march", "0613": "june"}
 
 
@@ -71,6 +79,7 @@ def main(replies: Path, names: list[str]) -> None:
         (BUILD / name).unlink(missing_ok=True)
         (BUILD / name).symlink_to((replies / name).resolve())
     split(replies / "drift_prime" / "replies.jsonl.gz", BUILD / "drift_split")
+    write_published(replies / "zeroeval_gsm" / "published_summary.json", HERE / "json_asked" / "published.csv")
     os.chdir(BUILD)  # so that a pack names no folder of the machine that made it
     for name in names or STUDIES:
         arguments = [*STUDIES[name], f"output=rows/{name}"]
@@ -78,6 +87,16 @@ def main(replies: Path, names: list[str]) -> None:
         if code := launch("rescore", arguments):
             sys.exit(code)
         pack(BUILD / "rows" / name, HERE / name / "data", KEPT[name])
+
+
+def write_published(summary: Path, path: Path) -> None:
+    """The accuracies that the authors published, by the names of our rows."""
+    lines = json.loads(summary.read_text(encoding="utf-8"))
+    names = [ALIASES.get(one["Model"], one["Model"].replace("@", "_at_")) for one in lines]
+    accuracies = [round(float(one["Acc"]) / 100, 4) for one in lines]
+    table = pd.DataFrame({"backbone": names, "published_as": [one["Model"] for one in lines], "accuracy": accuracies})
+    path.parent.mkdir(exist_ok=True)
+    table.to_csv(path, index=False)
 
 
 def split(source: Path, folder: Path) -> None:

@@ -11,8 +11,10 @@ import pandas as pd
 from fmtbench.analysis.tables.ladder import COLUMNS, STEPS, right_at
 from fmtbench.errors import UserError
 
-SIZE = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)b(?![a-z])", re.I)
-"""`8B`, `0.5B`, `8x7B` in a model's name: billions of parameters."""
+SIZE = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z])", re.I)
+"""`8B`, `0.5B`, `8x7B`, `135M` in a model's name."""
+POINT = re.compile(r"(?<=_0)_(?=\d)")
+"""As ids write it below one: `qwen2_5_coder_0_5b`."""
 CLASSES = {"up to 10B": 10.0, "10B to 100B": 100.0, "above 100B": float("inf")}
 UNKNOWN, OTHER = "not published", "other"
 
@@ -44,8 +46,8 @@ def families_table(rows: pd.DataFrame, families: Mapping[str, str]) -> pd.DataFr
 
 def size_of(name: str) -> float | None:
     """Billions of parameters, as far as a name says so."""
-    found = SIZE.search(name.replace("_", "-"))
-    return float(found[1] or 1) * float(found[2]) if found else None
+    found = SIZE.search(POINT.sub(".", name).replace("_", "-"))
+    return float(found[1] or 1) * float(found[2]) / (1000 if found[3] in "mM" else 1) if found else None
 
 
 def class_of(name: str) -> str:
