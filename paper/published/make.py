@@ -86,6 +86,7 @@ def main(replies: Path, names: list[str]) -> None:
         print(shlex.join(["python", "-m", "experiments.rescore", *arguments]), flush=True)
         if code := launch("rescore", arguments):
             sys.exit(code)
+    for name in names or STUDIES:  # after all are read, so that each was read by a checkout without changes
         pack(BUILD / "rows" / name, HERE / name / "data", KEPT[name])
 
 
