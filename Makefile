@@ -4,8 +4,8 @@
 # make test-light  what needs no model, without torch: make test-light PYTHON=python3.13 VENV=.venv-3.13
 # make faults  the fault table: kills, torn files, full disks, hostile servers and folders, each row with whether it held
 # make check  set up, then ruff, mypy and the import contracts
-# make paper  every table and figure of the committed study, from paper/data, without a model; a PDF of all if there is a LaTeX
-# make paper-check  are the committed ones what paper/data makes, to the byte?
+# make paper  every table and figure of the committed studies, from paper/data and paper/published, without a model; a PDF of the first if there is a LaTeX
+# make paper-check  are the committed ones what the packs make, to the byte?
 # make notebooks  run the notebooks on paper/data (or FMTBENCH_RESULTS=FOLDER); they land in build/notebooks
 # make catalogue  the golden prompts and the generated parts of README.md and docs/ anew: after a change of conf/
 # make docs   the documentation, in build/docs; warnings are errors
@@ -61,8 +61,22 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
+# What each study of published replies shows; their figures beside those of our own.
+REPLIES := paper/published
+TABLES := $(BIN)/python -m experiments.tables --config-dir $(REPLIES)/conf draws=2000
+define published
+	$(TABLES) results=$(REPLIES)/json_asked/data output=$(REPLIES)/json_asked "table=[ladder,breaches,families,agreement,order]" "figure=[ladder]" $(1)
+	$(TABLES) results=$(REPLIES)/concise/data output=$(REPLIES)/concise reference=chain_of_thought \
+	    "table=[contrasts,main,dose,lockin,order,order_contrasts,length_control,failures]" "figure=[]" $(1)
+	$(TABLES) results=$(REPLIES)/key_order/data output=$(REPLIES)/key_order reference=march \
+	    "table=[contrasts,main,order,order_contrasts,strata,failures]" "figure=[]" $(1)
+	$(TABLES) "results=[paper/data,$(REPLIES)/json_asked/data,$(REPLIES)/concise/data,$(REPLIES)/key_order/data]" mixed=true \
+	    output=$(REPLIES)/together "table=[effects]" "figure=[effects]" $(1)
+endef
+
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables results=paper/data output=paper
+	$(call published,)
 	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && for pass in 1 2 3; do \
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex > /dev/null || exit 1; done && \
 	    echo build/document.pdf; \
@@ -71,6 +85,7 @@ paper: $(VENV)/.installed
 paper-check: $(VENV)/.installed
 	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
+	$(call published,check=true)
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python -m experiments.notebooks results=$(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks

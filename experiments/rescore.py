@@ -9,6 +9,8 @@ or what other engines call these); text=field:output names another field. backbo
 item= are each a name, a field (field:model) or a part of the path; then tables, contrasts and the page pair items over arms.
 conditions.concise='{reasoning: budget, words: 50}' places an arm on the axes. contract.mark='Answer: (?P<answer>[A-E])', or
 contract.fields=[thoughts,final], is what that study asked for, and so what strict means.
+source= says what kind of log it is: json (lines), csv, lm_eval (samples_*.jsonl), inspect (.eval or .json) or helm
+(scenario_state.json); without it the files tell. After a kill the same command goes on.
 
 DIR gets `rows.parquet`, with strict, marked and latent verdicts, `cells.parquet`, and `not_scored.txt` where there are rows
 that cannot be scored; strict_input=true refuses these. answer=label needs labels=[positive,negative]. format=auto takes, reply
@@ -46,16 +48,19 @@ logger = logging.getLogger(__name__)
 
 def main(config: DictConfig) -> None:
     from fmtbench.running.arms import Tally
+    from fmtbench.running.importing.choose import IMPORTERS, choose
     from fmtbench.running.log_files import log_files
     from fmtbench.running.logs import Log, stream_log
+    from fmtbench.running.parts import made_of
     from fmtbench.running.rescored import placed, write_cells, write_rows
     from fmtbench.running.sources import Sources
     from fmtbench.store.files import writable
 
     plain = plain_of(config)
-    sources, axes, log, tally = Sources(given=given(plain)), placed(plain["conditions"]), Log(), Tally()
-    reading, paths = reading_of(plain, axes), log_files(plain["transcripts"])
-    stream = stream_log(paths, plain["answer"], plain["row"]["labels"], sources, log)
+    axes, log, tally, paths = placed(plain["conditions"]), Log(), Tally(), log_files(plain["transcripts"])
+    reading, kind = reading_of(plain, axes), choose(paths, plain["source"])
+    sources = Sources(given={**IMPORTERS[kind].parts, **given(plain)})
+    stream = stream_log(paths, plain["answer"], plain["row"]["labels"], sources, log, IMPORTERS[kind])
     output, apart = writable(Path(plain["output"])), list[str]()
 
     def check() -> None:
@@ -63,9 +68,10 @@ def main(config: DictConfig) -> None:
         if "condition" in sources.parts:
             apart.extend(tally.unpaired())
 
-    write_rows(output / "rows.parquet", told(stream), reading, tally, check)
+    write_rows(output / "rows.parquet", told(stream), reading, tally, check, made_of(settings(plain), paths))
     write_cells(output / "cells.parquet", tally, plain, {name: plain["conditions"][name] for name in axes})
     _write_complaints(output / "not_scored.txt", log.complaints)
+    print(f"source={kind} ({'as given' if plain['source'] else 'by the files'}), {len(paths)} files")
     print("\n".join([*_notes(log, output), *apart, *unused(axes, tally), _verdicts(tally), f"Rows: {output / 'rows.parquet'}"]))
 
 
@@ -81,6 +87,11 @@ def given(plain: dict[str, Any]) -> dict[str, str]:
 
     said = {name: plain["row"][name] for name in (*PARTS, *CONTENT)}
     return {name: value for name, value in said.items() if value is not None and value != CONTENT.get(name)}
+
+
+def settings(plain: dict[str, Any]) -> dict[str, Any]:
+    """All that the rows depend on, beside the files."""
+    return {name: value for name, value in plain.items() if name not in ("output", "strict_input")}
 
 
 def reading_of(plain: dict[str, Any], axes: dict[str, Axes]) -> ReadingRules:

@@ -27,6 +27,7 @@ SHOWS = {
     "03_lockin": ["retention", "image/png"],
     "04_embeddings_and_drift": ["image/png", "95.0", "To be used here: e for t (b, prompt p)."],
     "05_your_own_results": ["by hand", "image/png", "addition/"],
+    "06_published_replies": ["800 transcripts", "image/png", "answers first"],
 }
 
 

@@ -70,6 +70,11 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         f"table mass is not made: no folder holds mass.parquet: {probe}",
         "table meta is not made: it combines what several backbones or tasks show of a contrast, and each is here with one: "
         f"run another task; made are {made}",
+        *(
+            f"table {name} is not made: it needs rows whose realised order was read, and these have none: score the folder again "
+            f"(python -m experiments.score), or run the same rescore command; made are {made}"
+            for name in ("order", "order_contrasts")
+        ),
         "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
         f"ddxplus, gsm8k, last_letter, shuffled_objects; made are {made}",
         "table samples is not made: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0; "
@@ -90,7 +95,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
-    for name in set(options("table")) - {"ladder", "meta", "replication", "samples", "strata"} - probed:
+    for name in set(options("table")) - {"ladder", "meta", "order", "order_contrasts", "replication", "samples", "strata"} - probed:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text

@@ -132,12 +132,14 @@ class RowConfig:
     gold: str = "field:gold"
     choices: str = "field:choices"
     finish_reason: str = "field:finish_reason"
+    stratum: str = "field:stratum"
     labels: list[str] = field(default_factory=list)
 
 
 @dataclass
 class RescoreConfig:
     transcripts: str = MISSING
+    source: str | None = None
     answer: str = MISSING
     row: RowConfig = field(default_factory=RowConfig)
     conditions: dict[str, Any] = field(default_factory=dict)

@@ -32,6 +32,8 @@ BESIDE = ("finished", CHECKSUM)
 """What a manifest says of its own making. Of all else scoring writes the same again, or does not touch it."""
 LATER = ("whitespace",)
 """What earlier versions did not write."""
+LATER_COLUMNS = ("realised_order",)
+"""Columns that rows of earlier versions lack."""
 MOST_ROWS = 5
 """Rows that differ are named up to so many, and counted."""
 
@@ -67,10 +69,13 @@ def compare(there: Path, again: Path) -> list[Finding]:
                 what = f"holds rows of version {version}, and this is version {ROWS_VERSION}: score the folder again"
                 return [Finding(file=NAME, what=what)]
             writers = old.metadata.created_by, new.metadata.created_by
-            found = _differences(old.read(), new.read())
+            lacking = [name for name in LATER_COLUMNS if name not in old.schema_arrow.names]
+            found = _differences(
+                old.read(), new.read().drop_columns([name for name in lacking if name in new.schema_arrow.names])
+            )
     except (OSError, ValueError, pa.ArrowException) as error:
         return [Finding(file=NAME, what=f"cannot be read as parquet ({' '.join(str(error).split())[:200]})")]
-    if found or writers[0] != writers[1]:
+    if found or lacking or writers[0] != writers[1]:
         return found
     return [
         Finding(file=NAME, place=f"at byte {_first_difference(there, again)}", what="its bytes differ, and every row reads alike")

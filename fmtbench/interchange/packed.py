@@ -21,6 +21,7 @@ from fmtbench.analysis.rows.packed import CELLS, Packed, unpack
 from fmtbench.interchange.cells import ScoredCell, by_backbone, safe
 from fmtbench.store.files import replacing
 from fmtbench.store.rows import rows_schema
+from fmtbench.types import OPTIONAL
 
 LEVEL = 19
 """The level of zstd; a study is packed once and read often."""
@@ -70,7 +71,7 @@ def _rows(cells: Sequence[ScoredCell]) -> pa.Table:
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
-    known = rows_schema()
+    known = rows_schema(OPTIONAL)
     found = pa.Schema.from_pandas(frame, preserve_index=False)
     types = [known.field(name) if name in known.names else found.field(name) for name in frame.columns]
     return pa.Table.from_pandas(frame, schema=pa.schema(types, known.metadata), preserve_index=False).replace_schema_metadata(

@@ -20,6 +20,7 @@ from fmtbench.answers import AnswerKind
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
+from fmtbench.formats.statements import MOST
 from fmtbench.readers.reply import ends, place_in_whole
 from fmtbench.time_limit import time_limit
 from fmtbench.types import Extraction
@@ -33,6 +34,10 @@ class Contract(Protocol):
     """What a study demanded of a reply."""
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction: ...
+
+    def stated(self, reply: str) -> list[tuple[str, tuple[int, int]]]:
+        """Every place in the reply that keeps the contract's mark, in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,17 @@ class DemandedMark:
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction:
         """The last match. Raises `UserError` where matching a reply takes longer than `SECONDS`."""
-        with _limited(self.source):
-            matches = deque(self.pattern.finditer(ends(reply)), maxlen=1)
-        found = matches[0] if matches else None
-        if found is None:
+        found = self.stated(reply)
+        if not found:
             return Extraction(status="no_mark" if reply.strip() else "no_answer")
-        if not (found[GROUP] or "").strip():
-            return Extraction(status="no_answer")
-        return Extraction(status="ok", answer=found[GROUP], span=place_in_whole(found.span(GROUP), len(reply)))
+        answer, span = found[-1]
+        return Extraction(status="ok", answer=answer, span=span) if answer.strip() else Extraction(status="no_answer")
+
+    def stated(self, reply: str) -> list[tuple[str, tuple[int, int]]]:
+        """Raises `UserError` where matching a reply takes longer than `SECONDS`."""
+        with _limited(self.source):
+            matches = deque(self.pattern.finditer(ends(reply)), maxlen=MOST)
+        return [(one[GROUP] or "", place_in_whole(one.span(GROUP), len(reply))) for one in matches]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,10 @@ class DemandedObject:
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction:
         return FORMATS["json"].read(reply, self.layout, kind)
+
+    def stated(self, reply: str) -> list[tuple[str, tuple[int, int]]]:
+        """None: the places of the keys say all."""
+        return []
 
 
 @contextmanager

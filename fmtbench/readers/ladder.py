@@ -21,6 +21,7 @@ from fmtbench.formats.names import NAMED
 from fmtbench.formats.structured import StructuredFormat, unfenced
 from fmtbench.readers.reply import ends
 
+FORGIVEN = ("fence", "prose", "control", "escapes")
 TRIES = 200
 """Opening braces at which an object may begin."""
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?P<lone>\\)')
@@ -34,6 +35,8 @@ class Rung(NamedTuple):
 
     step: str | None
     answer: str | None
+    forgiven: tuple[str, ...] = ()
+    """What a reader has to forgive for it, of `FORGIVEN`; a fence alone forbids nothing else."""
 
 
 def _decoder(strict: bool) -> json.JSONDecoder:
@@ -50,7 +53,7 @@ def climb(text: str, names: re.Pattern[str] = NAMED) -> Rung:
         for one in objects(text):
             answer = _answer(one, names)
             if answer is not None:
-                return Rung(step, answer)
+                return Rung(step, answer, _forgiven(text, step, names))
     return Rung(None, None)
 
 
@@ -62,9 +65,23 @@ def _answer(found: dict[str, Any], names: re.Pattern[str]) -> str | None:
     return None
 
 
-def _whole(text: str) -> Iterator[dict[str, Any]]:
+def _forgiven(text: str, step: str, names: re.Pattern[str]) -> tuple[str, ...]:
+    """The fewest things that must be forgiven: of a reply with prose around it and raw line breaks in it, both."""
+    if step in ("bare", "unfenced"):
+        return ("fence",) if step == "unfenced" else ()
+    shown = _mended(ends(text)) if step == "escapes" else ends(text)
+    for decoder in (STRICT, LENIENT):
+        for prose in (False, True):
+            objects = _anywhere(shown, decoder) if prose else _whole(unfenced(shown, LANGUAGES)[1], decoder)
+            if any(_answer(one, names) is not None for one in objects):
+                needed = (prose, decoder is LENIENT, step == "escapes")
+                return tuple(name for name, needs in zip(FORGIVEN[1:], needed) if needs)
+    raise AssertionError(step)
+
+
+def _whole(text: str, decoder: json.JSONDecoder = STRICT) -> Iterator[dict[str, Any]]:
     try:
-        value = STRICT.decode(text)
+        value = decoder.decode(text)
     except (ValueError, RecursionError):
         return
     if isinstance(value, dict):
@@ -91,6 +108,11 @@ def _anywhere(text: str, decoder: json.JSONDecoder) -> Iterator[dict[str, Any]]:
     return reversed(found)
 
 
+def leniently(text: str) -> Iterator[dict[str, Any]]:
+    """The objects of the last step, the last first."""
+    return _anywhere(_mended(ends(text)), LENIENT)
+
+
 def _mended(text: str) -> str:
     return ESCAPE.sub(lambda one: r"\\" if one["lone"] else one[0], text)
 
@@ -100,5 +122,5 @@ STEPS: dict[str, Callable[[str], Iterator[dict[str, Any]]]] = {
     "unfenced": _unfenced,
     "in_prose": lambda text: _anywhere(ends(text), STRICT),
     "control": lambda text: _anywhere(ends(text), LENIENT),
-    "escapes": lambda text: _anywhere(_mended(ends(text)), LENIENT),
+    "escapes": leniently,
 }

@@ -18,7 +18,8 @@ from typing import Any
 from fmtbench.answers import AnswerKind, Choice, Label
 from fmtbench.answers.named import ANSWERS, KINDS, final
 from fmtbench.errors import UserError
-from fmtbench.running.log_files import records
+from fmtbench.running.importing.base import Importer, Unreadable
+from fmtbench.running.importing.choose import IMPORTERS, choose
 from fmtbench.running.sources import PARTS, LackingError, Sources
 from fmtbench.types import FinishReason, whole
 
@@ -54,6 +55,7 @@ class Transcript:
     condition: str | None = None
     prompt: str = "unknown"
     sample: int = 0
+    stratum: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -73,7 +75,8 @@ class Log:
 def load_log(path: Path, answer: str, labels: Sequence[str] = ()) -> Log:
     """Every row of a file. Raises `UserError` where the file cannot be read, or the kind of answer is none."""
     log = Log()
-    log.transcripts.extend(stream_log([path], answer, labels, Sources(), log))
+    importer = IMPORTERS[choose([path], None)]
+    log.transcripts.extend(stream_log([path], answer, labels, Sources(given=importer.parts), log, importer))
     return log
 
 
@@ -85,8 +88,15 @@ def check_answer(answer: str, labels: Sequence[str]) -> None:
         raise UserError(f"answer={answer} with labels={list(labels)}: answer=label needs labels=[...], the others take none")
 
 
-def stream_log(paths: Sequence[Path], answer: str, labels: Sequence[str], sources: Sources, log: Log) -> Iterator[Transcript]:
-    """The rows of many files, one at a time; `log` is told of those that cannot be scored.
+def stream_log(
+    paths: Sequence[Path],
+    answer: str,
+    labels: Sequence[str],
+    sources: Sources,
+    log: Log,
+    importer: Importer = IMPORTERS["json"],
+) -> Iterator[Transcript]:
+    """The rows of many files, one at a time; `log` is told of those that cannot be scored or read.
 
     Raises `UserError` before the first row where a pattern does not fit a path, and where a file cannot be read or holds none.
     """
@@ -94,7 +104,10 @@ def stream_log(paths: Sequence[Path], answer: str, labels: Sequence[str], source
     known = {path: sources.of_path(path) for path in paths}
     seen, number = Keys(), 0
     for path, of_path in known.items():
-        for number, record in enumerate(records(path), start=1):
+        for number, record in enumerate(importer.records(path), start=1):
+            if isinstance(record, Unreadable):
+                log.complaints.append(f"{path}, {record.where}: {record.reason}")
+                continue
             try:
                 transcript = _transcript(log, number, record, answer, labels, sources, of_path)
                 seen.add(transcript, path, number, sources)
@@ -147,7 +160,12 @@ def _transcript(
         kind=kind,
         golds=_golds(_needed(sources, "gold", record), kind, answer),
         finish_reason=_finish_reason(log, _optional(sources, "finish_reason", record)),
+        stratum=_stratum(_optional(sources, "stratum", record)),
     )
+
+
+def _stratum(value: Any) -> str | None:
+    return None if value is None or isinstance(value, list | dict) or not str(value).strip() else str(value).strip()
 
 
 def _needed(sources: Sources, name: str, record: dict[str, Any]) -> Any:

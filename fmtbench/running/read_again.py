@@ -14,14 +14,16 @@ from fmtbench.answers import AnswerKind, Choice, Text
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.readers.plain import words
-from fmtbench.running.verdicts import Verdicts, rationale, verdicts
+from fmtbench.running.verdicts import Verdicts, located, order_of, rationale, verdicts
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import listed
 from fmtbench.tasks.own_questions import OwnQuestions
 from fmtbench.types import Generation, Item
 
 READ = (*Verdicts._fields, "reasoning_words")
-"""The columns that come of reading."""
+"""The columns that come of reading, and that rows of every version have."""
+ORDER = "realised_order"
+"""That of rows from today on."""
 
 
 def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataFrame:
@@ -31,7 +33,9 @@ def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataF
     """
     known = _items(task)
     read = pd.DataFrame([_read(row, task, known, condition) for row in rows.itertuples()], index=rows.index)
-    return rows.assign(**{name: read[name] for name in READ}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"))
+    return rows.assign(
+        **{name: read[name] for name in (*READ, ORDER)}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object")
+    )
 
 
 def _items(task: Task) -> dict[str, Item]:
@@ -61,6 +65,10 @@ def _kind(row: Any, task: Task, known: dict[str, Item]) -> AnswerKind:
 
 def _read(row: Any, task: Task, known: dict[str, Item], condition: Condition) -> dict[str, Any]:
     kind, aliases = _kind(row, task, known), known[row.item_id].aliases if row.item_id in known else ()
-    found = condition.read(Generation(key="", text=row.text, finish_reason=row.finish_reason), kind)
-    count = len(words(rationale(row.text, kind))) if condition.passes == 1 else row.reasoning_words
-    return {**verdicts(row.text, found, kind, [row.gold, *aliases])._asdict(), "reasoning_words": count}
+    own = condition.read(Generation(key="", text=row.text, finish_reason=row.finish_reason), kind)
+    found, single, left = located(row.text, own, kind), condition.passes == 1, rationale(row.text, kind)
+    return {
+        **verdicts(found, kind, [row.gold, *aliases])._asdict(),
+        "reasoning_words": len(words(left)) if single else row.reasoning_words,
+        ORDER: order_of(row.text, found, kind, left) if single else None,
+    }

@@ -7,8 +7,7 @@ DIR/cells.parquet    one line a cell: its key, what was read and how, and its co
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +18,78 @@ from fmtbench.errors import UserError
 from fmtbench.readers.contract import Contract, DemandedObject
 from fmtbench.running.arms import Tally
 from fmtbench.running.logs import Transcript
+from fmtbench.running.parts import Parts, chunks
 from fmtbench.running.transcripts import ReadingRules, Scored
 from fmtbench.store.files import replacing
 from fmtbench.store.provenance import provenance
-from fmtbench.store.rows import rows_writer
+from fmtbench.store.rows import count_rows, rows_writer
+from fmtbench.types import ROW_FIELDS, Row
 
-BATCH = 2_000
+BATCH = 1_000
 """Rows that are held at a time."""
-LADDER = {"ladder_step": "string", "ladder_correct": "bool"}
+LADDER = {
+    "ladder_step": "string",
+    "ladder_correct": "bool",
+    "ladder_forgave": "string",
+    "latent_start": "int64",
+    "latent_end": "int64",
+}
 """The columns beyond those of `Row`, and their types."""
 RESCORED = "rescored"
 """What a cell's config calls the settings by which its transcripts were read."""
 
 
 def write_rows(
-    path: Path, transcripts: Iterable[Transcript], reading: ReadingRules, tally: Tally, check: Callable[[], None] = lambda: None
+    path: Path,
+    transcripts: Iterable[Transcript],
+    reading: ReadingRules,
+    tally: Tally,
+    check: Callable[[], None] = lambda: None,
+    made_of: str = "",
 ) -> None:
-    """Score a stream into `path`. `check` may raise once all is scored, and `path` is then as it was."""
-    stream = map(reading.score, transcripts)
-    with rows_writer(path, LADDER) as write:
-        while batch := list(islice(stream, BATCH)):
-            write([_columns(one) for one in batch])
-            for one in batch:
-                tally.add(one.row)
+    """Score a stream into `path`. `check` may raise once all is scored, and `path` is then as it was.
+
+    `made_of` says what the rows follow from (see `parts`): what was scored for the same before a kill is not scored again.
+    """
+    parts = Parts(path.parent, made_of)
+    try:
+        written = [_part(parts.path(number), chunk, reading, tally) for number, chunk in enumerate(chunks(transcripts))]
         check()
+    except UserError:
+        parts.remove()
+        raise
+    with rows_writer(path, LADDER) as write:
+        for part in written:
+            for rows in _batches(part):
+                write(rows)
+    parts.remove()
+
+
+def _part(path: Path, chunk: Sequence[Transcript], reading: ReadingRules, tally: Tally) -> Path:
+    if count_rows(path) == len(chunk):
+        for rows in _batches(path):
+            for row in rows:
+                tally.add(Row(**{name: row[name] for name in ROW_FIELDS}))
+        return path
+    with rows_writer(path, LADDER) as write:
+        for start in range(0, len(chunk), BATCH):
+            scored = [reading.score(one) for one in chunk[start : start + BATCH]]
+            write([_columns(one) for one in scored])
+            for one in scored:
+                tally.add(one.row)
+    return path
+
+
+def _batches(path: Path) -> Iterator[list[dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH):
+            yield batch.to_pylist()
 
 
 def _columns(one: Scored) -> dict[str, Any]:
-    return {**one.row.as_dict(), "ladder_step": one.ladder_step, "ladder_correct": one.ladder_correct}
+    return {**one.row.as_dict(), **{name: getattr(one, name) for name in LADDER}}
 
 
 def write_cells(path: Path, tally: Tally, settings: Mapping[str, Any], axes: Mapping[str, Mapping[str, Any]]) -> None:

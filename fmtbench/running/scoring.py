@@ -16,7 +16,7 @@ from fmtbench.readers.plain import words
 from fmtbench.readers.reply import LONGEST
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
-from fmtbench.running.verdicts import rationale, verdicts
+from fmtbench.running.verdicts import located, order_of, rationale, verdicts
 from fmtbench.store.folder import Planned, RunFolder, why_barred
 from fmtbench.tasks.base import Task
 from fmtbench.types import Generation, Row, whole
@@ -58,9 +58,9 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
-    thought = rationale(first.text, kind)
+    thought, found = rationale(first.text, kind), located(last.text, condition.read(last, kind), kind)
     return Row(
-        **verdicts(last.text, condition.read(last, kind), kind, [one.item.gold, *one.item.aliases])._asdict(),
+        **verdicts(found, kind, [one.item.gold, *one.item.aliases])._asdict(),
         experiment=cell.experiment,
         backbone=cell.backbone,
         task=cell.task,
@@ -80,6 +80,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
         stratum=one.item.stratum or None,
+        realised_order=order_of(first.text, found, kind, thought) if len(passes) == 1 else None,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from fmtbench.errors import UserError
 
 PARTS = ("backbone", "task", "condition", "prompt", "sample", "item")
-CONTENT = {name: f"field:{name}" for name in ("text", "gold", "choices", "finish_reason")}
+CONTENT = {name: f"field:{name}" for name in ("text", "gold", "choices", "finish_reason", "stratum")}
 """What is read and judged, and the fields that hold it unless others are named."""
 FIELD, PATH = "field:", "path:"
 BRACED = re.compile(r"\{([^{}]*)\}")

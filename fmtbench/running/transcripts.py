@@ -10,10 +10,11 @@ from fmtbench.errors import UserError
 from fmtbench.readers.contract import Contract
 from fmtbench.readers.ladder import climb
 from fmtbench.readers.plain import words
+from fmtbench.readers.reply import reply_place
 from fmtbench.readers.transcripts import ANY, TEXT, guess_format, read_transcript, readable
 from fmtbench.running.logs import Transcript
-from fmtbench.running.verdicts import rationale, verdicts
-from fmtbench.types import Extraction, Generation, Row
+from fmtbench.running.verdicts import Located, located, order_of, rationale, verdicts
+from fmtbench.types import Generation, Row
 
 AUTO = "auto"
 CONTRACTS = (ANY, "stated")
@@ -27,6 +28,11 @@ class Scored(NamedTuple):
     ladder_step: str | None
     """The first step that finds an answer; None where none does."""
     ladder_correct: bool
+    ladder_forgave: str | None
+    """What that step had to forgive, as `prose+control`; empty for a bare object."""
+    latent_start: int | None
+    latent_end: int | None
+    """Where the latent answer is in the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +62,18 @@ class ReadingRules:
         shown = guess_format(one.text, one.kind) if self.written == AUTO and contract is None else self.written
         generation = Generation(key="", text=one.text, finish_reason=one.finish_reason)
         found = read_transcript(generation, one.kind, shown, self.mark, contract)
-        step, held = climb(one.text)
+        every = located(one.text, found, one.kind)
+        step, held, forgiven = climb(one.text)
         right = step is not None and any(one.kind.same(held, gold) for gold in one.golds)
-        return Scored(self._row(one, shown, found), step, right)
+        start, end = every.latent.span or (None, None)
+        return Scored(
+            self._row(one, shown, every, contract), step, right, None if step is None else "+".join(forgiven), start, end
+        )
 
-    def _row(self, one: Transcript, shown: str, found: Extraction) -> Row:
+    def _row(self, one: Transcript, shown: str, found: Located, contract: Contract | None) -> Row:
+        left = rationale(one.text, one.kind)
         return Row(
-            **verdicts(one.text, found, one.kind, one.golds)._asdict(),
+            **verdicts(found, one.kind, one.golds)._asdict(),
             experiment=self.experiment,
             backbone=one.backbone,
             task=one.task or self.answer,
@@ -77,11 +88,21 @@ class ReadingRules:
             prompt_tokens=0,
             completion_tokens=0,
             reasoning_tokens=None,
-            reasoning_words=len(words(rationale(one.text, one.kind))),
+            reasoning_words=len(words(left)),
             text=one.text,
             request_key="",
             seconds=0.0,
+            stratum=one.stratum,
+            realised_order=order_of(one.text, found, one.kind, left, _stated(one, contract)),
         )
+
+
+def _stated(one: Transcript, contract: Contract | None) -> list[tuple[str, tuple[int, int]]]:
+    """The places that keep the contract's mark."""
+    if contract is None:
+        return []
+    start, end = reply_place(one.text, one.kind)
+    return [(said, (start + low, start + high)) for said, (low, high) in contract.stated(one.text[start:end])]
 
 
 def rescore(transcripts: Sequence[Transcript], answer: str, written: str, *, experiment: str, mark: str = ANY) -> list[Row]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fmtbench.answers import AnswerKind
+from fmtbench.formats.base import Order
 from fmtbench.readers.latent import read_latent
 from fmtbench.readers.marked import read_marked
+from fmtbench.readers.order import Place, realised_order
 from fmtbench.readers.plain import rationale_left
 from fmtbench.readers.reply import reply_place
 from fmtbench.types import Extraction, Status
@@ -25,22 +27,43 @@ class Verdicts(NamedTuple):
     latent_correct: bool
 
 
-def verdicts(text: str, found: Extraction, kind: AnswerKind, golds: Sequence[str]) -> Verdicts:
-    """`found`: what the contract's own reader located; right is what is the same as any of `golds`."""
-    marked, latent = read_marked(text, kind), read_latent(text, kind)
+class Located(NamedTuple):
+    """Where the three readers find the answer of one reply."""
+
+    contract: Extraction
+    marked: Extraction
+    latent: Extraction
+
+
+def located(text: str, contract: Extraction, kind: AnswerKind) -> Located:
+    """`contract`: what the contract's own reader located."""
+    return Located(contract, read_marked(text, kind), read_latent(text, kind))
+
+
+def verdicts(found: Located, kind: AnswerKind, golds: Sequence[str]) -> Verdicts:
+    """Right is what is the same as any of `golds`."""
+    contract, marked, latent = found
 
     def right(answer: str | None) -> bool:
         return any(kind.same(answer, gold) for gold in golds)
 
     return Verdicts(
-        answer=found.answer,
-        status=found.status,
-        correct=found.status == "ok" and right(found.answer),
+        answer=contract.answer,
+        status=contract.status,
+        correct=contract.status == "ok" and right(contract.answer),
         marked_answer=marked.answer,
         marked_correct=right(marked.answer),
         latent_answer=latent.answer,
         latent_correct=right(latent.answer),
     )
+
+
+def order_of(text: str, found: Located, kind: AnswerKind, left: str, stated: Sequence[tuple[str, Place]] = ()) -> Order | None:
+    """The realised order, by the place that the contract's reader found, or else the latent one. `left` is the text's
+    `rationale`; `stated` are further places that keep the contract."""
+    one = found.contract if found.contract.status == "ok" and found.contract.span else found.latent
+    answer = None if one.answer is None or one.span is None else (one.answer, one.span)
+    return realised_order(text, kind, answer, left, stated)
 
 
 def rationale(text: str, kind: AnswerKind) -> str:

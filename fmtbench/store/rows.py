@@ -37,7 +37,7 @@ def rows_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[Se
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = rows_schema()
+    schema = rows_schema(OPTIONAL)
     for name, kind in columns.items():
         schema = schema.append(pa.field(name, pa.type_for_alias(kind)))
     with replacing(path) as part, pq.ParquetWriter(part, schema) as file:

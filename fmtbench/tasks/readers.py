@@ -81,11 +81,19 @@ def _text(path: Path) -> str:
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
+        return parse_object(line)
+    except UserError as error:
+        raise UserError(f"{path}, line {number}: {error}") from error
+
+
+def parse_object(line: str) -> dict[str, Any]:
+    """The JSON object that a line is. Raises `UserError`, without the line's place, for anything else."""
+    try:
         value = json.loads(line, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}, line {number}: not JSON ({error})") from error
+        raise UserError(f"not JSON ({error})") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}, line {number}: expected a JSON object, got {type(value).__name__}")
+        raise UserError(f"expected a JSON object, got {type(value).__name__}")
     return value
 
 
@@ -129,12 +137,12 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
         table = parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"data file {path} cannot be read as Parquet: {error}") from error
-    _check_header(path, table.column_names)
+    check_header(path, table.column_names)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def check_header(path: Path, header: list[str]) -> None:
     """Columns without a name, as spreadsheets leave them on the right, may be several."""
     if (twice := _doubled([name for name in header if name.strip()])) is not None:
         raise UserError(f"{path}: two columns are called {twice!r}: each needs a name of its own ({', '.join(header)})")
@@ -164,7 +172,7 @@ def _csv_rows(path: Path, columns: tuple[str, ...], written: str, delimiter: str
         rows = [fields for fields in lines if fields]
     except csv.Error as error:
         raise UserError(f"{path}, line {lines.line_num}: not CSV ({error})") from error
-    _check_header(path, header)
+    check_header(path, header)
     for row, fields in enumerate(rows):
         if len(fields) != len(header):
             raise UserError(f"{path}, row {row}: {len(fields)} columns, expected {len(header)} ({', '.join(header)})")
