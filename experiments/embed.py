@@ -5,10 +5,12 @@
     python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
-    python -m experiments.embed embed_task=mteb mteb_task=STSBenchmark output=DIR
+    python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
 
 texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json.
-embed_task= gives one table of embedders x tasks: table.csv, table.md. study=drift gives drift.csv, .md and .png.
+embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
+result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
+study=drift gives drift.csv, .md and .png.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
 """
@@ -17,7 +19,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,19 @@ def evaluate(config: DictConfig) -> None:
     from fmtbench.store.files import writable
 
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    output = writable(Path(config.output))
-    write_table(evaluate(embedders, made, backend, output / "scores.jsonl"), output)
+    made, output = embed_tasks(config), writable(Path(config.output))
+    write_table(evaluate(embedders, made, backend, output / "scores.jsonl", output / "mteb"), output)
+
+
+def embed_tasks(config: DictConfig) -> dict[str, Any]:
+    """Loaded mteb tasks, by the name of their column. Raises `UserError`, and where two options give a task of the same name."""
+    found = dict[str, Any]()
+    for name, option in build_group(config.embed_task).items():
+        for column, task in option.tasks(name, config.limit).items():
+            if column in found:
+                raise UserError(f"embed_task= has two tasks of the name {column}: give one of them")
+            found[column] = task
+    return found
 
 
 def trained(config: DictConfig) -> dict[str, Any]:
@@ -135,11 +146,11 @@ def write_table(scores: list[Any], output: Path) -> None:
     import pandas as pd
 
     from fmtbench.analysis.showing.markdown import to_markdown
-    from fmtbench.embed.evaluation import table
+    from fmtbench.embed.scores import COUNTS, lines, table
     from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import write_text
 
-    write_text(output / "table.csv", csv_text(pd.DataFrame([asdict(score) for score in scores]).drop(columns="key")))
+    write_text(output / "table.csv", csv_text(pd.DataFrame(list(lines(scores))).astype(dict.fromkeys(COUNTS, "Int64"))))
     text = to_markdown(pd.DataFrame(table(scores)))
     write_text(output / "table.md", text)
     print(text, end="")

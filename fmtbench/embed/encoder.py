@@ -55,6 +55,9 @@ class Encoder:
         weights = self.backbone.resolve().fingerprint
         return sha256([weights, self.backbone.dtype, asdict(self.spec()), adapter])
 
+    def published(self) -> None:
+        """It is made here."""
+
     def load(self) -> LoadedEncoder:
         """Load the weights. Raises `UserError` where there are none, or where the adapter does not fit them."""
         return load_backbone(self.backbone, self.spec(), self.adapter)

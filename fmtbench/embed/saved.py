@@ -64,6 +64,10 @@ class SavedEncoder:
         asked.append(self.backbone.dtype if self.backbone else "auto")
         return sha256([file_hashes(self.folder()), *asked])
 
+    def published(self) -> tuple[str, str] | None:
+        """Hub id and commit."""
+        return None
+
     def load(self) -> LoadedEncoder:
         """Load the model of the folder. Raises `UserError` where its settings contradict what was asked."""
         from sentence_transformers import SentenceTransformer
