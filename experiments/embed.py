@@ -7,7 +7,8 @@
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
 
-texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json.
+texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
+of one chunk, whatever their number, and the same command continues after a kill.
 embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
 study=drift gives drift.csv, .md and .png.
@@ -18,7 +19,7 @@ an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(f"view={config.view}: allowed are rationale, reply")
     if config.role not in ("query", "document"):
         raise UserError(f"role={config.role}: allowed are query, document")
+    if config.chunk < 1:
+        raise UserError(f"chunk={config.chunk}: give a number of texts above 0")
     if config.trained and not config.embed_task:
         raise UserError(
             "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
@@ -72,23 +75,46 @@ def build_embed_backend(config: DictConfig) -> Any:
 
 
 def embed(config: DictConfig) -> None:
-    from fmtbench.embed.vectors import check_texts, write_vectors
+    """vectors.parquet and manifest.json, a chunk of texts at a time; what is there already is not embedded again."""
+    from fmtbench.embed.vectors import VectorFile, check_texts
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
-    from fmtbench.tasks.readers import read_jsonl
+    from fmtbench.tasks.readers import stream_jsonl
 
     name, encoder = one_encoder(config)
-    rows = check_texts(read_jsonl(Path(config.texts)), config.texts)
-    output = writable(Path(config.output))
-    facts = provenance([dict(row) for row in rows]) | {"identity": encoder.identity()}
-    with build_embed_backend(config).open(encoder) as embedder:
-        encoded = embedder.encode([row["text"] for row in rows], config.role, config.instruction)
-        facts |= {"embedder": name, "role": config.role, "instruction": config.instruction, "engine": embedder.facts()}
-    facts |= {"texts": len(rows), "tokens": encoded.tokens, "cut": encoded.cut}
-    write_vectors(output, [row["id"] for row in rows], encoded.vectors, facts)
-    if encoded.cut:
-        logger.info("%d of %d texts were longer than %d tokens and were cut", encoded.cut, len(rows), embedder.spec.max_tokens)
-    print(f"{output / 'vectors.parquet'}: {len(rows)} vectors of {encoded.vectors.shape[1]} dimensions")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        return stream_jsonl(Path(config.texts))
+
+    checked = check_texts(rows, config.texts)
+    output, backend = writable(Path(config.output)), build_embed_backend(config)
+    facts = {
+        "identity": encoder.identity(),
+        "items_sha256": checked.sha256,
+        "role": config.role,
+        "instruction": config.instruction,
+    }
+    file = VectorFile(output, facts | {"engine": backend.score_key, "chunk": config.chunk})
+    found = file.manifest()
+    if found is None:
+        with backend.open(encoder) as embedder:
+
+            def encode(texts: Sequence[str]) -> Any:
+                return embedder.encode(texts, config.role, config.instruction)
+
+            file.fill(rows, config.texts, checked.count, config.chunk, encode)
+            facts |= {"embedder": name, "texts": checked.count, "engine": embedder.facts()}
+        found = file.join(provenance() | facts, config.chunk)
+        if found["cut"]:
+            limit = embedder.spec.max_tokens
+            logger.info("%d of %d texts were longer than %d tokens and were cut", found["cut"], checked.count, limit)
+    print(f"{output / 'vectors.parquet'}: {checked.count} vectors of {dimensions(output)} dimensions")
+
+
+def dimensions(output: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_schema(output / "vectors.parquet").field("vector").type.list_size)
 
 
 def vector_encoders(config: DictConfig) -> dict[str, Any]:

@@ -212,6 +212,7 @@ class VerifyConfig:
 @dataclass
 class EmbedConfig:
     texts: str | None = None
+    chunk: int = 4096
     role: str = "query"
     instruction: str = ""
     mteb_task: Any = None
