@@ -102,13 +102,13 @@ def embed(config: DictConfig) -> None:
             def encode(texts: Sequence[str]) -> Any:
                 return embedder.encode(texts, config.role, config.instruction)
 
-            file.fill(rows, config.texts, checked.count, config.chunk, encode)
-            facts |= {"embedder": name, "texts": checked.count, "engine": embedder.facts()}
+            file.fill(rows, config.texts, checked.texts, config.chunk, encode)
+            facts |= {"embedder": name, "texts": checked.texts, "engine": embedder.facts()}
         found = file.join(provenance() | facts, config.chunk)
         if found["cut"]:
             limit = embedder.spec.max_tokens
-            logger.info("%d of %d texts were longer than %d tokens and were cut", found["cut"], checked.count, limit)
-    print(f"{output / 'vectors.parquet'}: {checked.count} vectors of {dimensions(output)} dimensions")
+            logger.info("%d of %d texts were longer than %d tokens and were cut", found["cut"], checked.texts, limit)
+    print(f"{output / 'vectors.parquet'}: {checked.texts} vectors of {dimensions(output)} dimensions")
 
 
 def dimensions(output: Path) -> int:

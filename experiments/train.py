@@ -52,7 +52,7 @@ def main(config: DictConfig) -> None:
 def load_data(config: DictConfig) -> Any:
     from fmtbench.embed.training.examples import joined
 
-    return joined(data.load() for data in build_group(config.train_data).values())
+    return joined({name: data.load() for name, data in build_group(config.train_data).items()})
 
 
 def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:

@@ -129,6 +129,6 @@ def test_half_a_pair_in_transcripts_and_texts(tmp_path: Path, caplog: pytest.Log
     assert log.halves == 2
     assert (one.text, one.id) == ("\ufffd The answer is 18.", "\ufffd")
     rows = [{"id": "a", "text": "\ud83d b"}]
-    assert check_texts(lambda: rows, "x").count == 1
+    assert check_texts(lambda: rows, "x").texts == 1
     assert [text for text, _ in texts_of(rows, "x")] == [("a", "\ufffd b")]
     assert caplog.text.count("halves of character pairs were replaced") == 1

@@ -37,7 +37,7 @@ PARTS = "vectors.parts"
 class Checked(NamedTuple):
     """A file of texts, all of which can be embedded."""
 
-    count: int
+    texts: int
     sha256: str
     """Of ids and texts."""
 
