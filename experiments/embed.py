@@ -5,10 +5,13 @@
     python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
-    python -m experiments.embed embed_task=mteb mteb_task=STSBenchmark output=DIR
+    python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
 
-texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json.
-embed_task= gives one table of embedders x tasks: table.csv, table.md. study=drift gives drift.csv, .md and .png.
+texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
+of one chunk, whatever their number, and the same command continues after a kill.
+embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
+result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
+study=drift gives drift.csv, .md and .png.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
 """
@@ -16,8 +19,7 @@ an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,8 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(f"view={config.view}: allowed are rationale, reply")
     if config.role not in ("query", "document"):
         raise UserError(f"role={config.role}: allowed are query, document")
+    if config.chunk < 1:
+        raise UserError(f"chunk={config.chunk}: give a number of texts above 0")
     if config.trained and not config.embed_task:
         raise UserError(
             "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
@@ -71,23 +75,46 @@ def build_embed_backend(config: DictConfig) -> Any:
 
 
 def embed(config: DictConfig) -> None:
-    from fmtbench.embed.vectors import check_texts, write_vectors
+    """vectors.parquet and manifest.json, a chunk of texts at a time; what is there already is not embedded again."""
+    from fmtbench.embed.vectors import VectorFile, check_texts
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
-    from fmtbench.tasks.readers import read_jsonl
+    from fmtbench.tasks.readers import stream_jsonl
 
     name, encoder = one_encoder(config)
-    rows = check_texts(read_jsonl(Path(config.texts)), config.texts)
-    output = writable(Path(config.output))
-    facts = provenance([dict(row) for row in rows]) | {"identity": encoder.identity()}
-    with build_embed_backend(config).open(encoder) as embedder:
-        encoded = embedder.encode([row["text"] for row in rows], config.role, config.instruction)
-        facts |= {"embedder": name, "role": config.role, "instruction": config.instruction, "engine": embedder.facts()}
-    facts |= {"texts": len(rows), "tokens": encoded.tokens, "cut": encoded.cut}
-    write_vectors(output, [row["id"] for row in rows], encoded.vectors, facts)
-    if encoded.cut:
-        logger.info("%d of %d texts were longer than %d tokens and were cut", encoded.cut, len(rows), embedder.spec.max_tokens)
-    print(f"{output / 'vectors.parquet'}: {len(rows)} vectors of {encoded.vectors.shape[1]} dimensions")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        return stream_jsonl(Path(config.texts))
+
+    checked = check_texts(rows, config.texts)
+    output, backend = writable(Path(config.output)), build_embed_backend(config)
+    facts = {
+        "identity": encoder.identity(),
+        "items_sha256": checked.sha256,
+        "role": config.role,
+        "instruction": config.instruction,
+    }
+    file = VectorFile(output, facts | {"engine": backend.score_key, "chunk": config.chunk})
+    found = file.manifest()
+    if found is None:
+        with backend.open(encoder) as embedder:
+
+            def encode(texts: Sequence[str]) -> Any:
+                return embedder.encode(texts, config.role, config.instruction)
+
+            file.fill(rows, config.texts, checked.texts, config.chunk, encode)
+            facts |= {"embedder": name, "texts": checked.texts, "engine": embedder.facts()}
+        found = file.join(provenance() | facts, config.chunk)
+        if found["cut"]:
+            limit = embedder.spec.max_tokens
+            logger.info("%d of %d texts were longer than %d tokens and were cut", found["cut"], checked.texts, limit)
+    print(f"{output / 'vectors.parquet'}: {checked.texts} vectors of {dimensions(output)} dimensions")
+
+
+def dimensions(output: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_schema(output / "vectors.parquet").field("vector").type.list_size)
 
 
 def vector_encoders(config: DictConfig) -> dict[str, Any]:
@@ -113,9 +140,19 @@ def evaluate(config: DictConfig) -> None:
     from fmtbench.store.files import writable
 
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
-    output = writable(Path(config.output))
-    write_table(evaluate(embedders, made, backend, output / "scores.jsonl"), output)
+    made, output = embed_tasks(config), writable(Path(config.output))
+    write_table(evaluate(embedders, made, backend, output / "scores.jsonl", output / "mteb"), output)
+
+
+def embed_tasks(config: DictConfig) -> dict[str, Any]:
+    """Loaded mteb tasks, by the name of their column. Raises `UserError`, and where two options give a task of the same name."""
+    found = dict[str, Any]()
+    for name, option in build_group(config.embed_task).items():
+        for column, task in option.tasks(name, config.limit).items():
+            if column in found:
+                raise UserError(f"embed_task= has two tasks of the name {column}: give one of them")
+            found[column] = task
+    return found
 
 
 def trained(config: DictConfig) -> dict[str, Any]:
@@ -135,11 +172,11 @@ def write_table(scores: list[Any], output: Path) -> None:
     import pandas as pd
 
     from fmtbench.analysis.showing.markdown import to_markdown
-    from fmtbench.embed.evaluation import table
+    from fmtbench.embed.scores import COUNTS, lines, table
     from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import write_text
 
-    write_text(output / "table.csv", csv_text(pd.DataFrame([asdict(score) for score in scores]).drop(columns="key")))
+    write_text(output / "table.csv", csv_text(pd.DataFrame(list(lines(scores))).astype(dict.fromkeys(COUNTS, "Int64"))))
     text = to_markdown(pd.DataFrame(table(scores)))
     write_text(output / "table.md", text)
     print(text, end="")

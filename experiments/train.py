@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from fmtbench.backbone import Dtype
 from fmtbench.errors import UserError
 
-from .embed import build_embed_backend, write_table
+from .embed import build_embed_backend, embed_tasks, write_table
 from .starting.build import build, build_group
 from .starting.start import start
 
@@ -40,7 +40,7 @@ def main(config: DictConfig) -> None:
     data = load_data(config)
     recipe.check(data)
     backend = build_embed_backend(config)
-    tasks = {name: task.make(name, config.limit) for name, task in build_group(config.embed_task).items()}
+    tasks = embed_tasks(config)
     made = {f"seed {seed}": recipe.train(data, seed_folder(output, config.seeds, seed), seed) for seed in config.seeds}
     for folder in made.values():
         print(f"{folder}: trained on {len(data.examples)} examples")
@@ -52,7 +52,7 @@ def main(config: DictConfig) -> None:
 def load_data(config: DictConfig) -> Any:
     from fmtbench.embed.training.examples import joined
 
-    return joined(data.load() for data in build_group(config.train_data).values())
+    return joined({name: data.load() for name, data in build_group(config.train_data).items()})
 
 
 def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
@@ -62,11 +62,12 @@ def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
 
 def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], backend: Any, output: Path) -> None:
     """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
-    from fmtbench.embed.evaluation import evaluate, gains
+    from fmtbench.embed.evaluation import evaluate
     from fmtbench.embed.saved import SavedEncoder
+    from fmtbench.embed.scores import gains
 
     trained = {name: SavedEncoder(path=str(folder), backbone=untrained.backbone) for name, folder in made.items()}
-    scores = evaluate({"untrained": untrained, **trained}, tasks, backend, output / "scores.jsonl")
+    scores = evaluate({"untrained": untrained, **trained}, tasks, backend, output / "scores.jsonl", output / "mteb")
     write_table(scores, output)
     for line in gains(scores, "untrained"):
         print(line)

@@ -18,8 +18,7 @@ from tests.tiny_backbone import write_backbone
 
 @pytest.mark.parametrize("name", options("embedder"))
 def test_every_embedder_builds_under_its_own_name(name: str) -> None:
-    overrides = ["embedder.saved.path=/somewhere"] if name == "saved" else []
-    assert list(build_group(composed(f"embedder={name}", "output=x", *overrides, root="embed").embedder)) == [name]
+    assert list(build_group(composed(f"embedder={name}", "output=x", root="embed").embedder)) == [name]
 
 
 def test_every_embed_task_builds_under_its_own_name() -> None:
@@ -83,6 +82,9 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     (GOOD, ["embedder.last_token.template.query=nothing"], r"last_token\.template: .*must hold \{text\}"),
     (GOOD, ["embedder.last_token.adapter=/no/such/adapter"], r"adapter /no/such/adapter is no folder"),
     (GOOD, ["embedder=saved", "embedder.saved.path=/no/such/folder"], r"/no/such/folder holds no modules\.json"),
+    (GOOD, ["embedder=saved"], r"no saved encoder: path and hub_id are not set: give path=FOLDER or hub_id=ORG/NAME"),
+    (GOOD, ["embedder=saved", "embedder.saved.hub_id=no/such"], r"cannot find no/such at revision main in the local cache or on"),
+    (GOOD, ["embedder=kure"], r"cannot find nlpai-lab/KURE-v1 at revision d14c8a9423946e268a0c9952fecf3a7aabd73bd9"),
     (GOOD, ["backbone=local", "backbone.path=/no/such/model"], r"/no/such/model does not exist"),
     (GOOD, ["role=passage"], r"role=passage: allowed are query, document"),
     (GOOD, ["limit=0"], r"limit=0: give a number above 0"),

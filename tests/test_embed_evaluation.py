@@ -14,10 +14,10 @@ import pytest
 
 from experiments.starting.build import build_group
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Encoded
-from fmtbench.embed.evaluation import evaluate, read_scores, table
+from fmtbench.embed.evaluation import evaluate
 from fmtbench.embed.lexical import BM25, TfIdf
+from fmtbench.embed.scores import read_scores, table
 from fmtbench.embed.spec import EncoderSpec
-from fmtbench.embed.tasks import Mteb
 from fmtbench.embed.templates import Template
 from fmtbench.errors import UserError
 from tests.conftest import composed
@@ -77,7 +77,9 @@ LOCAL = ["stsb", "korsts", "klue_sts", "scifact", "korquad", "banking77"]
 
 def made(data: Path, *names: str, limit: int | None = None) -> dict[str, Any]:
     config = composed(f"embed_task=[{','.join(names)}]", f"data_root={data}", "output=x", root="embed")
-    return {name: task.make(name, limit) for name, task in build_group(config.embed_task).items()}
+    return {
+        name: made for option, task in build_group(config.embed_task).items() for name, made in task.tasks(option, limit).items()
+    }
 
 
 class Remembering(Embedder):
@@ -115,7 +117,7 @@ class Given(EmbedBackend):
         return self.embedder
 
 
-ENCODER = SimpleNamespace(identity=lambda: "letters")
+ENCODER = SimpleNamespace(identity=lambda: "letters", published=lambda: None)
 
 
 def test_every_local_task_and_every_baseline_in_one_table(data: Path, tmp_path: Path) -> None:
@@ -190,15 +192,6 @@ def test_a_mistake_in_the_data_names_its_place(data: Path, name: str, file: str,
     write(data, file, text)
     with pytest.raises(UserError, match=message):
         made(data, name)
-
-
-def test_mteb_tasks_by_name() -> None:
-    with pytest.raises(UserError, match=r"STSBenchmrk is no task of mteb: near are .*STSBenchmark"):
-        Mteb(name="STSBenchmrk").make("mteb", None)
-    with pytest.raises(UserError, match="needs mteb_task=TASK"):
-        Mteb(name=None).make("mteb", None)
-    with pytest.raises(UserError, match="limit= does not apply"):
-        Mteb(name="STSBenchmark").make("mteb", 3)
 
 
 def test_a_task_of_mteb_itself_is_judged_through_the_same_protocol(tmp_path: Path) -> None:

@@ -99,15 +99,15 @@ def test_a_spoilt_field_of_a_text(tmp_path: Path, case: SpoiltRow) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text("\n".join(map(json.dumps, [{"id": "first", "text": "x"}, case.row])))
     if case.how in ("a NUL", "half a pair") or (case.field == "id" and case.how in ("empty", "blank")):
-        assert len(check_texts(read_jsonl(path), str(path))) == 2
+        assert check_texts(lambda: read_jsonl(path), str(path)).texts == 2
         return
     with pytest.raises(UserError, match=r"texts\.jsonl, row 2\b.*text"):
-        check_texts(read_jsonl(path), str(path))
+        check_texts(lambda: read_jsonl(path), str(path))
 
 
 WAYS: dict[str, Any] = {
     "transcripts": lambda path: load_log(path, "number").complaints or _raise("no complaint"),
-    "texts": lambda path: check_texts(read_jsonl(path), str(path)),
+    "texts": lambda path: check_texts(lambda: read_jsonl(path), str(path)),
     "rows": lambda path: [row["question"] for row in read_rows(path, "jsonl", None, ())] or _raise("no rows"),
 }
 

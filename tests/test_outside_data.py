@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fmtbench.embed.vectors import check_texts
+from fmtbench.embed.vectors import check_texts, texts_of
 from fmtbench.running.logs import load_log
 from fmtbench.store.folder import RunFolder
 from fmtbench.store.journal import journal_line
@@ -128,5 +128,7 @@ def test_half_a_pair_in_transcripts_and_texts(tmp_path: Path, caplog: pytest.Log
     (one,) = log.transcripts
     assert log.halves == 2
     assert (one.text, one.id) == ("\ufffd The answer is 18.", "\ufffd")
-    assert check_texts([{"id": "a", "text": "\ud83d b"}], "x") == [{"id": "a", "text": "\ufffd b"}]
+    rows = [{"id": "a", "text": "\ud83d b"}]
+    assert check_texts(lambda: rows, "x").texts == 1
+    assert [text for text, _ in texts_of(rows, "x")] == [("a", "\ufffd b")]
     assert caplog.text.count("halves of character pairs were replaced") == 1

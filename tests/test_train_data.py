@@ -17,7 +17,7 @@ from tests.conftest import composed, options
 
 def load(*overrides: str) -> Any:
     config = composed("output=x", *overrides, root="train")
-    return joined(data.load() for data in build_group(config.train_data).values())
+    return joined({name: data.load() for name, data in build_group(config.train_data).items()})
 
 
 @pytest.mark.parametrize("name", options("train_data"))

@@ -290,7 +290,7 @@ def test_all_weights_can_be_trained_and_are_restored(tiny: Backbone, data: Train
 def test_mined_negatives_keep_the_margin_and_are_never_the_positive(work: Work) -> None:
     examples = tuple(replace(one, negatives=()) for one in work.data.examples)
     work.data = replace(work.data, examples=examples)
-    finder = Finder(work)
+    finder = Finder(work, examples)
     found = mine(finder, examples, Mine(negatives=2, relative_margin=0.05))
     assert 0 < len(found) <= len(examples)
     assert {len(one.negatives) for one in found} == {2}

@@ -230,9 +230,12 @@ class VerifyConfig:
 @dataclass
 class EmbedConfig:
     texts: str | None = None
+    chunk: int = 4096
     role: str = "query"
     instruction: str = ""
-    mteb_task: str | None = None
+    mteb_task: Any = None
+    """A name or a list of names."""
+    benchmark: str | None = None
     limit: int | None = None
     data_root: str | None = None
     study: str | None = None
@@ -253,7 +256,9 @@ class TrainConfig:
     seeds: list[int] = field(default_factory=lambda: [0])
     max_tokens: int = 64
     judge_dtype: str | None = "bfloat16"
-    mteb_task: str | None = None
+    mteb_task: Any = None
+    """A name or a list of names."""
+    benchmark: str | None = None
     limit: int | None = None
     data_root: str | None = None
     output: str = MISSING

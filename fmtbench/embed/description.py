@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class LoadedEncoder:
 
 def describe(loaded: LoadedEncoder) -> dict[str, Any]:
     """The contents of `fmtbench.json`."""
-    return {"backbone": loaded.backbone, "fingerprint": loaded.fingerprint, **asdict(loaded.spec)}
+    return {"backbone": loaded.backbone, "fingerprint": loaded.fingerprint, **loaded.spec.said()}
 
 
 def write_description(folder: Path, loaded: LoadedEncoder) -> None:

@@ -29,6 +29,9 @@ class Loadable(Protocol):
     def identity(self) -> str:
         """sha256 of everything that determines the vectors."""
 
+    def published(self) -> tuple[str, str] | None:
+        """Hub id and commit of an encoder from the hub; None for any other."""
+
     def load(self) -> LoadedEncoder:
         """Load the weights. Raises `UserError` where there are none, or where they contradict what was asked."""
 

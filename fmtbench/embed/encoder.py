@@ -8,7 +8,6 @@ a folder that `SentenceTransformer(folder)` and vLLM's pooling runner load uncha
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import ConfigDict, Field
@@ -16,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
 from fmtbench.embed.description import LoadedEncoder
+from fmtbench.embed.hub import hub_folder, is_hub_id
 from fmtbench.embed.identity import file_hashes, sha256
 from fmtbench.embed.loading import load_backbone
 from fmtbench.embed.spec import Attention, EncoderSpec, Pooling
@@ -34,8 +34,8 @@ class Encoder:
     """The tokenizer's post-processor appends it, so truncation keeps it."""
     include_prompt: bool = True
     """False pools from the start of the text only; the model still attends to the template's words before it."""
-    adapter: str | None = None
-    """A PEFT adapter's folder; it is merged into the weights."""
+    adapter: str | tuple[str, ...] | None = None
+    """A PEFT adapter, or several: folders, or `ORG/NAME@COMMIT` of the hub. They are merged into the weights, in this order."""
     max_tokens: int | None = Field(default=None, gt=1)
     """Longer texts are cut; null takes the backbone's context."""
 
@@ -51,10 +51,19 @@ class Encoder:
 
     def identity(self) -> str:
         """sha256 of everything that determines the vectors."""
-        adapter = file_hashes(Path(self.adapter).expanduser()) if self.adapter else None
+        hashes = [file_hashes(one) for one in self.adapters()]
+        adapter = None if not hashes else hashes[0] if isinstance(self.adapter, str) else hashes
         weights = self.backbone.resolve().fingerprint
-        return sha256([weights, self.backbone.dtype, asdict(self.spec()), adapter])
+        return sha256([weights, self.backbone.dtype, self.spec().said(), adapter])
+
+    def adapters(self) -> list[Path]:
+        """Their folders, in the order in which they are merged."""
+        named = (self.adapter,) if isinstance(self.adapter, str) else self.adapter or ()
+        return [hub_folder(one) if is_hub_id(one) else Path(one).expanduser() for one in named]
+
+    def published(self) -> None:
+        """It is made here."""
 
     def load(self) -> LoadedEncoder:
         """Load the weights. Raises `UserError` where there are none, or where the adapter does not fit them."""
-        return load_backbone(self.backbone, self.spec(), self.adapter)
+        return load_backbone(self.backbone, self.spec(), self.adapters())

@@ -13,52 +13,45 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from fmtbench.embed.embedder import EmbedBackend
 from fmtbench.embed.lexical import Lexical
+from fmtbench.embed.mteb_files import model_meta, save_result
 from fmtbench.embed.mteb_model import MtebEncoder
-from fmtbench.errors import UserError
-from fmtbench.store.files import append_to, write_text
+from fmtbench.embed.scores import COUNTS, METRICS, Score, append_score, read_scores
 
 logger = logging.getLogger(__name__)
 
-METRICS = {"cosine_spearman": "Spearman", "ndcg_at_10": "nDCG@10", "accuracy": "accuracy"}
+ENCODE = {"batch_size": 32, "show_progress_bar": False}
+"""What mteb hands to `encode`. Our batches are made by tokens, whatever it says."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One embedder on one task."""
+def evaluate(
+    embedders: Mapping[str, Any], tasks: Mapping[str, Any], backend: EmbedBackend, journal: Path, files: Path | None = None
+) -> list[Score]:
+    """Score every embedder on every task (loaded mteb tasks), in this order. What is in the journal is not run again.
 
-    key: str
-    """sha256 of everything that determines the score."""
-    embedder: str
-    task: str
-    metric: str
-    score: float | None
-    """mteb's main score, 0..1 (correlations -1..1); None where the embedder does not apply."""
-    texts: int = 0
-    tokens: int = 0
-    cut: int = 0
-    """Texts that were longer than the context."""
-    seconds: float = 0.0
-
-
-def evaluate(embedders: Mapping[str, Any], tasks: Mapping[str, Any], backend: EmbedBackend, journal: Path) -> list[Score]:
-    """Score every embedder on every task (loaded mteb tasks), in this order. What is in the journal is not run again."""
+    `files` is a folder for mteb's own results, with all of its metrics.
+    """
     done = {score.key: score for score in read_scores(journal)}
     found = []
     for name, embedder in embedders.items():
-        keys = {task: _key(embedder, backend, data) for task, data in tasks.items()}
+        who = _who(embedder, backend)
+        keys = {task: _key(who, data) for task, data in tasks.items()}
         missing = {task: tasks[task] for task, key in keys.items() if key not in done}
         with _models(name, embedder, backend, bool(missing)) as model_for:
             for task, data in missing.items():
-                score = _judge(keys[task], name, task, data, model_for(data))
-                _append(journal, score)
+                score, result = _judge(keys[task], name, task, data, model_for(data))
+                if files and result is not None:
+                    identity = hashlib.sha256(json.dumps(who, default=str).encode()).hexdigest()
+                    save_result(files, result, model_meta(name, identity, _published(embedder)), identity, ENCODE)
+                append_score(journal, score)
                 done[score.key] = score
-        found += [replace(done[keys[task]], embedder=name) for task in tasks]  # the journal may have it under another name
+        found += [replace(done[keys[task]], embedder=name, task=task) for task in tasks]  # the journal may have other names
     return found
 
 
@@ -72,27 +65,49 @@ def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> It
         yield lambda task: MtebEncoder(opened, name, task)
 
 
-def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> Score:
+def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> tuple[Score, Any]:
+    """The score, and mteb's own result; that is None where the embedder does not apply."""
     import mteb
 
     metric = data.metadata.main_score
     if model is None:
-        return Score(key=key, embedder=name, task=task, metric=metric, score=None)
+        return Score(key=key, embedder=name, task=task, metric=metric, score=None), None
     started = time.monotonic()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*ill-defined.*")  # secondary scores, where few test texts lack some label
-        result = mteb.evaluate(model, data, cache=None, co2_tracker=False, show_progress_bar=False)
-    value = float(result.task_results[0].get_score())
-    seconds = round(time.monotonic() - started, 2)
+        found = mteb.evaluate(model, data, cache=None, co2_tracker=False, show_progress_bar=False, encode_kwargs=dict(ENCODE))
+    (result,) = found.task_results
+    value, seconds = float(result.get_score()), round(time.monotonic() - started, 2)
     logger.info("%s on %s: %s %.4f (%.0f s)", name, task, METRICS.get(metric, metric), value, seconds)
-    counts = {count: getattr(model, count, 0) for count in ("texts", "tokens", "cut")}
-    return Score(key=key, embedder=name, task=task, metric=metric, score=value, seconds=seconds, **counts)
+    counts = {count: getattr(model, count, 0) for count in COUNTS}
+    subsets = _subsets(result)
+    score = Score(key=key, embedder=name, task=task, metric=metric, score=value, seconds=seconds, subsets=subsets, **counts)
+    return score, result
 
 
-def _key(embedder: Any, backend: EmbedBackend, task: Any) -> str:
-    who = embedder.facts() if isinstance(embedder, Lexical) else [embedder.identity(), backend.score_key]
-    what = [task.metadata.name, task.metadata.main_score, task.metadata.prompt, _content(task)]
-    return hashlib.sha256(json.dumps([who, what], sort_keys=True, default=str).encode()).hexdigest()
+def _subsets(result: Any) -> dict[str, float]:
+    several = len(result.scores) > 1
+    found = {
+        f"{split}/{one['hf_subset']}" if several else str(one["hf_subset"]): float(one["main_score"])
+        for split, scores in result.scores.items()
+        for one in scores
+    }
+    return found if len(found) > 1 else {}
+
+
+def _published(embedder: Any) -> tuple[str, str] | None:
+    """Hub id and commit of an encoder that is one from the hub."""
+    return None if isinstance(embedder, Lexical) else embedder.published()
+
+
+def _who(embedder: Any, backend: EmbedBackend) -> Any:
+    return embedder.facts() if isinstance(embedder, Lexical) else [embedder.identity(), backend.score_key]
+
+
+def _key(who: Any, task: Any) -> str:
+    about = task.metadata
+    what = [about.name, about.main_score, about.prompt, _content(task), list(task.hf_subsets), list(task.eval_splits)]
+    return hashlib.sha256(json.dumps([who, what, version("mteb")], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _content(task: Any) -> str:
@@ -105,46 +120,3 @@ def _content(task: Any) -> str:
         rows = part.to_list() if hasattr(part, "to_list") else part
         total.update(json.dumps([name, rows], sort_keys=True, ensure_ascii=False).encode())
     return total.hexdigest()
-
-
-# -- the journal
-
-
-def _append(journal: Path, score: Score) -> None:
-    append_to(journal, (json.dumps(asdict(score)) + "\n").encode())
-
-
-def read_scores(journal: Path) -> list[Score]:
-    """The scores in the journal. A line that a kill cut off is dropped, so it is measured again."""
-    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.is_file() else []
-    if lines and not lines[-1].endswith("\n"):
-        write_text(journal, "".join(lines[:-1]))
-        lines = lines[:-1]
-    try:
-        return [Score(**json.loads(line)) for line in lines]
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{journal} is damaged ({error}): delete it, and the scores are measured again") from error
-
-
-# -- the table
-
-
-def table(scores: list[Score]) -> list[dict[str, str]]:
-    """One line for each embedder, one column for each task: main scores x 100, empty where there is none."""
-    lines: dict[str, dict[str, str]] = {}
-    for score in scores:
-        shown = "" if score.score is None else f"{100 * score.score:.1f}"
-        column = f"{score.task} ({METRICS.get(score.metric, score.metric)})"
-        lines.setdefault(score.embedder, {"embedder": score.embedder})[column] = shown
-    return list(lines.values())
-
-
-def gains(scores: list[Score], reference: str) -> list[str]:
-    """For each task, how far the other embedders are above the reference: mean, minimum and maximum."""
-    known = [(one.embedder, one.task, 100 * one.score) for one in scores if one.score is not None]
-    lines = []
-    for task, before in [(task, score) for embedder, task, score in known if embedder == reference]:
-        others = [score - before for embedder, other, score in known if other == task and embedder != reference]
-        spread = f" ({min(others):+.1f} to {max(others):+.1f})" if len(others) > 1 else ""
-        lines.append(f"{task}: {sum(others) / len(others):+.1f}{spread} over {reference}, {len(others)} seeds")
-    return lines

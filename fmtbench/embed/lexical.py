@@ -6,8 +6,9 @@ both search. Korean joins particles to words, so character n-grams are the fair 
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -37,15 +38,21 @@ class Lexical(ABC):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class TfIdf(Lexical):
-    """Cosines of TF-IDF vectors (scikit-learn), with document frequencies from the texts of the task."""
+    """Cosines of TF-IDF vectors (scikit-learn), with document frequencies from the texts of the task.
+
+    It applies to search, to similarity and to classification.
+    """
 
     def model(self, task: Any) -> Any | None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(analyzer=self.analyzer, ngram_range=self.ngram_range, sublinear_tf=True, dtype=np.float32)
+        def vectorizer() -> Any:
+            settings = {"analyzer": self.analyzer, "ngram_range": self.ngram_range}
+            return TfidfVectorizer(**settings, sublinear_tf=True, dtype=np.float32)
+
         if hasattr(task, "k_values"):
-            return TfIdfSearch(vectorizer)
-        return TfIdfEncoder(vectorizer.fit(known_texts(task)))
+            return TfIdfSearch(vectorizer())
+        return TfIdfEncoder(vectorizer, task) if _frequencies(task) else None
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -59,26 +66,32 @@ class BM25(Lexical):
         return BM25Search(self) if hasattr(task, "k_values") else None
 
 
-def known_texts(task: Any) -> list[str]:
-    """The texts that give the document frequencies: both sentences of each pair, or the training texts."""
-    data = task.dataset
-    if hasattr(task, "column_names") and hasattr(task, "max_score"):
-        (split,) = task.metadata.eval_splits
-        return [str(text) for column in task.column_names for text in data[split][column]]
+def _frequencies(task: Any) -> bool:
+    """Whether a task of mteb's says which of its texts give document frequencies."""
+    return hasattr(task, "train_split") or (hasattr(task, "column_names") and hasattr(task, "max_score"))
+
+
+def known_texts(task: Any, subset: str, split: str) -> list[str]:
+    """The texts of one subset that give the document frequencies: both sentences of each pair, or the training texts."""
+    data = task.dataset.get(subset, task.dataset)  # a task of one language has no level of subsets
     if hasattr(task, "train_split"):
         return [str(text) for text in data[task.train_split][task.input_column_name]]
-    raise UserError(f"tfidf has no vectors for {task.metadata.name} ({task.metadata.type}): leave it out of embedder=")
+    return [str(text) for text in itertools.chain.from_iterable(data[split][column] for column in task.column_names)]
 
 
 class TfIdfEncoder:
-    """TF-IDF in mteb's `EncoderProtocol`."""
+    """TF-IDF in mteb's `EncoderProtocol`, fitted for each subset of the task: its languages share no frequencies."""
 
-    def __init__(self, vectorizer: Any) -> None:
-        self.vectorizer = vectorizer
+    def __init__(self, vectorizer: Callable[[], Any], task: Any) -> None:
+        self.vectorizer, self.task = vectorizer, task
+        self.fitted: tuple[Any, Any] = (None, None)
         self.mteb_model_meta = named("tfidf")
 
-    def encode(self, inputs: Any, **unused: Any) -> Any:
-        return self.vectorizer.transform([text for batch in inputs for text in batch["text"]])
+    def encode(self, inputs: Any, *, hf_subset: str, hf_split: str, **unused: Any) -> Any:
+        place = hf_subset if hasattr(self.task, "train_split") else (hf_subset, hf_split)
+        if self.fitted[0] != place:
+            self.fitted = place, self.vectorizer().fit(known_texts(self.task, hf_subset, hf_split))
+        return self.fitted[1].transform([text for batch in inputs for text in batch["text"]])
 
     def similarity(self, one: Any, other: Any) -> Any:
         return (one @ other.T).toarray()
@@ -96,11 +109,13 @@ class LexicalSearch(ABC):
         titles = corpus["title"] if "title" in corpus.column_names else [""] * len(self.ids)
         self.add([f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])])
 
-    def search(self, queries: Any, *, top_k: int, **unused: Any) -> dict[str, dict[str, float]]:
-        """The best documents for each query, with their scores."""
+    def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
+        """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates."""
+        place = {one: i for i, one in enumerate(self.ids)}
         found = {}
         for query, scores in zip(queries["id"], self.scores(list(queries["text"]))):
-            best = np.argsort(-scores, kind="stable")[:top_k]
+            among = np.arange(len(self.ids)) if top_ranked is None else _places(query, top_ranked.get(query, ()), place)
+            best = among[np.argsort(-scores[among], kind="stable")[:top_k]]
             found[query] = {self.ids[i]: float(scores[i]) for i in best}
         return found
 
@@ -111,6 +126,12 @@ class LexicalSearch(ABC):
     @abstractmethod
     def scores(self, queries: Sequence[str]) -> Any:
         """For each query, a score for each document."""
+
+
+def _places(query: str, candidates: Sequence[str], place: Mapping[str, int]) -> Any:
+    if missing := [one for one in candidates if one not in place]:
+        raise UserError(f"query {query}: {len(missing)} of its candidates are no documents of the corpus ({missing[0]})")
+    return np.array([place[one] for one in candidates], int)
 
 
 class TfIdfSearch(LexicalSearch):

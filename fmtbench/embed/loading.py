@@ -12,6 +12,7 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,15 @@ TEXT_ONLY = {
 }
 
 
-def load_backbone(backbone: Backbone, spec: EncoderSpec, adapter: str | None) -> LoadedEncoder:
+def load_backbone(backbone: Backbone, spec: EncoderSpec, adapters: Sequence[Path]) -> LoadedEncoder:
     """A fresh encoder on a backbone's weights."""
     weights = backbone.resolve()
-    if adapter:
-        check_backbone(Path(adapter).expanduser(), backbone)
+    for adapter in adapters:
+        check_adapter(adapter)
+        check_backbone(adapter, backbone)
     transformer = _transformer(weights, backbone.dtype)
-    if adapter:
-        transformer.model = merged(transformer.model, Path(adapter).expanduser())
+    for adapter in adapters:
+        transformer.model = merged(transformer.model, adapter)
     if spec.append_eos:
         append_eos(transformer.tokenizer)
     set_attention(transformer.model, spec.attention)
@@ -99,7 +101,6 @@ def merged(model: Any, adapter: Path) -> Any:
     """The model with a PEFT adapter merged into its weights."""
     from peft import PeftModel
 
-    check_adapter(adapter)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*missing adapter keys.*")

@@ -26,13 +26,18 @@ class MtebEncoder:
 
     def encode(self, inputs: Any, *, prompt_type: Any = None, **unused: Any) -> Vectors:
         """Vectors of all texts of a loader, in order."""
-        role: Role = "document" if prompt_type is not None and prompt_type.value == "document" else "query"
+        role = self._role(None if prompt_type is None else prompt_type.value)
         texts = [text for batch in inputs for text in batch["text"]]
         if empty := sum(not text.strip() for text in texts):
             logger.info("%s: %d empty texts were embedded as a full stop", self.task.metadata.name, empty)
         encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self._instruction(role))
         self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
         return encoded.vectors
+
+    def _role(self, side: str | None) -> Role:
+        """The side that mteb names; without one, the kind of the task where the template has words for it."""
+        kind = self.task.metadata.type
+        return side or (kind if kind in self.embedder.spec.template.by_task else "query")
 
     def _instruction(self, role: Role) -> str:
         prompt = self.task.metadata.prompt or self.task.abstask_prompt

@@ -47,8 +47,13 @@ POOLINGS: dict[Pooling, Callable[[Tensor, Tensor], Tensor]] = {
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:
     """Unit vectors, B x D, float32. Every text must have a position that takes part; the caller sees to it."""
+    return torch.nn.functional.normalize(pooled(hidden_BLD, mask_BL, pooling), dim=1)
+
+
+def pooled(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:
+    """As `pool`, of the length that the states give it: what a Dense module after the pooling takes."""
     assert bool(mask_BL.any(1).all()), "a row of the mask is empty"
-    return torch.nn.functional.normalize(POOLINGS[pooling](hidden_BLD, mask_BL), dim=1)
+    return POOLINGS[pooling](hidden_BLD, mask_BL)
 
 
 def _at(hidden_BLD: Tensor, position_B: Tensor) -> Tensor:

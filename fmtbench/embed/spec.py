@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from fmtbench.embed.templates import Template
 
@@ -24,3 +24,15 @@ class EncoderSpec:
     max_tokens: int = 512
     dimensions: int | None = None
     """Keep only this many dimensions, rescaled to unit length; None keeps all."""
+    projections: int = 0
+    """Dense modules between pooling and normalising, which the folder brings."""
+
+    def said(self) -> dict[str, Any]:
+        """For `fmtbench.json`, manifests and hashes. What is younger than the first version is there only where it is set."""
+        found = asdict(self)
+        found["template"] = {name: value for name, value in found["template"].items() if value or name != "by_task"}
+        return {name: value for name, value in found.items() if value or name not in YOUNGER}
+
+
+YOUNGER = ("projections",)
+"""With these at their default, hashes are those that users' folders were made under."""

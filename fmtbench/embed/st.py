@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.embed.attention import attending
 from fmtbench.embed.description import LoadedEncoder, describe
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
-from fmtbench.embed.pooling import pool
+from fmtbench.embed.pooling import pooled
 from fmtbench.embed.tokens import Tokens
 
 
@@ -44,6 +44,7 @@ class STEmbedder(Embedder):
         self.backend = backend
         self.spec = loaded.spec
         self.tokenizer = loaded.model.tokenizer
+        self.projections = [module for module in loaded.model if type(module).__name__ == "Dense"]
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
         order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i].ids))
@@ -68,11 +69,20 @@ class STEmbedder(Embedder):
         mask_BL = padded["attention_mask"]
         if self.spec.attention == "causal":
             del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
-        with attending(model, self.spec.attention), torch.inference_mode():
-            hidden_BLD = model(**padded).last_hidden_state
         if not self.spec.include_prompt:
             mask_BL = mask_BL * (mask_BL.cumsum(1) > torch.tensor([[one.start] for one in batch], device=mask_BL.device))
-        return pool(hidden_BLD, mask_BL, self.spec.pooling).cpu().numpy()
+        with attending(model, self.spec.attention), torch.inference_mode():
+            hidden_BLD = model(**padded).last_hidden_state
+            pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
+        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
+
+    def _projected(self, pooled_BD: torch.Tensor) -> torch.Tensor:
+        """Through the Dense modules that the folder brings, in their dtype."""
+        for dense in self.projections:
+            weight = dense.linear.weight
+            found = dense({dense.module_input_name: pooled_BD.to(weight.device, weight.dtype)})
+            pooled_BD = found[dense.module_output_name].float()
+        return pooled_BD
 
     def facts(self) -> dict[str, Any]:
         model = self.loaded.model

@@ -1,4 +1,4 @@
-"""Evaluation tasks: any task of mteb by name, and tasks from files, which mteb's own evaluators judge too.
+"""Evaluation tasks from files, which mteb's own evaluators judge.
 
 Each YAML of `conf/embed_task/` gives one of these classes its rows. They come from `fmtbench.tasks.source.Source`, which
 reads the hub or a local file; this package knows only the protocol `Rows`.
@@ -6,7 +6,6 @@ reads the hub or a local file; this package knows only the protocol `Rows`.
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -32,49 +31,28 @@ class Rows(Protocol):
 
 
 class EmbedTask(ABC):
-    """Makes a loaded mteb task."""
+    """Makes loaded mteb tasks."""
 
     @abstractmethod
-    def make(self, name: str, limit: int | None) -> Any:
-        """An mteb `AbsTask` with its data. Raises `UserError` for a mistake in the data."""
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Mteb(EmbedTask):
-    """A task of mteb by name; mteb loads its data from the hub."""
-
-    name: str | None
-    languages: tuple[str, ...] = ()
-    """ISO 639-3 codes of a multilingual task; empty takes all."""
-
-    def make(self, name: str, limit: int | None) -> Any:
-        import mteb
-
-        if limit is not None:
-            raise UserError("limit= does not apply to embed_task=mteb: its tasks run whole; leave limit out")
-        if not self.name:
-            raise UserError("embed_task=mteb needs mteb_task=TASK, such as mteb_task=STSBenchmark")
-        try:
-            task = mteb.get_task(self.name, languages=list(self.languages) or None)
-        except KeyError as error:
-            close = difflib.get_close_matches(self.name, [one.metadata.name for one in mteb.get_tasks()], n=3, cutoff=0.4)
-            raise UserError(f"name={self.name} is no task of mteb: near are {', '.join(close) or 'none'}") from error
-        try:
-            task.load_data()
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"mteb cannot load the data of {self.name} ({reason}): check the network") from error
-        return task
+    def tasks(self, name: str, limit: int | None) -> dict[str, Any]:
+        """mteb tasks with their data, by the name of their column. Raises `UserError` for a mistake in the data."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
-class Local(EmbedTask):
+class Local(EmbedTask, ABC):
     """What every task from files has in common."""
 
     language: str = "eng-Latn"
     """ISO 639-3 code and script."""
     instruction: str
     """What to look for, for templates with `{instruction}`."""
+
+    def tasks(self, name: str, limit: int | None) -> dict[str, Any]:
+        return {name: self.make(name, limit)}
+
+    @abstractmethod
+    def make(self, name: str, limit: int | None) -> Any:
+        """An mteb `AbsTask` with its data. Raises `UserError` for a mistake in the data."""
 
     def define(self, name: str, base: type, kind: str, main_score: str, dataset: Any) -> Any:
         """An mteb task on this data."""

@@ -2,22 +2,24 @@
 
     Template(query="Instruct: {instruction}\\nQuery: {text}", document="{text}")
 
-`{text}` and `{instruction}` are the only names. In a symmetric task (similarity, classification) every text is a query; in
-an asymmetric one (retrieval) the texts of the corpus are documents. Where pooling leaves out the template's words, it starts
-at the last `{text}`, so Echo pools its second copy.
+`{text}` and `{instruction}` are the only names. In a symmetric task (similarity, classification) every text is a query, unless
+`by_task` has words for this kind of task; in an asymmetric one (retrieval) the texts of the corpus are documents. Where pooling
+leaves out the template's words, it starts at the last `{text}`, so Echo pools its second copy.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
 
-Role = Literal["query", "document"]
+Role = str
+"""`query`, `document`, or a kind of task that a template has words for in `by_task`."""
 NAME = re.compile(r"\{(\w*)\}")
 
 
@@ -36,16 +38,20 @@ class Template:
     query: str = "{text}"
     document: str | None = None
     """Null uses the query's words."""
+    by_task: Mapping[str, str] = Field(default_factory=dict)
+    """Words for symmetric tasks by mteb's name of their kind, such as `STS`: EmbeddingGemma has a prompt for each."""
 
     @model_validator(mode="after")
     def _complete(self) -> Template:
-        for role in (self.query, self.document or self.query):
+        for role in (self.query, self.document or self.query, *self.by_task.values()):
             names = NAME.findall(role)
             if "text" not in names or set(names) - {"text", "instruction"}:
                 raise ValueError(f"template {role!r} must hold {{text}}, may hold {{instruction}}, and no other name in braces")
         return self
 
     def words(self, role: Role) -> str:
+        if role in self.by_task:
+            return self.by_task[role]
         return self.query if role == "query" or self.document is None else self.document
 
     def render(self, text: str, role: Role, instruction: str) -> Rendered:

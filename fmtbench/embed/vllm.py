@@ -21,7 +21,7 @@ from fmtbench.embed.description import read_description
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.loading import save
-from fmtbench.embed.saved import SavedEncoder, saved_spec
+from fmtbench.embed.saved import SavedEncoder, ready, saved_spec
 from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.tokens import Tokens
 from fmtbench.errors import UserError
@@ -39,15 +39,20 @@ class VLLMEmbedBackend(EmbedBackend):
     enforce_eager: bool = False
 
     def open(self, encoder: Loadable) -> VLLMEmbedder:
+        if isinstance(encoder, SavedEncoder):
+            return VLLMEmbedder(encoder.folder(), saved_spec(encoder), self)
         if isinstance(encoder, Encoder):
             check_poolable(encoder.spec())
-        return VLLMEmbedder(saved_folder(encoder), self)
+        folder = saved_folder(encoder)
+        return VLLMEmbedder(folder, saved_spec(SavedEncoder(path=str(folder))), self)
 
 
 def check_poolable(spec: EncoderSpec) -> None:
     """Raises `UserError` for what vLLM's pooler cannot do."""
     if spec.pooling not in POOLED:
         raise UserError(f"embed_backend=vllm pools by {', '.join(POOLED)}, not by {spec.pooling}: use embed_backend=st")
+    if spec.projections:
+        raise UserError("embed_backend=vllm is not known to run Dense modules after pooling: use embed_backend=st")
     if not spec.include_prompt:
         raise UserError(
             "embed_backend=vllm cannot leave the template's words out of pooling (include_prompt=false): use embed_backend=st"
@@ -55,11 +60,9 @@ def check_poolable(spec: EncoderSpec) -> None:
 
 
 def saved_folder(encoder: Loadable) -> Path:
-    """The encoder as a folder: its own, or one in the cache, which is written once for each identity."""
+    """The encoder as a folder in the cache, which is written once for each identity."""
     from filelock import FileLock
 
-    if isinstance(encoder, SavedEncoder) and (encoder.template, encoder.max_tokens, encoder.dimensions) == (None, None, None):
-        return encoder.folder()
     folder = cache_folder() / "encoders" / encoder.identity()[:24]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
@@ -71,15 +74,16 @@ def saved_folder(encoder: Loadable) -> Path:
 class VLLMEmbedder(Embedder):
     """A saved folder in vLLM's engine, in this process."""
 
-    def __init__(self, folder: Path, backend: VLLMEmbedBackend) -> None:
+    def __init__(self, folder: Path, spec: EncoderSpec, backend: VLLMEmbedBackend) -> None:
         from transformers import AutoConfig, AutoTokenizer
 
-        self.spec = saved_spec(SavedEncoder(path=str(folder)))
-        check_poolable(self.spec)
+        self.spec = spec
+        check_poolable(spec)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        ready(self.tokenizer, spec)
         self._facts = {"folder": str(folder), **read_description(folder)}
         dtype = AutoConfig.from_pretrained(folder).dtype
-        self._llm = _pooling_runner(folder, self.spec.max_tokens, str(dtype).removeprefix("torch."), backend)
+        self._llm = _pooling_runner(folder, spec, str(dtype).removeprefix("torch."), backend)
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
         outputs = self._llm.embed([{"prompt_token_ids": one.ids} for one in tokens], use_tqdm=False)
@@ -96,7 +100,7 @@ class VLLMEmbedder(Embedder):
         gc.collect()
 
 
-def _pooling_runner(folder: Path, max_tokens: int, dtype: str, backend: VLLMEmbedBackend) -> Any:
+def _pooling_runner(folder: Path, spec: EncoderSpec, dtype: str, backend: VLLMEmbedBackend) -> Any:
     vllm_version("embed_backend=vllm")
     ready_vllm(own_process=False)
     from vllm import LLM
@@ -106,7 +110,8 @@ def _pooling_runner(folder: Path, max_tokens: int, dtype: str, backend: VLLMEmbe
         runner="pooling",
         load_format="safetensors",
         dtype=dtype,  # left to itself, vLLM runs float32 weights in float16
-        max_model_len=max_tokens,
+        max_model_len=spec.max_tokens,
+        hf_overrides={} if spec.attention is None else {"is_causal": spec.attention == "causal"},
         enable_prefix_caching=False,  # a mean needs every token's state
         gpu_memory_utilization=backend.gpu_memory_utilization,
         max_num_seqs=backend.max_num_seqs,

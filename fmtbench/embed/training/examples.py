@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Example:
     instruction: str = ""
     symmetric: bool = False
     """Every text is a query, as in similarity; otherwise positives and negatives are documents."""
+    source: str = ""
+    """The training set that it is from, where there are several: a batch is of one."""
 
     @property
     def other_role(self) -> Role:
@@ -43,20 +45,31 @@ class TrainSet:
     """All distinct texts, for stages that need no pairs; pairs that are no positives count too."""
 
     def content(self) -> list[Any]:
-        """For a hash."""
-        return [[asdict(example) for example in self.examples], list(self.texts)]
+        """For a hash; one set alone has the hash that it had before there could be several."""
+        return [[_said(example) for example in self.examples], list(self.texts)]
 
 
-def joined(sets: Iterable[TrainSet]) -> TrainSet:
-    """Several sets as one. Raises `UserError` where their numbers of negatives differ, or where there are no examples."""
-    sets = list(sets)
-    examples = tuple(example for one in sets for example in one.examples)
-    counts = sorted({len(example.negatives) for example in examples})
-    if len(counts) > 1:
-        raise UserError(f"the training sets have {counts[0]} and {counts[-1]} negatives a row: train on one after the other")
+def joined(sets: Mapping[str, TrainSet]) -> TrainSet:
+    """Several sets, by name, as one. Raises `UserError` where there are no examples."""
+    several = len(sets) > 1
+    examples = tuple(
+        replace(example, source=name) if several else example for name, one in sets.items() for example in one.examples
+    )
     if not examples:
         raise UserError("no training data: choose train_data=NAME or train_data=[...] with names from conf/train_data")
-    return TrainSet(examples=examples, texts=distinct(text for one in sets for text in one.texts))
+    return TrainSet(examples=examples, texts=distinct(text for one in sets.values() for text in one.texts))
+
+
+def by_source(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    """The examples of each training set, in order."""
+    found: dict[str, list[Example]] = {}
+    for one in examples:
+        found.setdefault(one.source, []).append(one)
+    return found
+
+
+def _said(example: Example) -> dict[str, Any]:
+    return {name: value for name, value in asdict(example).items() if value or name != "source"}
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
 from fmtbench.embed.training.adapters import prepare_weights, save_weights
-from fmtbench.embed.training.examples import Example
+from fmtbench.embed.training.examples import Example, by_source
+from fmtbench.embed.training.sampling import PowerSampler
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Work
 from fmtbench.errors import UserError
@@ -153,7 +155,8 @@ def rounded(model: Any, precision: str) -> Iterator[None]:
 
 def arguments(kind: type, folder: Path, seed: int, stage: TrainingStage) -> Any:
     """The trainer's own arguments object."""
-    sampler = {"batch_sampler": "no_duplicates"} if kind is EncoderTrainer else {}
+    several = "proportional" if stage.alpha == 1 else partial(PowerSampler, stage.alpha)
+    sampler = {"batch_sampler": "no_duplicates", "multi_dataset_batch_sampler": several} if kind is EncoderTrainer else {}
     return ARGUMENTS[kind](
         output_dir=str(folder / "checkpoints"),
         seed=seed,
@@ -231,11 +234,22 @@ def fit_encoder(
         inside=work.weights,
         model=model,
         loss=loss(model),
-        train_dataset=as_rows(examples, scored),
+        train_dataset=as_sets(examples, stage, work.folder.name, scored),
         data_collator=ColumnCollator(model.tokenizer, work.loaded.spec),
     )
     save_weights(work)
     return facts
+
+
+def as_sets(examples: Sequence[Example], stage: TrainingStage, name: str, scored: bool) -> Any:
+    """One data set, or where the examples have several sources one for each, so that no batch mixes them."""
+    from datasets import DatasetDict
+
+    sources = by_source(examples)
+    for source, its in sources.items():  # a set that does not fill one batch would be left out without a word
+        stage.require(len(its), f"examples of {source or 'the training set'}", name)
+    made = {source: as_rows(its, scored) for source, its in sources.items()}
+    return DatasetDict(made) if len(made) > 1 else next(iter(made.values()))
 
 
 def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:

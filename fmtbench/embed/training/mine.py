@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
-from fmtbench.embed.training.examples import Example, read_examples, write_examples
+from fmtbench.embed.training.examples import Example, by_source, read_examples, write_examples
 from fmtbench.embed.training.stage import Stage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
@@ -40,12 +40,13 @@ class Mine(Stage):
     """Pass over this many of the nearest."""
 
     def check(self, supply: Supply, name: str) -> Supply:
-        if supply.examples <= self.negatives + self.skip:
-            raise UserError(f"{name}: {supply.examples} examples are too few to find {self.negatives} negatives for each")
+        if supply.smallest <= self.negatives + self.skip:
+            raise UserError(f"{name}: {supply.smallest} examples are too few to find {self.negatives} negatives for each")
         return replace(supply, negatives=self.negatives, scores=False)
 
     def run(self, work: Work) -> dict[str, Any]:
-        mined = mine(Finder(work), work.data.examples, self)
+        sets = by_source(work.data.examples).values()
+        mined = [one for examples in sets for one in mine(Finder(work, examples), examples, self)]
         if not mined:
             raise UserError(f"{work.folder.name}: no example has {self.negatives} negatives within the margins: lower them")
         write_examples(work.folder / EXAMPLES, mined)
@@ -65,14 +66,14 @@ class Mine(Stage):
 
 
 class Finder:
-    """The encoder with the interface of sentence-transformers' miner, and our templates on both sides."""
+    """The encoder for the examples of one training set, as sentence-transformers' miner calls it; our templates on both sides."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, examples: Sequence[Example]) -> None:
         from fmtbench.embed.st import STEmbedBackend, STEmbedder
 
         self.embedder, self.device = STEmbedder(work.loaded, STEmbedBackend()), "cpu"
-        self.instructions = {text: one.instruction for one in work.data.examples for text in (one.positive, one.anchor)}
-        self.role = work.data.examples[0].other_role
+        self.instructions = {text: one.instruction for one in examples for text in (one.positive, one.anchor)}
+        self.role = examples[0].other_role
 
     def encode_query(self, texts: Sequence[str], **unused: Any) -> Any:
         return self._vectors(texts, "query")

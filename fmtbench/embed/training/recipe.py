@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Dtype
 from fmtbench.embed.encoder import Encoder
-from fmtbench.embed.training.examples import TrainSet
+from fmtbench.embed.training.examples import TrainSet, by_source
 from fmtbench.embed.training.stage import Stage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import LockedError, UserError
@@ -62,8 +62,9 @@ class TrainingRecipe:
         """Check everything that can be known before weights are loaded. Raises `UserError`."""
         self._check_instruction(data)
         scores = all(one.scores for one in data.examples)
-        negatives = len(data.examples[0].negatives)
-        supply = Supply(examples=len(data.examples), negatives=negatives, texts=len(data.texts), scores=scores)
+        negatives = min(len(one.negatives) for one in data.examples)
+        smallest = min(map(len, by_source(data.examples).values()))
+        supply = Supply(examples=len(data.examples), smallest=smallest, negatives=negatives, texts=len(data.texts), scores=scores)
         for name, stage in self.stages.items():
             supply = stage.check(supply, name)
 

@@ -17,6 +17,10 @@ HOW_ONLY = ("save_every", "mini_batch")
 """Settings that do not change the result."""
 
 
+YOUNGER = {"alpha": 1.0}
+"""Settings that came later, with the value that says what was always done: they leave older keys as they are."""
+
+
 class Stage(ABC):
     """One step of a recipe; its settings are its fields."""
 
@@ -34,7 +38,8 @@ class Stage(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Everything that determines the result. The class name is part of the keys of folders that users have."""
-        own = {name: value for name, value in asdict(self).items() if name not in HOW_ONLY}  # type: ignore[call-overload]
+        found: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        own = {name: value for name, value in found.items() if name not in HOW_ONLY and value != YOUNGER.get(name, ...)}
         return {"kind": type(self).__name__, **own}
 
 
@@ -56,6 +61,9 @@ class TrainingStage(Stage):
     """Of the arithmetic; the weights stay in float32."""
     save_every: int = Field(default=50, gt=0)
     """Steps between checkpoints."""
+    alpha: float = Field(default=1.0, ge=0, le=1)
+    """Of several training sets, how often each gives a batch: its size to this power. 1 is in proportion, 0 each alike; GTE
+    (arXiv 2308.03281) has 0.5."""
 
     def require(self, found: int, what: str, name: str) -> None:
         """Raises `UserError` where the data do not fill one batch."""

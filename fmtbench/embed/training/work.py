@@ -20,8 +20,10 @@ class Supply:
     """What a stage will find."""
 
     examples: int
+    smallest: int
+    """Examples of the smallest training set: a batch is of one set."""
     negatives: int
-    """Of each example."""
+    """Of each example; of the set with the fewest."""
     texts: int
     scores: bool = False
     teacher: bool = False

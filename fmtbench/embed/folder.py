@@ -1,0 +1,123 @@
+"""What the files of a sentence-transformers folder say, of any of its versions, read before any weights are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fmtbench.embed.loading import POOLING_MODES
+from fmtbench.embed.spec import Attention, Pooling
+from fmtbench.embed.templates import Template
+from fmtbench.errors import UserError
+
+LEGACY = {
+    "pooling_mode_lasttoken": "last_token",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_weightedmean_tokens": "weighted_mean",
+    "pooling_mode_cls_token": "first",
+}
+"""Folders from before sentence-transformers 6 have one flag for each pooling."""
+DOCUMENT = ("document", "passage", "corpus")
+"""Names of the prompt of documents; the first that is not empty counts. sentence-transformers 6 means the same, but gives every
+folder that it loads an empty `document`, which hides the others."""
+SHIFTED = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
+"""Model types whose positions begin after that of the padding token."""
+
+
+def modules(folder: Path) -> list[tuple[str, Path]]:
+    """Kind and folder of each module. Raises `UserError` where one is not sentence-transformers' own, or in another order."""
+    listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    types = [str(module["type"]) for module in listed]
+    names = [kind.rsplit(".", 1)[-1] for kind in types]
+    stock = all(kind.startswith("sentence_transformers.") for kind in types)  # any other would be code of the folder's own
+    after = [name for name in names[2:-1] if name != "Dense"] + [
+        name for name in names[2:][-1:] if name not in ("Dense", "Normalize")
+    ]
+    if not stock or names[:2] != ["Transformer", "Pooling"] or after:
+        raise UserError(
+            f"saved encoder {folder} has the modules {types}: supported are Transformer, Pooling, Dense, Normalize of its "
+            "library; code of a folder is not run"
+        )
+    return [(name, folder / module["path"]) for name, module in zip(names, listed)]
+
+
+def pooling(folder: Path) -> tuple[Pooling, bool]:
+    """The pooling, and whether the words of the prompt take part."""
+    config = read_config(modules(folder)[1][1] / "config.json")
+    old = [ours for theirs, ours in LEGACY.items() if config.get(theirs)]
+    new = [ours for ours, theirs in POOLING_MODES.items() if theirs == config.get("pooling_mode")]
+    unknown = [
+        name for name, value in config.items() if name.startswith("pooling_mode_") and value is True and name not in LEGACY
+    ]
+    found: list[Any] = new or old
+    if len(found) != 1 or unknown:
+        raise UserError(f"saved encoder {folder} pools by {config}: supported is one of {', '.join(POOLING_MODES.values())}")
+    return found[0], config.get("include_prompt", True)
+
+
+def projections(folder: Path) -> int:
+    """How many Dense modules follow the pooling. Raises `UserError` where their widths do not follow from each other."""
+    listed = modules(folder)
+    width = read_config(listed[0][1] / "config.json").get("hidden_size")
+    dense = [place for name, place in listed if name == "Dense"]
+    for place in dense:
+        config = read_config(place / "config.json")
+        if width is not None and config.get("in_features") != width:
+            raise UserError(
+                f"{place} takes {config.get('in_features')} dimensions, what comes before it gives {width}: wrong folder"
+            )
+        width = config.get("out_features")
+    return len(dense)
+
+
+def attention(folder: Path, described: dict[str, Any]) -> Attention | None:
+    causal = read_config(folder / "config.json").get("is_causal")
+    if causal is None:
+        return described.get("attention")
+    return "causal" if causal else "bidirectional"
+
+
+def check_architecture(folder: Path) -> None:
+    """Raises `UserError` where the model is one that only the folder's own code knows, or whose weights are no safetensors."""
+    from transformers import CONFIG_MAPPING
+
+    kind = read_config(folder / "config.json").get("model_type")
+    if kind not in CONFIG_MAPPING:
+        raise UserError(
+            f"saved encoder {folder} is of the type {kind!r}, which transformers does not know: code of a folder is not run"
+        )
+
+
+def limits(folder: Path) -> list[int]:
+    """Every bound on the tokens of a text."""
+    own, config = read_config(folder / "sentence_bert_config.json"), read_config(folder / "config.json")
+    if "message" in own.get("modality_config", {}):
+        raise UserError(f"saved encoder {folder} wraps texts in a chat template: pin modality_config to text and save it again")
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") in SHIFTED:
+        positions -= (config.get("pad_token_id") or 0) + 1
+    found = [own.get("max_seq_length"), read_config(folder / "tokenizer_config.json").get("model_max_length"), positions]
+    return [int(limit) for limit in found if limit]
+
+
+def template(folder: Path, described: dict[str, Any]) -> Template:
+    """That of `fmtbench.json`, or else the folder's prompts: `query`, `document` (`passage`), and one for each kind of task."""
+    if "template" in described:
+        return Template(**described["template"])
+    prompts = read_config(folder / "config_sentence_transformers.json").get("prompts") or {}
+    words = {name: f"{prompt or ''}{{text}}" for name, prompt in prompts.items()}
+    document = next((words[name] for name in DOCUMENT if prompts.get(name)), "{text}")
+    kinds = {name: text for name, text in words.items() if name not in ("query", *DOCUMENT)}
+    try:
+        return Template(query=words.get("query", "{text}"), document=document, by_task=kinds)
+    except ValueError as error:
+        raise UserError(f"saved encoder {folder} has prompts with names in braces, {prompts}: give template= instead") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file of the folder; empty where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): save the encoder again") from error
