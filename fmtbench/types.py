@@ -204,7 +204,7 @@ RERUN = "_rerun"
 ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 
-OPTIONAL = ("stratum",)
+OPTIONAL = ("stratum", "fields")
 """Columns of `Row` that a table may lack."""
 Name = Annotated[str, "never empty"]
 """A column that makes the key of a row, or groups rows; other text may be missing in rows of somebody else."""
@@ -249,6 +249,9 @@ class Row:
     seconds: float
     stratum: str | None = None
     """What the task sorts its items by; a table in which no row has one has no such column."""
+    fields: str | None = None
+    """Of a record, the verdict on each field by its path, strict and latent, as JSON: {"total": ["unread", "right"]}; see
+    answers/held.py for the words. In the row, so that it travels with it: nothing beside it can be stale."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ROW_FIELDS}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.formats.blanks import blank
 from fmtbench.readers.latent import read_latent
 from fmtbench.readers.marked import read_marked
 from fmtbench.readers.plain import rationale_left
-from fmtbench.readers.reply import reply_place
+from fmtbench.readers.records import record_places
+from fmtbench.readers.reply import LONGEST, reply_place
 from fmtbench.types import Extraction, Status
 
 
@@ -23,6 +26,8 @@ class Verdicts(NamedTuple):
     marked_correct: bool
     latent_answer: str | None
     latent_correct: bool
+    fields: str | None = None
+    """Of a record, the verdicts on its fields (see `Row.fields`)."""
 
 
 def verdicts(text: str, found: Extraction, kind: AnswerKind, golds: Sequence[str]) -> Verdicts:
@@ -40,9 +45,27 @@ def verdicts(text: str, found: Extraction, kind: AnswerKind, golds: Sequence[str
         marked_correct=right(marked.answer),
         latent_answer=latent.answer,
         latent_correct=right(latent.answer),
+        fields=_fields(found.answer if found.status == "ok" else None, latent.answer, kind, golds),
     )
+
+
+def _fields(strict: str | None, latent: str | None, kind: AnswerKind, golds: Sequence[str]) -> str | None:
+    """Of several accepted records, by the one that has most in common with the latent answer."""
+    if not isinstance(kind, Record):
+        return None
+
+    def agreement(gold: str) -> int:
+        return sum(one in ("right", "absent") for one in kind.verdicts(latent, gold).values())
+
+    gold = max(golds, key=agreement)
+    both = kind.verdicts(strict, gold), kind.verdicts(latent, gold)
+    return json.dumps({path: [both[0][path], both[1][path]] for path in kind.leaves})
 
 
 def rationale(text: str, kind: AnswerKind) -> str:
     """The text up to the end of its reply, with all blanked out but the words of its rationale."""
-    return rationale_left(text[: reply_place(text, kind)[1]])
+    start, end = reply_place(text, kind)
+    if isinstance(kind, Record) and end - start <= LONGEST:
+        for first, last in record_places(text[start:end], kind):
+            text = text[: start + first] + blank(text[start + first : start + last]) + text[start + last :]
+    return rationale_left(text[:end])
