@@ -250,8 +250,9 @@ class Row:
     stratum: str | None = None
     """What the task sorts its items by; a table in which no row has one has no such column."""
     fields: str | None = None
-    """Of a record, the verdict on each field by its path, strict and latent, as JSON: {"total": ["unread", "right"]}; see
-    answers/held.py for the words. In the row, so that it travels with it: nothing beside it can be stale."""
+    """Of a record, by the path of each field as JSON: the verdicts, strict and latent, and whether the gold record has a value
+    there, {"total": ["unread", "right", "filled"]}; the words are those of answers/held.py. It is in the row so that it travels
+    with it. A table in which no row is of a record has no such column."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ROW_FIELDS}

@@ -23,6 +23,8 @@ from fmtbench.answers.words import Label
 
 Verdict = Literal["right", "absent", "wrong", "omitted", "hallucinated", "unread"]
 GOOD = ("right", "absent")
+FILLED, EMPTY = "filled", "empty"
+"""What the gold record has at a leaf."""
 NOTHING = re.compile(
     r"[\W_]*(?:null|none|nil|n/?a|unknown"
     r"|not (?:given|stated|specified|mentioned|available|applicable|provided|present|found))[\W_]*",

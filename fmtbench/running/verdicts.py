@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fmtbench.answers import AnswerKind, Record
+from fmtbench.answers.held import EMPTY, FILLED, GOOD
 from fmtbench.formats.blanks import blank
 from fmtbench.readers.latent import read_latent
 from fmtbench.readers.marked import read_marked
@@ -55,11 +56,12 @@ def _fields(strict: str | None, latent: str | None, kind: AnswerKind, golds: Seq
         return None
 
     def agreement(gold: str) -> int:
-        return sum(one in ("right", "absent") for one in kind.verdicts(latent, gold).values())
+        return sum(one in GOOD for one in kind.verdicts(latent, gold).values())
 
     gold = max(golds, key=agreement)
-    both = kind.verdicts(strict, gold), kind.verdicts(latent, gold)
-    return json.dumps({path: [both[0][path], both[1][path]] for path in kind.leaves})
+    both, wanted = (kind.verdicts(strict, gold), kind.verdicts(latent, gold)), kind.leaf_values(gold) or {}
+    there = {path: EMPTY if wanted.get(path) is None else FILLED for path in kind.leaves}
+    return json.dumps({path: [both[0][path], both[1][path], there[path]] for path in kind.leaves}, ensure_ascii=False)
 
 
 def rationale(text: str, kind: AnswerKind) -> str:
