@@ -99,9 +99,20 @@ def there(path: str, gold: dict[str, Any]) -> str:
     return "empty" if held is None else "filled"
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(said=RECORDS, right=RECORDS)
 def test_the_same_record_gets_the_same_verdicts_in_every_format(said: dict[str, Any], right: dict[str, Any]) -> None:
+    check_fair(said, right)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=RECORDS, right=RECORDS)
+def test_the_same_record_gets_the_same_verdicts_in_every_format_tried_longer(said: dict[str, Any], right: dict[str, Any]) -> None:
+    check_fair(said, right)
+
+
+def check_fair(said: dict[str, Any], right: dict[str, Any]) -> None:
     """The rule of fairness, for what is right and for what is wrong: nothing but the leaves decides."""
     gold, answer = json.dumps(right), json.dumps(said)
     truth = KIND.verdicts(answer, gold)

@@ -97,6 +97,9 @@ class Record(AnswerKind):
 
     def verdicts(self, answer: str | None, gold: str) -> dict[str, Verdict]:
         """The verdict on each leaf; `unread` throughout where there is no record, or one without a single value."""
+        return _verdicts(self, answer, gold)
+
+    def _verdicts(self, answer: str | None, gold: str) -> dict[str, Verdict]:
         given, wanted = self.leaf_values(answer) if answer is not None else None, self.leaf_values(gold)
         assert wanted is not None, "the gold record is no object"
         if given is None or (all(one is None for one in given.values()) and any(one is not None for one in wanted.values())):
@@ -155,6 +158,11 @@ def _parsed(source: str) -> tuple[dict[str, Any], Node]:
     if (count := len(list(leaves(tree)))) > MOST_LEAVES:
         raise at("", f"it has {count} fields, at most {MOST_LEAVES}")
     return whole, tree
+
+
+@lru_cache(maxsize=256)  # the three readings of a reply mostly locate the same record
+def _verdicts(kind: Record, answer: str | None, gold: str) -> dict[str, Verdict]:
+    return kind._verdicts(answer, gold)
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import fmtbench.answers.spelling as spelling
@@ -43,6 +44,7 @@ class Found(NamedTuple):
     place: Place
 
 
+@lru_cache(maxsize=64)  # the marked and the latent reading are the same
 def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
     """The record that a reply gives, as JSON text, and its place; None where there is none of its fields."""
     whole = next(iter(_objects(reply, kind)), None)
