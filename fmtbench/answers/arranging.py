@@ -24,7 +24,6 @@ class Arrangement:
     order: Literal["as_given", "sorted", "reversed"] = "as_given"
     last: tuple[str, ...] = ()
     """Fields of the top level that come after all others."""
-    described: bool = True
 
     @property
     def plain(self) -> bool:

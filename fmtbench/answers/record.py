@@ -37,8 +37,6 @@ class Record(AnswerKind):
 
     source: str
     """The schema as JSON text."""
-    described: bool = True
-    """Whether the hint has the schema's descriptions of fields."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -61,8 +59,13 @@ class Record(AnswerKind):
     # -- an answer kind
 
     def hint(self) -> str:
-        fields = "; ".join(f"{name} ({_words(member, self.described)})" for name, member in self.tree.members.items())
+        fields = "; ".join(f"{name} ({_words(member)})" for name, member in self.tree.members.items())
         return f"Answer with these fields: {fields}."
+
+    def descriptions(self) -> str:
+        """What the schema says of its fields, in one sentence; empty where it says nothing."""
+        found = [f"{path} is {text.rstrip('.')}" for path, text in _described(self.tree)]
+        return f"Of the fields, {'; '.join(found)}." if found else ""
 
     def annotation(self) -> Any:
         raise NotImplementedError("a record is enforced by its own schema: see conditions/allowed.py")
@@ -168,7 +171,7 @@ def _verdicts(kind: Record, answer: str | None, gold: str) -> dict[str, Verdict]
 @lru_cache(maxsize=256)
 def _arranged(source: str, how: Arrangement) -> Record:
     made = arranged(_parsed(source)[0], how)
-    return Record(source=json.dumps(made, ensure_ascii=False), described=how.described)
+    return Record(source=json.dumps(made, ensure_ascii=False))
 
 
 @lru_cache(maxsize=64)
@@ -186,13 +189,22 @@ def _canon(value: Value, leaf: Node) -> Any:
     return None if value is None else kind.canon(value)
 
 
-def _words(leaf: Node, described: bool) -> str:
-    """A field in words: what it is, what it holds, and whether it may be missing."""
-    said = [leaf.description.rstrip(".")] if described and leaf.description else []
+def _described(tree: Node, path: str = "") -> Iterator[tuple[str, str]]:
+    if path and tree.description:
+        yield path, tree.description
+    for name, member in tree.members.items():
+        yield from _described(member, f"{path} {name}".strip())
+    if tree.element:
+        yield from _described(tree.element, path)
+
+
+def _words(leaf: Node) -> str:
+    """A field in words: what it holds, and whether it may be missing."""
+    said = []
     if leaf.members:
-        said.append("with " + ", ".join(f"{name} ({_words(member, described)})" for name, member in leaf.members.items()))
+        said.append("with " + ", ".join(f"{name} ({_words(member)})" for name, member in leaf.members.items()))
     elif leaf.element:
-        said.append(f"a list, each {_words(leaf.element, described)}")
+        said.append(f"a list, each {_words(leaf.element)}")
     else:
         said.append(_kind_in_words(leaf))
     if not leaf.required or leaf.nullable:

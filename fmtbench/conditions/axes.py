@@ -96,7 +96,6 @@ class Axes:
             nulls=self.nulls,
             order=self.field_order,
             last=self.last_fields,
-            described=self.descriptions == "prompt",
         )
 
 

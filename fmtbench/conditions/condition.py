@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.conditions.allowed import budgeted_object, budgeted_text, free_object, object_of_fields
 from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedFormat
@@ -71,15 +71,20 @@ class Condition(Axes):
 
     def parts(self, item: Item, kind: AnswerKind, prompt: Prompt) -> Parts:
         """The parts of the first pass's prompt."""
-        kind = self.layout.arranged(kind)
         return Parts(
             role=prompt.role,
             task=prompt.task,
             question=item.question,
             hint=kind.hint(),
             reasoning=prompt.instruction(self.reasoning, self.words, self.stages),
-            contract=prompt.wrapped(self.opening.asking.ask(self.layout, kind)),
+            contract=prompt.wrapped(self.opening.contract(kind)),
         )
+
+    def contract(self, kind: AnswerKind) -> str:
+        """What is demanded of the reply; of a record, with what its fields mean. All that this condition changes is in here."""
+        asked = self.asking.ask(self.layout, self.layout.arranged(kind))
+        meaning = kind.descriptions() if isinstance(kind, Record) and self.descriptions == "prompt" else ""
+        return f"{meaning} {asked}" if meaning else asked
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
         """What the model is shown first: user turns alone, because some chat templates have no system turn.
