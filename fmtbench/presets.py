@@ -32,7 +32,7 @@ def condition(name: str, **settings: Any) -> Condition:
 
 def task(name: str, *, data_root: str | Path | None = None, seed: int = 0, **settings: Any) -> Task:
     """`task("addition", size=20)`. `data_root` is a folder of local data sets; without it they come from the hub."""
-    made: Task = preset("task", name, settings, {"data_root": data_root and str(data_root), "seed": seed})
+    made: Task = preset("task", name, settings, {"data_root": data_root and str(data_root), "seed": seed, "schema.source": None})
     return made
 
 
@@ -66,7 +66,7 @@ def _filled(node: Any, values: dict[str, Any]) -> Any:
         return {key: _filled(child, values) for key, child in node.items()}
     if isinstance(node, list):
         return [_filled(child, values) for child in node]
-    named = re.fullmatch(r"\$\{(\w+)\}", node) if isinstance(node, str) else None
+    named = re.fullmatch(r"\$\{([\w.]+)\}", node) if isinstance(node, str) else None
     return values[named[1]] if named else node
 
 

@@ -204,7 +204,7 @@ RERUN = "_rerun"
 ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""
 
-OPTIONAL = ("stratum", "realised_order")
+OPTIONAL = ("stratum", "realised_order", "fields")
 """Columns of `Row` that a table may lack."""
 Name = Annotated[str, "never empty"]
 """A column that makes the key of a row, or groups rows; other text may be missing in rows of somebody else."""
@@ -252,6 +252,10 @@ class Row:
     realised_order: str | None = None
     """Which came first in this reply, whatever was asked: `answer_first`, `reasoning_first`, or `answer_only`; None where that
     cannot be told (readers/order.py), in a second pass, and in rows of earlier versions."""
+    fields: str | None = None
+    """Of a record, by the path of each field as JSON: the verdicts, strict and latent, and whether the gold record has a value
+    there, {"total": ["unread", "right", "filled"]}; the words are those of answers/held.py. It is in the row so that it travels
+    with it. A table in which no row is of a record has no such column."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ROW_FIELDS}

@@ -106,7 +106,18 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command("run", "backend=scripted", "limit=2", f"results={place}/results")
     assert done.code == 0, done.err
     rescore_theirs(place)
+    records_of_their_own(place)
     return place
+
+
+def records_of_their_own(place: Path) -> None:
+    """The files of the guide on schemas, as it shows them, and the results that its lines look at."""
+    blocks = re.findall(r"```(json\w*)\n(.*?)^```$", (ROOT / "docs" / "guides" / "own_schema.md").read_text("utf-8"), re.S | re.M)
+    for (_, code), name in zip(blocks, ("invoice.json", "invoices.jsonl")):
+        (place / name).write_text(code, encoding="utf-8")
+    (line,) = [line for line in RUN if line.name == "run" and "schema.path=invoice.json" in line.arguments]
+    done = command(line.name, *ours(line, place))
+    assert done.code == 0, done.err
 
 
 def rescore_theirs(place: Path) -> None:
@@ -122,6 +133,12 @@ def rescore_theirs(place: Path) -> None:
             assert done.code == 0, done.err
 
 
+READERS_OWN = re.compile(
+    r"(?<!name)=(results/|log\.jsonl|qa\.csv|invoices\.jsonl|invoice\.json|lm$|logs$|logs/\*|rows$|rescored$|mine$)"
+)
+"""Files and folders that a line takes for the reader's."""
+
+
 @pytest.mark.parametrize("line", RUN, ids=str)
 def test_a_command_line_runs(line: Line, workplace: Path) -> None:
     done = command(line.name, *ours(line, workplace))
@@ -133,10 +150,7 @@ def ours(line: Line, place: Path) -> list[str]:
     kept = [
         word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
     ]
-    placed = [
-        re.sub(r"(?<!name)=(results/|log\.jsonl|qa\.csv|lm$|logs$|logs/\*|rows$|rescored$|mine$)", rf"={place}/\1", word)
-        for word in kept
-    ]
+    placed = [READERS_OWN.sub(rf"={place}/\1", word) for word in kept]
     if line.name == "run":
         placed += ["backend=scripted", f"results={place}/results"]
     if line.name in OF_A_MODEL:

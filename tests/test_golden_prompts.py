@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from fmtbench.answers import Record
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
@@ -35,7 +36,9 @@ def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -
     messages = condition.render(item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots))
     if condition.passes == 1:
         return messages
-    return condition.follow(messages, condition.opening.example(kind, *WORKED), kind, prompt)
+    reasoning, answer = WORKED
+    reply = condition.opening.example(kind, reasoning, item.gold if isinstance(kind, Record) else answer)
+    return condition.follow(messages, reply, kind, prompt)
 
 
 class Annotated(NamedTuple):
@@ -57,7 +60,8 @@ def page(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) ->
         turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in shown(tasks, task, condition, prompt))
     except UserError as error:
         return f"== {task}\n[refused]\n{error}\n\n"
-    constraint = allowed(condition, tasks[task].kind(tasks[task].items()[0]).annotation())
+    kind = tasks[task].kind(tasks[task].items()[0])
+    constraint = condition.constraint(kind) if isinstance(kind, Record) else allowed(condition, kind.annotation())
     return f"== {task}\n{turns}" + (f"[{constraint.kind}]\n{constraint.source}\n\n" if constraint else "\n")
 
 

@@ -26,6 +26,12 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "schema_shown": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "schema_shown": False}),
     "trigger": (WHEN_ANSWER, WHEN_ANSWER | {"trigger": "So:"}),
     "shots": ({}, {"shots": 3}),
+    "rendering": ({"asked": "json"}, {"asked": "json", "rendering": "typescript"}),
+    "descriptions": ({}, {"descriptions": "nowhere"}),
+    "optional_fields": ({}, {"optional_fields": "required"}),
+    "nulls": ({}, {"nulls": "allowed"}),
+    "field_order": ({}, {"field_order": "sorted"}),
+    "last_fields": ({}, {"last_fields": ("total",)}),
 }
 """For each axis two conditions that differ in it alone."""
 
@@ -58,6 +64,12 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "schema_shown": True,
         "trigger": "Final answer:",
         "shots": 0,
+        "rendering": "form",
+        "descriptions": "prompt",
+        "optional_fields": "as_given",
+        "nulls": "as_given",
+        "field_order": "as_given",
+        "last_fields": (),
     }
     assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None))
 

@@ -95,7 +95,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
-    for name in set(options("table")) - {"ladder", "meta", "order", "order_contrasts", "replication", "samples", "strata"} - probed:
+    others = {"fields", "ladder", "meta", "order", "order_contrasts", "replication", "samples", "strata"}
+    for name in set(options("table")) - probed - others:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text

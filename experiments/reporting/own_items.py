@@ -6,6 +6,8 @@ import logging
 import textwrap
 from collections.abc import Iterator
 
+from fmtbench.answers import Record
+from fmtbench.decoding.records import ignored
 from fmtbench.running.job import Cell, Job
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.own_questions import OwnQuestions
@@ -31,6 +33,9 @@ def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
     cut = "" if len(asked) == len(items) else f", the first {len(asked)} asked (limit=null asks all)"
     yield f"task {cell.task}: {task.source.place}, {len(items)} items{cut}, answer: {task.answer}"
     yield from (f"  {role}: {found}" for role, found in task.roles.items())
+    kind = task.kind(asked[0])
+    if isinstance(kind, Record) and (without := ignored(kind.schema)):
+        yield f"  the decoder does not enforce: {'; '.join(without)}"
     for number, item in enumerate(asked[:SHOWN], start=1):
         yield f"  item {number}, as {cell.condition} asks it:"
         yield textwrap.indent(_asked(job, cell, item), "    | ", lambda line: True)

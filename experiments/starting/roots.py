@@ -26,6 +26,13 @@ class CompileConfig:
 
 
 @dataclass
+class SchemaConfig:
+    path: str | None = None
+    model: str | None = None
+    source: str | None = None
+
+
+@dataclass
 class JobConfig:
     """What a job is made from."""
 
@@ -38,6 +45,7 @@ class JobConfig:
     shards: int = 1
     results: str = "results"
     data_root: str | None = None
+    schema: SchemaConfig = field(default_factory=SchemaConfig)
     decoder: str = "outlines"
     compile: CompileConfig = field(default_factory=CompileConfig)
     plugins: list[str] = field(default_factory=list)

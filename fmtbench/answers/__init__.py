@@ -11,9 +11,12 @@ True
 
 from fmtbench.answers.base import AnswerKind
 from fmtbench.answers.choice import Choice
+from fmtbench.answers.date import Date
 from fmtbench.answers.math import Math
 from fmtbench.answers.number import Number
+from fmtbench.answers.record import Record
+from fmtbench.answers.verbatim import Verbatim
 from fmtbench.answers.words import Label, Set, Text
 from fmtbench.answers.yes_no import YesNo
 
-__all__ = ["AnswerKind", "Choice", "Label", "Math", "Number", "Set", "Text", "YesNo"]
+__all__ = ["AnswerKind", "Choice", "Date", "Label", "Math", "Number", "Record", "Set", "Text", "Verbatim", "YesNo"]

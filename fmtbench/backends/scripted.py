@@ -12,6 +12,9 @@ from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend, Session
 from fmtbench.types import Constraint, Generation, Request
 
+DATE = "2000-01-01"
+"""What stands for a text with a pattern: most are dates."""
+LEAST: dict[str, Any] = {"number": 0, "integer": 0, "boolean": False, "null": None}
 REPLY_TEXT = "This is a guess. The answer is 42."
 
 
@@ -24,13 +27,20 @@ def example_reply(request: Request) -> str:
 
 
 def _smallest(field: dict[str, Any]) -> Any:
+    for shapes in ("anyOf", "oneOf"):
+        if shapes in field:
+            return _smallest(field[shapes][0])
     if "const" in field:
         return field["const"]
     if "enum" in field:
         return field["enum"][0]
     if field["type"] == "array":
         return [_smallest(field["items"])] * field.get("minItems", 0)
-    return {"string": "...".ljust(field.get("minLength", 0), "."), "number": 0}[field["type"]]
+    if field["type"] == "object":
+        return {name: _smallest(one) for name, one in field["properties"].items()}
+    if "pattern" in field:
+        return DATE
+    return {**LEAST, "string": "...".ljust(field.get("minLength", 0), ".")}[field["type"]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.answers.nodes import levels
 from fmtbench.decoding.grammar import regex
+from fmtbench.decoding.json_mode import DEEPEST, DEPTH, any_object
 from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
+from fmtbench.decoding.records import decodable
 from fmtbench.decoding.schema import json_schema
 from fmtbench.formats.base import Layout
 from fmtbench.types import Constraint
@@ -22,8 +25,26 @@ ANSWER = "The answer is "
 
 def object_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
     """The schema that a decoder enforces; its property order is the layout's order."""
+    if isinstance(kind, Record):
+        return object_of_record(layout, kind)
     fields = {name: kind.annotation() if name == layout.answer else str for name in layout.fields}
     return Constraint(kind="json_schema", source=json_schema(fields))
+
+
+def object_of_record(layout: Layout, kind: Record) -> Constraint:
+    """The schema of a record, with the rationale's parts before or after its own fields."""
+    schema = decodable(kind.schema)
+    stages = {stage: {"type": "string"} for stage in layout.stages}
+    order = (schema["properties"], stages) if layout.order == "answer_first" else (stages, schema["properties"])
+    properties = order[0] | order[1]
+    required = [name for name in properties if name in stages or name in schema.get("required", ())]
+    whole = {"additionalProperties": False, "properties": properties, "required": required, "type": "object"}
+    return Constraint(kind="json_schema", source=json.dumps(whole, ensure_ascii=False))
+
+
+def free_object(kind: AnswerKind) -> Constraint:
+    """Any object that is as deep as a record needs."""
+    return any_object(max(DEPTH, min(levels(kind.tree), DEEPEST))) if isinstance(kind, Record) else any_object()
 
 
 def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:

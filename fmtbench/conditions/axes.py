@@ -13,8 +13,10 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from fmtbench.answers.arranging import Arrangement
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
+from fmtbench.formats.rendering import Rendering
 
 REFERENCE = "free_cot"
 """The condition that others are compared with, unless something else is asked for."""
@@ -53,6 +55,17 @@ class Axes:
     """Whether the prompt shows the names and types of the JSON object's fields."""
     trigger: str = Field(default="Final answer:", min_length=1)
     """What ends the free part, for `when: answer`."""
+    rendering: Rendering = "form"
+    """How the prompt shows the shape of a JSON object: by a form with placeholders, as JSON Schema, or as a TypeScript type."""
+    descriptions: Literal["prompt", "schema", "nowhere"] = "prompt"
+    """Where a record's fields are described: in the words of the prompt, in the rendering of the schema, or nowhere."""
+    optional_fields: Literal["as_given", "required"] = "as_given"
+    """Whether a record's fields that may be missing must be there."""
+    nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
+    """Whether a record's fields that may be missing may be null."""
+    field_order: Literal["as_given", "sorted", "reversed"] = "as_given"
+    last_fields: tuple[str, ...] = ()
+    """Fields of a record that come after all others, such as those that depend on them."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
 
@@ -65,7 +78,25 @@ class Axes:
     @property
     def layout(self) -> Layout:
         stages = {"none": (), "staged": self.stages}.get(self.reasoning, (self.reasoning_field,))
-        return Layout(stages=stages, answer=self.answer_field, order=self.order, shown=self.schema_shown)
+        return Layout(
+            stages=stages,
+            answer=self.answer_field,
+            order=self.order,
+            shown=self.schema_shown,
+            rendering=self.rendering,
+            described=self.descriptions == "schema",
+            arrangement=self.arrangement,
+        )
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """What a condition changes in the schema of a record."""
+        return Arrangement(
+            optional=self.optional_fields,
+            nulls=self.nulls,
+            order=self.field_order,
+            last=self.last_fields,
+        )
 
 
 DEFAULTS: dict[str, Any] = {name: axis.default for name, axis in Axes.__pydantic_fields__.items()}  # type: ignore[attr-defined]
@@ -88,6 +119,7 @@ def _reasons(c: Axes) -> Iterator[str]:
         yield f"the fields {list(c.layout.fields)} are not all different: rename one of them"
     yield from _of_when(c)
     yield from _of_formats(c)
+    yield from _of_records(c)
     yield from _of_budget(c)
     if c.shots and c.reasoning not in ("none", "free"):
         yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has one rationale of free length"
@@ -116,6 +148,16 @@ def _of_formats(c: Axes) -> Iterator[str]:
             f"schema_shown=false contradicts asked={c.asked}, enforced={c.enforced}: "
             "only where JSON is asked for and its schema enforced can the prompt leave the fields out"
         )
+
+
+def _of_records(c: Axes) -> Iterator[str]:
+    if c.rendering != "form" and (c.asked != "json" or not c.schema_shown):
+        yield (
+            f"rendering={c.rendering} contradicts asked={c.asked}, schema_shown={str(c.schema_shown).lower()}: "
+            "what is rendered is the schema of a JSON object that is asked for and shown"
+        )
+    if c.descriptions == "schema" and c.rendering == "form":
+        yield "descriptions=schema contradicts rendering=form: a form has no room for them; set rendering=json_schema"
 
 
 def _of_budget(c: Axes) -> Iterator[str]:

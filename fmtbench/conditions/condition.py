@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from fmtbench.answers import AnswerKind
-from fmtbench.conditions.allowed import budgeted_object, budgeted_text, object_of_fields
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.conditions.allowed import budgeted_object, budgeted_text, free_object, object_of_fields
 from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.decoding.json_mode import any_object
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format
 from fmtbench.formats.json import JsonFormat
@@ -51,7 +50,14 @@ class Condition(Axes):
         """The condition of the first pass: itself, or free text where a second pass makes the format."""
         if self.when != "second_pass":
             return self
-        return replace(self, asked="text", enforced="no", when="whole", schema_shown=True)
+        return replace(
+            self, asked="text", enforced="no", when="whole", schema_shown=True, rendering="form", descriptions=self._worded
+        )
+
+    @property
+    def _worded(self) -> Literal["prompt", "schema", "nowhere"]:
+        """Where a first pass in free text describes fields: what only the schema says, it does not know."""
+        return "nowhere" if self.descriptions == "schema" else self.descriptions
 
     @property
     def passes(self) -> int:
@@ -72,8 +78,14 @@ class Condition(Axes):
             question=item.question,
             hint=kind.hint(),
             reasoning=prompt.instruction(self.reasoning, self.words, self.stages),
-            contract=prompt.wrapped(self.opening.asking.ask(self.layout, kind)),
+            contract=prompt.wrapped(self.opening.contract(kind)),
         )
+
+    def contract(self, kind: AnswerKind) -> str:
+        """What is demanded of the reply; of a record, with what its fields mean. All that this condition changes is in here."""
+        asked = self.asking.ask(self.layout, self.layout.arranged(kind))
+        meaning = kind.descriptions() if isinstance(kind, Record) and self.descriptions == "prompt" else ""
+        return f"{meaning} {asked}" if meaning else asked
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
         """What the model is shown first: user turns alone, because some chat templates have no system turn.
@@ -93,7 +105,7 @@ class Condition(Axes):
 
     def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
         """What the model is shown in the second pass: the first one, its own reply, and the demand to convert that."""
-        convert = f"{prompt.convert} {prompt.wrapped(self.asking.ask(self.layout, kind))}"
+        convert = f"{prompt.convert} {prompt.wrapped(self.asking.ask(self.layout, self.layout.arranged(kind)))}"
         return (*asked, Message(role="assistant", content=reply), Message(role="user", content=convert))
 
     # -- allow
@@ -102,12 +114,13 @@ class Condition(Axes):
         """What the decoder allows in the last pass; the first of two is free."""
         if self.enforced == "sham":
             return ANYTHING
+        kind = self.layout.arranged(kind)
         if self.budget == "hard" and self.words:
             return budgeted_object(self.layout, kind, self.words) if self.enforced == "schema" else budgeted_text(self.words)
         if self.enforced == "no":
             return None
         layout = replace(self.layout, stages=(), order="answer_only") if self.when == "answer" else self.layout
-        inner = any_object() if self.enforced == "object" else object_of_fields(layout, kind)
+        inner = free_object(kind) if self.enforced == "object" else object_of_fields(layout, kind)
         return DelayedFormat(trigger=self.trigger, inner=JSON).constraint(inner) if self.when == "answer" else inner
 
     # -- read
@@ -119,6 +132,7 @@ class Condition(Axes):
 
     def read(self, generation: Generation, kind: AnswerKind) -> Extraction:
         """Locate the answer by the contract, and name the status; the answer kind normalises and judges."""
+        kind = self.layout.arranged(kind)
         start, end = reply_place(generation.text, kind)
         found = self.produced.read(generation.text[start:end], self.layout, kind).moved(start)
         status = name_failure(found, generation, kind)
@@ -137,4 +151,4 @@ class Condition(Axes):
 
     def example(self, kind: AnswerKind, reasoning: str, answer: str) -> str:
         """A reply that keeps this condition's contract."""
-        return self.produced.write(self.layout, kind, reasoning, answer)
+        return self.produced.write(self.layout, self.layout.arranged(kind), reasoning, answer)

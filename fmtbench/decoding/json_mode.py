@@ -13,6 +13,8 @@ STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
 SCALAR = rf"({STRING}|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|null)"
 DEPTH = 2
 """Levels of objects and lists in JSON mode. The contracts need one; a third has four times as many states."""
+DEEPEST = 4
+"""For records that need more. One of five levels is nothing that JSON mode can hold."""
 BETWEEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(\s+)', re.S)
 
 Whitespace = Literal["none", "one space", "free"]
@@ -42,7 +44,7 @@ def _listed(opening: str, member: str, closing: str) -> str:
 
 def held_to_object(constraint: Constraint) -> bool:
     """Whether what is allowed is a JSON object and nothing else."""
-    return constraint.kind == "json_schema" or constraint == any_object()
+    return constraint.kind == "json_schema" or constraint in map(any_object, range(DEPTH, DEEPEST + 1))
 
 
 def whitespace(text: str) -> Whitespace:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.answers.arranging import AS_GIVEN, Arrangement
 from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.types import Extraction
 
@@ -30,6 +31,16 @@ class Layout:
     order: Order
     shown: bool = True
     """Whether the prompt shows the names and types of the fields."""
+    rendering: str = "form"
+    """How it shows those of a JSON object."""
+    described: bool = False
+    """Whether a rendering of a record's schema has its descriptions."""
+    arrangement: Arrangement = AS_GIVEN
+    """What is changed in the schema of a record."""
+
+    def arranged(self, kind: AnswerKind) -> AnswerKind:
+        """The kind that a condition asks for: a record's in another arrangement, any other as it is."""
+        return kind.arranged(self.arrangement) if isinstance(kind, Record) else kind
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, removed, undone
 from fmtbench.formats.json_parts import divide_object
 from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.parts import PartName
+from fmtbench.formats.records import Bare, filled, merged, shape
+from fmtbench.formats.rendering import rendered
 from fmtbench.formats.statements import heads_rationale, some
 from fmtbench.formats.structured import Part, StructuredFormat
 
@@ -56,15 +58,27 @@ class JsonFormat(StructuredFormat):
     def form(self, layout: Layout, kind: AnswerKind) -> str:
         if not layout.shown:
             return "a JSON object."
+        if layout.rendering != "form":
+            return rendered(layout, kind)
         return f"a JSON object of this form{layout.in_order('keys')}: {self._schema(layout, kind)}"
 
     def _schema(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return self.dump(shape(layout, kind))
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
         return "{" + ", ".join(f'"{name}": ' + (answer if name == layout.answer else '"<text>"') for name in layout.fields) + "}"
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            return self.dump(filled(layout, kind, reasoning, answer))
         shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer
         return json.dumps({name: shown if name == layout.answer else reasoning for name in layout.fields}, ensure_ascii=False)
+
+    def dump(self, tree: Mapping[str, Any]) -> str:
+        return _dumped(tree)
+
+    def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
+        return load_object(body)
 
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         members = parse_object(body)
@@ -87,6 +101,26 @@ class JsonFormat(StructuredFormat):
         """By local marks, not by parsing: a missing quote or brace, or a cut, changes nothing around it."""
         start = _object_start(text)
         return None if start < 0 else text[:start] + stripped(text[start:], answers)
+
+
+# -- records
+
+
+def _dumped(tree: Any) -> str:
+    if isinstance(tree, Mapping):
+        return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_dumped(one)}" for name, one in tree.items()) + "}"
+    if isinstance(tree, list):
+        return "[" + ", ".join(map(_dumped, tree)) + "]"
+    return tree if isinstance(tree, Bare) else json.dumps(tree, ensure_ascii=False)
+
+
+def load_object(text: str) -> dict[str, Any] | None:
+    """The object that a text is, with scalars as they are written."""
+    try:
+        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=_reject, object_pairs_hook=merged)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, kw_only=True)

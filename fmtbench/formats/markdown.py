@@ -13,11 +13,13 @@ matter, and a heading of any other name belongs to the section it is in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.names import NAMES
+from fmtbench.formats.records import filled, flat, openings, put_together, shape
 from fmtbench.formats.structured import Part, StructuredFormat
 
 HEADING = re.compile(r"^ {0,3}(?:#{1,6}[ \t]+(\S.*)|(\w[^\n]{0,60})\n {0,3}(?:={3,}|-{3,})[ \t]*)$", re.M)
@@ -29,6 +31,8 @@ ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|\w[^\n]{0,60}\n(?:={3,}|-{
 """A line of bold text heads a section, too."""
 NAMED_HEADING = re.compile(rf"[#*_\s]*(?:\d+[.)]\s*)?({NAMES})[#*_:=\s-]*", re.I)
 TABLE_FIELD = re.compile(rf"^\|[ *_]*({NAMES})[ *_:]*\|([^|\n]+)\|", re.I | re.M)
+
+RECORD_HEADING = r"^ {0,3}#{1,6}[ \t]+[*_]{0,2}LABEL[*_: \t]{0,5}$"
 
 Section = tuple[str, int, int]
 """The words of a heading, start and end of what it heads."""
@@ -48,11 +52,26 @@ class MarkdownFormat(StructuredFormat):
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return f"Markdown of this form{layout.in_order('headings')}:\n{self.dump(shape(layout, kind))}"
         form = (f"## {title(n)}\n{kind.placeholder() if n == layout.answer else '<text>'}" for n in layout.fields)
         return f"Markdown of this form{layout.in_order('headings')}:\n" + "\n\n".join(form)
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            return self.dump(filled(layout, kind, reasoning, answer))
         return "\n\n".join(f"## {title(n)}\n{answer if n == layout.answer else reasoning}" for n in layout.fields)
+
+    def dump(self, tree: Mapping[str, Any]) -> str:
+        return "\n\n".join(f"## {title(one.label)}\n{one.text}" for one in flat(tree))
+
+    def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
+        """Nothing comes before the first section; a heading of any other name belongs to the section it is in."""
+        heads = openings(body, layout, kind, RECORD_HEADING)
+        if not heads or body[: heads[0].start].strip():
+            return None
+        stops = [one.start for one in heads[1:]] + [len(body)]
+        return put_together([(one, body[one.end : stop]) for one, stop in zip(heads, stops)])
 
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         names = {title(name).casefold(): name for name in fields or ()}

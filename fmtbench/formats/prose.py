@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Format, Layout, Syntax
+from fmtbench.formats.records import filled, flat, judged, openings, put_together, shape
 from fmtbench.formats.statements import answer_span
 from fmtbench.formats.text import spans
 from fmtbench.types import Extraction
@@ -30,13 +33,19 @@ class ProseFormat(Format):
     )
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return f"Reply with only prose of this form{layout.in_order('parts')}: {_of_record(shape(layout, kind))}"
         form = self._sentences(layout, "<text>", kind.placeholder())
         return f"Reply with only prose of this form{layout.in_order('parts')}: {form}"
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            return _of_record(filled(layout, kind, reasoning.removesuffix("."), answer))
         return self._sentences(layout, reasoning.removesuffix("."), answer)
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        if isinstance(kind, Record):
+            return _read_record(text, layout, kind)
         found = {name: _opening(name, text, last=layout.order != "answer_first") for name in layout.fields}
         answer = found[layout.answer]
         if answer is None:
@@ -56,6 +65,29 @@ class ProseFormat(Format):
 
     def _sentences(self, layout: Layout, reasoning: str, answer: str) -> str:
         return " ".join(f"The {name} is {answer if name == layout.answer else reasoning}." for name in layout.fields)
+
+
+RECORD_OPENING = r"\bthe LABEL (?:is|are)\b:?[ \t]*"
+
+
+def _of_record(tree: dict[str, Any]) -> str:
+    return " ".join(f"The {one.label} is {one.text}." for one in flat(tree))
+
+
+def _read_record(text: str, layout: Layout, kind: Record) -> Extraction:
+    """Each part goes on to the next one's opening; the last ends with its sentence. A part that occurs twice counts where it
+    occurs last."""
+    heads = openings(text, layout, kind, RECORD_OPENING)
+    nothing = Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+    if not heads:
+        return nothing
+    ends = [one.start for one in heads[1:]] + [answer_span(text, heads[-1].end)[1]]
+    if heads[-1].path[0] in layout.stages:
+        ends[-1] = len(text)
+    said = [(one, text[one.end : end].strip().removesuffix(".")) for one, end in zip(heads, ends)]
+    reasoning = spans(*((one.start, end) for one, end in zip(heads, ends) if one.path[0] in layout.stages))
+    tree = put_together(said)
+    return judged(tree, layout, kind, replace(nothing, reasoning=reasoning), (heads[0].start, ends[-1]))
 
 
 def _opening(name: str, text: str, *, last: bool) -> re.Match[str] | None:

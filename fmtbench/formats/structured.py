@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, final
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.errors import UserError
 from fmtbench.formats.base import Format, Layout
 from fmtbench.formats.parts import PartName, around, fill, stripped
+from fmtbench.formats.records import judged
 from fmtbench.types import Extraction, Status
 
 FENCE_START = re.compile(r"\ufeff?\s*(?:`{3,9}|~{3,9})")
@@ -83,22 +85,37 @@ class StructuredFormat(Format, base=True):
         """A pattern of what ends a field, or of as much of it as a cut has left; empty where the next opening does."""
         return ""
 
+    def dump(self, tree: Mapping[str, Any]) -> str:
+        """A record's tree (formats/records.py) in this format. Raises `UserError` where the format holds none."""
+        raise UserError(f"asked={self.name} holds no records: its file has no dump and load; leave out such conditions")
+
+    def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
+        """The tree of a whole reply; None where it is anything else. What occurs twice is a list of both."""
+        return None
+
     @final
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         return f"Reply with only {self.form(layout, kind)}"
 
     @final
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
-        parts = self.parts(text, layout.fields)
+        parts = self.parts(text, None if isinstance(kind, Record) else layout.fields)
         if parts is None:
             return Extraction(status="no_mark" if text.strip() else "no_answer")
         found = {part.name: part for part in parts}
         reasoning = tuple(found[stage].span for stage in layout.stages if stage in found)
+        if isinstance(kind, Record):
+            return self._record(text, layout, kind, reasoning)
         status = _judged(parts, layout)
         if status != "ok":
             return Extraction(status=status, reasoning=reasoning)
         answer = found[layout.answer]
         return Extraction(status="ok", answer=answer.written, span=answer.span, reasoning=reasoning)
+
+    def _record(self, text: str, layout: Layout, kind: Record, reasoning: tuple[tuple[int, int], ...]) -> Extraction:
+        offset, body = unfenced(text, self.languages)
+        nothing = Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=reasoning)
+        return judged(self.load(body, layout, kind), layout, kind, nothing, (offset, offset + len(body.rstrip())))
 
     @final
     def parts(self, text: str, fields: Sequence[str] | None) -> list[Part] | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Format, Layout, Syntax
+from fmtbench.formats.records import filled, flat, judged, openings, put_together, shape
 from fmtbench.formats.statements import stated
 from fmtbench.types import Extraction
 
@@ -19,11 +21,20 @@ class TextFormat(Format):
     syntax = Syntax(answer=re.compile(r"####[ \t]*+\S.*|\\boxed\s{0,9}\{(?:[^{}]|\{[^{}]*\})*+\}"))
 
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return self._ask_record(layout, kind)
         state = 'in the form "The answer is ...".'
         if layout.order == "answer_only":
             return f"Reply with only the answer, {state}"
         place = "start" if layout.order == "answer_first" else "end"
         return f"{self._ask_headings(layout)}At the {place}, state the answer {state}"
+
+    def _ask_record(self, layout: Layout, kind: Record) -> str:
+        lines = "\n".join(f"{one.label}: {one.text}" for one in flat(shape(replace(layout, stages=()), kind)))
+        if layout.order == "answer_only":
+            return f"Reply with only the fields, each on a line of its own:\n{lines}"
+        place = "start" if layout.order == "answer_first" else "end"
+        return f"{self._ask_headings(layout)}At the {place}, state the fields, each on a line of its own:\n{lines}"
 
     def _ask_headings(self, layout: Layout) -> str:
         if len(layout.stages) < 2:
@@ -32,11 +43,18 @@ class TextFormat(Format):
         return f"Write each part on a line of its own, beginning with {headings}. "
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            record = flat(filled(replace(layout, stages=()), kind, "", answer))
+            lines = [f"{one.label}: {one.text}" for one in record]
+            stages = [f"{stage.capitalize()}: {reasoning}" if len(layout.stages) > 1 else reasoning for stage in layout.stages]
+            return "\n".join([*lines, *stages] if layout.order == "answer_first" else [*stages, *lines])
         rationale = [f"{stage.capitalize()}: {reasoning}" if len(layout.stages) > 1 else reasoning for stage in layout.stages]
         line = f"The answer is {answer}."
         return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
+        if isinstance(kind, Record):
+            return _read_record(text, layout, kind)
         statements = list(stated(text, kind))
         if not statements:
             return Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
@@ -49,6 +67,23 @@ class TextFormat(Format):
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
         return ()
+
+
+RECORD_LINE = r"^[ \t>*_#-]{0,9}LABEL[*_]{0,3}[ \t]{0,3}[:=][*_]{0,3}[ \t]*"
+
+
+def _read_record(text: str, layout: Layout, kind: Record) -> Extraction:
+    """The line of each field that counts: the last, or the first where the answer comes before its reasons."""
+    bare = replace(layout, stages=())
+    heads = openings(text, bare, kind, RECORD_LINE)
+    nothing = Extraction(status="no_mark" if text.strip() else "no_answer", reasoning=spans((0, len(text))))
+    if not heads:
+        return nothing
+    lines = [(one, text[one.end :].partition("\n")[0]) for one in heads]
+    tree = put_together(lines if layout.order == "reasoning_first" else lines[::-1])
+    start, end = heads[0].start, heads[-1].end + len(lines[-1][1])
+    kept = replace(nothing, reasoning=spans((0, start), (end, len(text))))
+    return judged(tree, bare, kind, kept, (start, end))
 
 
 def spans(*places: tuple[int, int]) -> tuple[tuple[int, int], ...]:

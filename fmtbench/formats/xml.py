@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
+from fmtbench.errors import UserError
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.names import NAMED, NAMES
+from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
 
+DEEPEST = 20
+TAG = re.compile(r"[A-Za-z_][\w.-]{0,80}")
+WRAPPERS = ("item", "entry", "element", *(f"item{number}" for number in range(300)))
+SHOWN = re.compile(r"&lt;([\w -]+)&gt;")
 DECLARATION = re.compile(r"\s*<\?xml[^<>]*\?>")
 OPENING = re.compile(r"\s*<([A-Za-z_][\w.-]{0,80})(?:\s[^<>]*)?>")
 BLANK = re.compile(r"\s*$")
@@ -40,13 +47,27 @@ class XmlFormat(StructuredFormat):
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return f"XML of this form{layout.in_order('elements')}:\n" + SHOWN.sub(r"[\1]", self.dump(shape(layout, kind)))
         answer = f"[{kind.placeholder().strip('<>')}]"
         form = (f"<{name}>{answer if name == layout.answer else '[text]'}</{name}>" for name in layout.fields)
         return f"XML of this form{layout.in_order('elements')}:\n" + "\n".join(form)
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            return self.dump(filled(layout, kind, reasoning, answer))
         content = {name: html.escape(answer if name == layout.answer else reasoning, quote=False) for name in layout.fields}
         return "\n".join(f"<{name}>{written}</{name}>" for name, written in content.items())
+
+    def dump(self, tree: Mapping[str, Any]) -> str:
+        return "\n".join(_written(name, one) for name, one in tree.items())
+
+    def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
+        elements = parse_elements(body)
+        if elements is None:
+            return None
+        known = re.compile("|".join(map(re.escape, (*layout.stages, *kind.tree.members))))
+        return merged([(one.name, _tree(one, body, 0)) for one in _unwrapped(elements, body, known)])
 
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         elements = parse_elements(body)
@@ -65,6 +86,27 @@ class XmlFormat(StructuredFormat):
         for match in some(list(FIELD.finditer(text))):
             place = match.span("held") if match["held"] is not None else (match.end(), match.end())
             yield Field(match[1], inner_text(match["held"] or ""), place)
+
+
+def _written(name: str, value: Any) -> str:
+    """Elements of a list stand inside the list's own, each under one name."""
+    if not TAG.fullmatch(name):
+        raise UserError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
+    if isinstance(value, Mapping):
+        inner = "".join(_written(*one) for one in value.items())
+    elif isinstance(value, list):
+        taken = {key for one in value if isinstance(one, Mapping) for key in one}
+        inner = "".join(_written(next(word for word in WRAPPERS if word not in taken), one) for one in value)
+    else:
+        inner = "" if value is None else html.escape(value, quote=False)
+    return f"<{name}>{inner}</{name}>"
+
+
+def _tree(element: Element, body: str, level: int) -> Any:
+    inner = _elements(body, element.start, element.end) if level < DEEPEST else None
+    if inner:
+        return merged([(one.name, _tree(one, body, level + 1)) for one in inner])
+    return unescaped(body[element.start : element.end]).strip() or None
 
 
 @dataclass(frozen=True, kw_only=True)

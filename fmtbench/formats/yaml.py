@@ -11,20 +11,23 @@ the answer kind judges that. JSON is YAML as well, so a JSON object keeps this c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import yaml
 
-from fmtbench.answers import AnswerKind
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import FILLER, removed, undone
 from fmtbench.formats.names import NAMES, NOTHING
+from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
 
 NULL = "tag:yaml.org,2002:null"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where PyYAML has it: fifty times as fast, and no recursion that a thousand brackets would exhaust."""
+DEEPEST = 20
 MOST_KEYS = 1000
 """A reply of more lines that look like keys is a loop; composing it would take its time."""
 TOP_KEY = re.compile(r"^[^\s:]{1,60}:(?=\s|$)", re.M)
@@ -55,13 +58,25 @@ class YamlFormat(StructuredFormat):
     )
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
+        if isinstance(kind, Record):
+            return f"YAML of this form{layout.in_order('keys')}:\n{self.dump(shape(layout, kind))}"
         form = (f"{name}: {kind.placeholder()}" if name == layout.answer else f"{name}: |\n  <text>" for name in layout.fields)
         return f"YAML of this form{layout.in_order('keys')}:\n" + "\n".join(form)
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        if isinstance(kind, Record):
+            return self.dump(filled(layout, kind, reasoning, answer))
         shown = {name: _written(reasoning, _block(reasoning)) for name in layout.stages}
         shown[layout.answer] = _written(answer, answer)
         return "\n".join(f"{name}: {shown[name]}" for name in layout.fields)
+
+    def dump(self, tree: Mapping[str, Any]) -> str:
+        return "\n".join(_lines(tree))
+
+    def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
+        members = parse_mapping(body)
+        found = None if members is None else _tree(yaml.MappingNode("", members), [MOST_KEYS], 0)
+        return found if isinstance(found, dict) else None
 
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
         members = parse_mapping(body)
@@ -98,6 +113,42 @@ def parse_mapping(text: str) -> Members | None:
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):  # the last two: `"\\UFFFFFFFF"` is no character
         return None
     return node.value if isinstance(node, yaml.MappingNode) else None
+
+
+def _lines(tree: Any) -> Iterator[str]:
+    """A block of YAML, line by line; lists of scalars and of mappings with a dash."""
+    for name, one in tree.items():
+        key = _written(name, name)
+        if isinstance(one, Mapping) and one:
+            yield f"{key}:"
+            yield from (f"  {line}" for line in _lines(one))
+        elif isinstance(one, list) and one:
+            yield f"{key}:"
+            for each in one:
+                lines = list(_lines(each)) if isinstance(each, Mapping) else _text(each).split("\n")
+                yield from (f"  {'- ' if not place else '  '}{line}" for place, line in enumerate(lines))
+        else:
+            yield from f"{key}: {_text(one)}".split("\n")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping | list):
+        return "[]" if isinstance(value, list) else "{}"
+    return _written(value, _block(value) if "\n" in value else value)
+
+
+def _tree(node: yaml.Node, budget: list[int], level: int) -> Any:
+    """A composed text as a tree; an alias is followed, within the budget of nodes that all of them share."""
+    budget[0] -= 1
+    if budget[0] < 0 or level > DEEPEST:
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return merged([(str(key.value), _tree(value, budget, level + 1)) for key, value in node.value])
+    if isinstance(node, yaml.SequenceNode):
+        return [_tree(one, budget, level + 1) for one in node.value]
+    return None if node.tag == NULL else str(node.value)
 
 
 def _part(key: yaml.Node, value: yaml.Node, body: str) -> Part:

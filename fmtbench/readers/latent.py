@@ -28,12 +28,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
-from fmtbench.answers import AnswerKind, Choice, Label, Math, Set, Text, YesNo
+from fmtbench.answers import AnswerKind, Choice, Label, Math, Record, Set, Text, YesNo
 from fmtbench.formats.base import Field
 from fmtbench.formats.statements import LONGEST, MOST, SHORT, Statement, begins
 from fmtbench.readers.fields import fields, surely
 from fmtbench.readers.marks import statements
 from fmtbench.readers.prose import ABSTAINED, OFFERED, concluded, denied
+from fmtbench.readers.records import read_record
 from fmtbench.readers.reply import ends, place_in_whole, reply_place
 from fmtbench.types import Extraction
 
@@ -89,7 +90,11 @@ def read_latent(text: str, kind: AnswerKind) -> Extraction:
 def extraction(text: str, kind: AnswerKind, read: Reader) -> Extraction:
     """What a reader finds in the reply of a text."""
     start, end = reply_place(text, kind)
-    found = read(ends(text[start:end]), kind)
+    if isinstance(kind, Record):  # its own reader, the same for the marked and the latent reading
+        located = read_record(ends(text[start:end]), kind)
+        found = Reading(*located) if located else None
+    else:
+        found = read(ends(text[start:end]), kind)
     if found is None or found.answer is None:
         return Extraction(status="no_answer")
     return Extraction(status="ok", answer=found.answer, span=place_in_whole(found.place, end - start)).moved(start)

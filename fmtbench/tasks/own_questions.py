@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,12 +17,14 @@ from typing import Any, Literal, get_args
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+import fmtbench.answers as answers
 import fmtbench.tasks.columns as columns
 from fmtbench.answers import AnswerKind, Choice, Label, Text, spelling
 from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in
+from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in, unpacked
+from fmtbench.tasks.gold_records import gold_record
 from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
 from fmtbench.tasks.readers import FOUND, Format
@@ -29,7 +32,7 @@ from fmtbench.tasks.record import BROKEN, Path, Record
 from fmtbench.tasks.source import Source
 from fmtbench.types import Item
 
-Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math"]
+Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math", "record"]
 TAB = ("tab", "\\t")
 
 
@@ -60,6 +63,8 @@ class OwnQuestions(Task):
     stratum: str | None = None
     labels: tuple[str, ...] | None = None
     """All labels, in the order in which the model sees them; None takes those that occur, sorted."""
+    schema: str | None = None
+    """Of records, the JSON schema as JSON text; on the command line it is `schema.path=` or `schema.model=`."""
     format: Format | None = None
     records: str | None = None
     delimiter: str | None = None
@@ -69,6 +74,12 @@ class OwnQuestions(Task):
     def __post_init__(self) -> None:
         if (self.path is None) == (self.hub_id is None):
             raise UserError("give either path, as in task.file.path=qa.csv, or hub_id with a data set of the hub")
+        if self.schema is not None and self.answer is None:
+            object.__setattr__(self, "answer", "record")
+        if (self.schema is None) != (self.answer != "record"):
+            raise UserError(f"answer={self.answer}: a schema goes with answer=record, and only with it; give schema.path=FILE")
+        if self.schema is not None:
+            _ = answers.Record(source=self.schema).tree  # turns down what no record can have
         if self.answer is None:
             raise UserError(f"answer is missing: give one of {', '.join(get_args(Answer))}, as in task.file.answer=number")
         if self.delimiter is not None and len(self.delimiter) != 1 and self.delimiter not in TAB:
@@ -161,6 +172,8 @@ class OwnQuestions(Task):
         )
 
     def _accepted(self, row: Record) -> tuple[str, ...]:
+        if self.answer == "record":
+            return (json.dumps(unpacked(row.value("gold")), ensure_ascii=False),)
         try:
             return accepted(row.value("gold"), str(self.answer))
         except ValueError as error:
@@ -168,6 +181,8 @@ class OwnQuestions(Task):
 
     def _checked(self, row: Record, gold: str, options: Options | None) -> str:
         """The gold as an item has it: of a choice, its letter."""
+        if self._record is not None:
+            return gold_record(row, gold, self._record)
         if options is not None:
             if (read := letter(gold, options, self._first)) is None:
                 row.reject("gold", f"the gold answer {gold!r} is none of the options {list(options.texts)}")
@@ -185,9 +200,15 @@ class OwnQuestions(Task):
     def kind(self, item: Item) -> AnswerKind:
         if self.answer == "choice":
             return Choice(options=item.choices)
+        if self._record is not None:
+            return self._record
         if self.answer == "label":
             return Label(labels=self._labels)
         return Text(aliases=item.aliases) if self.answer == "text" else KINDS[str(self.answer)]
+
+    @cached_property
+    def _record(self) -> answers.Record | None:
+        return None if self.schema is None else answers.Record(source=self.schema)
 
     # -- labels and options
 

@@ -64,6 +64,18 @@ def cubes(rows: pd.DataFrame) -> Iterator[Cube]:
         yield cube(group, str(backbone), str(task))
 
 
+def unit_values(rows: pd.DataFrame, values: pd.DataFrame) -> list[Array]:
+    """Columns of numbers, one value a row, each as C x U in the order of the cube of these rows."""
+    condition, conditions = pd.factorize(rows["condition"], sort=True)
+    codes = {name: pd.factorize(rows[name], sort=True)[0].astype(np.int64) for name in UNIT}
+    _, first, units = np.unique(_one_code(codes), return_index=True, return_inverse=True)
+    arrays = []
+    for name in values.columns:
+        arrays.append(np.full((len(conditions), len(first)), np.nan))
+        arrays[-1][condition, units] = values[name].to_numpy(dtype=float)
+    return arrays
+
+
 def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
     condition, conditions = pd.factorize(rows["condition"], sort=True)
     codes = {name: pd.factorize(rows[name], sort=True)[0].astype(np.int64) for name in UNIT}

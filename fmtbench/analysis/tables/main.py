@@ -58,7 +58,7 @@ def _share(name: str) -> str:
 
 def _lines(one: Cube, baseline: str, draws: int, readings: Sequence[str]) -> Iterator[dict[str, Any]]:
     conditions = sorted((name for name in one.conditions if not name.endswith(RERUN)), key=lambda name: (name != baseline, name))
-    differences = {reading: _differences(one, conditions, baseline, reading, draws) for reading in readings}
+    differences = {reading: paired_differences(one, conditions, baseline, reading, draws) for reading in readings}
     for condition in conditions:
         asked = np.isfinite(one.strict_CU[one.at(condition)])
         line: dict[str, Any] = {"backbone": one.backbone, "task": one.task, "condition": condition}
@@ -70,7 +70,7 @@ def _lines(one: Cube, baseline: str, draws: int, readings: Sequence[str]) -> Ite
         yield line | {"tokens": float(one.tokens_CU[one.at(condition), asked].mean())}
 
 
-def _differences(one: Cube, conditions: list[str], baseline: str, reading: str, draws: int) -> dict[str, tuple[float, ...]]:
+def paired_differences(one: Cube, conditions: list[str], baseline: str, reading: str, draws: int) -> dict[str, tuple[float, ...]]:
     """Value, low and high against the baseline, for each condition; NaN for the baseline and where nothing is shared."""
     nothing = (np.nan, np.nan, np.nan)
     others = [name for name in conditions if name != baseline]

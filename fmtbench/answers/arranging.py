@@ -1,0 +1,87 @@
+"""The shape of a schema as a treatment: the same fields, otherwise arranged. What a field is, and how it is judged, stays.
+
+arranged(schema, Arrangement(optional="required", nulls="allowed"))     every field must be there, and may be null
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fmtbench.answers.inlining import Fragment
+from fmtbench.errors import UserError
+
+NULL = {"type": "null"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """What is changed in a schema, at every level but for `last`."""
+
+    optional: Literal["as_given", "required"] = "as_given"
+    nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
+    """Of fields that may be missing in the schema as it is given."""
+    order: Literal["as_given", "sorted", "reversed"] = "as_given"
+    last: tuple[str, ...] = ()
+    """Fields of the top level that come after all others."""
+
+    @property
+    def plain(self) -> bool:
+        return self == AS_GIVEN
+
+
+AS_GIVEN = Arrangement()
+
+
+def arranged(schema: Fragment, how: Arrangement) -> Fragment:
+    """An inlined schema in another arrangement. Raises `UserError` for a last field that it has not."""
+    made = _arranged(schema, how)
+    if absent := [name for name in how.last if name not in made["properties"]]:
+        raise UserError(f"last_fields names {absent[0]!r}, the schema's fields are {', '.join(made['properties'])}")
+    held = made["properties"]
+    return {**made, "properties": {name: held[name] for name in (*(one for one in held if one not in how.last), *how.last)}}
+
+
+def _arranged(fragment: Any, how: Arrangement) -> Any:
+    if isinstance(fragment, list):
+        return [_arranged(one, how) for one in fragment]
+    if not isinstance(fragment, dict):
+        return fragment
+    made = {
+        name: _arranged(held, how) if name in ("items", "anyOf", "oneOf", "allOf") else held for name, held in fragment.items()
+    }
+    if "properties" in made:
+        made["properties"] = _properties(made, how)
+        made["required"] = list(made["properties"]) if how.optional == "required" else made.get("required", [])
+    return made
+
+
+def _properties(fragment: Fragment, how: Arrangement) -> Fragment:
+    held = fragment["properties"]
+    names = {"as_given": list(held), "sorted": sorted(held), "reversed": list(held)[::-1]}[how.order]
+    required = fragment.get("required", ())
+    return {name: _nulls(_arranged(held[name], how), name in required, how) for name in names}
+
+
+def _nulls(fragment: Fragment, required: bool, how: Arrangement) -> Fragment:
+    if how.nulls == "as_given" or (how.nulls == "allowed" and required):
+        return fragment
+    bare = _without_null(fragment)
+    if how.nulls == "forbidden":
+        return bare
+    words: Fragment = {name: bare[name] for name in ("title", "description") if name in bare}
+    return {**words, "anyOf": [{name: held for name, held in bare.items() if name not in words}, NULL]}
+
+
+def _without_null(fragment: Fragment) -> Fragment:
+    made = dict(fragment)
+    for name in ("anyOf", "oneOf"):
+        if name in made:
+            shapes = [one for one in made.pop(name) if one.get("type") != "null"]
+            made |= shapes[0] if len(shapes) == 1 else {name: shapes}
+    if isinstance(made.get("type"), list):
+        types = [one for one in made["type"] if one != "null"]
+        made["type"] = types[0] if len(types) == 1 else types
+    if None in made.get("enum", ()):
+        made["enum"] = [one for one in made["enum"] if one is not None]
+    return made
