@@ -47,6 +47,12 @@ class Backend(ABC):
 class Session(ABC):
     """An engine with a backbone's weights loaded, until it is closed."""
 
+    def prepare(self, requests: Sequence[Request]) -> None:  # noqa: B027  # most engines take whatever a request has
+        """Find out, before any is generated, what these requests need to know of the engine; `facts` tells it afterwards.
+
+        Raises `UserError` for what the engine cannot be asked. `generate` does it by itself where nobody did.
+        """
+
     @abstractmethod
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """One generation for each request, yielded as it finishes, in any order.

@@ -39,10 +39,12 @@ NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolEr
 class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
 
-    def __init__(self, cause: str, *, transient: bool = False) -> None:
+    def __init__(self, cause: str, *, transient: bool = False, param: str = "") -> None:
         super().__init__(cause)
         self.transient = transient
         """Whether it might answer the same request another time."""
+        self.param = param
+        """The field of the request that the server gives as the reason, if it gives one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class Endpoint:
         if status == 404:
             raise UserError(f"{answer.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
-            raise TurnedDown(complaint)
+            raise TurnedDown(complaint, param=_param(answer))
         if status != 200:
             raise ServerError(f"{self.url} fails ({complaint})")
         try:
@@ -162,6 +164,18 @@ def _words(answer: Answer) -> str:
     for name in ("error", "message", "detail"):
         node = node.get(name, node) if isinstance(node, dict) else node
     return node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)
+
+
+def _param(answer: Answer) -> str:
+    """The field that an error's JSON names: OpenAI's `param`, or the last part of the first `loc` of a schema's complaint."""
+    try:
+        node: Any = answer.json()
+        node = node[0] if isinstance(node, list) else node
+        if isinstance(detail := node.get("detail"), list):
+            return str(detail[0]["loc"][-1])
+        return str(node["error"]["param"] or "")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
 
 
 def retry_after(header: str) -> float:
