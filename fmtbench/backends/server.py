@@ -25,6 +25,7 @@ from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import OWN, Fields, accepted
+from fmtbench.backends.pacing import Pace
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
@@ -221,12 +222,12 @@ class ServerSession(Session):
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
         waiting = iter(sorted(requests, key=lambda request: [message.content for message in request.messages]))
-        clock = SharedClock()
+        clock, pace = SharedClock(), Pace(self._options.url, workers)
         async with self._options.endpoint.client(workers) as client:
 
             async def work() -> None:
                 for request in waiting:
-                    put(await self._answer(client, request, clock))
+                    put(await self._answer(client, request, clock, pace))
 
             crew = [asyncio.create_task(work()) for _ in range(workers)]
             try:
@@ -236,12 +237,13 @@ class ServerSession(Session):
                     worker.cancel()
                 await asyncio.gather(*crew, return_exceptions=True)
 
-    async def _answer(self, client: Any, request: Request, clock: SharedClock) -> Generation:
+    async def _answer(self, client: Any, request: Request, clock: SharedClock, pace: Pace) -> Generation:
         messages, neutralised = neutral(request.messages, USUAL)
         body = self._body(messages, request, self._fields)
         entered = clock.enter()
         try:
-            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
+            spread = int(request.key[:8], 16) / 2**32
+            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, spread, pace))
         except TurnedDown as error:
             return Generation(
                 key=request.key,
