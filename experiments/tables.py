@@ -180,7 +180,7 @@ def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., An
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     """What a table's function may ask for by name, beside the rows."""
-    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned")}
+    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned", "prices")}
     given = {"draws": arguments.draws, "reference": arguments.reference}
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 

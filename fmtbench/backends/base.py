@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fmtbench.backbone import Backbone
+from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Request
 
 
@@ -38,6 +39,15 @@ class Backend(ABC):
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
         """Facts on a grammar that the engine can run, before it is opened. Raises `BarredError` for one that it cannot."""
         return {}
+
+    def express(self, constraint: Constraint) -> None:
+        """Raises `BarredError` for a constraint that this engine has no words for. It costs nothing, and compiles nothing."""
+        return
+
+    @property
+    def prices(self) -> Prices | None:
+        """What tokens cost; None where nobody is paid for them."""
+        return None
 
     @abstractmethod
     def open(self, backbone: Backbone) -> Session:

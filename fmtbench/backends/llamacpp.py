@@ -48,8 +48,11 @@ class LlamaCpp(Backend):
         masked = {} if constraint is None else {"decoder": self.masked_by}
         return json.dumps(self._facts(_gguf(backbone)) | masked)
 
-    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+    def express(self, constraint: Constraint) -> None:
         DIALECTS["llamacpp"].constrain(constraint)
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        self.express(constraint)
         return {"constraint": describe(constraint), "decoder": self.masked_by}
 
     @property

@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
@@ -33,6 +33,7 @@ from fmtbench.backends.tokens import PROBE, proven
 from fmtbench.backends.verdict import ENDS, believed, judge
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError
+from fmtbench.price import Prices
 from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, Generation, Message, Request
 
@@ -72,6 +73,16 @@ class Server(Backend):
     drop_params: tuple[Literal["temperature", "top_p", "seed"], ...] = ()
     """Fields that are never sent, since the model takes none; part of the request's key. A temperature is dropped at 1 only."""
 
+    price_in: Any = None
+    """What a prompt's tokens cost, as `2.50 USD/1M`; in no key."""
+    price_out: Any = None
+    """And those of a reply, thoughts included."""
+
+    @model_validator(mode="after")
+    def _whole_prices(self) -> Server:
+        Prices.read(self.price_in, self.price_out)
+        return self
+
     @field_validator("url")
     @classmethod
     def _no_secret_in_the_address(cls, url: str) -> str:
@@ -98,6 +109,10 @@ class Server(Backend):
             if name == "stream":
                 raise ValueError("stream is not for it to say: replies are read whole")
         return body
+
+    @property
+    def prices(self) -> Prices | None:
+        return Prices.read(self.price_in, self.price_out)
 
     # -- what is served
 
@@ -138,8 +153,11 @@ class Server(Backend):
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         return json.dumps(self._facts(backbone) | ({} if constraint is None else {"decoder": self.masked_by}))
 
-    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+    def express(self, constraint: Constraint) -> None:
         DIALECTS[self.dialect].constrain(constraint)
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        self.express(constraint)
         return {"constraint": describe(constraint), "decoder": self.masked_by}
 
     def _facts(self, backbone: Backbone) -> dict[str, Any]:
