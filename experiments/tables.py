@@ -159,12 +159,13 @@ def check(arguments: Arguments) -> None:
 def warn(study: Study) -> None:
     """What was left out, and what is not there."""
     from fmtbench.analysis.rows.broken import broken_notes
+    from fmtbench.analysis.rows.cut import cut_notes
 
     for complaint in study.complaints:
         say(f"left out: {complaint}")
     for note in study.notes:
         say(note)
-    for note in broken_notes(study.rows):
+    for note in (*broken_notes(study.rows), *cut_notes(study.rows)):
         say(note)
     if note := missing_note(study.missing):
         say(note)
