@@ -144,6 +144,10 @@ class Server(Backend):
             return None
 
     def _name(self, backbone: Backbone) -> str:
+        if backbone.chat_template is not None:
+            raise UserError(
+                "backbone.chat_template is for weights on this machine: a server has its own template, given as it starts"
+            )
         name = self.model or backbone.hub_id or (next(iter(self._served)) if len(self._served) == 1 else None)
         if name in self._served:
             return str(name)
