@@ -4,6 +4,7 @@
     python -m experiments.plan experiment=quickstart limit=500 sampling.max_tokens=256
     python -m experiments.plan experiment=quickstart limit=500 pilot=results/first
     python -m experiments.plan experiment=quickstart pilot=results/first detect=3      the size that shows 3 points, and its cost
+    python -m experiments.plan backend=server backend.price_in='2.50 USD/1M' backend.price_out='10 USD/1M'      in money
     python -m experiments.plan experiment=quickstart limit=500 look=2/4      halfway through: may it stop?
 
 Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, the results of a smaller
@@ -32,10 +33,12 @@ class Measured(NamedTuple):
     tokens: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    prompt_tokens: int = 0
 
     def plus(self, other: Measured) -> Measured:
         a, b = self, other
-        return Measured(a.replies + b.replies, a.tokens + b.tokens, a.seconds + b.seconds, a.bytes + b.bytes)
+        seconds, prompts = a.seconds + b.seconds, a.prompt_tokens + b.prompt_tokens
+        return Measured(a.replies + b.replies, a.tokens + b.tokens, seconds, a.bytes + b.bytes, prompts)
 
 
 Cost = dict[tuple[str, str], Measured]
@@ -89,7 +92,8 @@ def survey(folder: Path) -> Cost:
         task, condition = journal.parts[-4:-2]
         generations = list(RunFolder(journal.parent).generations())
         tokens, seconds = sum(one.completion_tokens for one in generations), sum(one.seconds for one in generations)
-        found = Measured(len(generations), tokens, seconds, journal.stat().st_size)
+        prompts = sum(one.prompt_tokens for one in generations)
+        found = Measured(len(generations), tokens, seconds, journal.stat().st_size, prompts)
         for key in ((task, condition), ("", "")):
             cost[key] = cost.get(key, Measured()).plus(found)
     return cost
@@ -105,24 +109,35 @@ def to_generate(job: Any, cell: Any, planned: Any) -> int:
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:
+    from .reporting.forecast import barred_cells, barred_lines, money_lines, unread_tokens
+
+    barred = barred_cells(job, planned)
+    for line in barred_lines(barred):
+        print(line)
+    planned = {cell: requests for cell, requests in planned.items() if cell not in barred}
     total = sum(len(requests) * job.conditions[cell.condition].passes for cell, requests in planned.items())
     missing = {cell: to_generate(job, cell, requests) for cell, requests in planned.items()}
     left = sum(missing.values())
     print(f"{config.name}: {len(planned)} cells, {total} requests, {total - left} journalled, {left} to generate")
     whole = cost.get(("", ""), Measured())
     if not whole.replies or not whole.tokens or not whole.seconds:
-        most = left * config.sampling.max_tokens
+        most = left * job.sampling.max_tokens
         print(f"At most {most:,} tokens to generate; {pilot} shows no speed: run a small limit= first, or give pilot=")
+        for line in money_lines(job.backend.prices, unread_tokens(job, planned, missing), most, measured=False):
+            print(line)
         return
-    tokens = seconds = size = 0.0
+    tokens = seconds = size = prompts = 0.0
     for cell, many in missing.items():
         own = cost.get((cell.task, cell.condition), whole)
         own = own if own.replies and own.tokens else whole
         tokens, size = tokens + many * own.tokens / own.replies, size + many * own.bytes / own.replies
         seconds += many * own.seconds / own.replies
+        prompts += many * own.prompt_tokens / own.replies
     speed = whole.tokens / whole.seconds
     print(f"About {tokens:,.0f} tokens to generate, {_duration(seconds)}; {pilot} ran at {speed:.0f} tokens/s")
     print(f"About {_size(size)} of journal to come")
+    for line in money_lines(job.backend.prices, prompts or unread_tokens(job, planned, missing), tokens, measured=prompts > 0):
+        print(line)
     if lacking := sorted({f"{cell.task}/{cell.condition}" for cell in planned} - {f"{a}/{b}" for a, b in cost}):
         print(f"Not in the pilot, taken as its mean: {', '.join(lacking[:6])}{' ...' if len(lacking) > 6 else ''}")
 

@@ -8,7 +8,7 @@
     python -m experiments.run backend=scripted                           try a config without a model
     python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
     python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
-    python -m experiments.run -m shards=8 'shard=range(8)' hydra/launcher=submitit_slurm      the cells as eight jobs on a cluster
+    python -m experiments.run -m task=[gsm8k] sampling.max_tokens=1024 shards=8 'shard=range(8)' hydra/launcher=submitit_slurm
 
 The same command lands in the same folder, so to resume is to run it again.
 """

@@ -161,12 +161,13 @@ def check(arguments: Arguments) -> None:
 def warn(study: Study) -> None:
     """What was left out, and what is not there."""
     from fmtbench.analysis.rows.broken import broken_notes
+    from fmtbench.analysis.rows.cut import cut_notes
 
     for complaint in study.complaints:
         say(f"left out: {complaint}")
     for note in study.notes:
         say(note)
-    for note in broken_notes(study.rows):
+    for note in (*broken_notes(study.rows), *cut_notes(study.rows)):
         say(note)
     if note := missing_note(study.missing):
         say(note)
@@ -182,7 +183,8 @@ def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., An
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
     """What a table's function may ask for by name, beside the rows."""
-    offered: dict[str, Any] = {name: getattr(study, name) for name in ("axes", "tasks", "presets", "planned", *PROBED)}
+    names = ("axes", "tasks", "presets", "planned", "prices", *PROBED)
+    offered: dict[str, Any] = {name: getattr(study, name) for name in names}
     given = {"draws": arguments.draws, "reference": arguments.reference}
     return offered | {"asked": arguments.asked} | {name: value for name, value in given.items() if value is not None}
 

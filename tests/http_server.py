@@ -28,6 +28,8 @@ class Seen:
 
     url: str
     bodies: list[Body] = field(default_factory=list)
+    asks: list[Body] = field(default_factory=list)
+    """Of these, what only asks which fields are taken; a server without `quirks` answers it by itself."""
     keys: set[str | None] = field(default_factory=set)
     flying: int = 0
     most: int = 0
@@ -54,6 +56,12 @@ def completion(text: str, finish_reason: str = "stop", **choice: Any) -> Answer:
     )
 
 
+def only_asks(body: Body) -> bool:
+    """Whether a request is there to find out which fields are taken."""
+    held = {"response_format", "structured_outputs", "regex", "grammar"} & body.keys()
+    return body["messages"][0]["content"] == "Say hello." and not held
+
+
 def obedient(body: Body) -> Answer:
     """Keeps the probe's schema, and answers everything else alike."""
     asked = json.dumps(body)
@@ -61,8 +69,10 @@ def obedient(body: Body) -> Answer:
 
 
 @contextmanager
-def serving(chat: Callable[[Body], Answer] = obedient, models: Callable[[], Answer] = lambda: Answer(MODELS)) -> Iterator[Seen]:
-    """An endpoint on a free port of this machine."""
+def serving(
+    chat: Callable[[Body], Answer] = obedient, models: Callable[[], Answer] = lambda: Answer(MODELS), *, quirks: bool = False
+) -> Iterator[Seen]:
+    """An endpoint on a free port of this machine; with `quirks` what it takes is for `chat` to say."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,8 +88,12 @@ def serving(chat: Callable[[Body], Answer] = obedient, models: Callable[[], Answ
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asks = only_asks(body)
+            if asks and not quirks:
+                seen.asks.append(body)
+                return self._send(completion("Hello."))
             with lock:
-                seen.bodies.append(body)
+                (seen.asks if asks else seen.bodies).append(body)
                 seen.keys.add(self.headers["authorization"])
                 seen.flying += 1
                 seen.most = max(seen.most, seen.flying)
@@ -88,7 +102,7 @@ def serving(chat: Callable[[Body], Answer] = obedient, models: Callable[[], Answ
             finally:
                 with lock:
                     seen.flying -= 1
-            self._send(answer)
+            return self._send(answer)
 
         def _send(self, answer: Answer) -> None:
             content = (answer.content if isinstance(answer.content, str) else json.dumps(answer.content)).encode()

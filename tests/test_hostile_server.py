@@ -17,7 +17,7 @@ import pytest
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends import endpoint
-from fmtbench.backends.endpoint import retry_after
+from fmtbench.backends.pacing import retry_after
 from fmtbench.backends.server import Server
 from fmtbench.backends.wire import MOST_BYTES
 from fmtbench.errors import FmtbenchError

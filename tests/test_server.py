@@ -19,7 +19,7 @@ import pytest
 
 from experiments.starting.build import build
 from fmtbench.backbone import Backbone
-from fmtbench.backends.endpoint import retry_after
+from fmtbench.backends.pacing import retry_after
 from fmtbench.backends.reply import Token, token_ends
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.tokens import PROBE_GRAMMAR

@@ -52,7 +52,7 @@ def write_backbone(folder: Path, layers: int = 2) -> dict[str, Any]:
     return {"name": "tiny", "path": str(folder), "context": 128}
 
 
-def write_gguf(file: Path) -> None:
+def write_gguf(file: Path, *, template: bool = True) -> None:
     """A GGUF of one layer, in which a token is a byte."""
     import numpy as np
     from gguf import GGUFWriter
@@ -73,7 +73,8 @@ def write_gguf(file: Path) -> None:
     writer.add_token_merges(["a b"])
     writer.add_token_types([1] * (len(tokens) - 1) + [3])
     writer.add_eos_token_id(len(tokens) - 1)
-    writer.add_chat_template("{% for m in messages %}{{ m.content }}{% endfor %}")
+    if template:
+        writer.add_chat_template("{% for m in messages %}{{ m.content }}{% endfor %}")
     layer = {"attn_norm": (8,), "attn_q": (8, 8), "attn_k": (4, 8), "attn_v": (4, 8), "attn_output": (8, 8)}
     layer |= {"ffn_norm": (8,), "ffn_gate": (16, 8), "ffn_up": (16, 8), "ffn_down": (8, 16)}
     shapes = {"token_embd": (len(tokens), 8), "output_norm": (8,)} | {f"blk.0.{name}": shape for name, shape in layer.items()}

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fmtbench.analysis.rows.broken import broken_notes
+from fmtbench.analysis.rows.cut import cut_notes
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.rows.manifest import read_manifest
 from fmtbench.analysis.showing.markdown import to_markdown
@@ -32,8 +33,11 @@ def report(folder: Path) -> None:
     table = accuracy_table(rows)
     shown, notes = readable(table), [*barred_cells(folder), *broken_notes(rows)]
     write_text(folder / "accuracy.csv", csv_text(table, "%.6f"))
-    write_text(folder / "accuracy.md", "\n".join([to_markdown(shown), *notes, LEGEND, ""]))
+    above = cut_notes(rows)
+    write_text(folder / "accuracy.md", "\n".join([*(f"{line}\n" for line in above), to_markdown(shown), *notes, LEGEND, ""]))
     console = Console(width=None if Console().is_terminal else 150)
+    for line in above:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_terminal_table(_fitting(shown, console.width)))
     for line in notes:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

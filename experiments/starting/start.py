@@ -30,6 +30,7 @@ from fmtbench.errors import DecoderError, FmtbenchError, UserError
 from fmtbench.presets import CONF
 from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 
+from . import limits
 from .build import check_options, plugins
 from .check import check_added, check_config
 from .conf import EVERY, every, own_conf, shown
@@ -45,12 +46,13 @@ PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 
 # As this module is imported, so that a job of a sweep knows it in whatever process it runs.
 OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
+limits.register()
 
 Main = Callable[[DictConfig], None]
 VERBATIM = ("contract.mark", "transcripts")
 """Keys whose values are never Hydra's: a regular expression, a pattern of files."""
-OPEN = ("conditions.",)
-"""Mappings to which a user adds names, without a plus."""
+OPEN = ("conditions.", "backend.extra_body", "backbone.chat_template")
+"""Mappings to which a user adds names, and a setting that few backbones state, without a plus."""
 INSIDE: dict[str, tuple[str, type]] = {"rescore": ("row", RowConfig), "bench": ("instead", InsteadConfig)}
 """A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fmtbench.backbone import Backbone
+from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Request
 
 
@@ -39,6 +40,15 @@ class Backend(ABC):
         """Facts on a grammar that the engine can run, before it is opened. Raises `BarredError` for one that it cannot."""
         return {}
 
+    def express(self, constraint: Constraint) -> None:
+        """Raises `BarredError` for a constraint that this engine has no words for. It costs nothing, and compiles nothing."""
+        return
+
+    @property
+    def prices(self) -> Prices | None:
+        """What tokens cost; None where nobody is paid for them."""
+        return None
+
     @abstractmethod
     def open(self, backbone: Backbone) -> Session:
         """Load the weights. Raises `DecoderError` where constraints turn out not to bind."""
@@ -46,6 +56,12 @@ class Backend(ABC):
 
 class Session(ABC):
     """An engine with a backbone's weights loaded, until it is closed."""
+
+    def prepare(self, requests: Sequence[Request]) -> None:  # noqa: B027  # most engines take whatever a request has
+        """Find out, before any is generated, what these requests need to know of the engine; `facts` tells it afterwards.
+
+        Raises `UserError` for what the engine cannot be asked. `generate` does it by itself where nobody did.
+        """
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:

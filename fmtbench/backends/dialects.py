@@ -35,6 +35,8 @@ class Dialect(NamedTuple):
     """The page beside `/v1` that tells the server's version, and the field of it that does."""
     own_whitespace: bool = False
     """Whether the server decides on the white space between JSON's tokens."""
+    asked: bool = False
+    """Whether it takes all of OpenAI's fields has to be found out (see `fields`)."""
 
 
 def keeps(dialect: Dialect, constraint: Constraint, text: str) -> bool:
@@ -78,5 +80,5 @@ DIALECTS = {
         LLAMACPP_DEFAULTS,
         version=("props", "build_info"),
     ),
-    "openai": Dialect("response_format", _response_format, {}, own_whitespace=True),
+    "openai": Dialect("response_format", _response_format, {}, own_whitespace=True, asked=True),
 }

@@ -15,12 +15,11 @@ import logging
 import os
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 
+from fmtbench.backends.pacing import Pace, told_to_wait
 from fmtbench.backends.wire import Answer, fetch, read
 from fmtbench.errors import FmtbenchError, ServerError, UserError
 
@@ -39,10 +38,12 @@ NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolEr
 class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
 
-    def __init__(self, cause: str, *, transient: bool = False) -> None:
+    def __init__(self, cause: str, *, transient: bool = False, param: str = "") -> None:
         super().__init__(cause)
         self.transient = transient
         """Whether it might answer the same request another time."""
+        self.param = param
+        """The field of the request that the server gives as the reason, if it gives one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +72,20 @@ class Endpoint:
         except TurnedDown as error:
             raise UserError(f"{url}: {error}") from error
 
-    async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float) -> Any:
-        """The JSON of a reply. `spread`, between 0 and 1, keeps requests that failed together from returning together."""
-        for attempt in range(self.retries + 1):
+    async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float, pace: Pace | None = None) -> Any:
+        """The JSON of a reply. `spread`, between 0 and 1, keeps requests that failed together from returning together.
+
+        `pace` is shared by all that are in flight. To wait for a rate limit is no failure as long as others are answered.
+        """
+        pace = pace or Pace(self.url, 1)
+        attempt, answered = 0, pace.answered
+        while True:
             fault, status, wait = "", 0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * (0.5 + spread)
             try:
-                async with asyncio.timeout(self.timeout_s):  # for the whole reply: a byte now and then is no progress
+                async with (
+                    pace.turn(),
+                    asyncio.timeout(self.timeout_s),
+                ):  # for the whole reply: a byte now and then is no progress
                     answer = await read(client, "POST", f"{self.url}/chat/completions", body)
             except TimeoutError:
                 fault = f"ReadTimeout: no whole reply in {self.timeout_s:g} s"
@@ -87,12 +96,18 @@ class Endpoint:
             else:
                 status = answer.status
                 if status not in AGAIN:
+                    pace.taken(answer.headers, body)
                     return self._read(answer)
-                fault, wait = self._complaint(answer), max(wait, retry_after(answer.headers.get("retry-after", "")))
-            if attempt < self.retries:
+                fault, told = self._complaint(answer), told_to_wait(answer.headers, body)
+                if told:
+                    pace.limited(told, fault)
+                    attempt, answered, wait = (attempt if answered == pace.answered else -1), pace.answered, 0.0
+            attempt += 1
+            if attempt > self.retries:
+                raise await self._given_up(client, status, f"{fault}, {self.retries + 1} times")
+            if wait:
                 logger.info("%s: %s; asked again in %.0f s", self.url, fault, wait)
                 await asyncio.sleep(min(wait, self.timeout_s))
-        raise await self._given_up(client, status, f"{fault}, {self.retries + 1} times")
 
     async def _given_up(self, client: httpx2.AsyncClient, status: int, fault: str) -> FmtbenchError:
         """Whose failure it was: the request's own, if the server still lists its models."""
@@ -112,7 +127,7 @@ class Endpoint:
         if status == 404:
             raise UserError(f"{answer.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
-            raise TurnedDown(complaint)
+            raise TurnedDown(complaint, param=_param(answer))
         if status != 200:
             raise ServerError(f"{self.url} fails ({complaint})")
         try:
@@ -164,12 +179,13 @@ def _words(answer: Answer) -> str:
     return node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)
 
 
-def retry_after(header: str) -> float:
-    """Seconds that a `Retry-After` header asks to wait (a number or a date); 0 where it says nothing."""
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
-        return float(header)
+def _param(answer: Answer) -> str:
+    """The field that an error's JSON names: OpenAI's `param`, or the last part of the first `loc` of a schema's complaint."""
     try:
-        moment = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return 0.0
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        node: Any = answer.json()
+        node = node[0] if isinstance(node, list) else node
+        if isinstance(detail := node.get("detail"), list):
+            return str(detail[0]["loc"][-1])
+        return str(node["error"]["param"] or "")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""

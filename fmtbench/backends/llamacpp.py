@@ -20,6 +20,7 @@ from fmtbench.backbone import Backbone, Weights
 from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.server import Server, ServerSession
+from fmtbench.chat_template import gguf_has_template, lacking
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import UserError
 from fmtbench.types import Constraint, Generation, Request
@@ -48,8 +49,11 @@ class LlamaCpp(Backend):
         masked = {} if constraint is None else {"decoder": self.masked_by}
         return json.dumps(self._facts(_gguf(backbone)) | masked)
 
-    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+    def express(self, constraint: Constraint) -> None:
         DIALECTS["llamacpp"].constrain(constraint)
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        self.express(constraint)
         return {"constraint": describe(constraint), "decoder": self.masked_by}
 
     @property
@@ -61,7 +65,10 @@ class LlamaCpp(Backend):
         return {"engine": "llamacpp", "weights": weights.fingerprint, "version": _version()}
 
     def open(self, backbone: Backbone) -> LlamaCppSession:
-        return LlamaCppSession(self, _gguf(backbone), backbone.context)
+        weights = _gguf(backbone)
+        if weights.gguf and not gguf_has_template(weights.gguf):  # llama.cpp would take another one without a word
+            raise lacking(str(weights.gguf))
+        return LlamaCppSession(self, weights, backbone.context)
 
 
 class LlamaCppSession(Session):
@@ -106,6 +113,8 @@ def _start(options: LlamaCpp, weights: Weights, context: int) -> Any:
 
 
 def _gguf(backbone: Backbone) -> Weights:
+    if backbone.chat_template is not None:
+        raise UserError("backbone.chat_template is for backend=hf and vllm: llama.cpp takes the template in the GGUF")
     weights = backbone.resolve()
     if weights.gguf is None:
         raise UserError(

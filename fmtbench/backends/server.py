@@ -11,32 +11,33 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend, Session
-from fmtbench.backends.dialects import DIALECTS, Dialect, keeps
+from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
+from fmtbench.backends.fields import OWN, Fields, accepted
+from fmtbench.backends.pacing import Pace
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
+from fmtbench.backends.verdict import ENDS, believed, judge
 from fmtbench.decoding.sandbox import describe
-from fmtbench.errors import DecoderError, ServerError, UserError
+from fmtbench.errors import DecoderError, UserError
+from fmtbench.price import Prices
 from fmtbench.secret import VALUE
-from fmtbench.types import Constraint, FinishReason, Generation, Request
+from fmtbench.types import Constraint, Generation, Message, Request
 
-UNBELIEVED = 10
 MOST_NAMES, MOST_CHARACTERS = 20, 100
-ENDS = ("stop", "length", "content_filter")
-"""Ways of ending that say something about the request; any other is a server in trouble."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -67,6 +68,20 @@ class Server(Backend):
     falls back to another model says so in its replies alone."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further fields of each request, such as `chat_template_kwargs`."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """What the limit on tokens is called; None finds out where the dialect does not tell."""
+    drop_params: tuple[Literal["temperature", "top_p", "seed"], ...] = ()
+    """Fields that are never sent, since the model takes none; part of the request's key. A temperature is dropped at 1 only."""
+
+    price_in: Any = None
+    """What a prompt's tokens cost, as `2.50 USD/1M`; in no key."""
+    price_out: Any = None
+    """And those of a reply, thoughts included."""
+
+    @model_validator(mode="after")
+    def _whole_prices(self) -> Server:
+        Prices.read(self.price_in, self.price_out)
+        return self
 
     @field_validator("url")
     @classmethod
@@ -84,6 +99,20 @@ class Server(Backend):
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
             raise ValueError("give the NAME of an environment variable in capitals, never the key itself")
         return name
+
+    @field_validator("extra_body")
+    @classmethod
+    def _nothing_of_ours(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name in body:
+            if name in OWN:
+                raise ValueError(f"{name} is not for it to say: set {OWN[name]}")
+            if name == "stream":
+                raise ValueError("stream is not for it to say: replies are read whole")
+        return body
+
+    @property
+    def prices(self) -> Prices | None:
+        return Prices.read(self.price_in, self.price_out)
 
     # -- what is served
 
@@ -115,6 +144,10 @@ class Server(Backend):
             return None
 
     def _name(self, backbone: Backbone) -> str:
+        if backbone.chat_template is not None:
+            raise UserError(
+                "backbone.chat_template is for weights on this machine: a server has its own template, given as it starts"
+            )
         name = self.model or backbone.hub_id or (next(iter(self._served)) if len(self._served) == 1 else None)
         if name in self._served:
             return str(name)
@@ -124,8 +157,11 @@ class Server(Backend):
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         return json.dumps(self._facts(backbone) | ({} if constraint is None else {"decoder": self.masked_by}))
 
-    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+    def express(self, constraint: Constraint) -> None:
         DIALECTS[self.dialect].constrain(constraint)
+
+    def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
+        self.express(constraint)
         return {"constraint": describe(constraint), "decoder": self.masked_by}
 
     def _facts(self, backbone: Backbone) -> dict[str, Any]:
@@ -138,6 +174,7 @@ class Server(Backend):
             "version": self._version,
             "dialect": self.dialect,
             "extra_body": self.extra_body,
+            **({"drop_params": sorted({*self.drop_params})} if self.drop_params else {}),
         }
 
     @property
@@ -158,17 +195,45 @@ class ServerSession(Session):
         self._dialect = DIALECTS[options.dialect]
         self._proven = False
         """Whether constraints are known to bind."""
+        named, dropped = options.max_tokens_field, frozenset(options.drop_params)
+        self._fields = Fields(limit=named or "max_tokens", fixed=named is not None, dropped=dropped)
+        self._settled: set[Any] = set()
+        """The kinds of requests whose fields the server is known to take."""
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        for request in {_kind(one): one for one in requests}.values():
+            if _kind(request) not in self._settled:
+                self._fields.check(request.temperature, request.top_p)
+                if self._dialect.asked:
+                    (self._fields,) = streamed(partial(self._find_out, request))
+                self._settled.add(_kind(request))
+
+    async def _find_out(self, request: Request, put: Put[Fields]) -> None:
+        """Ask such a request in two words. Raises `UserError` where another model answers."""
+        asked = replace(request, messages=PROBE.messages, constraint=None)
+        async with self._options.endpoint.client(1) as client:
+            ask = partial(self._options.endpoint.ask, client, spread=0.0)
+            body_of = partial(self._body, PROBE.messages, asked)
+            fields, reply = await accepted(ask, body_of, self._fields, needed=request.logprobs)
+        if isinstance(reply, dict) and (strange := self._strange(reply.get("model"))):
+            raise UserError(f"{self._options.url} {strange}")
+        put(fields)
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """Raises `DecoderError` where there is a constraint and none binds."""
-        if not self._proven and any(request.constraint for request in requests if request is not PROBE):
-            self._prove()
+        if not any(request.messages is PROBE.messages for request in requests):
+            self.prepare(requests)
+            held = next((request for request in requests if request.constraint), None)
+            if held and not self._proven:
+                self._prove(held)
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
 
-    def _prove(self) -> None:
+    def _prove(self, held: Request) -> None:
+        """With the settings of a request that is held to a constraint: a server may take no others."""
+        probe = replace(held, messages=PROBE.messages, constraint=PROBE.constraint) if self._dialect.asked else PROBE
         try:
-            proven(self)
+            proven(self, probe)
         except DecoderError as error:
             raise DecoderError(
                 f"schema not enforced by {self._options.url}: {error}; is backend.dialect={self._options.dialect} right for "
@@ -179,12 +244,12 @@ class ServerSession(Session):
     async def _answer_all(self, requests: Sequence[Request], workers: int, put: Put[Generation]) -> None:
         """As many workers as requests may be in flight, all on one list, in which requests that begin alike are neighbours."""
         waiting = iter(sorted(requests, key=lambda request: [message.content for message in request.messages]))
-        clock = SharedClock()
+        clock, pace = SharedClock(), Pace(self._options.url, workers)
         async with self._options.endpoint.client(workers) as client:
 
             async def work() -> None:
                 for request in waiting:
-                    put(await self._answer(client, request, clock))
+                    put(await self._answer(client, request, clock, pace))
 
             crew = [asyncio.create_task(work()) for _ in range(workers)]
             try:
@@ -194,11 +259,13 @@ class ServerSession(Session):
                     worker.cancel()
                 await asyncio.gather(*crew, return_exceptions=True)
 
-    async def _answer(self, client: Any, request: Request, clock: SharedClock) -> Generation:
-        body, neutralised = self._body(request)
+    async def _answer(self, client: Any, request: Request, clock: SharedClock, pace: Pace) -> Generation:
+        messages, neutralised = neutral(request.messages, USUAL)
+        body = self._body(messages, request, self._fields)
         entered = clock.enter()
         try:
-            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, int(request.key[:8], 16) / 2**32))
+            spread = int(request.key[:8], 16) / 2**32
+            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, spread, pace))
         except TurnedDown as error:
             return Generation(
                 key=request.key,
@@ -214,14 +281,14 @@ class ServerSession(Session):
             where = ".".join(map(str, problem["loc"]))
             words = f"does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
             return self._not_taken(request, words, clock.leave(entered))
-        if strange := self._strange(reply):
+        if strange := self._strange(reply.model):
             return self._not_taken(request, strange, clock.leave(entered))
         return self._generation(request, reply, clock.leave(entered), neutralised)
 
-    def _strange(self, reply: Reply) -> str:
+    def _strange(self, got: Any) -> str:
         """What to say of another model's reply; empty where it is the one asked for, or the server names none."""
-        asked, got = self._facts["model"], reply.model
-        if not got or got in (asked, *self._options.answers_as):
+        asked = self._facts["model"]
+        if not isinstance(got, str) or not got or got in (asked, *self._options.answers_as):
             return ""
         got = got[:MOST_CHARACTERS]
         return f"was asked for model {asked} and answers with {got}: if they are the same, set backend.answers_as=['{got}']"
@@ -231,8 +298,7 @@ class ServerSession(Session):
         said = f"{self._options.url} {words}"
         return Generation(key=request.key, text="", finish_reason="error", error=said, transient=True, seconds=seconds)
 
-    def _body(self, request: Request) -> tuple[dict[str, Any], int]:
-        messages, neutralised = neutral(request.messages, USUAL)
+    def _body(self, messages: Sequence[Message], request: Request, fields: Fields) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._facts["model"],
             "messages": [{"role": message.role, "content": message.content} for message in messages],
@@ -247,7 +313,7 @@ class ServerSession(Session):
             body["logprobs"] = True
         if request.constraint is not None:
             body |= self._dialect.constrain(request.constraint)
-        return body | self._options.extra_body, neutralised
+        return fields.sent(body) | self._options.extra_body
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
         (reason, error), transient = judge(self._dialect, request.constraint, reply), reply.choices[0].finish_reason not in ENDS
@@ -274,44 +340,20 @@ class ServerSession(Session):
         return self._facts | {
             "decoder": self._options.masked_by,
             "concurrency": self._options.concurrency,
-            "token_ends": self._options.token_ends,
+            "token_ends": self._options.token_ends and "logprobs" not in self._fields.dropped,
+            **({"fields": self._fields.facts()} if self._dialect.asked else {}),
         }
 
     def close(self) -> None:
         """Nothing to give back."""
 
 
+def _kind(request: Request) -> Any:
+    """What decides which fields it has, and with which values."""
+    return request.temperature, request.top_p, request.max_tokens, request.seed is None, request.logprobs
+
+
 def _some(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(name[:MOST_CHARACTERS] for name in names[:MOST_NAMES]) + more
-
-
-def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
-    """Hold errors back until the server has answered anything: one that turns everything down is not believed.
-
-    Raises `ServerError` after `UNBELIEVED` of them; where fewer were asked, all are transient.
-    """
-    held: list[Generation] = []
-    stream = iter(answers)
-    for one in stream:
-        if one.finish_reason != "error":
-            yield from (*held, one)
-            yield from stream
-            return
-        held.append(one)
-        if len(held) == UNBELIEVED:
-            raise ServerError(f"{url} turns down every request, the first {UNBELIEVED} of them, the last with: {one.error}")
-    yield from (replace(one, transient=True) for one in held)
-
-
-def judge(dialect: Dialect, constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
-    """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
-    reason = reply.choices[0].finish_reason
-    if reason == "length":
-        return "length", ""
-    if reason != "stop":
-        return "error", f"the server ended the request with finish reason {reason!r}"
-    if constraint is None or keeps(dialect, constraint, reply.text):
-        return "stop", ""
-    return "error", "the finished text does not keep to its grammar"

@@ -30,6 +30,9 @@ class SupervisedSession(Session):
         self._backend, self._backbone = backend, backbone
         self._session: Session | None = backend.open(backbone)
 
+    def prepare(self, requests: Sequence[Request]) -> None:
+        self.current.prepare(requests)
+
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """As of the engine, faults and all.
 

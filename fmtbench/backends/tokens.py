@@ -121,13 +121,13 @@ def _obeyed(text: str) -> bool:
 AnySession = TypeVar("AnySession", bound=Session)
 
 
-def proven(session: AnySession) -> AnySession:
+def proven(session: AnySession, probe: Request = PROBE) -> AnySession:
     """The session, if a two-word grammar binds in it: some decoders fail silently into free text.
 
     Raises `DecoderError` otherwise, after closing it.
     """
     try:
-        (proof,) = session.generate([PROBE])
+        (proof,) = session.generate([probe])
         if proof.finish_reason != "stop" or not _obeyed(proof.text):
             raise DecoderError(
                 f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"

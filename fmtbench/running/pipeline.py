@@ -84,6 +84,7 @@ def generate(job: Job, cells: Sequence[CellWork], watch: Watch) -> None:
     if not count:
         return
     with SupervisedSession(job.backend, job.backbone) as session:
+        session.prepare([request for one in cells for request in one.missing])
         facts = session.facts()
         for one in cells:
             one.opened(facts, remembered(facts))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from fmtbench import hub
 from fmtbench.errors import UserError
 from fmtbench.tasks import record
 from fmtbench.tasks.readers import Format, read_rows
@@ -74,6 +75,9 @@ class Source:
     def _hub_rows(self) -> list[dict[str, Any]]:
         if self.hub_id is None:
             raise UserError(f"{self.name} is not on the hub: set data_root to the folder that holds {self.file}")
+        unreachable = hub.out_of_reach()
+        if unreachable and not hub.may_be_cached(self.hub_id):
+            raise UserError(f"cannot load {self.hub_id} from the hub ({unreachable}): check the network{self._hint}")
         import datasets  # heavy, and needed only for hub data
 
         try:
@@ -81,5 +85,8 @@ class Source:
             return [row for row in rows if all(row.get(name) == value for name, value in self.hub_where.items())]
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            hint = f" or set data_root to the folder that holds {self.file}" if self.file else ""
-            raise UserError(f"cannot load {self.hub_id} from the hub ({reason}): check the network{hint}") from error
+            raise UserError(f"cannot load {self.hub_id} from the hub ({reason}): check the network{self._hint}") from error
+
+    @property
+    def _hint(self) -> str:
+        return f" or set data_root to the folder that holds {self.file}" if self.file else ""

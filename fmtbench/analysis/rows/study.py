@@ -19,6 +19,7 @@ from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
 from fmtbench.errors import UserError
+from fmtbench.price import Prices, prices_of
 from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
 from fmtbench.store.probed import MASS, SPELLING
@@ -42,6 +43,8 @@ class Study(NamedTuple):
     """What else a reader has to know, a line each; see `whitespace_notes`."""
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
+    prices: dict[tuple[str, str, str], Prices]
+    """By backbone, task and condition, where every config of these gives the same."""
     mass_tokens: pd.DataFrame | None = None
     """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
@@ -90,6 +93,7 @@ def load_study(
         complaints=complaints,
         notes=whitespace_notes(files),
         missing=missing_cells(rows),
+        prices=_prices(files, configs),
         mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
         spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
     )
@@ -128,6 +132,14 @@ def _settings(configs: Iterable[Mapping[str, Any]], group: str) -> Settings:
     for config in configs:
         found |= config.get(group) or {}
     return found
+
+
+def _prices(files: Sequence[RowsFile], configs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Prices]:
+    found: dict[tuple[str, str, str], set[Prices | None]] = defaultdict(set)
+    for file, config in zip(files, configs):
+        for cell in file.rows[["backbone", "task", "condition"]].drop_duplicates().itertuples(index=False, name=None):
+            found[cell].add(prices_of(config))
+    return {cell: price for cell, prices in found.items() if len(prices) == 1 and (price := next(iter(prices)))}
 
 
 def _planned(configs: list[dict[str, Any]]) -> list[Any]:

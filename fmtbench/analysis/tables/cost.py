@@ -6,7 +6,7 @@ no cheaper one equals, and the area under that staircase, over the dearest condi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,24 @@ from fmtbench.analysis.statistics.accuracy import condition_accuracy
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.cube import RERUN, Array, Sums, cubes, sums
 from fmtbench.errors import UserError
+from fmtbench.price import Prices, amount
 
 
-def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
+def cost_table(
+    rows: pd.DataFrame,
+    draws: int = FEWER_DRAWS,
+    seed: int = SEED,
+    prices: Mapping[tuple[str, str, str], Prices] | None = None,
+    price_in: Any = None,
+    price_out: Any = None,
+) -> pd.DataFrame:
     """One line for each backbone, task and condition.
 
     `accuracy`: that of `accuracy_table`. `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its
     95% bootstrap interval over items, and `seconds_per_correct`: of all replies, over those that are right; inf where none is.
-    `area`: that of the accuracy-token frontier, one value for a task. Raises `UserError` where no row says how many tokens its
+    `area`: that of the accuracy-token frontier, one value for a task. `money` and `money_per_correct`, in `currency`: of a
+    thousand replies and of a thousand right answers, at list prices, where there are some: `price_in` and `price_out` for all
+    lines, or else `prices` by backbone, task and condition. Raises `UserError` where no row says how many tokens its
     reply had, as those of transcripts do not.
     """
     if not rows["completion_tokens"].any():
@@ -43,7 +53,27 @@ def cost_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -
         table["seconds_per_correct"] = np.divide(table["seconds"], table["right"])
     table = table.drop(columns="right").merge(intervals, on=["backbone", "task", "condition"])
     pieces = [_with_frontier(group) for _, group in table.groupby(["backbone", "task"], sort=True)]
-    return pd.concat(pieces, ignore_index=True)
+    return with_money(pd.concat(pieces, ignore_index=True), rows, Prices.read(price_in, price_out) or prices or {})
+
+
+def with_money(table: pd.DataFrame, rows: pd.DataFrame, prices: Prices | Mapping[tuple[str, str, str], Prices]) -> pd.DataFrame:
+    """The table with what replies cost, and below it what all of them did; as it is where there is no price."""
+    cells = list(table[["backbone", "task", "condition"]].itertuples(index=False, name=None))
+    known = [prices if isinstance(prices, Prices) else prices.get(cell) for cell in cells]
+    if not any(known):
+        return table
+    of_cells = rows.groupby(["backbone", "task", "condition"], observed=True)["correct"]
+    right, replies = ([found[cell] for cell in cells] for found in (of_cells.mean(), of_cells.size()))
+    each = np.array([one.of(p, r) if one else np.nan for one, p, r in zip(known, table["prompt_tokens"], table["tokens"])])
+    with np.errstate(divide="ignore"):
+        per_correct = 1000 * np.divide(each, right)
+    table = table.assign(
+        money=1000 * each, money_per_correct=per_correct, currency=[one.currency if one else "" for one in known]
+    )
+    spent = pd.Series(each * replies).groupby(table["currency"]).sum().drop("", errors="ignore")
+    sums_ = ", ".join(amount(value, str(name)) for name, value in spent.items())
+    table.attrs["below"] = [f"money: of a thousand replies, or right answers, at list prices. All replies together: {sums_}."]
+    return table
 
 
 def _with_frontier(group: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,69 @@
+"""What a plan says beforehand of cells that cannot run, and of money."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from fmtbench.errors import BarredError
+from fmtbench.price import Prices, amount
+from fmtbench.running.job import Cell, Job
+from fmtbench.store.folder import Planned
+
+CHARACTERS = 4
+"""Of a prompt in a token, roughly: a server's tokenizer is not at hand."""
+
+
+def barred_cells(job: Job, planned: Mapping[Cell, Sequence[Planned]]) -> dict[Cell, str]:
+    """The cells whose constraints the engine has no words for, each with the reason. Nothing is compiled."""
+    found = ((cell, _why(job, cell, requests)) for cell, requests in planned.items())
+    return {cell: why for cell, why in found if why}
+
+
+def _why(job: Job, cell: Cell, requests: Sequence[Planned]) -> str:
+    condition, task = job.conditions[cell.condition], job.tasks[cell.task]
+    constraints = {one.request.constraint for one in requests}
+    if condition.passes > 1:
+        constraints |= {condition.constraint(task.kind(one.item)) for one in requests}
+    for constraint in filter(None, constraints):
+        try:
+            job.backend.express(constraint)
+        except BarredError as error:
+            return str(error)
+    return ""
+
+
+def barred_lines(barred: Mapping[Cell, str]) -> list[str]:
+    """One line for each reason, with the cells that it bars."""
+    cells: dict[str, list[str]] = defaultdict(list)
+    for cell, why in barred.items():
+        cells[why].append(f"{cell.task}/{cell.condition}")
+    return [f"{', '.join(dict.fromkeys(names))}: does not run: {why}" for why, names in cells.items()]
+
+
+def unread_tokens(job: Job, planned: Mapping[Cell, Sequence[Planned]], missing: Mapping[Cell, int]) -> float:
+    """Of the prompts of the requests that are missing in each cell, roughly."""
+    return sum(
+        missing[cell] / (len(requests) * passes) * _prompt_tokens(requests, passes, job.sampling.max_tokens)
+        for cell, requests in planned.items()
+        if requests and (passes := job.conditions[cell.condition].passes)
+    )
+
+
+def _prompt_tokens(requests: Sequence[Planned], passes: int, most: int) -> float:
+    """Of all requests of a cell; a second pass repeats the prompt and the first reply, here of `most` tokens."""
+    first = sum(len(message.content) for one in requests for message in one.request.messages) / CHARACTERS
+    return passes * first + (passes - 1) * len(requests) * most
+
+
+def money_lines(prices: Prices | None, prompt: float, reply: float, *, measured: bool) -> list[str]:
+    """What so many tokens cost; nothing where no price is given."""
+    if prices is None:
+        return []
+    money = amount(prices.of(prompt, reply), prices.currency)
+    counts = f"{prompt:,.0f} prompt tokens and {reply:,.0f} of replies, at {prices.said()}"
+    return [
+        f"About {money}: {counts}"
+        if measured
+        else f"At most about {money}: {counts}; a token is taken as {CHARACTERS} characters"
+    ]

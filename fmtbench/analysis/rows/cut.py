@@ -1,0 +1,45 @@
+"""Cells of which many replies were cut at the token limit: what looks like an effect of the format may be one of the limit."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmtbench.types import RERUN
+
+CELL = ["backbone", "task", "condition"]
+MOST_CUT = 0.05
+"""The share of a cell's replies up to which nothing is said."""
+MOST_NAMED = 6
+
+
+def cut(rows: pd.DataFrame) -> pd.DataFrame:
+    """The cells with more than that: `CELL`, `share`, and `tokens` of the longest reply that was cut.
+
+    A loop is none: more room would hold more of it.
+    """
+    rows = rows[~rows["condition"].astype(str).str.endswith(RERUN)]
+    ended = (rows["finish_reason"].astype(str) == "length") & (rows["status"].astype(str) != "loop")
+    cells = [rows[name] for name in CELL]
+    share = ended.groupby(cells, observed=True).mean()
+    tokens = rows["completion_tokens"].where(ended, 0).groupby(cells, observed=True).max()
+    found = pd.DataFrame({"share": share, "tokens": tokens}).reset_index().astype(dict.fromkeys(CELL, str))
+    return found[found["share"] > MOST_CUT].sort_values("share", ascending=False, kind="stable", ignore_index=True)
+
+
+def cut_notes(rows: pd.DataFrame) -> list[str]:
+    """One line, the cells with the most first, and the override that gives them room; nothing where no cell has so many."""
+    cells = cut(rows)
+    if cells.empty:
+        return []
+    several = cells["backbone"].nunique() > 1
+    names = [
+        f"{f'{one.backbone}/' if several else ''}{one.task}/{one.condition} {100 * one.share:.0f}%"
+        for one in cells.head(MOST_NAMED).itertuples(index=False)
+    ]
+    more = f" and {len(cells) - MOST_NAMED} more cells" if len(cells) > MOST_NAMED else ""
+    limit = int(cells["tokens"].max())
+    room = f"sampling.max_tokens={4 * limit}" if limit else "a larger sampling.max_tokens"
+    return [
+        f"Replies were cut at the token limit: {', '.join(names)}{more}. "
+        f"Differences may be those of the limit: run it with {room}, or rerun_truncated=4"
+    ]

@@ -1,0 +1,45 @@
+"""What the replies of a server are worth: how each ended, and whether its errors are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from fmtbench.backends.dialects import Dialect, keeps
+from fmtbench.backends.reply import Reply
+from fmtbench.errors import ServerError
+from fmtbench.types import Constraint, FinishReason, Generation
+
+UNBELIEVED = 10
+ENDS = ("stop", "length", "content_filter")
+"""Ways of ending that say something about the request; any other is a server in trouble."""
+
+
+def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
+    """Hold errors back until the server has answered anything: one that turns everything down is not believed.
+
+    Raises `ServerError` after `UNBELIEVED` of them; where fewer were asked, all are transient.
+    """
+    held: list[Generation] = []
+    stream = iter(answers)
+    for one in stream:
+        if one.finish_reason != "error":
+            yield from (*held, one)
+            yield from stream
+            return
+        held.append(one)
+        if len(held) == UNBELIEVED:
+            raise ServerError(f"{url} turns down every request, the first {UNBELIEVED} of them, the last with: {one.error}")
+    yield from (replace(one, transient=True) for one in held)
+
+
+def judge(dialect: Dialect, constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
+    """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
+    reason = reply.choices[0].finish_reason
+    if reason == "length":
+        return "length", ""
+    if reason != "stop":
+        return "error", f"the server ended the request with finish reason {reason!r}"
+    if constraint is None or keeps(dialect, constraint, reply.text):
+        return "stop", ""
+    return "error", "the finished text does not keep to its grammar"
