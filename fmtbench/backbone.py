@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,11 +22,12 @@ from typing import Any, Literal
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
 from fmtbench.saving import saving
+from fmtbench.thinking import ThinkingStyle, check_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,15 @@ class Backbone:
     """`auto` is the dtype in which the weights are stored."""
     context: int = Field(default=2048, gt=0)
     """Most tokens that a prompt and its reply may have together."""
+    chat_template_kwargs: dict[str, JsonValue] = field(default_factory=dict, hash=False)
+    """Further arguments of the chat template, such as `enable_thinking`; part of each request's key where there are any."""
+    thinking: ThinkingStyle | None = None
+    """How this model thinks before it answers; null for one that does not, or of which nothing is known."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _further_arguments(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        return check_arguments(given)
 
     def resolve(self) -> Weights:
         """Find the weights without loading them. Raises `UserError` that names every place that was tried."""

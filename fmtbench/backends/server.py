@@ -25,6 +25,7 @@ from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS, Dialect, keeps
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.reply import Reply
+from fmtbench.backends.served_thoughts import check_arguments, fields, thought_of, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
@@ -34,6 +35,7 @@ from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, FinishReason, Generation, Request
 
 UNBELIEVED = 10
+PROBE_ROOM = 4096
 MOST_NAMES, MOST_CHARACTERS = 20, 100
 ENDS = ("stop", "length", "content_filter")
 """Ways of ending that say something about the request; any other is a server in trouble."""
@@ -146,14 +148,21 @@ class Server(Backend):
         return f"server ({DIALECTS[self.dialect].field})"
 
     def open(self, backbone: Backbone) -> ServerSession:
-        return ServerSession(self, self._facts(backbone))
+        return ServerSession(self, self._facts(backbone), probe_of(backbone))
+
+    def check_template(self, backbone: Backbone) -> None:
+        check_arguments(self.dialect, backbone)
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return why_unthinkable(self.dialect, budget=budget, masked=masked)
 
 
 class ServerSession(Session):
     """Requests to one model of a server. It holds no connection: each call to `generate` closes its own."""
 
-    def __init__(self, options: Server, facts: dict[str, Any]) -> None:
+    def __init__(self, options: Server, facts: dict[str, Any], probe: Request = PROBE) -> None:
         self._options = options
+        self._probe = probe
         self._facts = facts
         self._dialect = DIALECTS[options.dialect]
         self._proven = False
@@ -161,14 +170,14 @@ class ServerSession(Session):
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """Raises `DecoderError` where there is a constraint and none binds."""
-        if not self._proven and any(request.constraint for request in requests if request is not PROBE):
+        if not self._proven and any(request.constraint for request in requests if request is not self._probe):
             self._prove()
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
 
     def _prove(self) -> None:
         try:
-            proven(self)
+            proven(self, self._probe)
         except DecoderError as error:
             raise DecoderError(
                 f"schema not enforced by {self._options.url}: {error}; is backend.dialect={self._options.dialect} right for "
@@ -247,15 +256,19 @@ class ServerSession(Session):
             body["logprobs"] = True
         if request.constraint is not None:
             body |= self._dialect.constrain(request.constraint)
+        body |= fields(self._options.dialect, request)
         return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        (reason, error), transient = judge(self._dialect, request.constraint, reply), reply.choices[0].finish_reason not in ENDS
+        thought, text = thought_of(request, reply)
+        (reason, error), transient = judge(self._dialect, request, reply, text), reply.choices[0].finish_reason not in ENDS
+        if reason == "stop" and (strange := unkept(request, thought)):
+            reason, error = "error", strange
         if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
             reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
         return Generation(
             key=request.key,
-            text=reply.text,
+            text=text,
             token_ids=reply.token_ids,
             token_ends=reply.token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
@@ -268,6 +281,8 @@ class ServerSession(Session):
             halves=reply.halves,
             neutralised=neutralised,
             counted_tokens=0 if reply.token_ids else reply.counts.completion_tokens,
+            thought=thought.text,
+            thought_tokens=thought.tokens,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -279,6 +294,13 @@ class ServerSession(Session):
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def probe_of(backbone: Backbone) -> Request:
+    """The probe as this backbone takes it: told not to think, or with room for the thought of one that cannot help it."""
+    style = backbone.thinking
+    room = min(PROBE_ROOM, backbone.context // 2) if style and style.always else PROBE.max_tokens
+    return replace(PROBE, chat_template_kwargs=backbone.chat_template_kwargs, max_tokens=room)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -305,13 +327,15 @@ def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
     yield from (replace(one, transient=True) for one in held)
 
 
-def judge(dialect: Dialect, constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
-    """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
+def judge(dialect: Dialect, request: Request, reply: Reply, text: str) -> tuple[FinishReason, str]:
+    """How the reply ended; an error if the server ended it in any other way, or if its text, less the thought, breaks its
+    grammar. One that ends within its thought was held to none."""
     reason = reply.choices[0].finish_reason
     if reason == "length":
         return "length", ""
     if reason != "stop":
         return "error", f"the server ended the request with finish reason {reason!r}"
-    if constraint is None or keeps(dialect, constraint, reply.text):
+    unbegun = request.thinking is not None and not text
+    if request.constraint is None or unbegun or keeps(dialect, request.constraint, text):
         return "stop", ""
     return "error", "the finished text does not keep to its grammar"

@@ -25,6 +25,8 @@ from fmtbench.types import Generation
 SYNC_SECONDS = 1.0
 FIELDS = tuple(field.name for field in fields(Generation))
 """`asdict` copies every list, which took most of the time of an append."""
+UNSAID = ("thought", "thought_tokens")
+"""Left out of a line where there is none, so that replies without a thought are written as they always were."""
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
@@ -49,7 +51,8 @@ class Journal:
             self._cut_torn_line()
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
             settle_names(self.path.parent)
-        append_whole(self._file, journal_line({name: getattr(generation, name) for name in FIELDS}), self.path)
+        said = {name: value for name in FIELDS if (value := getattr(generation, name)) or name not in UNSAID}
+        append_whole(self._file, journal_line(said), self.path)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync(self._file)
 
