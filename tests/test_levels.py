@@ -26,6 +26,8 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "schema_shown": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "schema_shown": False}),
     "trigger": (WHEN_ANSWER, WHEN_ANSWER | {"trigger": "So:"}),
     "shots": ({}, {"shots": 3}),
+    "thinking": ({}, {"thinking": "free"}),
+    "thinking_tokens": ({"thinking": "budget", "thinking_tokens": 64}, {"thinking": "budget", "thinking_tokens": 256}),
 }
 """For each axis two conditions that differ in it alone."""
 
@@ -58,8 +60,10 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "schema_shown": True,
         "trigger": "Final answer:",
         "shots": 0,
+        "thinking": "off",
+        "thinking_tokens": None,
     }
-    assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None))
+    assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None), ("off", None))
 
 
 @pytest.mark.parametrize("axis", DEFAULTS)
