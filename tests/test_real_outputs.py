@@ -36,7 +36,9 @@ def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Ro
 @pytest.fixture(scope="module")
 def refused(replies: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Why the cell of each condition did not run; empty where it did."""
-    folders = {folder.path.parent.name: folder for folder in find_folders(next(tmp_path_factory.getbasetemp().glob("real_outputs*")))}
+    folders = {
+        folder.path.parent.name: folder for folder in find_folders(next(tmp_path_factory.getbasetemp().glob("real_outputs*")))
+    }
     return {name: str(folders[name].manifest().get("barred", "")) for name in replies}
 
 

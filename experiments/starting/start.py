@@ -48,7 +48,7 @@ OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmt
 Main = Callable[[DictConfig], None]
 VERBATIM = ("contract.mark", "transcripts")
 """Keys whose values are never Hydra's: a regular expression, a pattern of files."""
-OPEN = ("conditions.",)
+OPEN = ("conditions.", "backbone.chat_template_kwargs", "backbone.thinking")
 """Mappings to which a user adds names, without a plus."""
 INSIDE = {"rescore": ("row", RowConfig)}
 """A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
