@@ -18,6 +18,8 @@ TEMPLATE = (
 """As Qwen3's: it leaves the mark that begins a thought to the model, and writes an empty thought where thinking is off."""
 WRITES = {"<think>": "\n", "\n": "W", "W": "a", "a": "i", "i": "t", "t": "</think>", "</think>": "O", "O": "k", "k": "<|end|>"}
 """The thought is `Wait`, and the reply `Ok`."""
+WRITES |= {'"': '"', "}": "<|end|>"} | dict.fromkeys("0123456789", "}")
+"""Where it is held to JSON, strings are empty and numbers short."""
 THINKING = {"switch": {"enable_thinking": True}, "opens": "<think>\n", "closes": "</think>", "forced": "\n</think>\n"}
 WIDTH = 128
 
