@@ -6,7 +6,7 @@ the output layer, and these are made from the table: `{"a": "b"}` has `b` follow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,29 @@ THINKING = {"switch": {"enable_thinking": True}, "opens": "<think>\n", "closes":
 WIDTH = 128
 
 
-def write_thinking_backbone(folder: Path, writes: Mapping[str, str], template: str = TEMPLATE) -> dict[str, Any]:
-    """Weights, tokenizer and config; returns the fields of a `Backbone`."""
-    import torch
+def byte_tokenizer(template: str, special: Sequence[str] = MARKS[:2], ordinary: Sequence[str] = MARKS[2:]) -> Any:
+    """A token is a byte or a mark; the first of the special marks ends a reply."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(MARKS[:2])
-    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in MARKS[2:]])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>", model_max_length=512)
+    tokenizer.add_special_tokens(list(special))
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in ordinary])
+    ends = {"eos_token": special[0], "pad_token": special[0]}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **ends)
     fast.chat_template = template
+    return fast
+
+
+def write_thinking_backbone(folder: Path, writes: Mapping[str, str], template: str = TEMPLATE) -> dict[str, Any]:
+    """Weights, tokenizer and config; returns the fields of a `Backbone`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    fast = byte_tokenizer(template)
     fast.save_pretrained(folder)
     config = LlamaConfig(
         vocab_size=len(fast),
