@@ -275,3 +275,15 @@ def test_a_thinking_model_runs_from_the_command_line(tmp_path: Path) -> None:
     assert rows.loc[["free_cot", "json_schema_thinking_masked"]].thought.isna().all()
     audited = command("audit", f"run={tmp_path / 'r'}", "resample=1")
     assert audited.code == 0, audited.err
+
+
+def test_the_page_holds_thoughts_and_only_where_there_are_any(tmp_path: Path) -> None:
+    from fmtbench.analysis.page.payload import payload
+
+    rows_of(tmp_path / "on", conditions={"free_cot": Condition(), "free_cot_thinking": Condition(thinking="free")})
+    origin = {"runs": "r", "commit": "c"}
+    held = payload(load_rows(tmp_path / "on" / "results"), origin, "free_cot")
+    shown = dict(zip(held["rows"]["condition"], held["rows"]["thought"]))
+    assert [shown[held["names"]["condition"].index(name)] for name in ("free_cot", "free_cot_thinking")] == [None, WRONG]
+    run(job(tmp_path / "off"))
+    assert "thought" not in payload(load_rows(tmp_path / "off" / "results"), origin, "free_cot")["rows"]
