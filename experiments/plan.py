@@ -50,13 +50,24 @@ def main(config: DictConfig) -> None:
 
     check(config)
     job = make_job(config)
-    planned = plan(job)
+    planned = without_refused(job, plan(job))
     pilot = pilot_folder(config)
     answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
     print_cost(config, job, planned, survey(pilot), pilot)
     print_power(config, planned, pilot)
     print_separations(config)
     print(*answers, sep="\n", end="\n" if answers else "")
+
+
+def without_refused(job: Any, planned: Any) -> Any:
+    """The cells that can run, as far as thinking goes; the others are printed with the reason."""
+    from fmtbench.running.thinking import why_unthinkable
+
+    reasons = {cell: why_unthinkable(job, cell) for cell in planned}
+    for cell, why in reasons.items():
+        if why:
+            print(f"{cell.task}/{cell.condition} will not run: {why}")
+    return {cell: requests for cell, requests in planned.items() if not reasons[cell]}
 
 
 def check(config: DictConfig) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,13 +22,14 @@ from typing import Any, Literal
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.chat_template import check_renders, gguf_has_template, lacking, template_text
 from fmtbench.errors import UserError
 from fmtbench.hub import out_of_reach
 from fmtbench.saving import saving
+from fmtbench.thinking import ThinkingStyle, check_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,15 @@ class Backbone:
     """Most tokens that a prompt and its reply may have together."""
     chat_template: str | None = None
     """Null is the model's own; `plain`, or the path of a Jinja template, gives a base model one."""
+    chat_template_kwargs: dict[str, JsonValue] = field(default_factory=dict, hash=False)
+    """Further arguments of the chat template, such as `enable_thinking`; part of each request's key where there are any."""
+    thinking: ThinkingStyle | None = None
+    """How this model thinks before it answers; null for one that does not, or of which nothing is known."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _further_arguments(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        return check_arguments(given)
 
     def resolve(self) -> Weights:
         """Find the weights without loading them. Raises `UserError` that names every place that was tried."""

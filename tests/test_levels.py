@@ -32,6 +32,8 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nulls": ({}, {"nulls": "allowed"}),
     "field_order": ({}, {"field_order": "sorted"}),
     "last_fields": ({}, {"last_fields": ("total",)}),
+    "thinking": ({}, {"thinking": "free"}),
+    "thinking_tokens": ({"thinking": "budget", "thinking_tokens": 64}, {"thinking": "budget", "thinking_tokens": 256}),
 }
 """For each axis two conditions that differ in it alone."""
 
@@ -70,8 +72,10 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "nulls": "as_given",
         "field_order": "as_given",
         "last_fields": (),
+        "thinking": "off",
+        "thinking_tokens": None,
     }
-    assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None))
+    assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None), ("off", None))
 
 
 @pytest.mark.parametrize("axis", DEFAULTS)

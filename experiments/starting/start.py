@@ -51,8 +51,8 @@ limits.register()
 Main = Callable[[DictConfig], None]
 VERBATIM = ("contract.mark", "transcripts")
 """Keys whose values are never Hydra's: a regular expression, a pattern of files."""
-OPEN = ("conditions.", "backend.extra_body", "backbone.chat_template")
-"""Mappings to which a user adds names, and a setting that few backbones state, without a plus."""
+OPEN = ("conditions.", "backend.extra_body", "backbone.chat_template", "backbone.thinking")
+"""Mappings to which a user adds names, and settings that few backbones state, without a plus."""
 INSIDE: dict[str, tuple[str, type]] = {"rescore": ("row", RowConfig), "bench": ("instead", InsteadConfig)}
 """A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
 

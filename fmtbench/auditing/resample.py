@@ -144,6 +144,8 @@ def difference(one: Kept, now: Generation | None) -> str:
     told = f"{one.where} (key {old.key[:12]})"
     if now is None or now.finish_reason == "error":
         return f"{told}: the engine gives no reply now ({now.error if now else 'none'})"
+    if old.thought != now.thought:
+        return f"{told}: its thought differs from that of the reply generated again"
     if old.text != now.text:
         place = next(
             (n for n, (one, other) in enumerate(zip(old.text, now.text)) if one != other), min(len(old.text), len(now.text))

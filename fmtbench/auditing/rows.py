@@ -30,7 +30,7 @@ SOURCES: dict[str, Callable[[Path, Path], object]] = {
 """What rows follow from, together with the cell's config."""
 BESIDE = ("finished", CHECKSUM)
 """What a manifest says of its own making. Of all else scoring writes the same again, or does not touch it."""
-LATER = ("whitespace",)
+LATER = ("whitespace", "thought_unasked")
 """What earlier versions did not write."""
 LATER_COLUMNS = ("realised_order",)
 """Columns that rows of earlier versions lack."""

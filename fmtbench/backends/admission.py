@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, cache_folder, load_tokenizer
 from fmtbench.backends.base import Backend
+from fmtbench.backends.template import check_arguments_read
 from fmtbench.decoding.decoders import DECODERS, DecoderName
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.decoding.sandbox import Limits, Sandbox, describe
@@ -25,6 +26,10 @@ class MaskingBackend(Backend):
     decoder: DecoderName = "outlines"
     limits: Limits = Field(default_factory=Limits)
     """What one grammar may cost to compile."""
+
+    def check_template(self, backbone: Backbone) -> None:
+        if backbone.chat_template_kwargs or backbone.thinking:
+            check_arguments_read(load_tokenizer(backbone.resolve()).chat_template, backbone)
 
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
         compiled = sandbox(backbone, self.decoder, self.limits).compile(constraint)

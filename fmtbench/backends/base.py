@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fmtbench.backbone import Backbone
+from fmtbench.errors import UserError
 from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Request
 
@@ -48,6 +49,20 @@ class Backend(ABC):
     def prices(self) -> Prices | None:
         """What tokens cost; None where nobody is paid for them."""
         return None
+
+    def check_template(self, backbone: Backbone) -> None:
+        """Raises `UserError` for arguments of the chat template that it does not read, or the engine does not pass on."""
+        if backbone.chat_template_kwargs:
+            raise UserError(
+                f"{type(self).__name__} passes nothing on to a chat template: leave out backbone.chat_template_kwargs"
+            )
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        """Why replies cannot begin with a thought here; empty where they can.
+
+        `budget`: its tokens are counted, and its end is forced; `masked`: what follows it is held to a constraint.
+        """
+        return f"{type(self).__name__} keeps no thought apart: use backend=hf"
 
     @abstractmethod
     def open(self, backbone: Backbone) -> Session:

@@ -123,7 +123,7 @@ def _advice(name: str, value: Any) -> str:
         return "set backend.max_tokens_field=max_tokens, or another sampling.max_tokens"
     if name == "logprobs":
         return "this command needs log-probabilities: take another server"
-    return f"take {name} out of backend.extra_body"
+    return f"take {name} out of backend.extra_body, or out of backbone.chat_template_kwargs and backbone.thinking"
 
 
 def named(complaint: str, param: str, body: Mapping[str, Any]) -> str:

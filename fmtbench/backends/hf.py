@@ -22,7 +22,8 @@ from fmtbench.backends.admission import MaskingBackend, sandbox
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
-from fmtbench.decoding.decoders import DECODERS, MASKS
+from fmtbench.decoding.after_thought import AfterThought, ThoughtWatch
+from fmtbench.decoding.decoders import DECODERS, MASKS, Matcher
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
@@ -62,6 +63,9 @@ class HF(MaskingBackend):
                 "batch_tokens": self.batch_tokens,
             }
         )
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return ""
 
     def open(self, backbone: Backbone) -> HFSession:
         return proven(HFSession(self, backbone))
@@ -138,11 +142,17 @@ class HFSession(Session):
 
         requests = [one.request for one in batch]
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self.model.device)
-        grammars = [self._grammar(request.constraint) if request.constraint else None for request in requests]
-        chooser = Chooser(requests, [None if grammar is None else self._decoder.matcher(grammar) for grammar in grammars])
+        chooser = Chooser(requests, [self._matcher(request) for request in requests])
         limits = [request.max_tokens for request in requests]
         asked = any(request.logprobs for request in requests)
         return decode(self.model, padded["input_ids"], padded["attention_mask"], limits, self.ends, chooser, with_logprobs=asked)
+
+    def _matcher(self, request: Request) -> Matcher | None:
+        """What masks a reply; None where everything is allowed."""
+        reply = self._decoder.matcher(self._grammar(request.constraint)) if request.constraint else None
+        if request.thinking is None:
+            return reply
+        return AfterThought(ThoughtWatch(self.tokenizer, request.thinking), reply)
 
     def facts(self) -> dict[str, Any]:
         import torch

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone, Weights
 from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS
+from fmtbench.backends.served_thoughts import why_unthinkable
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.chat_template import gguf_has_template, lacking
 from fmtbench.decoding.sandbox import describe
@@ -68,16 +69,22 @@ class LlamaCpp(Backend):
         weights = _gguf(backbone)
         if weights.gguf and not gguf_has_template(weights.gguf):  # llama.cpp would take another one without a word
             raise lacking(str(weights.gguf))
-        return LlamaCppSession(self, weights, backbone.context)
+        return LlamaCppSession(self, weights, backbone)
+
+    def check_template(self, backbone: Backbone) -> None:
+        """llama.cpp takes any; which ones the template inside a GGUF reads is not looked up."""
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return why_unthinkable("llamacpp", budget=budget, masked=masked)
 
 
 class LlamaCppSession(Session):
     """llama.cpp with a GGUF loaded."""
 
-    def __init__(self, options: LlamaCpp, weights: Weights, context: int) -> None:
+    def __init__(self, options: LlamaCpp, weights: Weights, backbone: Backbone) -> None:
         self._facts = options._facts(weights) | {"parallel": options.parallel, "file": weights.gguf and weights.gguf.name}
         self._masked_by = options.masked_by
-        self._engine: Any = _start(options, weights, context)
+        self._engine: Any = _start(options, weights, backbone.context)
         served = Server(
             url=f"{self._engine.listening_address}/v1",
             dialect="llamacpp",
@@ -85,7 +92,7 @@ class LlamaCppSession(Session):
             concurrency=options.parallel,
             timeout_s=options.timeout_s,
         )
-        self._session: ServerSession = served.open(Backbone(name="loaded"))
+        self._session: ServerSession = served.open(replace(backbone, hub_id=None))
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         for one in self._session.generate(requests, at_most):

@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from fmtbench.types import whole
 
+THOUGHTS = ("reasoning_content", "reasoning")
+"""What servers call the part of a message that was thought before it."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """Of tokens; what is larger is no count, and would not go into a table."""
 
@@ -27,16 +29,21 @@ class Logprobs(BaseModel):
 
 class CompletionMessage(BaseModel):
     content: str | None = None
+    thought: str = ""
+    """What the server keeps apart as the model's reasoning."""
     halves: int = 0
     """Of character pairs, replaced."""
 
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, sent: Any) -> Any:
-        if not isinstance(sent, dict) or not isinstance(sent.get("content"), str):
+        if not isinstance(sent, dict):
             return sent
+        thought, _ = whole(next((sent[name] for name in THOUGHTS if isinstance(sent.get(name), str)), ""))
+        if not isinstance(sent.get("content"), str):
+            return {"content": sent.get("content"), "thought": thought}
         content, halves = whole(sent["content"])
-        return {"content": content, "halves": halves}
+        return {"content": content, "thought": thought, "halves": halves}
 
 
 class CompletionChoice(BaseModel):
@@ -50,6 +57,15 @@ class CompletionChoice(BaseModel):
 class Usage(BaseModel):
     prompt_tokens: Count = 0
     completion_tokens: Count = 0
+    completion_tokens_details: Annotated[
+        dict[str, Any], BeforeValidator(lambda sent: sent if isinstance(sent, dict) else {})
+    ] = {}
+
+    @property
+    def thought_tokens(self) -> int:
+        """Those that the model thought with, among `completion_tokens`; 0 where the server does not say."""
+        told = self.completion_tokens_details.get("reasoning_tokens")
+        return min(told, self.completion_tokens) if isinstance(told, int) and told > 0 else 0
 
 
 class Reply(BaseModel):
@@ -63,6 +79,15 @@ class Reply(BaseModel):
     @property
     def text(self) -> str:
         return self.choices[0].message.content or ""
+
+    @property
+    def thought(self) -> str:
+        return self.choices[0].message.thought.strip()
+
+    @property
+    def thought_tokens(self) -> int:
+        """By the server's count, or by that of the tokens before the text; 0 where neither tells."""
+        return self.counts.thought_tokens or (sum(end == 0 for end in self.token_ends) if self.thought else 0)
 
     @property
     def halves(self) -> int:
@@ -80,7 +105,7 @@ class Reply(BaseModel):
     @property
     def token_ends(self) -> tuple[int, ...]:
         """For each token the index in the text at which it ends; empty if the server does not tell."""
-        return token_ends(self._tokens, self.text)
+        return token_ends(self._tokens, self.text, thought=bool(self.thought))
 
     @property
     def logprobs(self) -> tuple[float, ...]:
@@ -92,14 +117,16 @@ class Reply(BaseModel):
         return (logprobs.content if logprobs else None) or []
 
 
-def token_ends(tokens: Sequence[Token], text: str) -> tuple[int, ...]:
+def token_ends(tokens: Sequence[Token], text: str, *, thought: bool = False) -> tuple[int, ...]:
     """Where each token ends in the text; a token inside a character ends where the character begins.
 
-    Tokens after the text (the end of the sequence) end where it ends. Empty if the tokens do not spell the text.
+    Tokens after the text (the end of the sequence) end where it ends, and those of a thought before it where it begins. Empty if
+    the tokens do not spell the text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     spelled, ends = "", []
     for token in tokens:
         spelled += decoder.decode(bytes(token.bytes) if token.bytes is not None else token.token.encode())
-        ends.append(min(len(spelled), len(text)))
-    return tuple(ends) if spelled.startswith(text) else ()
+        ends.append(len(spelled))
+    begins = spelled.rfind(text) if thought else 0 if spelled.startswith(text) else -1
+    return tuple(max(0, min(end - begins, len(text))) for end in ends) if begins >= 0 else ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.thoughts import told_apart
 from fmtbench.types import Constraint, Generation, Request
 
 DATE = "2000-01-01"
@@ -45,12 +46,19 @@ def _smallest(field: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Scripted(Backend):
-    """`reply` raises on a request that the script does not expect; words count as tokens."""
+    """`reply` raises on a request that the script does not expect; words count as tokens. Where a request thinks, what the reply
+    writes up to the end of its thought is the thought."""
 
     reply: Callable[[Request], str] = example_reply
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         return "scripted"
+
+    def check_template(self, backbone: Backbone) -> None:
+        """A script has no template."""
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return ""
 
     def open(self, backbone: Backbone) -> Session:
         return ScriptedSession(self.reply)
@@ -64,17 +72,22 @@ class ScriptedSession(Session):
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         for request in requests:
-            text = self._reply(request)
-            words = [match.end() for match in re.finditer(r"\S+", text)]
+            said = self._reply(request)
+            words = [match.end() for match in re.finditer(r"\S+", said)]
             ends = words[: request.max_tokens]
+            said = said if ends == words else said[: ends[-1]]
+            thought, text = told_apart(said, request.thinking) if request.thinking else ("", said)
+            begins = len(said) - len(text)
             yield Generation(
                 key=request.key,
-                text=text if ends == words else text[: ends[-1]],
+                text=text,
                 token_ids=tuple(range(len(ends))),
-                token_ends=tuple(ends),
+                token_ends=tuple(max(0, end - begins) for end in ends),
                 finish_reason="stop" if ends == words else "length",
                 prompt_tokens=sum(len(message.content.split()) for message in request.messages),
                 decoder="scripted" if request.constraint else "none",
+                thought=thought,
+                thought_tokens=sum(end <= begins for end in ends),
             )
 
     def facts(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import OWN, Fields, accepted
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.reply import Reply
+from fmtbench.backends.served_thoughts import check_arguments, thinking_fields, thought_of, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
@@ -37,6 +38,8 @@ from fmtbench.price import Prices
 from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, Generation, Message, Request
 
+PROBE_ROOM = 4096
+"""Tokens for the thought of a model that cannot help it, before the two words of the probe."""
 MOST_NAMES, MOST_CHARACTERS = 20, 100
 
 
@@ -183,14 +186,21 @@ class Server(Backend):
         return f"server ({DIALECTS[self.dialect].field})"
 
     def open(self, backbone: Backbone) -> ServerSession:
-        return ServerSession(self, self._facts(backbone))
+        return ServerSession(self, self._facts(backbone), probe_of(backbone))
+
+    def check_template(self, backbone: Backbone) -> None:
+        check_arguments(self.dialect, backbone)
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return why_unthinkable(self.dialect, budget=budget, masked=masked)
 
 
 class ServerSession(Session):
     """Requests to one model of a server. It holds no connection: each call to `generate` closes its own."""
 
-    def __init__(self, options: Server, facts: dict[str, Any]) -> None:
+    def __init__(self, options: Server, facts: dict[str, Any], probe: Request = PROBE) -> None:
         self._options = options
+        self._probe = probe
         self._facts = facts
         self._dialect = DIALECTS[options.dialect]
         self._proven = False
@@ -231,7 +241,15 @@ class ServerSession(Session):
 
     def _prove(self, held: Request) -> None:
         """With the settings of a request that is held to a constraint: a server may take no others."""
-        probe = replace(held, messages=PROBE.messages, constraint=PROBE.constraint) if self._dialect.asked else PROBE
+        probe = self._probe
+        if self._dialect.asked:
+            probe = replace(
+                held,
+                messages=probe.messages,
+                constraint=probe.constraint,
+                thinking=None,
+                chat_template_kwargs=probe.chat_template_kwargs,
+            )
         try:
             proven(self, probe)
         except DecoderError as error:
@@ -313,15 +331,19 @@ class ServerSession(Session):
             body["logprobs"] = True
         if request.constraint is not None:
             body |= self._dialect.constrain(request.constraint)
+        body |= thinking_fields(self._options.dialect, request)
         return fields.sent(body) | self._options.extra_body
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        (reason, error), transient = judge(self._dialect, request.constraint, reply), reply.choices[0].finish_reason not in ENDS
+        thought, text = thought_of(request, reply)
+        (reason, error), transient = judge(self._dialect, request, reply, text), reply.choices[0].finish_reason not in ENDS
+        if reason == "stop" and (strange := unkept(request, thought)):
+            reason, error = "error", strange
         if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
             reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
         return Generation(
             key=request.key,
-            text=reply.text,
+            text=text,
             token_ids=reply.token_ids,
             token_ends=reply.token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
@@ -334,6 +356,8 @@ class ServerSession(Session):
             halves=reply.halves,
             neutralised=neutralised,
             counted_tokens=0 if reply.token_ids else reply.counts.completion_tokens,
+            thought=thought.text,
+            thought_tokens=thought.tokens,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -350,7 +374,15 @@ class ServerSession(Session):
 
 def _kind(request: Request) -> Any:
     """What decides which fields it has, and with which values."""
-    return request.temperature, request.top_p, request.max_tokens, request.seed is None, request.logprobs
+    sampling = request.temperature, request.top_p, request.max_tokens, request.seed is None, request.logprobs
+    return *sampling, request.thinking, json.dumps(request.chat_template_kwargs, sort_keys=True)
+
+
+def probe_of(backbone: Backbone) -> Request:
+    """The probe as this backbone takes it: told not to think, or with room for the thought of one that cannot help it."""
+    style = backbone.thinking
+    room = min(PROBE_ROOM, backbone.context // 2) if style and style.always else PROBE.max_tokens
+    return replace(PROBE, chat_template_kwargs=backbone.chat_template_kwargs, max_tokens=room)
 
 
 def _some(names: Sequence[str]) -> str:

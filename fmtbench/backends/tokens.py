@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fmtbench.backends.base import Session
 from fmtbench.backends.special import neutral, special_tokens
+from fmtbench.backends.thoughts import opened, split
 from fmtbench.decoding.grammar import allows, decoder_version
 from fmtbench.errors import DecoderError
 from fmtbench.types import Constraint, FinishReason, Generation, Message, Request
@@ -39,10 +40,14 @@ class Prompted:
 
 
 def prompt(tokenizer: Any, request: Request) -> Prompted:
-    """The request's messages under the chat template; special tokens are added here and nowhere else."""
+    """The request's messages under the chat template, and the beginning of the thought that is asked for; special tokens are
+    added here and nowhere else."""
     messages, neutralised = neutral(request.messages, special_tokens(tokenizer))
     chat = [{"role": message.role, "content": message.content} for message in messages]
-    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"]
+    further = request.chat_template_kwargs
+    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, **further)["input_ids"]
+    if request.thinking is not None:
+        ids = opened(tokenizer, ids, request.thinking)
     return Prompted(request=request, ids=ids, neutralised=neutralised)
 
 
@@ -76,10 +81,13 @@ def finished(
     decoder: str,
     logprobs: Sequence[float] = (),
 ) -> Generation:
-    """The reply with its text, checked against the grammar it was held to."""
-    text, token_ends = decode_with_ends(tokenizer, ids)
+    """The reply with its text, checked against the grammar it was held to. What is still a thought was held to none."""
+    thought = split(tokenizer, ids, prompted.request.thinking)
+    text, token_ends = decode_with_ends(tokenizer, ids[thought.tokens :])
+    if prompted.request.thinking is not None:
+        text, token_ends = thought.before(text, token_ends)
     constraint = prompted.request.constraint
-    broken = constraint is not None and reason == "stop" and not allows(constraint, text)
+    broken = constraint is not None and reason == "stop" and thought.over and not allows(constraint, text)
     if any(map(math.isnan, logprobs)):
         return failed(prompted, "a log-probability is not a number")
     return Generation(
@@ -94,6 +102,8 @@ def finished(
         decoder="none" if constraint is None else decoder_version(decoder),
         error="the finished text does not keep to its grammar" if broken else "",
         neutralised=prompted.neutralised,
+        thought=thought.text,
+        thought_tokens=thought.tokens,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fmtbench.backends.dialects import Dialect, keeps
 from fmtbench.backends.reply import Reply
 from fmtbench.errors import ServerError
-from fmtbench.types import Constraint, FinishReason, Generation
+from fmtbench.types import FinishReason, Generation, Request
 
 UNBELIEVED = 10
 ENDS = ("stop", "length", "content_filter")
@@ -33,13 +33,15 @@ def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:
     yield from (replace(one, transient=True) for one in held)
 
 
-def judge(dialect: Dialect, constraint: Constraint | None, reply: Reply) -> tuple[FinishReason, str]:
-    """How the reply ended; an error if the server ended it in any other way, or if it breaks its grammar."""
+def judge(dialect: Dialect, request: Request, reply: Reply, text: str) -> tuple[FinishReason, str]:
+    """How the reply ended; an error if the server ended it in any other way, or if its text, less the thought, breaks its
+    grammar. One that ends within its thought was held to none."""
     reason = reply.choices[0].finish_reason
     if reason == "length":
         return "length", ""
     if reason != "stop":
         return "error", f"the server ended the request with finish reason {reason!r}"
-    if constraint is None or keeps(dialect, constraint, reply.text):
+    unbegun = request.thinking is not None and not text
+    if request.constraint is None or unbegun or keeps(dialect, request.constraint, text):
         return "stop", ""
     return "error", "the finished text does not keep to its grammar"

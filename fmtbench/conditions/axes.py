@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -28,6 +28,11 @@ def known_format(name: str) -> str:
         allowed = f"{', '.join(known[:-1])} or {known[-1]}"
         raise PydanticCustomError("unknown_format", "Input should be {allowed}", {"allowed": allowed})
     return name
+
+
+def worded(level: Any) -> Any:
+    """YAML reads an `off` without quotes as false."""
+    return "off" if level is False else level
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -68,6 +73,12 @@ class Axes:
     """Fields of a record that come after all others, such as those that depend on them."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
+    thinking: Annotated[Literal["off", "free", "budget", "masked"], BeforeValidator(worded)] = "off"
+    """Whether a model that can think does so before it replies: not at all, as long as it likes, or for at most
+    `thinking_tokens`, and what is enforced holds from the end of the thought on. `masked` switches thinking on and enforces from
+    the first token, which forbids the thought: what an engine does that does not know where a thought ends."""
+    thinking_tokens: int | None = Field(default=None, gt=0)
+    """Tokens after which the end of the thought is forced, for `thinking: budget`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Axes:
@@ -121,6 +132,7 @@ def _reasons(c: Axes) -> Iterator[str]:
     yield from _of_formats(c)
     yield from _of_records(c)
     yield from _of_budget(c)
+    yield from _of_thinking(c)
     if c.shots and c.reasoning not in ("none", "free"):
         yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has one rationale of free length"
 
@@ -172,3 +184,15 @@ def _of_budget(c: Axes) -> Iterator[str]:
             f"budget=hard contradicts asked={c.asked}, enforced={c.enforced}: "
             "words are counted in free text (asked=text, enforced=no) or in enforced JSON (enforced=schema)"
         )
+
+
+def _of_thinking(c: Axes) -> Iterator[str]:
+    if (c.thinking == "budget") != (c.thinking_tokens is not None):
+        yield (
+            f"thinking={c.thinking} contradicts thinking_tokens={c.thinking_tokens}: thinking=budget needs thinking_tokens, "
+            "others have none"
+        )
+    if c.thinking == "masked" and c.enforced not in ("object", "schema"):
+        yield f"thinking=masked contradicts enforced={c.enforced}: only a mask forbids the thought; set enforced=schema or object"
+    if c.thinking == "masked" and c.when != "whole":
+        yield f"thinking=masked contradicts when={c.when}: the mask that forbids the thought holds from the first token"

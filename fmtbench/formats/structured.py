@@ -137,14 +137,16 @@ def _judged(parts: Sequence[Part], layout: Layout) -> Status:
     return "ok" if written.strip() else "no_answer"
 
 
-def unfenced(text: str, languages: Sequence[str]) -> tuple[int, str]:
-    """The text inside a fence around all of it that names one of these languages or none, and where that begins.
+def unfenced(text: str, languages: Sequence[str] | None) -> tuple[int, str]:
+    """The text inside a fence around all of it that names one of these languages or none, and where that begins. None: any.
 
     The text itself, without a byte order mark, where there is no such fence.
     """
     mark = 1 if text.startswith("\ufeff") else 0
     opening, end = OPENING.match(text, mark), len(text.rstrip())
-    if opening is None or opening[2].lower() not in ("", *languages) or not text.endswith(opening[1], opening.end(), end):
+    if opening is None or not text.endswith(opening[1], opening.end(), end):
+        return mark, text[mark:]
+    if languages is not None and opening[2].lower() not in ("", *languages):
         return mark, text[mark:]
     held = text[opening.end() : end - len(opening[1])]
     return opening.end(), held.rstrip(" \t").removesuffix("\n")

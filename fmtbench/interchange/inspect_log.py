@@ -110,6 +110,7 @@ def _sample(cell: ScoredCell, model: str, row: Any) -> dict[str, Any]:
             "finish_reason": text_or_none(row.finish_reason),
             "reasoning_words": int(row.reasoning_words),
             "request_key": text_or_none(row.request_key),
+            **({"thought": thought} if (thought := text_or_none(getattr(row, "thought", None))) else {}),
         },
         "model_usage": {model: usage},
         "total_time": float(row.seconds),

@@ -29,11 +29,16 @@ from fmtbench.types import Request
 
 def drawn(request: Request) -> bool:
     """Sampled from the whole distribution: no mask, and no `top_p` that cuts it."""
-    return request.constraint is None and request.temperature > 0 and request.top_p == 1
+    return own_words(request) and request.temperature > 0 and request.top_p == 1
 
 
 def greedy(request: Request) -> bool:
-    return request.constraint is None and request.temperature == 0
+    return own_words(request) and request.temperature == 0
+
+
+def own_words(request: Request) -> bool:
+    """Whether the model chooses every token: no mask, and no budget that ends its thought."""
+    return request.constraint is None and (request.thinking is None or request.thinking.tokens is None)
 
 
 def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> list[Reply]:

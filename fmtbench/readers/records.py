@@ -26,7 +26,7 @@ from fmtbench.formats.markdown import RECORD_HEADING
 from fmtbench.formats.prose import RECORD_OPENING
 from fmtbench.formats.records import Opening, openings, put_together
 from fmtbench.formats.statements import MOST, SENTENCE_END
-from fmtbench.formats.structured import FENCE, StructuredFormat
+from fmtbench.formats.structured import StructuredFormat, unfenced
 from fmtbench.formats.text import RECORD_LINE
 
 BARE = Layout(stages=(), answer="", order="answer_only")
@@ -99,9 +99,9 @@ FENCE_INSIDE = re.compile(r"(?:^|\n)[ \t]*(`{3,9}|~{3,9})[A-Za-z]*[ \t]*\n(.*?)\
 
 
 def _of_body(body: str, place: Place, kind: Record) -> Iterator[Found]:
+    _, bare = unfenced(body, None)
     for one in _structured():
-        fence = FENCE.fullmatch(body)
-        tree = one.load(fence[3] if fence else body, BARE, kind)
+        tree = one.load(bare, BARE, kind)
         if tree and (found := recognised(tree, kind.tree)):
             yield Found(found, place)
 

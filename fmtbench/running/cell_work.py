@@ -16,6 +16,7 @@ from fmtbench.running.asking import unanswered
 from fmtbench.running.job import Cell, Job
 from fmtbench.running.passes import second_passes
 from fmtbench.running.scoring import score
+from fmtbench.running.thinking import why_unthinkable
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.store.provenance import items_hash, provenance
 from fmtbench.tasks.base import Task
@@ -50,6 +51,7 @@ class CellWork:
     def __post_init__(self) -> None:
         self.done = self.folder.done(partial(stands, self.job))
         self.planned = self.first
+        self.barred = self.barred or why_unthinkable(self.job, self.cell)
 
     @property
     def task(self) -> Task:
@@ -76,8 +78,8 @@ class CellWork:
             return
         done = {generation.key: generation for generation in self.folder.generations()}
         identity = partial(self.job.backend.identity, self.job.backbone)
-        prompt = self.job.prompts[self.cell.prompt]
-        self.planned = [*self.first, *second_passes(self.first, done, self.task, self.condition, prompt, identity)]
+        prompt, arguments = self.job.prompts[self.cell.prompt], self.job.backbone.chat_template_kwargs
+        self.planned = [*self.first, *second_passes(self.first, done, self.task, self.condition, prompt, identity, arguments)]
 
     def advance(self) -> None:
         """After the first passes: plan the second ones, and write them down."""
@@ -89,7 +91,7 @@ class CellWork:
         """Compile the grammars of what is missing, and write down what is about to run, so that a killed run explains itself."""
         self.follow()
         missing = self.missing
-        admission = compile_all(self.job.backend, self.job.backbone, self._grammars())
+        admission = self._admission()
         self.barred = admission.barred
         self.folder.write_config(self.cell.config)
         self.folder.write_requests(self.planned)
@@ -108,6 +110,12 @@ class CellWork:
 
     def score(self) -> list[Row]:
         return score(self.folder, self.cell, self.task, self.condition)
+
+    def _admission(self) -> Admission:
+        """What the engine says of the cell's grammars, unless the cell is barred already."""
+        if self.barred:
+            return Admission([], self.barred)
+        return compile_all(self.job.backend, self.job.backbone, self._grammars())
 
     def _grammars(self) -> set[Constraint | None]:
         """The constraints of what is missing, including those of second passes that are still to be planned."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
@@ -31,15 +32,18 @@ def second_passes(
     condition: Condition,
     prompt: Prompt,
     identity: Callable[[Constraint | None], str],
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Planned]:
     """The second pass of every first pass that has a reply; where the engine failed there is nothing to convert.
 
-    It keeps the seed of the first pass: with another prompt that is another draw.
+    It keeps the seed of the first pass: with another prompt that is another draw. It is not asked to think: its chat template
+    has the `arguments` that are the backbone's own.
     """
     if condition.passes == 1:
         return []
     answered = [one for one in planned if not one.after and done.get(one.request.key)]
-    return [_second(one, done[one.request.key], task, condition, prompt, identity) for one in answered if _usable(one, done)]
+    usable = [one for one in answered if _usable(one, done)]
+    return [_second(one, done[one.request.key], task, condition, prompt, identity, arguments) for one in usable]
 
 
 def _usable(one: Planned, done: Mapping[str, Generation]) -> bool:
@@ -53,6 +57,7 @@ def _second(
     condition: Condition,
     prompt: Prompt,
     identity: Callable[[Constraint | None], str],
+    arguments: Mapping[str, Any],
 ) -> Planned:
     kind = task.kind(one.item)
     constraint = condition.constraint(kind)
@@ -61,6 +66,8 @@ def _second(
         messages=condition.follow(one.request.messages, first.text, kind, prompt),
         constraint=constraint,
         identity=identity(constraint),
+        thinking=None,
+        chat_template_kwargs=dict(arguments),
     )
     return Planned(item=one.item, sample=one.sample, request=request, after=one.request.key)
 

@@ -43,7 +43,7 @@ def finished(job: Job, watch: Watch = lambda total, stream: stream) -> Iterator[
     barred, scored = "", False
     with closing(claims(job, Planner(job))) as claimed:
         for cells in claimed:
-            share(job, cells)
+            share(job, [one for one in cells if not one.barred])
             for one in cells:
                 one.begin()
             generate(job, [one for one in cells if not one.barred], watch)

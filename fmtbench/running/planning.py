@@ -9,6 +9,7 @@ from functools import cache
 from fmtbench.errors import UserError
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Cell, Job
+from fmtbench.running.thinking import asked_to_think, why_unthinkable
 from fmtbench.store.folder import Planned
 from fmtbench.tasks.base import Task, check_items, worked_examples
 from fmtbench.types import Constraint, Item, Request
@@ -30,6 +31,9 @@ class Planner:
         most = max(job.samples(cell.condition) for cell in job.cells)
         if most > 1 and job.sampling.temperature == 0:
             raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
+        job.backend.check_template(job.backbone)
+        if all(reasons := [why_unthinkable(job, cell) for cell in job.cells]):
+            raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         self._job = job
         self._items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
@@ -92,6 +96,7 @@ def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint |
             max_tokens=job.sampling.max_tokens,
             seed=None if greedy else request_seed(cell.seed, item.id, sample),
             identity=identity(constraint),
+            **asked_to_think(job.backbone, condition),
         )
         for sample in range(job.samples(cell.condition))
     ]

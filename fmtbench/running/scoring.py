@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.json_mode import held_to_object, whitespace
 from fmtbench.errors import DecoderError
 from fmtbench.readers.plain import words
-from fmtbench.readers.reply import LONGEST
+from fmtbench.readers.reply import LONGEST, THINKING
 from fmtbench.running.job import Cell
 from fmtbench.running.passes import Answered, answered
 from fmtbench.running.verdicts import located, order_of, rationale, verdicts
@@ -58,7 +59,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
     one, passes = answered
     first, last = passes[0], passes[-1]
-    thought, found = rationale(first.text, kind), located(last.text, condition.read(last, kind), kind)
+    reasoning, found = rationale(first.text, kind), located(last.text, condition.read(last, kind), kind)
     return Row(
         **verdicts(found, kind, [one.item.gold, *one.item.aliases])._asdict(),
         experiment=cell.experiment,
@@ -74,25 +75,33 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         finish_reason=last.finish_reason,
         prompt_tokens=sum(one.prompt_tokens for one in passes),
         completion_tokens=sum(one.completion_tokens for one in passes),
-        reasoning_tokens=count_tokens(first, thought),
-        reasoning_words=len(words(thought)),
+        reasoning_tokens=count_tokens(first, reasoning),
+        reasoning_words=len(words(reasoning)),
         text=last.text,
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
         stratum=one.item.stratum or None,
-        realised_order=order_of(first.text, found, kind, thought) if len(passes) == 1 else None,
+        realised_order=order_of(first.text, found, kind, reasoning) if len(passes) == 1 else None,
+        **_thoughts(passes),
     )
 
 
-def count_tokens(generation: Generation, thought: str) -> int | None:
+def _thoughts(passes: Sequence[Generation]) -> dict[str, Any]:
+    """The columns of what was thought before the replies; None where nothing was."""
+    thought = "\n\n".join(one.thought for one in passes if one.thought)
+    tokens = sum(one.thought_tokens for one in passes)
+    return {"thought": thought or None, "thought_tokens": tokens or None, "thought_words": len(thought.split()) or None}
+
+
+def count_tokens(generation: Generation, reasoning: str) -> int | None:
     """Tokens that wrote at least one character of the rationale's words; None if it is not known which token wrote what.
 
-    `thought` is what `rationale` leaves of the text, whether that was parsed or not.
+    `reasoning` is what `rationale` leaves of the text, whether that was parsed or not.
     """
-    if words(thought) and not generation.token_ends:
+    if words(reasoning) and not generation.token_ends:
         return None
     starts = (0, *generation.token_ends[:-1])
-    return sum(bool(words(thought[start:end])) for start, end in zip(starts, generation.token_ends))
+    return sum(bool(words(reasoning[start:end])) for start, end in zip(starts, generation.token_ends))
 
 
 def _check_masked(folder: RunFolder, planned: Sequence[Planned], done: Mapping[str, Generation]) -> None:
@@ -118,6 +127,12 @@ def _name_long(folder: RunFolder, rows: Sequence[Row]) -> None:
         logger.warning("%s: %d replies of more than %d characters were read from both ends", folder.path, many, LONGEST)
 
 
+def _unasked(planned: Sequence[Planned], done: Sequence[Generation]) -> int:
+    """How many replies thought first, whether that is kept apart or stands in their text, and were not asked to."""
+    asked = {one.request.key for one in planned if one.request.thinking}
+    return sum(bool(one.thought or one.thought_tokens or THINKING.match(one.text)) for one in done if one.key not in asked)
+
+
 def _whitespace(planned: Sequence[Planned], done: Sequence[Generation]) -> list[str]:
     """What stands between the tokens of replies that were held to an object: on some servers that is their own business."""
     objects = {one.request.key for one in planned if one.request.constraint and held_to_object(one.request.constraint)}
@@ -129,7 +144,7 @@ def _finish(folder: RunFolder, plan: Sequence[Planned], rows: Sequence[Row], don
     planned = sum(not one.after for one in plan)
     statuses = dict(Counter(row.status for row in rows))
     failed = [generation for generation in done if generation.finish_reason == "error"]
-    manifest = folder.manifest()
+    manifest, unasked = folder.manifest(), _unasked(plan, done)
     whole = len(rows) == planned and not failed
     outcome = {
         "status": "complete" if whole else "barred" if why_barred(manifest) else "incomplete",
@@ -140,11 +155,15 @@ def _finish(folder: RunFolder, plan: Sequence[Planned], rows: Sequence[Row], don
         "error": failed[-1].error if failed else "",
         "neutralised": sum(generation.neutralised for generation in done),
         "halves": sum(generation.halves for generation in done),
-    }
+    } | ({"thought_unasked": unasked} if unasked else {})
     if manifest | outcome != manifest:
         folder.write_manifest(manifest | outcome | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
         counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
         folder.log(f"{outcome['status']}: {len(rows)} of {planned} scored; {counts}")
+        if unasked:
+            warning = f"{unasked} replies thought first, and their requests do not ask for that: the model or its server decides"
+            folder.log(warning)
+            logger.warning("%s: %s", folder.path, warning)
         if outcome["neutralised"]:
             warning = f"{outcome['neutralised']} special tokens of the tokenizer occurred in the items' text and were broken up"
             folder.log(warning)

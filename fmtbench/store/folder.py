@@ -34,7 +34,7 @@ from fmtbench.store.journal import Journal, Lines
 from fmtbench.store.lock import FolderLock
 from fmtbench.store.manifest import misshapen
 from fmtbench.store.rows import count_rows, write_rows
-from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row
+from fmtbench.types import IDENTITY, Constraint, Generation, Item, Message, Request, Row, Thinking
 
 logger = logging.getLogger(__name__)
 
@@ -227,10 +227,12 @@ def planned_of(record: dict[str, Any]) -> Planned:
     item, request = record["item"], dict(record["request"])
     held, identity = request.pop("constraint"), request.pop(IDENTITY)
     constraint = Constraint(**held) if held else None
+    thought = request.pop("thinking", None)
+    thinking = Thinking(**thought) if thought else None
     messages = tuple(Message(**message) for message in request.pop("messages"))
     return Planned(
         item=Item(**{**item, "aliases": tuple(item["aliases"]), "choices": tuple(item["choices"])}),
         sample=record["sample"],
         after=record["after"],
-        request=Request(**request, messages=messages, constraint=constraint, identity=identity),
+        request=Request(**request, messages=messages, constraint=constraint, identity=identity, thinking=thinking),
     )

@@ -26,6 +26,10 @@ from fmtbench.types import Generation
 SYNC_SECONDS = 1.0
 FIELDS = tuple(field.name for field in fields(Generation))
 """`asdict` copies every list, which took most of the time of an append."""
+UNSAID = ("thought", "thought_tokens")
+"""Left out of a line where there is none, so that replies without a thought are written as they always were."""
+UNSAID = ("thought", "thought_tokens")
+"""Left out of a line where there is none, so that replies without a thought are written as they always were."""
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
@@ -114,7 +118,7 @@ class Journal(Lines):
 
     def append(self, generation: Generation) -> None:
         """Write one generation; from here on it survives a kill."""
-        self.write({name: getattr(generation, name) for name in FIELDS})
+        self.write({name: value for name in FIELDS if (value := getattr(generation, name)) or name not in UNSAID})
 
     def generations(self) -> Iterator[Generation]:
         """Every undamaged generation, in the order in which they finished."""

@@ -117,6 +117,7 @@ class Step(ABC):
             max_tokens=self.part.max_tokens,
             seed=request_seed(self.seed, item_id, 0),
             identity=self.backend.identity(self.backbone, self.constraint),
+            chat_template_kwargs=self.backbone.chat_template_kwargs,
         )
 
     def keep(self, one: Any) -> None:

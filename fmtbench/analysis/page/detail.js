@@ -2,7 +2,7 @@
 
 function openItem(study, state, grid, index, row, line = grid.lines[index]) {
   const dialog = document.getElementById("detail");
-  const sides = { left: partnerOf(study, line, row) ?? row, right: row, marked: true, prompt: false };
+  const sides = { left: partnerOf(study, line, row) ?? row, right: row, marked: true, prompt: false, thought: false };
   const render = () => {
     state.opened = addressOf(study, line, sides.right);
     writeState(state);
@@ -119,6 +119,7 @@ function side(study, state, line, sides, which, pieces, render) {
       el("span", {}, `latent: ${rows.latent_answer[row] ?? "none"} (${rows.latent_correct[row] ? "right" : "wrong"})`),
       el("span", { className: "quiet" }, `${rows.completion_tokens[row]} tokens, ${rows.seconds[row].toFixed(2)} s, ended by ${rows.finish_reason[row] ?? "?"}`)),
     promptBox(study, sides, row),
+    thoughtBox(study, sides, row),
     heat(rows.mass?.[row], rows.token_ends?.[row], rows.text[row], rows.token_parts?.[row]),
     text);
 }
@@ -129,6 +130,17 @@ function promptBox(study, sides, row) {
   if (prompt === null) return null;
   const box = el("details", { className: "prompt", open: sides.prompt, ontoggle: () => { sides.prompt = box.open; } },
     el("summary", {}, "Prompt"), el("p", { className: "text" }, prompt));
+  return box;
+}
+
+// What the model thought before this reply, folded until somebody asks: no reader sees it.
+function thoughtBox(study, sides, row) {
+  const { thought, thought_words, thought_tokens } = study.rows;
+  if (!thought?.[row] && !thought_tokens?.[row]) return null;
+  const told = [[thought_words, "words"], [thought_tokens, "tokens"]].filter(([counts]) => counts?.[row]);
+  const box = el("details", { className: "prompt", open: sides.thought, ontoggle: () => { sides.thought = box.open; } },
+    el("summary", {}, `Thought, ${told.map(([counts, name]) => `${counts[row]} ${name}`).join(", ")}; no reader sees it`),
+    el("p", { className: "text" }, thought?.[row] || "(The server does not show it.)"));
   return box;
 }
 

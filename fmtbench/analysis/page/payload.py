@@ -8,8 +8,8 @@
 
 `asked` are the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
 
-A probe's `mass` (the probability that the constraint leaves at each token), `token_ends` and `token_parts` are included where
-rows have them.
+What was thought before a reply is included where rows have it, and so are a probe's `mass` (the probability that the constraint
+leaves at each token), `token_ends` and `token_parts`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ITEM = ["task", "item_id", "question", "gold"]
 NAMES = ["backbone", "condition", "prompt", "status"]
 PLAIN = ["seed", "sample", "answer", "marked_answer", "latent_answer", "text", "finish_reason", "completion_tokens"]
 VERDICTS = ["correct", "marked_correct", "latent_correct"]
+THOUGHT = ["thought", "thought_tokens", "thought_words"]
 PROBED = ["mass", "token_ends", "token_parts"]
 ACCURACY = [
     "backbone",
@@ -83,7 +84,7 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
         | {name: codes for name, (codes, _) in coded.items()}
         | {name: rows[name].astype(int).tolist() for name in VERDICTS}
         | {"seconds": rows["seconds"].round(3).tolist()}
-        | {name: cells(rows[name]) for name in [*PLAIN, *PROBED] if name in rows.columns},
+        | {name: cells(rows[name]) for name in [*PLAIN, *THOUGHT, *PROBED] if name in rows.columns},
         "labels": {},
         "asked": [],
         "accuracy": [],

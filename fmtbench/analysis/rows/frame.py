@@ -144,7 +144,7 @@ def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise UserError(f"{file} cannot be read as parquet ({reason}): score its folder again, or delete the file") from error
-    if absent := [name for name in UNREAD if slim and name not in there]:
+    if absent := [name for name in UNREAD if slim and name not in (*there, *OPTIONAL)]:
         check_columns(rows, str(file), without=tuple(name for name in UNREAD if name not in absent))
     return rows
 

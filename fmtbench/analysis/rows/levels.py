@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fmtbench.conditions.axes import DEFAULTS
+from fmtbench.conditions.axes import DEFAULTS, worded
 
-AXES = ("wording", "asking", "masking", "order", "length")
+AXES = ("wording", "asking", "masking", "order", "length", "thinking")
 """The components that come from a condition's axes; truncation and reading come from the replies."""
 
 Levels = tuple[Any, ...]
 """One level for each of `AXES`."""
 
 WHOLE = DEFAULTS["when"]
-TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order"}
+TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order", "thinking", "thinking_tokens"}
 """Settings that belong to another axis than wording. All others count as wording, unknown settings included."""
 PROSE, FIELDS = "prose", ("fields", "named")
 
@@ -38,7 +38,7 @@ def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
     at = "" if known["when"] == WHOLE else f"@{known['when']}"
     asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
     enforced = known["enforced"] if known["enforced"] in ("no", "sham") else known["enforced"] + at
-    cell = (_wording(known), asked, enforced, order, _length(known))
+    cell = (_wording(known), asked, enforced, order, _length(known), _thinking(known))
     return _with_fields(cell, known) if fields else cell
 
 
@@ -54,6 +54,11 @@ def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
     if known["reasoning"] in ("free", "staged"):
         return ("free", None, None)
     return (known["reasoning"], known["words"], "hard" if known["budget"] == "hard" else None)
+
+
+def _thinking(known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Whether the model thinks before it replies, and for how many tokens at most."""
+    return (worded(known["thinking"]), known["thinking_tokens"])
 
 
 def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -78,7 +83,7 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
     """The name of the condition at this cell, or the settings that such a condition would need."""
     if cell in names:
         return names[cell]
-    wording, asked, enforced, order, (reasoning, words, hard) = cell
+    wording, asked, enforced, order, (reasoning, words, hard), (thinking, tokens) = cell
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
     settings = {
         "reasoning": reasoning,
@@ -88,6 +93,8 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
         "enforced": enforced,
         "when": when or masked_when or None,
         "order": order,
+        "thinking": None if thinking == DEFAULTS["thinking"] else thinking,
+        "thinking_tokens": tokens,
         **dict(wording),
     }
     return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)

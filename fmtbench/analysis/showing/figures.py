@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from fmtbench.analysis.showing.labels import Labels, named
-from fmtbench.analysis.tables.decomposition import COMPONENTS
+from fmtbench.analysis.tables.decomposition import COMPONENTS, THINKING
 from fmtbench.analysis.tables.failures import STATUSES
 from fmtbench.errors import UserError
 from fmtbench.store.files import replacing
@@ -81,7 +81,8 @@ def decomposition(table: pd.DataFrame) -> Figure:
     A panel in which nothing is lost or gained is left out.
     """
     table = table[table.groupby(PANEL, observed=True)["value"].transform(lambda values: values.abs().max()) > 0]
-    parts = [name for name in COMPONENTS if name != "total"]
+    parts = [name for name in (*COMPONENTS, THINKING) if name != "total"]  # last, so that the others keep their colours
+    shades = {name: colour(place) for place, name in enumerate(parts)} | {THINKING: "#222222"}
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
     figure, panels = cell_panels(
         table,
@@ -90,12 +91,12 @@ def decomposition(table: pd.DataFrame) -> Figure:
         sharex=True,
     )
     for axis, (_, group) in zip(panels, table.groupby(PANEL)):
-        wide = 100 * group.pivot(index="condition", columns="component", values="value").iloc[::-1]
+        wide = 100 * group.pivot(index="condition", columns="component", values="value").fillna(0).iloc[::-1]
         y = np.arange(len(wide))
         ahead, behind = np.zeros(len(wide)), np.zeros(len(wide))
         for name in used:
             value = wide[name].to_numpy()
-            axis.barh(y, value, left=np.where(value > 0, ahead, behind), height=0.62, label=name, color=colour(parts.index(name)))
+            axis.barh(y, value, left=np.where(value > 0, ahead, behind), height=0.62, label=name, color=shades[name])
             ahead, behind = ahead + np.maximum(value, 0), behind + np.minimum(value, 0)
         axis.plot(wide["total"], y, "D", color="white", markeredgecolor="black", markersize=5, label="total")
         axis.axvline(0, color="#222222", linewidth=0.8)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fmtbench.analysis.showing.figures import COLOURS, STYLE, left_out, say_below
-from fmtbench.analysis.tables.decomposition import COMPONENTS
+from fmtbench.analysis.tables.decomposition import PARTS
 from fmtbench.analysis.tables.parts import MATTERS
 from fmtbench.errors import UserError
 
@@ -177,7 +177,7 @@ def waterfall(table: pd.DataFrame) -> Figure:
     lost, left is gained. Raises `UserError` where no part is so large.
     """
     keys = ["backbone", "task"]
-    parts = table[table["component"].isin(COMPONENTS)]
+    parts = table[table["component"].isin(PARTS)]
     large = parts[(parts["component"] != "total") & (parts["value"].abs() >= MATTERS)]
     if large.empty:
         raise UserError(f"no part of a loss is larger than {100 * MATTERS:.0f} points")
@@ -188,7 +188,7 @@ def waterfall(table: pd.DataFrame) -> Figure:
     groups = {name: group for name, group in own.groupby(keys, observed=True) if name in chosen}
     figure, panels = _grid(len(chosen))
     for axis, name in zip(panels, chosen):
-        _fall(axis, groups[name].set_index("component").reindex(COMPONENTS).dropna(subset="value"))
+        _fall(axis, groups[name].set_index("component").reindex(PARTS).dropna(subset="value"))
         axis.set_title(f"{name[1]}\n{name[0]}", loc="left", fontsize=8)
     against = own["reference"].iloc[0]
     say_below(

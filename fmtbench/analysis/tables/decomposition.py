@@ -34,7 +34,11 @@ from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
-COMPONENTS = (*AXES, "residual", "truncation", "another mark", "reading", "total")
+PARTS = (*AXES, "residual", "truncation", "another mark", "reading", "total")
+"""In the order of tables and figures."""
+THINKING = "thinking"
+COMPONENTS = tuple(name for name in PARTS if name != THINKING)
+"""Those that every loss has; a loss against a condition that thinks otherwise has `thinking` too."""
 
 
 class Scores(NamedTuple):
@@ -130,7 +134,7 @@ def _one(
 
 def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
     """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
-    last, values_KU = COMPONENTS.index("total"), parts.values_KU
+    last, values_KU = parts.names.index("total"), parts.values_KU
     whole_K = np.array([np.array_equal(value_U, values_KU[last], equal_nan=True) for value_U in values_KU])
     summed = sums(values_KU, one)
     low, high = np.empty((2, len(values_KU)))
@@ -138,7 +142,7 @@ def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Arra
     rest = ~whole_K  # a part that makes up the whole loss has its interval
     if rest.any():
         constant_K = ~(np.nan_to_num(values_KU[rest]) != 0).any(axis=1)  # zero by definition
-        most = np.array([1.0 if name in COMPONENTS and name != "residual" else 2.0 for name in parts.names])[rest]
+        most = np.array([1.0 if name in PARTS and name != "residual" else 2.0 for name in parts.names])[rest]
         some = Sums(summed.value_IPK[:, :, rest], summed.count_IPK[:, :, rest])
         drawn = bootstrap(some, min(draws, FEWER_DRAWS), seed, constant_K=constant_K)
         low[rest], high[rest] = drawn.interval(bounds=(-most, most))
@@ -190,11 +194,11 @@ def component_values(
 
     loss_U = scores.whole_CU[start] - scores.whole_CU[end]
     steps = {axis: [at(before) - at(after) for before, after in paths.steps(axis)] for axis in paths.separated}
-    values = dict.fromkeys(COMPONENTS, np.zeros(len(shared))) | {
-        AXES[axis]: np.mean(some, axis=0) for axis, some in steps.items()
-    }
+    values = dict.fromkeys(PARTS, np.zeros(len(shared))) | {AXES[axis]: np.mean(some, axis=0) for axis, some in steps.items()}
     if paths.unseparated or condition not in ends:  # the latter: its levels are those of the reference
         values["residual"] = loss_U - np.sum([values[axis] for axis in AXES], axis=0)
+    if (thinking := AXES.index(THINKING)) not in {*paths.separated, *paths.unseparated}:
+        assert not values.pop(AXES[thinking]).any()
     values["truncation"] = scores.cut_CU[end] - scores.cut_CU[start]
     values["another mark"] = scores.mark_CU[end] - scores.mark_CU[start]
     values["reading"] = scores.read_CU[end] - scores.read_CU[start]

@@ -20,6 +20,8 @@ from fmtbench.conditions.axes import DEFAULTS
 from fmtbench.errors import UserError
 
 PROSE = "text"
+AT_ONCE = levels({})[-1]
+"""Without a thought, whose length no budget of words counts."""
 
 
 def dose_table(rows: pd.DataFrame, axes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -40,8 +42,14 @@ def _lines(one: Cube, axes: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[st
     for i, condition in enumerate(one.conditions):
         if condition not in axes or condition.endswith(RERUN):
             continue
-        wording, asked, enforced, order, (reasoning, words, hard) = levels(axes[condition])
-        if wording or order != DEFAULTS["order"] or (enforced == "sham") or reasoning not in ("none", "free", "budget"):
+        wording, asked, enforced, order, (reasoning, words, hard), thinking = levels(axes[condition])
+        if (
+            wording
+            or thinking != AT_ONCE
+            or order != DEFAULTS["order"]
+            or (enforced == "sham")
+            or reasoning not in ("none", "free", "budget")
+        ):
             continue
         there = np.isfinite(one.strict_CU[i])
         value, low, high = condition_accuracy(one, condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmtbench.analysis.tables.decomposition import COMPONENTS
+from fmtbench.analysis.tables.decomposition import PARTS
 from fmtbench.errors import UserError
 
 MATTERS = 0.05
@@ -23,7 +23,7 @@ def parts_table(
     if decomposition is None:
         raise UserError("it is a part of the table decomposition: choose both, table=[decomposition,parts]")
     known = decomposition[decomposition["condition"].isin(_wanted(decomposition, contrasts))]
-    parts = known[known["component"].isin(COMPONENTS[:-1])]
+    parts = known[known["component"].isin(PARTS[:-1])]
     largest = parts["value"].abs().groupby([parts[key] for key in KEYS], observed=True).max()
     kept = known.set_index(KEYS).index.isin(largest.index[largest >= MATTERS])
     if not kept.any():

@@ -93,6 +93,15 @@ class VLLM(MaskingBackend):
             }
         )
 
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        if not (budget or masked):
+            return ""
+        what = "ends no thought at a number of tokens" if budget else "holds a constraint from the first token on"
+        return (
+            f"vLLM in this process {what}: use backend=hf, or `vllm serve --reasoning-parser NAME` with backend=server, "
+            "whose constraints begin after the thought"
+        )
+
     def open(self, backbone: Backbone) -> VLLMSession:
         return proven(VLLMSession(self, backbone))
 

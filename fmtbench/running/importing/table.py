@@ -22,7 +22,7 @@ def table_rows(path: Path) -> Iterator[Found]:
     """Raises `UserError` where two columns have one name."""
     with _opened(path) as file:
         csv.field_size_limit(LONGEST)
-        rows = csv.reader(file, strict=True, **_dialect(path))
+        rows = csv.reader(file, _dialect(path), strict=True)
         header: list[str] | None = None
         while True:
             try:
@@ -56,10 +56,14 @@ def _opened(path: Path) -> TextIO:
     return open(path, encoding="utf-8-sig", newline="")
 
 
-def _dialect(path: Path) -> dict[str, object]:
+class Tabs(csv.excel_tab):
     """A quotation mark is a character like any other in a TSV."""
-    tabs = path.name.removesuffix(".gz").endswith(".tsv")
-    return {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+
+    quoting = csv.QUOTE_NONE
+
+
+def _dialect(path: Path) -> type[csv.Dialect]:
+    return Tabs if path.name.removesuffix(".gz").endswith(".tsv") else csv.excel
 
 
 def _known(path: Path, first: str) -> bool:
