@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -130,12 +130,25 @@ def write_all(arguments: Arguments) -> None:
             tables[name] = write_table(name, node, study, arguments, offered | tables)
         except UserError as error:
             missing[name] = str(error)
-    for name, reason in missing.items():
-        say(f"table {name} is not made: {reason}; made are {', '.join(tables) or 'none'}")
-    figures = [name for name, node in arguments.figure.items() if write_figure(name, node, tables, study, arguments)]
+    say_missing(missing, tables)
+    drawn = {name: node for name, node in arguments.figure.items() if node["table"] in tables}
+    figures = [name for name, node in drawn.items() if write_figure(name, node, tables, study, arguments)]
+    if without := [name for name in arguments.figure if name not in drawn]:
+        say(f"not drawn: {', '.join(without)}: what they show was not made")
     write_text(
         output / "document.tex", document(ordered(tables, arguments.table), ordered(figures, arguments.figure), study.origin)
     )
+
+
+def say_missing(missing: Mapping[str, str], made: Iterable[str]) -> None:
+    """One line for each reason, and at last what there is."""
+    tables: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        tables.setdefault(reason, []).append(name)
+    for reason, names in tables.items():
+        say(f"not made: {', '.join(names)}: {reason}")
+    if missing:
+        say(f"made: {', '.join(made) or 'none'}")
 
 
 def ordered(names: Iterable[str], nodes: dict[str, DictConfig]) -> list[Shown]:
@@ -246,14 +259,11 @@ def write_figure(name: str, node: DictConfig, tables: dict[str, pd.DataFrame], s
     from fmtbench.analysis.showing.labels import labelled
 
     draw, show = described(node, f"figure/{name}", *DRAWN)
-    if show["table"] not in tables:
-        say(f"figure {name} is not drawn: it shows the table {show['table']}, which was not made")
-        return False
     given = {"labels": where.labels} if "labels" in inspect.signature(draw).parameters else {}
     try:
         figure = draw(labelled(tables[show["table"]], where.labels), **given)
     except UserError as error:
-        say(f"figure {name} is not drawn: {error}")
+        say(f"not drawn: {name}: {error}")
         return False
     path = placed(where.output, name, show)
     save(figure, path, study.origin)

@@ -53,8 +53,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     done = tables(results, f"output={tmp_path}", "draws=200")
     assert done.code == 0, done.err
     early = "contrasts, cost, decomposition, dose, equal_tokens, failures"
-    made = f"{early}, length_control, lockin, main, mixed, overview, parts, planned"
-    probe = f"run python -m experiments.lockin results=FOLDER probe=mass, which reads the replies once more; made are {made}"
+    probe = "run python -m experiments.lockin results=FOLDER probe=mass, which reads the replies once more"
     assert done.err.splitlines() == [
         "table contrasts: one prompt: nothing is known of other prompts",
         "table length_control: the ratio of lengths does not vary, or there are too few items",
@@ -62,29 +61,21 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "table lockin: locked needs 7 replies of an item",
         "table lockin: retention above 100%: a gain, not a loss",
         "table planned: one prompt: nothing is known of other prompts",
-        f"table aligned is not made: no folder holds mass.parquet: {probe}",
-        f"table closing is not made: no folder holds mass.parquet: {probe}",
-        f"table decoders is not made: no folder holds mass.parquet: {probe}",
-        "table ladder is not made: it needs texts that were read by the ladder, and these rows have none: python -m "
-        f"experiments.rescore reads transcripts so; made are {made}",
-        f"table mass is not made: no folder holds mass.parquet: {probe}",
-        "table meta is not made: it combines what several backbones or tasks show of a contrast, and each is here with one: "
-        f"run another task; made are {made}",
-        *(
-            f"table {name} is not made: it needs rows whose realised order was read, and these have none: score the folder again "
-            f"(python -m experiments.score), or run the same rescore command; made are {made}"
-            for name in ("order", "order_contrasts")
-        ),
-        "table replication is not made: no published number matches a task and condition of these rows: published are tasks "
-        f"ddxplus, gsm8k, last_letter, shuffled_objects; made are {made}",
-        "table samples is not made: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0; "
-        f"made are {made}",
-        "table strata is not made: no item has a stratum: say in the task's source which field it is in, "
-        f"fields: {{stratum: subject}}; made are {made}",
-        f"table tokens is not made: no folder holds spelling.parquet: {probe}",
-        "figure ladder is not drawn: it shows the table ladder, which was not made",
-        "figure mass is not drawn: it shows the table mass, which was not made",
-        "figure meta is not drawn: it shows the table meta, which was not made",
+        f"not made: aligned, closing, decoders, mass: no folder holds mass.parquet: {probe}",
+        "not made: fields: no row is of a record: ask a task whose answers are records, such as task=file with schema.path=FILE",
+        "not made: ladder: it needs texts that were read by the ladder, and these rows have none: python -m "
+        "experiments.rescore reads transcripts so",
+        "not made: meta: it combines what several backbones or tasks show of a contrast, and each is here with one: "
+        "run another task",
+        "not made: order, order_contrasts: it needs rows whose realised order was read, and these have none: "
+        "score the folder again (python -m experiments.score), or run the same rescore command",
+        "not made: replication: no published number matches a task and condition of these rows: published are tasks "
+        "ddxplus, gsm8k, last_letter, shuffled_objects",
+        "not made: samples: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0",
+        "not made: strata: no item has a stratum: say in the task's source which field it is in, fields: {stratum: subject}",
+        f"not made: tokens: no folder holds spelling.parquet: {probe}",
+        f"made: {early}, length_control, lockin, main, mixed, overview, parts, planned",
+        "not drawn: ladder, mass, meta: what they show was not made",
     ]
     contrasts = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
@@ -113,11 +104,9 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
 def test_without_the_reference_what_is_left_is_written(results: Path, tmp_path: Path) -> None:
     done = tables(results / "json_schema", f"output={tmp_path}", "figure=[forest,statuses]")
     assert done.code == 0
-    assert re.search(
-        r"table contrasts is not made: no condition shares an item with free_cot: the rows hold json_schema.*; made are cost, ",
-        done.err,
-    )
-    assert "figure forest is not drawn: it shows the table contrasts, which was not made" in done.err
+    assert re.search(r"not made: contrasts[,:].* no condition shares an item with free_cot: the rows hold json_schema", done.err)
+    assert re.search(r"^made: cost, ", done.err, re.M)
+    assert "not drawn: forest: what they show was not made" in done.err
     assert {"main.csv", "cost.csv", "failures.csv", "statuses.png"} <= {path.name for path in tmp_path.rglob("*")}
 
 
@@ -194,9 +183,9 @@ def test_conditions_without_a_shared_item_have_their_own_tables_all_the_same(tmp
     done = tables(tmp_path, "draws=200")
     assert done.code == 0
     for name in ("contrasts", "decomposition", "lockin", "mixed"):
-        (line,) = [line for line in done.err.splitlines() if line.startswith(f"table {name} is not made: ")]
+        (line,) = [line for line in done.err.splitlines() if re.match(rf"not made: (\w+, )*{name}[:,]", line)]
         assert "shares an item with free_cot" in line
-        assert line.endswith("made are cost, dose, equal_tokens, failures, main, overview")
+    assert "\nmade: cost, dose, equal_tokens, failures, main, overview\n" in done.err
     assert pd.read_csv(tmp_path / "tables" / "appendix" / "main.csv").strict_diff.isna().all()
 
 

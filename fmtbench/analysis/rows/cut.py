@@ -17,8 +17,9 @@ def cut(rows: pd.DataFrame) -> pd.DataFrame:
 
     A loop is none: more room would hold more of it.
     """
-    rows = rows[~rows["condition"].astype(str).str.endswith(RERUN)]
-    ended = (rows["finish_reason"].astype(str) == "length") & (rows["status"].astype(str) != "loop")
+    again = [name for name in rows["condition"].unique() if str(name).endswith(RERUN)]
+    rows = rows[~rows["condition"].isin(again)]
+    ended = (rows["finish_reason"] == "length") & (rows["status"] != "loop")
     cells = [rows[name] for name in CELL]
     share = ended.groupby(cells, observed=True).mean()
     tokens = rows["completion_tokens"].where(ended, 0).groupby(cells, observed=True).max()
