@@ -145,7 +145,11 @@ def ours(line: Line, place: Path) -> list[str]:
         word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
     ]
     placed = [
-        re.sub(r"(?<!name)=(results/|log\.jsonl|qa\.csv|invoices\.jsonl|invoice\.json|lm$|logs$|logs/\*|rows$|rescored$|mine$)", rf"={place}/\1", word)
+        re.sub(
+            r"(?<!name)=(results/|log\.jsonl|qa\.csv|invoices\.jsonl|invoice\.json|lm$|logs$|logs/\*|rows$|rescored$|mine$)",
+            rf"={place}/\1",
+            word,
+        )
         for word in kept
     ]
     if line.name == "run":
