@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.grammar import allows
 from fmtbench.decoding.records import ignored
 from fmtbench.errors import UserError
+from fmtbench.readers.latent import read_latent
 from fmtbench.running.verdicts import rationale, verdicts
 from fmtbench.types import Generation
 
@@ -253,6 +255,16 @@ def test_the_latent_reader_finds_a_record_anywhere(reply: str) -> None:
     gold = json.dumps({"vendor": "Acme", "date": "2024-03-12", "total": 12.5})
     found = json.loads(reading("free_cot", reply, gold).fields)
     assert {path: found[path][1] for path in ("vendor", "date", "total")} == dict.fromkeys(("vendor", "date", "total"), "right")
+
+
+@pytest.mark.parametrize(
+    "part", ["{", "vendor: x\n", '"vendor": "x", ', "The vendor is ", "# vendor\n", '{"vendor": "x"} ', "<vendor>", "a:\n- "]
+)
+def test_a_reply_of_any_shape_is_read_in_a_moment(part: str) -> None:
+    text = part * (30_000 // len(part))
+    started = time.process_time()
+    read_latent(text, KIND)
+    assert time.process_time() - started < 0.5
 
 
 # -- schemas

@@ -25,7 +25,7 @@ from fmtbench.formats.json import load_object
 from fmtbench.formats.markdown import RECORD_HEADING
 from fmtbench.formats.prose import RECORD_OPENING
 from fmtbench.formats.records import Opening, openings, put_together
-from fmtbench.formats.statements import MOST, SENTENCE_END
+from fmtbench.formats.statements import LONGEST, MOST, SENTENCE_END
 from fmtbench.formats.structured import StructuredFormat, unfenced
 from fmtbench.formats.text import RECORD_LINE
 
@@ -33,6 +33,8 @@ BARE = Layout(stages=(), answer="", order="answer_only")
 KEY = r"[\"'<|]\s{0,3}\**LABEL\**\s{0,3}(?:[\"']\s{0,3}:\s{0,3}|>|\|)"
 """A key in quotes, a tag, or the first cell of a row of a table."""
 AFTER_KEY = re.compile(r'\s{0,3}(?:"((?:[^"\\]|\\.)*+)"?|([^\n"<|,}\]]*+))')
+NEXT_SENTENCE = re.compile(r"[.;]\s{1,9}The\b|\n")
+NEXT_SECTION = re.compile(r"\n {0,3}#{1,6} |\n[ \t]*\n")
 Place = tuple[int, int]
 
 
@@ -174,15 +176,15 @@ def _line_end(text: str, start: int) -> int:
 
 
 def _sentence_end(text: str, start: int) -> int:
-    following = re.compile(r"[.;]\s+The\b").search(text, start)
-    match = SENTENCE_END.search(text, start)
-    ends = [one for one in (following.start() if following else None, match.start() if match else None) if one is not None]
-    return min(ends, default=len(text))
+    stop = min(len(text), start + LONGEST)
+    match = NEXT_SENTENCE.search(text, start, stop) or SENTENCE_END.search(text, start, stop)
+    return match.start() if match else stop
 
 
 def _section_end(text: str, start: int) -> int:
-    match = re.compile(r"\n {0,3}#{1,6} |\n[ \t]*\n").search(text, start + 1)
-    return match.start() if match else len(text)
+    stop = min(len(text), start + LONGEST)
+    match = NEXT_SECTION.search(text, start + 1, stop)
+    return match.start() if match else stop
 
 
 def _clean(text: str) -> str:
