@@ -25,7 +25,7 @@ from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS, Dialect, keeps
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.reply import Reply
-from fmtbench.backends.served_thoughts import check_arguments, fields, thought_of, unkept, why_unthinkable
+from fmtbench.backends.served_thoughts import check_arguments, fields, taken_apart, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
@@ -260,7 +260,7 @@ class ServerSession(Session):
         return body | self._options.extra_body, neutralised
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        thought, text = thought_of(request, reply)
+        thought, text, token_ends = taken_apart(request, reply)
         (reason, error), transient = judge(self._dialect, request, reply, text), reply.choices[0].finish_reason not in ENDS
         if reason == "stop" and (strange := unkept(request, thought)):
             reason, error = "error", strange
@@ -270,7 +270,7 @@ class ServerSession(Session):
             key=request.key,
             text=text,
             token_ids=reply.token_ids,
-            token_ends=reply.token_ends,
+            token_ends=token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
             finish_reason=reason,
             prompt_tokens=reply.counts.prompt_tokens,
