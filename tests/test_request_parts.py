@@ -14,7 +14,7 @@ from fmtbench.backends import hf
 from fmtbench.backends.hf import HF
 from fmtbench.running.asking import unanswered
 from fmtbench.store.folder import Planned, RunFolder
-from fmtbench.types import Constraint, Generation, Item, Message, Request
+from fmtbench.types import Constraint, Generation, Item, Message, Request, Thinking
 
 SCHEMA = Constraint(kind="json_schema", source='{"type": "object"}')
 REQUEST = Request(
@@ -42,6 +42,8 @@ CHANGES: dict[str, list[Any]] = {
     "seed": [None, 0, 2, 2**62],
     "logprobs": [True],
     "identity": ["", '{"engine": "vllm"}'],
+    "thinking": [Thinking(), Thinking(tokens=9), Thinking(opens="<t>"), Thinking(closes="</t>"), Thinking(forced="</think>")],
+    "chat_template_kwargs": [{"enable_thinking": False}, {"enable_thinking": True}, {"reasoning_effort": "low"}],
 }
 CASES = [(name, value) for name, values in CHANGES.items() for value in values]
 

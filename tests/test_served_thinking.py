@@ -62,6 +62,14 @@ def test_a_thought_in_the_text_is_taken_out_of_it() -> None:
         assert (one.thought, one.text, one.finish_reason) == (SAID, "", "length")
 
 
+def test_tokens_of_a_thought_in_the_text_are_counted_where_the_server_tells_them() -> None:
+    pieces = ["<think>", "a b", "</think>", "\n\n", "The answer", " is 42."]
+    told = completion("".join(pieces), logprobs={"content": [{"token": piece, "logprob": -0.1} for piece in pieces]})
+    with asked(told, thinking=Thinking()) as (one, _):
+        assert (one.thought, one.text) == ("a b", "The answer is 42.")
+        assert (one.thought_tokens, one.token_ends) == (4, (0, 0, 0, 0, 10, 17))
+
+
 def test_a_thought_that_the_limit_cuts_is_kept() -> None:
     with asked(thought(None, SAID, finish_reason="length"), thinking=Thinking()) as (one, _):
         assert (one.thought, one.text, one.finish_reason) == (SAID, "", "length")

@@ -105,7 +105,11 @@ class Reply(BaseModel):
     @property
     def token_ends(self) -> tuple[int, ...]:
         """For each token the index in the text at which it ends; empty if the server does not tell."""
-        return token_ends(self._tokens, self.text, thought=bool(self.thought))
+        return self.ends_in(self.text, thought=bool(self.thought))
+
+    def ends_in(self, text: str, *, thought: bool) -> tuple[int, ...]:
+        """The same for a part of the text, before which a thought was taken out."""
+        return token_ends(self._tokens, text, thought=thought)
 
     @property
     def logprobs(self) -> tuple[float, ...]:

@@ -22,6 +22,16 @@ EFFORT = "reasoning_effort"
 """The argument that OpenAI's own API takes, and so every server of it."""
 
 
+class Served(NamedTuple):
+    """A reply, taken apart."""
+
+    thought: Thought
+    text: str
+    """Without the thought."""
+    token_ends: tuple[int, ...]
+    """Where each token ends in `text`, where the server tells."""
+
+
 class Ways(NamedTuple):
     """What a kind of server takes."""
 
@@ -71,12 +81,14 @@ def thinking_fields(dialect: str, request: Request) -> dict[str, Any]:
     return body
 
 
-def thought_of(request: Request, reply: Reply) -> tuple[Thought, str]:
-    """The thought, and the text of the reply without it. A model may think though nobody asked it to."""
+def taken_apart(request: Request, reply: Reply) -> Served:
+    """The thought, and the reply without it. A model may think though nobody asked it to."""
     if reply.thought or request.thinking is None:
-        return Thought(reply.thought, reply.thought_tokens), reply.text
+        return Served(Thought(reply.thought, reply.thought_tokens), reply.text, reply.token_ends)
     thought, text = told_apart(reply.text, request.thinking)
-    return Thought(thought, reply.thought_tokens), text
+    ends = reply.ends_in(text, thought=bool(thought))
+    tokens = reply.thought_tokens or (sum(end == 0 for end in ends) if thought else 0)
+    return Served(Thought(thought, tokens), text, ends)
 
 
 def unkept(request: Request, thought: Thought) -> str:

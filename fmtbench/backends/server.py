@@ -27,7 +27,7 @@ from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import OWN, Fields, accepted
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.reply import Reply
-from fmtbench.backends.served_thoughts import check_arguments, thinking_fields, thought_of, unkept, why_unthinkable
+from fmtbench.backends.served_thoughts import check_arguments, taken_apart, thinking_fields, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
@@ -335,7 +335,7 @@ class ServerSession(Session):
         return fields.sent(body) | self._options.extra_body
 
     def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        thought, text = thought_of(request, reply)
+        thought, text, token_ends = taken_apart(request, reply)
         (reason, error), transient = judge(self._dialect, request, reply, text), reply.choices[0].finish_reason not in ENDS
         if reason == "stop" and (strange := unkept(request, thought)):
             reason, error = "error", strange
@@ -345,7 +345,7 @@ class ServerSession(Session):
             key=request.key,
             text=text,
             token_ids=reply.token_ids,
-            token_ends=reply.token_ends,
+            token_ends=token_ends,
             logprobs=reply.logprobs if request.logprobs else (),
             finish_reason=reason,
             prompt_tokens=reply.counts.prompt_tokens,
