@@ -43,7 +43,7 @@ KINDS = {
     "integer": pd.api.types.is_integer_dtype,
     "number": pd.api.types.is_float_dtype,
 }
-UNREAD = ("question", "text", "request_key", "experiment", "finish_reason")
+UNREAD = ("question", "text", "request_key", "experiment")
 """What no table reads: left on the disk when a study is loaded for its tables."""
 
 
