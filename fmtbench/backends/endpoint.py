@@ -72,6 +72,16 @@ class Endpoint:
         except TurnedDown as error:
             raise UserError(f"{url}: {error}") from error
 
+    def send(self, method: str, url: str, **sent: Any) -> Any:
+        """The JSON that a page answers with, asked for once. Raises what `ask` does, and httpx's errors of transport."""
+        return self._read(fetch(url, self._headers(), self.timeout_s, method, **sent))
+
+    def lines(self, url: str) -> list[bytes]:
+        """The lines of a file."""
+        answer = fetch(url, self._headers(), self.timeout_s)
+        self._check(answer)
+        return self._without_key(answer.content).splitlines()
+
     async def ask(self, client: httpx2.AsyncClient, body: dict[str, Any], spread: float, pace: Pace | None = None) -> Any:
         """The JSON of a reply. `spread`, between 0 and 1, keeps requests that failed together from returning together.
 
@@ -120,7 +130,8 @@ class Endpoint:
                 logger.info("%s/models: %s", self.url, self._said(error))
         return ServerError(f"{self.url} fails ({fault}): what was generated is kept; repeat the command when it is up again")
 
-    def _read(self, answer: Answer) -> Any:
+    def _check(self, answer: Answer) -> None:
+        """Raises for any status but 200."""
         status, complaint = answer.status, self._complaint(answer)
         if status in (401, 403):
             raise UserError(f"{self.url} does not accept the key ({complaint}): {self._key_advice()}")
@@ -130,6 +141,9 @@ class Endpoint:
             raise TurnedDown(complaint, param=_param(answer))
         if status != 200:
             raise ServerError(f"{self.url} fails ({complaint})")
+
+    def _read(self, answer: Answer) -> Any:
+        self._check(answer)
         try:
             return replace(answer, content=self._without_key(answer.content)).json()
         except ValueError as error:

@@ -232,12 +232,16 @@ class ServerSession(Session):
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         """Raises `DecoderError` where there is a constraint and none binds."""
         if not any(request.messages is PROBE.messages for request in requests):
-            self.prepare(requests)
-            held = next((request for request in requests if request.constraint), None)
-            if held and not self._proven:
-                self._prove(held)
+            self._make_ready(requests)
         workers = min(at_most or self._options.concurrency, self._options.concurrency, len(requests))
         yield from believed(streamed(partial(self._answer_all, requests, workers)), self._options.url)
+
+    def _make_ready(self, requests: Sequence[Request]) -> None:
+        """Find out which fields are taken, and whether constraints bind where there are some."""
+        self.prepare(requests)
+        held = next((request for request in requests if request.constraint), None)
+        if held and not self._proven:
+            self._prove(held)
 
     def _prove(self, held: Request) -> None:
         """With the settings of a request that is held to a constraint: a server may take no others."""
@@ -283,7 +287,7 @@ class ServerSession(Session):
         entered = clock.enter()
         try:
             spread = int(request.key[:8], 16) / 2**32
-            reply = Reply.model_validate(await self._options.endpoint.ask(client, body, spread, pace))
+            content = await self._options.endpoint.ask(client, body, spread, pace)
         except TurnedDown as error:
             return Generation(
                 key=request.key,
@@ -294,14 +298,20 @@ class ServerSession(Session):
                 seconds=clock.leave(entered),
                 neutralised=neutralised,
             )
+        return self._read(request, content, clock.leave(entered), neutralised)
+
+    def _read(self, request: Request, content: Any, seconds: float, neutralised: int) -> Generation:
+        """What the JSON of a reply holds."""
+        try:
+            reply = Reply.model_validate(content)
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
             words = f"does not answer as OpenAI's chat API does ({where}: {problem['msg']})"
-            return self._not_taken(request, words, clock.leave(entered))
+            return self._not_taken(request, words, seconds)
         if strange := self._strange(reply.model):
-            return self._not_taken(request, strange, clock.leave(entered))
-        return self._generation(request, reply, clock.leave(entered), neutralised)
+            return self._not_taken(request, strange, seconds)
+        return self._generation(request, reply, seconds, neutralised)
 
     def _strange(self, got: Any) -> str:
         """What to say of another model's reply; empty where it is the one asked for, or the server names none."""

@@ -52,10 +52,10 @@ async def read(client: httpx2.AsyncClient, method: str, url: str, body: Any = No
         return _answer(response, bytes(content))
 
 
-def fetch(url: str, headers: Mapping[str, str], seconds: float) -> Answer:
-    """A page, within this time from the first byte to the last."""
+def fetch(url: str, headers: Mapping[str, str], seconds: float, method: str = "GET", **sent: Any) -> Answer:
+    """A page, within this time from the first byte to the last; `sent` as httpx takes it, such as `json=` or `files=`."""
     started = time.monotonic()
-    with httpx2.stream("GET", url, headers=dict(headers), timeout=seconds) as response:
+    with httpx2.stream(method, url, headers=dict(headers), timeout=seconds, **sent) as response:
         content = bytearray()
         check_encoding(response)
         for piece in response.iter_bytes():
