@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone
 from fmtbench.backends.batch_api import ENDED, Line, Record, State, outcomes, records, state, submit
 from fmtbench.backends.endpoint import AGAIN, TurnedDown
-from fmtbench.backends.server import Server, ServerSession
+from fmtbench.backends.server import Server, ServerSession, probe_of
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.tokens import PROBE
 from fmtbench.backends.verdict import believed
@@ -47,7 +47,7 @@ class Batch(Server):
     """Within which time the server is to answer; OpenAI allows 24h alone."""
 
     def open(self, backbone: Backbone) -> BatchSession:
-        return BatchSession(self, self._facts(backbone))
+        return BatchSession(self, self._facts(backbone), probe_of(backbone))
 
 
 class BatchSession(ServerSession):
