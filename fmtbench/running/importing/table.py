@@ -7,7 +7,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from fmtbench.errors import UserError
 from fmtbench.running.importing.base import Found, Importer, Unreadable
@@ -56,7 +56,7 @@ def _opened(path: Path) -> TextIO:
     return open(path, encoding="utf-8-sig", newline="")
 
 
-def _dialect(path: Path) -> dict[str, object]:
+def _dialect(path: Path) -> dict[str, Any]:
     """A quotation mark is a character like any other in a TSV."""
     tabs = path.name.removesuffix(".gz").endswith(".tsv")
     return {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
