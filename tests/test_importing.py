@@ -294,7 +294,7 @@ class Killed(Exception):
 def test_after_a_kill_the_same_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "CHUNK", 3)
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"gold": n, "text": f"So {n}."}) + "\n" for n in range(10)))
-    log, rules, scored = load_log(tmp_path / "a.jsonl", "number"), ReadingRules(answer="number"), []
+    log, rules, scored = load_log(tmp_path / "a.jsonl", "number"), ReadingRules(answer="number"), list[str]()
 
     def score(self: ReadingRules, one: Any) -> Any:
         if len(scored) == 7 and not resumed:
@@ -322,7 +322,7 @@ def test_after_a_kill_the_same_command_goes_on(tmp_path: Path, monkeypatch: pyte
 
 
 def test_parts_of_other_settings_are_not_taken(tmp_path: Path) -> None:
-    first = parts.Parts(tmp_path, "x")
+    first = parts.PartFiles(tmp_path, "x")
     first.path(0).write_text("rows")
-    assert parts.Parts(tmp_path, "x").path(0).exists()
-    assert not parts.Parts(tmp_path, "y").path(0).exists()
+    assert parts.PartFiles(tmp_path, "x").path(0).exists()
+    assert not parts.PartFiles(tmp_path, "y").path(0).exists()

@@ -19,7 +19,7 @@ from experiments.starting.roots import ROOTS
 from fmtbench.answers.named import ANSWERS, KINDS
 from fmtbench.errors import UserError
 from fmtbench.running.read_again import read_again
-from fmtbench.running.verdicts import verdicts
+from fmtbench.running.verdicts import located, verdicts
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.cells import options_in, unpacked
 from fmtbench.tasks.own_questions import Answer, OwnQuestions
@@ -410,9 +410,9 @@ def test_every_accepted_answer_is_right_in_every_condition(
         for said in golds:
             text = condition.example(kind, "Let me see.", said)
             found = condition.read(Generation(key="", text=text), kind)
-            read = verdicts(text, found, kind, golds)
+            read = verdicts(located(text, found, kind), kind, golds)
             assert (read.correct, read.latent_correct) == (True, True), text
-            alone = verdicts(text, found, kind, golds[:1])
+            alone = verdicts(located(text, found, kind), kind, golds[:1])
             assert alone.correct == (said == golds[0] or answer == "text"), "it is right by the second answer, and only by that"
 
 

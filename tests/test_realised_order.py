@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,7 +128,7 @@ def test_rows_of_an_earlier_version_are_read_and_audited(tmp_path: Path) -> None
     assert "rows.parquet" not in done.out, done.out
 
 
-def ordered(right: dict[str, object], orders: dict[str, object]) -> pd.DataFrame:
+def ordered(right: dict[str, Any], orders: dict[str, Any]) -> pd.DataFrame:
     return made_rows(right, realised_order=orders)
 
 

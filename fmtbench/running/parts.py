@@ -24,7 +24,7 @@ CHUNK = 5_000
 FOLDER, MADE_OF = ".parts", "of.json"
 
 
-class Parts:
+class PartFiles:
     """The parts under an output folder; those of other settings or other files are removed."""
 
     def __init__(self, output: Path, made_of: str) -> None:

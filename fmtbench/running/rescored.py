@@ -18,7 +18,7 @@ from fmtbench.errors import UserError
 from fmtbench.readers.contract import Contract, DemandedObject
 from fmtbench.running.arms import Tally
 from fmtbench.running.logs import Transcript
-from fmtbench.running.parts import Parts, chunks
+from fmtbench.running.parts import PartFiles, chunks
 from fmtbench.running.transcripts import ReadingRules, Scored
 from fmtbench.store.files import replacing
 from fmtbench.store.provenance import provenance
@@ -51,7 +51,7 @@ def write_rows(
 
     `made_of` says what the rows follow from (see `parts`): what was scored for the same before a kill is not scored again.
     """
-    parts = Parts(path.parent, made_of)
+    parts = PartFiles(path.parent, made_of)
     try:
         written = [_part(parts.path(number), chunk, reading, tally) for number, chunk in enumerate(chunks(transcripts))]
         check()
