@@ -19,7 +19,8 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone
 from fmtbench.backends.batch_api import ENDED, Line, Record, State, outcomes, records, state, submit
 from fmtbench.backends.endpoint import AGAIN, TurnedDown
-from fmtbench.backends.server import Server, ServerSession, probe_of
+from fmtbench.backends.served_thoughts import probe_of
+from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.tokens import PROBE
 from fmtbench.backends.verdict import believed

@@ -8,6 +8,7 @@ change a reply, such as a temperature, is never left out silently: the error nam
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from fmtbench.backends.endpoint import TurnedDown
 from fmtbench.errors import UserError
+from fmtbench.types import Request
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,22 @@ OWN = {
 """Fields that `extra_body` must not decide on, and what does. No `stream`: a reply is read whole."""
 DEFAULT = {"temperature": 1.0, "top_p": 1.0}
 """What OpenAI's reference says of a request without them."""
+
+
+def checked_extra(body: dict[str, Any]) -> dict[str, Any]:
+    """Raises `ValueError` for a field that a setting decides on."""
+    for name in body:
+        if name in OWN:
+            raise ValueError(f"{name} is not for it to say: set {OWN[name]}")
+        if name == "stream":
+            raise ValueError("stream is not for it to say: replies are read whole")
+    return body
+
+
+def kind_of(request: Request) -> Any:
+    """What decides which fields a request has, and with which values."""
+    sampling = request.temperature, request.top_p, request.max_tokens, request.seed is None, request.logprobs
+    return *sampling, request.thinking, json.dumps(request.chat_template_kwargs, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)

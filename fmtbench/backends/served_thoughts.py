@@ -8,14 +8,18 @@ reply that was to begin with a thought, and has none, is an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.thoughts import Thought, told_apart
+from fmtbench.backends.tokens import PROBE
 from fmtbench.errors import UserError
 from fmtbench.types import Request
 
+PROBE_ROOM = 4096
+"""Tokens for the thought of a model that cannot help it, before the two words of the probe."""
 SLACK = 64
 """Tokens that a server may write to end a thought whose budget is spent."""
 EFFORT = "reasoning_effort"
@@ -104,3 +108,10 @@ def unkept(request: Request, thought: Thought) -> str:
             "token, or it does not keep thoughts apart, which `vllm serve` and SGLang do with --reasoning-parser"
         )
     return ""
+
+
+def probe_of(backbone: Backbone) -> Request:
+    """The probe as this backbone takes it: told not to think, or with room for the thought of one that cannot help it."""
+    style = backbone.thinking
+    room = min(PROBE_ROOM, backbone.context // 2) if style and style.always else PROBE.max_tokens
+    return replace(PROBE, chat_template_kwargs=backbone.chat_template_kwargs, max_tokens=room)

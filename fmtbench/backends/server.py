@@ -10,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
+from fmtbench.backends.addressing import checked_address, checked_variable, served_models, server_version, some_names
 from fmtbench.backends.base import Backend, Session
 from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
-from fmtbench.backends.fields import OWN, Fields, accepted
+from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.reply import Reply
-from fmtbench.backends.served_thoughts import check_arguments, taken_apart, thinking_fields, unkept, why_unthinkable
+from fmtbench.backends.served_thoughts import check_arguments, probe_of, taken_apart, thinking_fields, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
@@ -35,12 +34,10 @@ from fmtbench.backends.verdict import ENDS, believed, judge
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError
 from fmtbench.price import Prices
-from fmtbench.secret import VALUE
 from fmtbench.types import Constraint, Generation, Message, Request
 
-PROBE_ROOM = 4096
-"""Tokens for the thought of a model that cannot help it, before the two words of the probe."""
-MOST_NAMES, MOST_CHARACTERS = 20, 100
+MOST_CHARACTERS = 100
+"""Of another model's name."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -89,29 +86,17 @@ class Server(Backend):
     @field_validator("url")
     @classmethod
     def _no_secret_in_the_address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give the address of an OpenAI-compatible API, such as http://localhost:8000/v1")
-        if parts.username or parts.password or parts.query or parts.fragment or VALUE.search(url):
-            raise ValueError("an address must hold no key or password: put it into the environment variable of key_variable")
-        return url.rstrip("/")
+        return checked_address(url)
 
     @field_validator("key_variable")
     @classmethod
     def _a_name_and_no_key(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            raise ValueError("give the NAME of an environment variable in capitals, never the key itself")
-        return name
+        return checked_variable(name)
 
     @field_validator("extra_body")
     @classmethod
     def _nothing_of_ours(cls, body: dict[str, Any]) -> dict[str, Any]:
-        for name in body:
-            if name in OWN:
-                raise ValueError(f"{name} is not for it to say: set {OWN[name]}")
-            if name == "stream":
-                raise ValueError("stream is not for it to say: replies are read whole")
-        return body
+        return checked_extra(body)
 
     @property
     def prices(self) -> Prices | None:
@@ -126,25 +111,13 @@ class Server(Backend):
     @cached_property
     def _served(self) -> dict[str, dict[str, Any]]:
         """What the server tells of each model it offers, by name: only what is the same after a restart."""
-        listed = self.endpoint.get(f"{self.url}/models")
-        entries = listed.get("data") if isinstance(listed, Mapping) else None
-        entries = entries if isinstance(entries, list) else []
-        cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
-        if not cards:
-            raise UserError(f"{self.url}/models lists no model: backend.url must be that of an OpenAI-compatible API")
-        return {str(card["id"]): {name: card.get(name) for name in ("root", "owned_by")} for card in cards}
+        return served_models(self.endpoint)
 
     @cached_property
     def _version(self) -> str | None:
         """The server's version, where it has a page that tells it."""
         told = DIALECTS[self.dialect].version
-        if told is None:
-            return None
-        page, field = told
-        try:
-            return str(self.endpoint.get(f"{self.url.removesuffix('/v1')}/{page}")[field])
-        except (UserError, KeyError, TypeError):
-            return None
+        return told and server_version(self.endpoint, *told)
 
     def _name(self, backbone: Backbone) -> str:
         if backbone.chat_template is not None:
@@ -155,7 +128,7 @@ class Server(Backend):
         if name in self._served:
             return str(name)
         asked = f"model {name} is not served" if name else "several models are served"
-        raise UserError(f"{asked} at {self.url}: set backend.model to one of {_some(sorted(self._served))}")
+        raise UserError(f"{asked} at {self.url}: set backend.model to one of {some_names(self._served)}")
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         return json.dumps(self._facts(backbone) | ({} if constraint is None else {"decoder": self.masked_by}))
@@ -211,12 +184,12 @@ class ServerSession(Session):
         """The kinds of requests whose fields the server is known to take."""
 
     def prepare(self, requests: Sequence[Request]) -> None:
-        for request in {_kind(one): one for one in requests}.values():
-            if _kind(request) not in self._settled:
+        for request in {kind_of(one): one for one in requests}.values():
+            if kind_of(request) not in self._settled:
                 self._fields.check(request.temperature, request.top_p)
                 if self._dialect.asked:
                     (self._fields,) = streamed(partial(self._find_out, request))
-                self._settled.add(_kind(request))
+                self._settled.add(kind_of(request))
 
     async def _find_out(self, request: Request, put: Put[Fields]) -> None:
         """Ask such a request in two words. Raises `UserError` where another model answers."""
@@ -380,22 +353,3 @@ class ServerSession(Session):
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def _kind(request: Request) -> Any:
-    """What decides which fields it has, and with which values."""
-    sampling = request.temperature, request.top_p, request.max_tokens, request.seed is None, request.logprobs
-    return *sampling, request.thinking, json.dumps(request.chat_template_kwargs, sort_keys=True)
-
-
-def probe_of(backbone: Backbone) -> Request:
-    """The probe as this backbone takes it: told not to think, or with room for the thought of one that cannot help it."""
-    style = backbone.thinking
-    room = min(PROBE_ROOM, backbone.context // 2) if style and style.always else PROBE.max_tokens
-    return replace(PROBE, chat_template_kwargs=backbone.chat_template_kwargs, max_tokens=room)
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(name[:MOST_CHARACTERS] for name in names[:MOST_NAMES]) + more

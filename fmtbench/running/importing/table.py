@@ -7,7 +7,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from fmtbench.errors import UserError
 from fmtbench.running.importing.base import Found, Importer, Unreadable

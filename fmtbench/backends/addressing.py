@@ -1,0 +1,60 @@
+"""Where a server is, what it offers there, and in which version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from fmtbench.backends.endpoint import Endpoint
+from fmtbench.errors import UserError
+from fmtbench.secret import VALUE
+
+MOST_NAMES, MOST_CHARACTERS = 20, 100
+
+
+def checked_address(url: str) -> str:
+    """Raises `ValueError` for what is no address, or holds a secret."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("give the address of an OpenAI-compatible API, such as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment or VALUE.search(url):
+        raise ValueError("an address must hold no key or password: put it into the environment variable of key_variable")
+    return url.rstrip("/")
+
+
+def checked_variable(name: str) -> str:
+    """Raises `ValueError` for what is no name of an environment variable, such as a key."""
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+        raise ValueError("give the NAME of an environment variable in capitals, never the key itself")
+    return name
+
+
+def served_models(endpoint: Endpoint) -> dict[str, dict[str, Any]]:
+    """What the server tells of each model it offers, by name: only what is the same after a restart.
+
+    Raises `UserError` where it lists none.
+    """
+    listed = endpoint.get(f"{endpoint.url}/models")
+    entries = listed.get("data") if isinstance(listed, Mapping) else None
+    entries = entries if isinstance(entries, list) else []
+    cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
+    if not cards:
+        raise UserError(f"{endpoint.url}/models lists no model: backend.url must be that of an OpenAI-compatible API")
+    return {str(card["id"]): {name: card.get(name) for name in ("root", "owned_by")} for card in cards}
+
+
+def server_version(endpoint: Endpoint, page: str, field: str) -> str | None:
+    """As a page beside `/v1` tells it; None where there is no such page."""
+    try:
+        return str(endpoint.get(f"{endpoint.url.removesuffix('/v1')}/{page}")[field])
+    except (UserError, KeyError, TypeError):
+        return None
+
+
+def some_names(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    known = sorted(names)
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return ", ".join(name[:MOST_CHARACTERS] for name in known[:MOST_NAMES]) + more
