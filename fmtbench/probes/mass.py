@@ -82,7 +82,7 @@ class MassSettings:
     """How the pass is made. Building it loads nothing."""
 
     dtype: ExactDtype = "float32"
-    """Rounded to bfloat16, as many models are stored, Z is off by 0.003 on average and by 0.08 at worst."""
+    """In bfloat16, as many models are stored, Z was off by 0.003 on average and by 0.08 at worst (893 tokens of a small one)."""
     device: str = "auto"
     batch_tokens: int = Field(default=4096, gt=0)
 
