@@ -103,3 +103,43 @@ def test_mistakes_in_triples(tmp_path: Path, rows: list[Any], message: str) -> N
 def test_no_data_is_said_so() -> None:
     with pytest.raises(UserError, match="no training data: choose train_data=NAME"):
         load()
+
+
+# -- asymmetric sets
+
+
+def write_scifact(root: Path) -> None:
+    (root / "scifact" / "qrels").mkdir(parents=True)
+    corpus = [{"_id": str(i), "title": f"Title {i}" if i != 3 else "", "text": f"Abstract {i}."} for i in range(6)]
+    with gzip.open(root / "scifact" / "corpus.jsonl.gz", "wt") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in corpus)
+    (root / "scifact" / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n7\t1\t1\n8\t4\t0\n")
+
+
+def test_titles_are_queries_and_nothing_that_is_judged_by_is_trained_on(tmp_path: Path) -> None:
+    write_scifact(tmp_path)
+    found = load("train_data=scifact_titles", f"data_root={tmp_path}").examples
+    assert [(one.anchor, one.positive) for one in found] == [(f"Title {i}", f"Abstract {i}.") for i in (0, 2, 5)]
+    assert {one.other_role for one in found} == {"document"}
+
+
+def test_no_article_is_both_trained_on_and_judged_on(tmp_path: Path) -> None:
+    (tmp_path / "korquad").mkdir()
+    articles = [
+        {"title": f"a{i}", "paragraphs": [{"context": f"Context {i}.", "qas": [{"id": f"q{i}", "question": f"Question {i}?"}]}]}
+        for i in range(7)
+    ]
+    with gzip.open(tmp_path / "korquad" / "KorQuAD_v1.0_dev.json.gz", "wt") as file:
+        json.dump({"data": articles}, file)
+    trained = load("train_data=korquad_questions", f"data_root={tmp_path}").examples
+    assert [(one.anchor, one.positive) for one in trained] == [(f"Question {i}?", f"Context {i}.") for i in range(3)]
+    assert {one.other_role for one in trained} == {"document"}
+    (task,) = build_group(composed("embed_task=korquad", f"data_root={tmp_path}", "output=x", root="embed").embed_task).values()
+    data = task.make("korquad", None).dataset["default"]["test"]
+    judged = set(data["corpus"]["text"])
+    assert judged == {f"Context {i}." for i in range(3, 7)}
+    assert not judged & {one.positive for one in trained}
+    with gzip.open(tmp_path / "korquad" / "KorQuAD_v1.0_dev.json.gz", "wt") as file:
+        json.dump({"data": [{"title": "x", "paragraphs": []}]}, file)
+    with pytest.raises(UserError, match="gives no pair to train on"):
+        load("train_data=korquad_questions", f"data_root={tmp_path}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
 
+Articles = Literal["all", "first", "last"]
 OTHERS = 10
 """Documents in the corpus for each query, if there is a limit."""
 
@@ -156,12 +157,14 @@ class QuestionParagraph(Local):
 
     source: SkipValidation[Rows]
     """Its rows are articles with `paragraphs`, each a `context` with `qas`."""
+    articles: Articles = "all"
+    """The second half, `last`, where the first is trained on: no article is in both."""
 
     def make(self, name: str, limit: int | None) -> Any:
         documents: dict[str, tuple[str, str]] = {}
         queries: dict[str, str] = {}
         relevant: dict[str, dict[str, int]] = {}
-        for row in self.source.rows():
+        for row in half(self.source.rows(), self.articles):
             for number, paragraph in enumerate(row.value("paragraphs") or ()):
                 document = f"{row.id}-{number}"
                 documents[document] = ("", paragraph["context"])
@@ -171,6 +174,12 @@ class QuestionParagraph(Local):
         if not queries:
             raise UserError(f"{self.source.place}: no row has paragraphs with questions: give a set in SQuAD's form")
         return search_task(self, name, documents, queries, relevant, limit)
+
+
+def half(rows: list[Any], articles: Articles) -> list[Any]:
+    """All rows, or the first or the last half of them; of an odd number the last half has one more."""
+    middle = len(rows) // 2
+    return {"all": rows, "first": rows[:middle], "last": rows[middle:]}[articles]
 
 
 def search_task(task: Local, name: str, documents: Any, queries: Any, relevant: Any, limit: int | None) -> Any:

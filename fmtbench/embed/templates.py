@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from typing import NamedTuple
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.errors import UserError
@@ -38,7 +39,7 @@ class Template:
     query: str = "{text}"
     document: str | None = None
     """Null uses the query's words."""
-    by_task: Mapping[str, str] = Field(default_factory=dict)
+    by_task: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Words for symmetric tasks by mteb's name of their kind, such as `STS`: EmbeddingGemma has a prompt for each."""
 
     @model_validator(mode="after")

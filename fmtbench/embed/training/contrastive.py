@@ -35,7 +35,7 @@ class Contrastive(TrainingStage):
             raise UserError(f"{name}: directions has {unknown[0]}: {allowed}")
         if "query_to_doc" not in self.directions:
             raise UserError(f"{name}: directions lacks query_to_doc: {allowed}")
-        self.require(supply.smallest, "examples in the smallest training set", name)
+        self.require_sets(supply, name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
 
-from fmtbench.embed.tasks import Rows
+from fmtbench.embed.tasks import Articles, Rows, half
 from fmtbench.embed.training.examples import Example, TrainSet, distinct
 from fmtbench.errors import UserError
 
@@ -30,6 +30,14 @@ class TrainData(ABC):
     @abstractmethod
     def load(self) -> TrainSet:
         """Read the rows. Raises `UserError` for a mistake in them."""
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]]) -> TrainSet:
+        """Of a query and its document each."""
+        if not pairs:
+            raise UserError(f"{self.source.place} gives no pair to train on: check its rows, and what is held back")
+        settings = {"instruction": self.instruction, "symmetric": self.symmetric}
+        examples = tuple(Example(anchor=query, positive=document, **settings) for query, document in pairs)  # type: ignore[arg-type]
+        return TrainSet(examples=examples, texts=_all_texts(examples))
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -86,6 +94,31 @@ class Inference(TrainData):
         ]
         hypotheses = [text for by_label in whole.values() for text in by_label.values()]
         return TrainSet(examples=tuple(made), texts=distinct([*found, *hypotheses]))
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Titles(TrainData):
+    """`id`, `title`, `text`: the title is a query, the text its document."""
+
+    held_back: SkipValidation[Rows | None] = None
+    """Rows with a `document` each, by id: what a task judges by is not trained on."""
+
+    def load(self) -> TrainSet:
+        judged = {row.text("document") for row in self.held_back.rows()} if self.held_back else set[str]()
+        rows = [row for row in self.source.rows() if row.text("id") not in judged and str(row.value("title") or "").strip()]
+        return self._pairs([(row.text("title"), row.text("text")) for row in rows])
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Questions(TrainData):
+    """Questions and the paragraphs that they were asked about, in SQuAD's form."""
+
+    articles: Articles = "first"
+    """Half of them, so that the other half can be judged on."""
+
+    def load(self) -> TrainSet:
+        paragraphs = [one for row in half(self.source.rows(), self.articles) for one in row.value("paragraphs") or ()]
+        return self._pairs([(question["question"], one["context"]) for one in paragraphs for question in one["qas"]])
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))

@@ -39,7 +39,7 @@ class Distill(TrainingStage):
             )
         if self.teacher and not (Path(self.teacher) / "config.json").is_file():
             raise UserError(f"{name}: teacher={self.teacher} holds no config.json: give the folder of a cross-encoder")
-        self.require(supply.smallest, "examples in the smallest training set", name)
+        self.require_sets(supply, name)
         return replace(supply, adapter=self.lora is not None)
 
     def run(self, work: Work) -> dict[str, Any]:

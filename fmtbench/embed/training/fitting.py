@@ -247,7 +247,7 @@ def as_sets(examples: Sequence[Example], stage: TrainingStage, name: str, scored
 
     sources = by_source(examples)
     for source, its in sources.items():  # a set that does not fill one batch would be left out without a word
-        stage.require(len(its), f"examples of {source or 'the training set'}", name)
+        stage.require(len(its), f"examples of {source}" if source else "examples", name)
     made = {source: as_rows(its, scored) for source, its in sources.items()}
     return DatasetDict(made) if len(made) > 1 else next(iter(made.values()))
 

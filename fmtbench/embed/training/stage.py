@@ -70,5 +70,10 @@ class TrainingStage(Stage):
         if self.batch_size > found:
             raise UserError(f"{name}: batch_size={self.batch_size} is larger than the data ({found} {what}): lower it")
 
+    def require_sets(self, supply: Supply, name: str) -> None:
+        """The same for each training set, since a batch is of one."""
+        alone = supply.smallest == supply.examples
+        self.require(supply.smallest, "examples" if alone else "examples in the smallest training set", name)
+
     def restore(self, work: Work) -> None:
         restore_weights(work)
