@@ -31,7 +31,7 @@ BLANK = re.compile(r"\s*$")
 ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});")
 CDATA = re.compile(r"\s*<!\[CDATA\[(.*?)\]\]>\s*", re.S)
 FIELD = re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?(?:/>|>(?P<held>(?:[^<]|<(?!/?\1[\s>]))*+)(?:</\1\s*>)?)", re.I)
-TAG = re.compile(r"</?[A-Za-z_]\w*>")
+INNER_TAG = re.compile(r"</?[A-Za-z_]\w*>")
 COMMENT = re.compile(r"\s*<!--.*?-->", re.S)
 
 
@@ -126,7 +126,7 @@ def unescaped(content: str) -> str:
 
 def inner_text(content: str) -> str:
     """The text of an element and of the elements in it, one a line."""
-    return unescaped("\n".join(map(str.strip, TAG.split(content)))).strip()
+    return unescaped("\n".join(map(str.strip, INNER_TAG.split(content)))).strip()
 
 
 def parse_elements(text: str) -> list[Element] | None:

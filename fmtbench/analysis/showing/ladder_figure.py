@@ -39,7 +39,11 @@ def _panel(axes: Any, lines: pd.DataFrame) -> None:
         style = {"color": COLOURS[0], "lw": 2.2, "marker": "o"} if name == ALL else {"color": COLOURS[5], "lw": 0.7, "alpha": 0.6}
         axes.plot(own["step"].map(place), 100 * own["accuracy"], **style)
     mean = lines[lines["backbone"] == ALL]
-    for line in mean[mean["rank_latent"].notna()].itertuples():
+    ranked = mean[mean["rank_latent"].notna()]
+    if len(ranked):
+        said = "rank correlation of the models with the latent reader"
+        axes.text(len(STEPS) - 0.9, -5, said, ha="right", va="center", color=COLOURS[0], fontsize=7)
+    for line in ranked.itertuples():
         axes.text(place[line.step], -13, f"{line.rank_latent:.2f}", ha="center", color=COLOURS[0])
     axes.set_xticks(range(len(STEPS)), [SAID[step] for step in STEPS])
     axes.set_ylim(-18, 104)
