@@ -62,19 +62,13 @@ def check_golds(tasks: dict[str, Any], readings: dict[Reading, Condition]) -> in
     tried = list(golds(tasks))
     for name, kind, gold in tried:
         for condition in readings.values():
-            if isinstance(kind, Record) and forced(condition) and None in json.loads(gold).values():
+            if isinstance(kind, Record) and condition.layout.arrangement.forced and None in json.loads(gold).values():
                 continue
             text = condition.example(kind, "We work it out step by step.", gold)
             found = condition.read(Generation(key="", text=text), kind)
             for reader, answer in (("strict", found.answer), ("marked", marked(text, kind)), ("latent", latent(text, kind))):
                 assert kind.same(answer, gold), (name, reader, text)
     return len(tried)
-
-
-def forced(condition: Condition) -> bool:
-    """Whether a record has to say something where there is nothing to say: no reply is perfect then, as the arm means."""
-    how = condition.layout.arrangement
-    return how.optional == "required" and how.nulls != "allowed"
 
 
 def marked(text: str, kind: AnswerKind) -> str | None:

@@ -26,6 +26,11 @@ class Arrangement:
     """Fields of the top level that come after all others."""
 
     @property
+    def forced(self) -> bool:
+        """Whether a record has to say something where there is nothing to say: no reply is perfect then."""
+        return self.optional == "required" and self.nulls != "allowed"
+
+    @property
     def plain(self) -> bool:
         return self == AS_GIVEN
 

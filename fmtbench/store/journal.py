@@ -28,8 +28,6 @@ FIELDS = tuple(field.name for field in fields(Generation))
 """`asdict` copies every list, which took most of the time of an append."""
 UNSAID = ("thought", "thought_tokens")
 """Left out of a line where there is none, so that replies without a thought are written as they always were."""
-UNSAID = ("thought", "thought_tokens")
-"""Left out of a line where there is none, so that replies without a thought are written as they always were."""
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
