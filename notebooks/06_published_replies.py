@@ -58,7 +58,9 @@ command = [
     *("backbone=field:model", "condition=field:month", "item=field:number", "task=primes"),
     r"contract.mark=\[(?P<answer>Yes|No)\]",
 ]
-done = subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True)
+done = subprocess.run(
+    command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True, timeout=600
+)
 print(done.stdout.replace(str(folder), "."))
 
 # %% [markdown]

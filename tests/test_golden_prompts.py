@@ -183,11 +183,17 @@ class Asking(NamedTuple):
     words: int | None
     stages: tuple[str, ...]
     layout: Layout
+    opened: Layout
+    """That of the pass which the prompt is of."""
+    descriptions: str
 
 
 def asking(condition: Condition) -> Asking:
-    written = described(condition.opening.asking)
-    return Asking(written, condition.reasoning, condition.words, condition.stages, condition.layout)
+    opening = condition.opening
+    written = described(opening.asking)
+    return Asking(
+        written, condition.reasoning, condition.words, condition.stages, condition.layout, opening.layout, opening.descriptions
+    )
 
 
 class OnlyAsking(NamedTuple):
@@ -212,7 +218,9 @@ def test_conditions_that_share_what_their_prompt_is_made_from_show_the_same_one(
         kind = task.kind(item)
         for one in conditions.values():
             expected = asked[asking(one)].render(item, kind, prompts["plain"])
-            opening = SimpleNamespace(asking=one.opening.asking)
+            made_from = {name: getattr(one.opening, name) for name in ("asking", "layout", "descriptions")}
+            opening = SimpleNamespace(**made_from)
+            opening.contract = partial(Condition.contract, opening)
             only = OnlyAsking(opening, one.reasoning, one.words, one.stages, one.layout, None)
             only = only._replace(parts=partial(Condition.parts, only))
             assert one.render(item, kind, prompts["plain"]) == expected == Condition.render(only, item, kind, prompts["plain"])

@@ -17,8 +17,10 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"ladder", "meta", "samples", "strata", "aligned", "closing", "decoders", "mass", "tokens"}
-"""Tables that need several tasks, samples, strata, transcripts or a probe."""
+MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "samples", "strata"} | {
+    *("aligned", "closing", "decoders", "mass", "tokens"),
+}
+"""Tables that need records, several tasks, samples, strata, transcripts or a probe."""
 
 
 @pytest.fixture(scope="module")

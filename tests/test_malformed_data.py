@@ -117,12 +117,22 @@ def _raise(message: str) -> None:
 
 
 @pytest.mark.parametrize("content", list(LINES))
-@pytest.mark.parametrize("way", ["transcripts", "texts"])
-def test_a_file_that_is_no_json_lines(tmp_path: Path, way: str, content: str) -> None:
+def test_transcripts_that_are_no_json_lines(tmp_path: Path, content: str) -> None:
+    """A line that cannot be read is named, and the others are scored."""
+    path = tmp_path / "f.jsonl"
+    path.write_bytes(LINES[content] + b"\n" + json.dumps(GOOD_TRANSCRIPT).encode())
+    log = load_log(path, "choice")
+    assert len(log.transcripts) <= 1
+    assert all(line.startswith(f"{path}, line ") and len(line.splitlines()) == 1 for line in log.complaints)
+    assert log.complaints or content in ("nothing", "blank lines")
+
+
+@pytest.mark.parametrize("content", list(LINES))
+def test_texts_that_are_no_json_lines(tmp_path: Path, content: str) -> None:
     path = tmp_path / "f.jsonl"
     path.write_bytes(LINES[content])
     with pytest.raises(UserError) as said:
-        WAYS[way](path)
+        WAYS["texts"](path)
     assert str(path) in str(said.value)
     assert len(str(said.value).splitlines()) == 1
 

@@ -18,7 +18,7 @@ from fmtbench.decoding.grammar import allows
 from fmtbench.decoding.records import ignored
 from fmtbench.errors import UserError
 from fmtbench.readers.latent import read_latent
-from fmtbench.running.verdicts import rationale, verdicts
+from fmtbench.running.verdicts import located, rationale, verdicts
 from fmtbench.types import Generation
 
 SCHEMA: dict[str, Any] = {
@@ -90,7 +90,7 @@ RECORDS = st.fixed_dictionaries(
 
 def reading(name: str, text: str, gold: str, kind: Record = KIND) -> Any:
     found = CONDITIONS[name].read(Generation(key="", text=text), kind)
-    return verdicts(text, found, kind, [gold])
+    return verdicts(located(text, found, kind), kind, [gold])
 
 
 def there(path: str, gold: dict[str, Any]) -> str:

@@ -114,7 +114,9 @@ def test_from_the_command_line_to_the_tables(tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in before}
     assert command("score", f"results={tmp_path / 'cut'}").code == 0
     made = command("tables", f"results={tmp_path / 'cut'}", "table=[decomposition,main]", "figure=[]", "draws=200")
-    assert (made.code, made.err) == (0, ""), "neither other tokens nor fewer items are a reason not to compare, or a gap"
+    (cut,) = made.err.splitlines()
+    assert made.code == 0, "neither other tokens nor fewer items are a reason not to compare, or a gap"
+    assert cut.startswith("Replies were cut at the token limit: capitals/free_cot 100%, capitals/json_schema 100%.")
     assert "rerun of truncated items" in (tmp_path / "cut" / "tables" / "appendix" / "decomposition.csv").read_text()
 
 

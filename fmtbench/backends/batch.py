@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
-from fmtbench.backends.batch_api import ENDED, Line, Record, State, outcomes, records, state, submit
+from fmtbench.backends.batch_api import ENDED, BatchLine, HandedIn, State, outcomes, records, state, submit
 from fmtbench.backends.endpoint import AGAIN, TurnedDown
 from fmtbench.backends.served_thoughts import probe_of
 from fmtbench.backends.server import Server, ServerSession
@@ -74,7 +74,7 @@ class BatchSession(ServerSession):
         for record in waiting:
             yield from self._collected(record, wanted)
 
-    def _hand_in(self, requests: Sequence[Request]) -> Record:
+    def _hand_in(self, requests: Sequence[Request]) -> HandedIn:
         bodies = {one.key: self._body(neutral(one.messages, USUAL)[0], one, self._fields) for one in requests}
         try:
             record = submit(self._options.endpoint, bodies, self._options.window)
@@ -85,7 +85,7 @@ class BatchSession(ServerSession):
         logger.info("batch %s holds %d requests; the run may be stopped, and goes on by the same command", record.id, len(bodies))
         return record
 
-    def _collected(self, record: Record, wanted: dict[str, Request]) -> Iterator[Generation]:
+    def _collected(self, record: HandedIn, wanted: dict[str, Request]) -> Iterator[Generation]:
         """The generations of a batch, as soon as it has ended; those that nobody wants any more are left out."""
         ended = self._ended(record)
         if ended.status == "failed":
@@ -99,7 +99,7 @@ class BatchSession(ServerSession):
             yield self._not_taken(request, f"ended batch {record.id} ({ended.status}) without an answer to it", 0.0)
         record.forget()
 
-    def _ended(self, record: Record) -> State:
+    def _ended(self, record: HandedIn) -> State:
         """The batch when it has ended. Raises `ServerError` where nothing is to be heard of it any more."""
         failures = 0
         while True:
@@ -125,7 +125,7 @@ class BatchSession(ServerSession):
         then = (datetime.now().astimezone() + timedelta(seconds=self._options.poll_s)).strftime("%H:%M:%S")
         logger.info("batch %s: %s, %s; looked at again at %s", found.id, found.status, done, then)
 
-    def _outcome(self, request: Request, line: Line) -> Generation:
+    def _outcome(self, request: Request, line: BatchLine) -> Generation:
         neutralised = neutral(request.messages, USUAL)[1]
         if line.response is not None and line.response.status_code == 200:
             return self._read(request, line.response.body, 0.0, neutralised)

@@ -64,7 +64,7 @@ class Response(BaseModel):
     body: Any = None
 
 
-class Line(BaseModel):
+class BatchLine(BaseModel):
     """What became of one request."""
 
     custom_id: str
@@ -73,7 +73,7 @@ class Line(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class HandedIn:
     """A batch that was handed in: where, which, and the keys of its requests."""
 
     url: str
@@ -96,13 +96,13 @@ def records_folder() -> Path:
     return cache_folder() / "batches"
 
 
-def records(url: str, wanted: Collection[str]) -> list[Record]:
+def records(url: str, wanted: Collection[str]) -> list[HandedIn]:
     """The batches at this address that hold any of these requests. What cannot be read is none of ours."""
     found = []
     for path in sorted(records_folder().glob("*.json")):
         try:
             told = json.loads(path.read_bytes())
-            record = Record(url=told["url"], id=told["id"], keys=tuple(told["keys"]))
+            record = HandedIn(url=told["url"], id=told["id"], keys=tuple(told["keys"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if record.url == url and not set(record.keys).isdisjoint(wanted):
@@ -110,7 +110,7 @@ def records(url: str, wanted: Collection[str]) -> list[Record]:
     return found
 
 
-def submit(endpoint: Endpoint, bodies: dict[str, dict[str, Any]], window: str) -> Record:
+def submit(endpoint: Endpoint, bodies: dict[str, dict[str, Any]], window: str) -> HandedIn:
     """Hand in requests, by key; one that was handed in before a kill, and not written down, is found by its digest."""
     digest = hashlib.sha256(" ".join(sorted(bodies)).encode()).hexdigest()[:32]
     there = _handed_in(endpoint, digest)
@@ -120,7 +120,7 @@ def submit(endpoint: Endpoint, bodies: dict[str, dict[str, Any]], window: str) -
         sent = _as_file(endpoint.send("POST", f"{endpoint.url}/files", files={"file": file}, data={"purpose": "batch"}))
         wanted = {"input_file_id": sent, "endpoint": PATH, "completion_window": window, "metadata": {"fmtbench": digest}}
         there = _as_state(endpoint, endpoint.send("POST", f"{endpoint.url}/batches", json=wanted))
-    record = Record(url=endpoint.url, id=there.id, keys=tuple(bodies))
+    record = HandedIn(url=endpoint.url, id=there.id, keys=tuple(bodies))
     record.write()
     return record
 
@@ -129,12 +129,12 @@ def state(endpoint: Endpoint, batch: str) -> State:
     return _as_state(endpoint, endpoint.send("GET", f"{endpoint.url}/batches/{batch}"))
 
 
-def outcomes(endpoint: Endpoint, ended: State) -> Iterator[Line]:
+def outcomes(endpoint: Endpoint, ended: State) -> Iterator[BatchLine]:
     """What became of its requests, those that failed among them; a line that is none is skipped."""
     for file in filter(None, (ended.output_file_id, ended.error_file_id)):
         for line in endpoint.lines(f"{endpoint.url}/files/{file}/content"):
             try:
-                yield Line.model_validate_json(line)
+                yield BatchLine.model_validate_json(line)
             except ValidationError:
                 continue
 

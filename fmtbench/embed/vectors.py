@@ -42,14 +42,14 @@ class Checked(NamedTuple):
     """Of ids and texts."""
 
 
-class Text(NamedTuple):
+class TextRow(NamedTuple):
     """One row."""
 
     id: str
     text: str
 
 
-def texts_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[tuple[Text, int]]:
+def texts_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[tuple[TextRow, int]]:
     """Each text, and how many halves of character pairs became U+FFFD. Raises `UserError` for a row without `id` and `text`."""
     for number, row in enumerate(rows, start=1):
         identity, text = row.get("id"), row.get("text")
@@ -58,7 +58,7 @@ def texts_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[tuple[Tex
         if not text.strip():
             raise UserError(f"{name}, row {number} (id {identity!r}): the text is empty: leave the row out")
         (named, one), (mended, other) = whole(str(identity)), whole(text)
-        yield Text(named, mended), one + other
+        yield TextRow(named, mended), one + other
 
 
 def check_texts(rows: Rows, name: str) -> Checked:

@@ -126,14 +126,14 @@ def merged(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class Label(NamedTuple):
+class FieldLabel(NamedTuple):
     """How a flat format names a leaf: a pattern with a group for the number of each element, and its path."""
 
     pattern: str
     path: tuple[str, ...]
 
 
-def labels(node: Node, pattern: str = "", path: tuple[str, ...] = ()) -> Iterator[Label]:
+def labels(node: Node, pattern: str = "", path: tuple[str, ...] = ()) -> Iterator[FieldLabel]:
     """Of every leaf, as patterns without named groups; a group `(\\d+)` stands for the number of an element."""
     if node.members:
         for name, member in node.members.items():
@@ -142,7 +142,7 @@ def labels(node: Node, pattern: str = "", path: tuple[str, ...] = ()) -> Iterato
     elif node.element and (node.element.members or node.element.element):
         yield from labels(node.element, rf"{pattern}{SPACE}(\d{{1,3}})", (*path, "[]"))
     else:
-        yield Label(pattern, path)
+        yield FieldLabel(pattern, path)
 
 
 @lru_cache(maxsize=256)

@@ -18,12 +18,12 @@ from fmtbench.running.verdicts import Verdicts, located, order_of, rationale, ve
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import listed
 from fmtbench.tasks.own_questions import OwnQuestions
-from fmtbench.types import Generation, Item
+from fmtbench.types import OPTIONAL, Generation, Item
 
-READ = (*Verdicts._fields, "reasoning_words")
+READ = (*(name for name in Verdicts._fields if name not in OPTIONAL), "reasoning_words")
 """The columns that come of reading, and that rows of every version have."""
-ORDER = "realised_order"
-"""That of rows from today on."""
+ORDER, FIELDS = "realised_order", "fields"
+"""Those of rows from today on."""
 
 
 def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataFrame:
@@ -34,7 +34,8 @@ def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataF
     known = _items(task)
     read = pd.DataFrame([_read(row, task, known, condition) for row in rows.itertuples()], index=rows.index)
     return rows.assign(
-        **{name: read[name] for name in (*READ, ORDER)}, reasoning_tokens=pd.Series(None, index=rows.index, dtype="object")
+        **{name: read[name] for name in (*READ, ORDER, FIELDS)},
+        reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"),
     )
 
 

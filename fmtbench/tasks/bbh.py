@@ -14,8 +14,8 @@ from pydantic.dataclasses import dataclass
 from fmtbench.answers import AnswerKind, Choice
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import listed
-from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import SourceRow
 from fmtbench.types import Item
 
 
@@ -30,7 +30,7 @@ class Bbh(Task):
     def items(self) -> list[Item]:
         return [self._item(row) for row in self.source.rows()]
 
-    def _item(self, row: Record) -> Item:
+    def _item(self, row: SourceRow) -> Item:
         options = () if self.answer else listed(row.text("input"))
         if not self.answer and len(options) < 2:
             row.reject("input", "there are no options '(A) ...', '(B) ...', ... in order, and the task has no other answer kind")

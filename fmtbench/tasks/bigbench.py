@@ -14,8 +14,8 @@ from pydantic.dataclasses import dataclass
 from fmtbench.answers import AnswerKind, Choice, YesNo
 from fmtbench.tasks.base import Task, item_rng
 from fmtbench.tasks.options import letter, show
-from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import SourceRow
 from fmtbench.types import Item
 
 
@@ -38,7 +38,7 @@ class BigBench(Task):
         rows = [(row, self._scores(row)) for row in self.source.rows()]
         return [self._item(row, scores) for row, scores in rows if self.choices in (None, len(scores))]
 
-    def _item(self, row: Record, scores: dict[str, Any]) -> Item:
+    def _item(self, row: SourceRow, scores: dict[str, Any]) -> Item:
         question = "\n".join(filter(None, (self.ask, row.text("input"))))
         if self.affirmative is not None:
             return Item(id=row.id, stratum=row.stratum, question=question, gold="yes" if scores[self.affirmative] == 1 else "no")
@@ -49,7 +49,7 @@ class BigBench(Task):
         gold = next(letter(index) for index, option in enumerate(options) if scores[option] == 1)
         return Item(id=row.id, stratum=row.stratum, question=show(question, texts), gold=gold, choices=texts)
 
-    def _scores(self, row: Record) -> dict[str, Any]:
+    def _scores(self, row: SourceRow) -> dict[str, Any]:
         """Choice to score; exactly one is right."""
         scores = row.value("scores")
         if isinstance(scores, list):

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Label
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import SourceRow
 from fmtbench.types import Item
 
 
@@ -38,7 +38,7 @@ class Classification(Task):
     def _labels(self) -> tuple[str, ...]:
         return self.labels or tuple(sorted({row.text("label") for row in self.source.rows()}))
 
-    def _gold(self, row: Record) -> str:
+    def _gold(self, row: SourceRow) -> str:
         """Only the label exactly as the set writes it: anything else in a data file is a mistake, not a spelling."""
         label = row.text("label")
         if label not in self._labels:

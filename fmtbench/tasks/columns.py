@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import shorten
 
 from fmtbench.errors import UserError
-from fmtbench.tasks.record import Path
+from fmtbench.tasks.source_row import Path
 
 USUAL = {
     "question": ("question", "prompt", "input", "problem", "text"),

@@ -11,10 +11,10 @@ import jsonschema
 from fmtbench.answers import Record
 from fmtbench.answers.held import held
 from fmtbench.answers.nodes import Node, leaves
-from fmtbench.tasks import record as rows
+from fmtbench.tasks.source_row import SourceRow
 
 
-def gold_record(row: rows.Record, gold: str, kind: Record) -> str:
+def gold_record(row: SourceRow, gold: str, kind: Record) -> str:
     """The gold as JSON text. Raises `UserError` with the row and the path for one that breaks the schema or cannot be read."""
     found = json.loads(gold)
     if not isinstance(found, dict):

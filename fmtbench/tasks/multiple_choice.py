@@ -12,8 +12,8 @@ from pydantic.dataclasses import dataclass
 from fmtbench.answers import AnswerKind, Choice
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import bare, show
-from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import SourceRow
 from fmtbench.types import Item
 
 
@@ -28,7 +28,7 @@ class MultipleChoice(Task):
     def items(self) -> list[Item]:
         return [self._item(row) for row in self.source.rows()]
 
-    def _item(self, row: Record) -> Item:
+    def _item(self, row: SourceRow) -> Item:
         options = self.options if self.options and row.value("options") is None else row.texts("options")
         if len(options) > 26:
             row.reject("options", f"{len(options)} options, but there are 26 letters")

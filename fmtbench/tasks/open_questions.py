@@ -11,8 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.record import Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import SourceRow
 from fmtbench.types import Item, Shot
 
 
@@ -33,7 +33,7 @@ class OpenQuestions(Task):
             for row in self.source.rows()
         ]
 
-    def _gold(self, row: Record) -> str:
+    def _gold(self, row: SourceRow) -> str:
         answer = row.text("answer")
         if self.mark and self.mark not in answer:
             row.reject("answer", f"there is no '{self.mark} ' before the final answer")

@@ -28,8 +28,8 @@ from fmtbench.tasks.gold_records import gold_record
 from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
 from fmtbench.tasks.readers import FOUND, Format
-from fmtbench.tasks.record import BROKEN, Path, Record
 from fmtbench.tasks.source import Source
+from fmtbench.tasks.source_row import BROKEN, Path, SourceRow
 from fmtbench.types import Item
 
 Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math", "record"]
@@ -110,7 +110,7 @@ class OwnQuestions(Task):
         )
 
     @cached_property
-    def _rows(self) -> list[Record]:
+    def _rows(self) -> list[SourceRow]:
         rows = [replace(row, row=_stored(row)) for row in self.source.rows()]
         given = {role: getattr(self, role) for role in columns.USUAL if role != "choices"}
         if self.answer == "choice":
@@ -120,7 +120,7 @@ class OwnQuestions(Task):
         found = columns.find(self.columns(rows), given, self.source.place)
         return [replace(row, paths=found) for row in rows]
 
-    def columns(self, rows: list[Record]) -> tuple[str, ...]:
+    def columns(self, rows: list[SourceRow]) -> tuple[str, ...]:
         """All that the rows have, in the order in which they come."""
         return tuple(dict.fromkeys(name for row in rows for name in row.row))
 
@@ -158,7 +158,7 @@ class OwnQuestions(Task):
     def _items(self) -> list[Item]:
         return [self._item(row, options) for row, options in zip(self._rows, self._options)]
 
-    def _item(self, row: Record, options: Options | None) -> Item:
+    def _item(self, row: SourceRow, options: Options | None) -> Item:
         golds = [self._checked(row, gold, options) for gold in self._accepted(row)]
         question = row.text("question") + (f"\n\n{self.ask}" if self.ask else "")
         texts = options.texts if options else ()
@@ -171,7 +171,7 @@ class OwnQuestions(Task):
             stratum="" if empty(row.value("stratum")) else row.stratum,
         )
 
-    def _accepted(self, row: Record) -> tuple[str, ...]:
+    def _accepted(self, row: SourceRow) -> tuple[str, ...]:
         if self.answer == "record":
             return (json.dumps(unpacked(row.value("gold")), ensure_ascii=False),)
         try:
@@ -179,7 +179,7 @@ class OwnQuestions(Task):
         except ValueError as error:
             row.reject("gold", str(error))
 
-    def _checked(self, row: Record, gold: str, options: Options | None) -> str:
+    def _checked(self, row: SourceRow, gold: str, options: Options | None) -> str:
         """The gold as an item has it: of a choice, its letter."""
         if self._record is not None:
             return gold_record(row, gold, self._record)
@@ -234,7 +234,7 @@ class OwnQuestions(Task):
     def _options(self) -> list[Options | None]:
         return [self._options_of(row) if self.answer == "choice" else None for row in self._rows]
 
-    def _options_of(self, row: Record) -> Options:
+    def _options_of(self, row: SourceRow) -> Options:
         question = row.text("question")
         try:
             if self._columns_of_options:
@@ -261,7 +261,7 @@ def _shown(path: Path) -> str:
     return f"column {path!r}" if isinstance(path, str) else f"columns {', '.join(map(repr, path))}"
 
 
-def _stored(row: Record) -> dict[str, Any]:
+def _stored(row: SourceRow) -> dict[str, Any]:
     """The cells; NaN, as a table of numbers has it, is none. Raises `UserError` for what no text can hold."""
     for column, cell in row.row.items():
         broken = next(filter(None, map(BROKEN.search, texts_in([column, cell]))), None)

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench import hub
 from fmtbench.errors import UserError
-from fmtbench.tasks import record
+from fmtbench.tasks import source_row
 from fmtbench.tasks.readers import Format, read_rows
 
 
@@ -42,9 +42,9 @@ class Source:
     """What is between the cells of a CSV, or `found`; null takes the comma, and the tab in a TSV."""
     part: str | None = None
     """Names the selection of rows in `file` where its row numbers are not the hub's: their ids must differ too."""
-    fields: dict[str, record.Path] = Field(default_factory=dict)
-    """Where `file` has the fields that the task asks for, where they go by another name; see `tasks/record.py`."""
-    hub_fields: dict[str, record.Path] | None = None
+    fields: dict[str, source_row.Path] = Field(default_factory=dict)
+    """Where `file` has the fields that the task asks for, where they go by another name; see `tasks/source_row.py`."""
+    hub_fields: dict[str, source_row.Path] | None = None
     """The same for the hub, where it differs."""
     hub_where: dict[str, str] = Field(default_factory=dict)
     """Use only the hub's rows that have these values."""
@@ -57,7 +57,7 @@ class Source:
     def _path(self) -> Path | None:
         return Path(self.data_root, self.file) if self.data_root and self.file else None
 
-    def rows(self) -> list[record.Record]:
+    def rows(self) -> list[source_row.SourceRow]:
         """All rows, in the data set's order."""
         rows = self._file_rows(self._path) if self._path else self._hub_rows()
         if not rows:
@@ -65,7 +65,7 @@ class Source:
         paths = self.fields if self._path or self.hub_fields is None else self.hub_fields
         split = self.part if self._path and self.part else self.split
         return [
-            record.Record(id=f"{self.name}/{split}-{number}", where=f"{self.place}, row {number}", row=row, paths=paths)
+            source_row.SourceRow(id=f"{self.name}/{split}-{number}", where=f"{self.place}, row {number}", row=row, paths=paths)
             for number, row in enumerate(rows)
         ]
 
@@ -75,7 +75,7 @@ class Source:
     def _hub_rows(self) -> list[dict[str, Any]]:
         if self.hub_id is None:
             raise UserError(f"{self.name} is not on the hub: set data_root to the folder that holds {self.file}")
-        unreachable = hub.out_of_reach()
+        unreachable = "" if Path(self.hub_id).is_dir() else hub.out_of_reach()
         if unreachable and not hub.may_be_cached(self.hub_id):
             raise UserError(f"cannot load {self.hub_id} from the hub ({unreachable}): check the network{self._hint}")
         import datasets  # heavy, and needed only for hub data

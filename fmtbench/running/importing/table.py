@@ -21,12 +21,11 @@ LONGEST = 100_000_000
 def table_rows(path: Path) -> Iterator[Found]:
     """Raises `UserError` where two columns have one name."""
     with _opened(path) as file:
-        csv.field_size_limit(LONGEST)
         rows = csv.reader(file, _dialect(path), strict=True)
         header: list[str] | None = None
         while True:
             try:
-                cells = next(rows)
+                cells = _next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
@@ -40,6 +39,15 @@ def table_rows(path: Path) -> Iterator[Found]:
                 check_header(path, header)
             elif cells:
                 yield _row(header, cells, rows.line_num)
+
+
+def _next(rows: Iterator[list[str]]) -> list[str]:
+    """The limit is one for the whole process, in which others rely on it."""
+    before = csv.field_size_limit(LONGEST)
+    try:
+        return next(rows)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _row(header: list[str], cells: list[str], line: int) -> Found:

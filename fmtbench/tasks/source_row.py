@@ -21,7 +21,7 @@ Path = str | tuple[str | dict[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class SourceRow:
     """A row, its place in the data, and the mapping from a task's names to the row's fields."""
 
     id: str
