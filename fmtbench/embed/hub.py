@@ -78,9 +78,8 @@ def _convert(folder: Path, made: Path) -> None:
     for leftover in made.parent.glob(f"{made.name}.part-*"):
         shutil.rmtree(leftover)
     part = Path(tempfile.mkdtemp(prefix=f"{made.name}.part-", dir=made.parent))
-    with ExitStack() as stack:
+    with ExitStack() as stack, saving(made):
         stack.callback(shutil.rmtree, part, ignore_errors=True)
-        stack.enter_context(saving(made))
         shutil.copytree(folder, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PICKLE))
         try:
             state = torch.load(folder / PICKLE, map_location="cpu", weights_only=True)

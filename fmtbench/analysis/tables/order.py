@@ -83,7 +83,7 @@ def _line(rows: pd.DataFrame, draws: int, seed: int) -> dict[str, Any]:
 
 def _drawn(rows: pd.DataFrame, right: Array, masks: list[Mask], draws: int, seed: int) -> Draws:
     """The accuracies of parts of the replies, items drawn with all their replies."""
-    item, items = pd.factorize(rows["item_id"])
+    item, items = pd.factorize(rows["item_id"], sort=True)
     value, count = np.zeros((len(items), 1, len(masks))), np.zeros((len(items), 1, len(masks)))
     for k, mask in enumerate(masks):
         np.add.at(value, (item[mask], 0, k), right[mask])
@@ -108,7 +108,7 @@ def _between(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, d
 
 def _within(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, draws: int, seed: int) -> dict[str, float]:
     """Each item with both weighs the same."""
-    item, items = pd.factorize(rows["item_id"])
+    item, items = pd.factorize(rows["item_id"], sort=True)
     means = []
     for mask in (reasoned, answered):
         total, count = (np.bincount(item[mask], weights=some, minlength=len(items)) for some in (right[mask], None))
@@ -141,7 +141,7 @@ def _contrasts(rows: pd.DataFrame, reference: str, draws: int, seed: int) -> Ite
 def _split(pairs: pd.DataFrame, draws: int, seed: int) -> dict[str, Any]:
     difference = pairs["latent_correct"].to_numpy(dtype=float) - pairs["latent_correct_free"].to_numpy(dtype=float)
     changed = (pairs[COLUMN] != pairs[f"{COLUMN}_free"]).to_numpy()
-    item, items = pd.factorize(pairs["item_id"])
+    item, items = pd.factorize(pairs["item_id"], sort=True)
     parts = {"difference": difference, "same": difference * ~changed, "changed": difference * changed}
     value = np.zeros((len(items), 1, len(parts)))
     for k, part in enumerate(parts.values()):
