@@ -43,6 +43,7 @@ def ggufs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return whole, bare
 
 
+@pytest.mark.model
 def test_a_gguf_is_asked_before_it_is_converted(
     ggufs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_gguf_is_asked_before_it_is_converted(
     assert not converted
 
 
+@pytest.mark.model
 def test_a_gguf_without_a_template_is_converted_where_one_is_given(
     ggufs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

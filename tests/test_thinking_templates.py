@@ -23,6 +23,8 @@ from fmtbench.types import Message, Request
 from tests.conftest import composed
 from tests.thinking_backbone import byte_tokenizer
 
+pytestmark = pytest.mark.model  # it makes tokenizers, which the light environment lacks
+
 TEMPLATES = Path(__file__).parent / "cases" / "templates"
 HARMONY = ["<|return|>", "<|start|>", "<|end|>", "<|message|>", "<|channel|>"]
 MODELS: dict[str, tuple[str, list[str], list[str], str]] = {

@@ -51,7 +51,7 @@ def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
     """The record that a reply gives, as JSON text, and its place; None where there is none of its fields."""
     whole = next(iter(_objects(reply, kind)), None)
     tree = dict(whole.tree) if whole else {}
-    lacking = {name for name in kind.tree.members if tree.get(name) in (None, "")}
+    lacking = {name for name, member in kind.tree.members.items() if not _held(tree.get(name), member)}
     labelled = _labelled(reply, kind) if lacking else None
     if labelled:
         tree |= {name: one for name, one in labelled.tree.items() if name in lacking}
@@ -59,6 +59,11 @@ def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
         return None
     places = [one.place for one in (whole, labelled) if one]
     return json.dumps(tree, ensure_ascii=False), (min(start for start, _ in places), max(end for _, end in places))
+
+
+def _held(value: Any, member: Node) -> bool:
+    """Whether a field has a value of its shape: in YAML `vendor: {x}` is a mapping, and in a line of prose a text."""
+    return value not in (None, "") and not (isinstance(value, Mapping) and not member.members)
 
 
 def record_places(reply: str, kind: Record) -> list[Place]:
