@@ -76,7 +76,7 @@ def test_malformed_words(tmp_path: Path, start: int, count: int) -> None:
     (tmp_path / "r").mkdir()
     wrong = {f"{case.command} {case.word}": check(case, tmp_path) for case in CASES[start : start + count]}
     assert not [f"{word}: {what}" for word, what in wrong.items() if what]
-    assert statistics.median(SECONDS) < 1
+    assert statistics.median(SECONDS) < 2, "a second, and twice that where every core is busy"
 
 
 def test_there_are_enough_of_them() -> None:
