@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from fmtbench.errors import UserError
 from fmtbench.presets import CONF
+from fmtbench.store.stored import parsed
 
 EVERY = ("task", "condition", "prompt", "table", "figure")
 """Groups with an option `every`, which stands for all others."""
@@ -87,7 +89,7 @@ def _fault(path: Path) -> str | None:
         column = error.start - content.rfind(b"\n", 0, error.start)
         return f"{shown(path)}, line {line}, column {column}: not UTF-8: byte 0x{content[error.start]:02x}"
     try:
-        node = yaml.safe_load(text)
+        node = _parsed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -97,6 +99,15 @@ def _fault(path: Path) -> str | None:
     if node is not None and not isinstance(node, dict):
         return f"{shown(path)}: holds a {type(node).__name__}, expected keys with values, such as `{path.stem}:` and its settings"
     return None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Any:
+    """What the fast loader refuses goes through the slow one, which says better what is wrong. Raises `yaml.YAMLError`."""
+    try:
+        return parsed(text)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
 
 
 def _cycle(files: Sequence[Path]) -> str | None:
@@ -120,7 +131,7 @@ def _way_back(at: Path, start: Path, edges: dict[Path, list[Path]], trail: tuple
 
 def _included(path: Path) -> list[Path]:
     """The files of the same group, or of the group named, that a file's defaults list."""
-    listed: Any = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults") or []
+    listed: Any = (_parsed(path.read_text(encoding="utf-8")) or {}).get("defaults") or []
     named: list[tuple[Path, str]] = []
     for entry in listed if isinstance(listed, list) else []:
         if isinstance(entry, str):
