@@ -83,6 +83,8 @@ def _convert(folder: Path, made: Path) -> None:
         shutil.copytree(folder, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PICKLE))
         try:
             state = torch.load(folder / PICKLE, map_location="cpu", weights_only=True)
+        except (OSError, MemoryError):  # the machine's, not the file's
+            raise
         except Exception as error:  # whatever the restricted unpickler makes of a hostile file
             raise UserError(f"{folder / PICKLE} is no file of tensors ({type(error).__name__}): it is not read") from error
         save_file({name: one.contiguous().clone() for name, one in state.items()}, part / "model.safetensors", {"format": "pt"})
