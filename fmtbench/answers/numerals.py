@@ -35,8 +35,9 @@ SPACED_FRACTION = re.compile(r"(?<=\d) {0,2}/ {0,2}(?=\d)")
 SIGN_IN_WORDS = re.compile(r"\b(?:minus|negative)\s{1,3}(?=[$€£¥₩]?\.?\d)", re.I)
 SCALES = {"hundred": 2, "thousand": 3, "k": 3, "million": 6, "mn": 6, "m": 6, "billion": 9, "bn": 9, "b": 9, "trillion": 12}
 SCALED = re.compile(
-    # A bare M or B is a scale after a currency sign, and a unit (metres, bytes) elsewhere.
-    r"(?P<number>\d[\d,]*(?:\.\d+)?)(?:[ -]?(?P<word>hundred|thousand|million|billion|trillion)s?\b|(?P<k>k|K|mn|bn)\b"
+    # A bare M or B is a scale after a currency sign, and a unit (metres, bytes) elsewhere. Begins only where a number does:
+    # every digit of a long one would be tried otherwise.
+    r"(?<!\d)(?<!\d,)(?P<number>\d[\d,]*(?:\.\d+)?)(?:[ -]?(?P<word>hundred|thousand|million|billion|trillion)s?\b|(?P<k>k|K|mn|bn)\b"
     r"|(?P<unit>[MB])(?![\w]))"
 )
 CURRENCY = re.compile(r"[$€£¥₩]\s?-?$")

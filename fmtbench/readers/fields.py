@@ -20,10 +20,15 @@ def whole(text: str) -> list[Field]:
     """The fields of a reply that is one object, mapping, row of elements or of sections and nothing else."""
     for written in (one for one in FORMATS.values() if isinstance(one, StructuredFormat)):
         parts = written.parts(text, None) or []
-        named = [part for part in parts if NAMED.fullmatch(part.name) and not _label(part.name, written)]
-        if named and all(part.written is not None if part in named else part.written for part in parts):
+        named = [part for part in parts if _named(part.name, written)]
+        if named and all(part.written is not None if _named(part.name, written) else part.written for part in parts):
             return [Field(part.name, part.written or "", part.span) for part in named]
     return []
+
+
+def _named(name: str, written: StructuredFormat) -> bool:
+    """Whether a field is named like an answer."""
+    return NAMED.fullmatch(name) is not None and not _label(name, written)
 
 
 def _label(name: str, written: StructuredFormat) -> bool:
