@@ -60,9 +60,9 @@ def test_a_literal_is_itself_alone(text: str) -> None:
 @given(st.lists(st.sampled_from(["one", "é", " ", "  "]), max_size=14), st.integers(2, 6))
 def test_at_most_words(pieces: list[str], words: int) -> None:
     text = "".join(pieces)
-    assert bool(re.fullmatch(at_most_words("[^ ]", " ", words), text)) == (
-        len(text.split(" ")) - text.split(" ").count("") <= words
-    )
+    few = len(text.split(" ")) - text.split(" ").count("") <= words
+    assert bool(re.fullmatch(at_most_words("[^ ]", " ", words, 4), text)) == (few and " " * 5 not in text)
+    assert bool(re.fullmatch(at_most_words("[^ ]", " ", words, 28), text)) == few
 
 
 # -- masks
@@ -112,6 +112,17 @@ def test_a_hard_budget_in_text_leaves_a_reply_within_it_alone_and_forces_the_ans
     assert not allows(constraint, "one two three four five The end")
     assert not allows(constraint, "one two three four five six The answer is 5.")
     assert not allows(constraint, "one two three four five The answer is 5.\nNo")
+
+
+def test_a_hard_budget_bounds_the_white_space_that_it_does_not_count() -> None:
+    """A small model that repeats a line break would never come to its next word."""
+    in_text, in_json = budgeted_text(5), Condition(reasoning="budget", words=5, budget="hard", asked="json", enforced="schema")
+    constraint = in_json.constraint(Text())
+    assert constraint is not None
+    for gap, kept in (("\n\n    ", True), ("\n" * 6, True), ("\n" * 7, False), (" " * 40, False)):
+        for around in (f"one{gap}two", f"{gap}one two", f"one two{gap}", f"one two three four five{gap}The answer is 5."):
+            assert allows(in_text, around) == kept
+        assert allows(constraint, json.dumps({"reasoning": f"one{gap}two", "answer": "5"})) == kept
 
 
 @given(

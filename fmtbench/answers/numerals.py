@@ -37,8 +37,8 @@ SCALES = {"hundred": 2, "thousand": 3, "k": 3, "million": 6, "mn": 6, "m": 6, "b
 SCALED = re.compile(
     # A bare M or B is a scale after a currency sign, and a unit (metres, bytes) elsewhere. Begins only where a number does:
     # every digit of a long one would be tried otherwise.
-    r"(?<!\d)(?<!\d,)(?P<number>\d[\d,]*(?:\.\d+)?)(?:[ -]?(?P<word>hundred|thousand|million|billion|trillion)s?\b|(?P<k>k|K|mn|bn)\b"
-    r"|(?P<unit>[MB])(?![\w]))"
+    r"(?<!\d)(?<!\d,)(?P<number>\d[\d,]*(?:\.\d+)?)(?:[ -]?(?P<word>hundred|thousand|million|billion|trillion)s?\b"
+    r"|(?P<k>k|K|mn|bn)\b|(?P<unit>[MB])(?![\w]))"
 )
 CURRENCY = re.compile(r"[$€£¥₩]\s?-?$")
 POWER = re.compile(r"(?<![\w.,^])(-?\d{1,12}(?:\.\d{1,12})?)\s?\^\s?(?:\{\s?(-?\d{1,3})\s?\}|(-?\d{1,3}))(?![\d^])")

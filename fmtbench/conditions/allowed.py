@@ -20,6 +20,9 @@ from fmtbench.types import Constraint
 CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
 SPACE = r"( |\\[nrtf])"
 """White space in a JSON string, escaped line breaks included; `CHAR` is every other character."""
+GAP = 6
+"""Most white space in a row under a budget of words, which does not count it: room for a blank line and an indented item, none for
+a model that repeats its line breaks."""
 ANSWER = "The answer is "
 
 
@@ -52,7 +55,7 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
     schema = json.loads(object_of_fields(layout, kind).source)
     for stage in layout.stages:
         # Outlines puts a pattern between the quotation marks unchanged, so this one counts in the escaped string.
-        schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words)}
+        schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words, GAP)}
     source = json.dumps(schema, ensure_ascii=False)
     return Constraint(kind="regex", source=regex(Constraint(kind="json_schema", source=source)))
 
@@ -68,5 +71,6 @@ def budgeted_text(words: int) -> Constraint:
     forced = f"{LINE}*"
     for letter in reversed(ANSWER):
         forced = f"({literal(letter)}{forced})?"
+    longer, shorter = all_words(char, space, words, GAP), at_most_words(char, space, words, GAP)
     # The longer branch first: outlines_core prefers the first, and drops what a match of it makes less preferred.
-    return Constraint(kind="regex", source=f"{all_words(char, space, words)}{forced}|{at_most_words(char, space, words)}")
+    return Constraint(kind="regex", source=f"{longer}{forced}|{shorter}")

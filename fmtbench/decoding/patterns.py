@@ -15,18 +15,19 @@ def literal(text: str) -> str:
     return "".join(shown.get(char, "\\" + char if char in SPECIAL else char) for char in text)
 
 
-def at_most_words(char: str, space: str, words: int) -> str:
-    """Texts of at most `words` words, with any white space between and around them.
+def at_most_words(char: str, space: str, words: int, gap: int) -> str:
+    """Texts of at most `words` words, with at most `gap` characters of white space between and around them.
 
-    `char` and `space` are patterns of one character, and no text matches both: the automaton then has two states a word. If a
-    text could be split in several ways it would have many more (thirty a word, for a space of one or two line breaks).
+    `char` and `space` are patterns of one character, and no text matches both: the automaton then has `gap` + 1 states a word.
+    If a text could be split in several ways it would have many more (thirty a word, for a space of one or two line breaks).
     """
-    return f"{space}*({char}+({space}+{char}+){{0,{words - 1}}}{space}*)?"
+    around = f"{space}{{0,{gap}}}"
+    return f"{around}({char}+({space}{{1,{gap}}}{char}+){{0,{words - 1}}}{around})?"
 
 
-def all_words(char: str, space: str, words: int) -> str:
+def all_words(char: str, space: str, words: int, gap: int) -> str:
     """Texts of exactly `words` words and the white space after them."""
-    return f"{space}*({char}+{space}+){{{words}}}"
+    return f"{space}{{0,{gap}}}({char}+{space}{{1,{gap}}}){{{words}}}"
 
 
 def until(trigger: str) -> str:
