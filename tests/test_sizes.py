@@ -1,5 +1,7 @@
 """The size that a plan promises: its parts are those that were planted, and studies of that size find what was promised."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -38,9 +40,13 @@ def known_from(seed: int, prompt_sd: float, conditions: int = 4) -> Components:
     return known
 
 
-@pytest.mark.parametrize("conditions", [2, 12])
-@pytest.mark.parametrize("prompt_sd", [0.0, 0.03])
-@pytest.mark.parametrize("general", [False, True])
+QUICK = [(False, 0.0, 2), (True, 0.03, 12)]
+WORLDS = [
+    pytest.param(*one, marks=() if one in QUICK else pytest.mark.slow) for one in product((False, True), (0.0, 0.03), (2, 12))
+]
+
+
+@pytest.mark.parametrize(("general", "prompt_sd", "conditions"), WORLDS)
 def test_a_study_of_the_planned_size_finds_what_was_promised(general: bool, prompt_sd: float, conditions: int) -> None:
     """Four times in five with the planned difference, at most once in twenty with none; up to their Monte Carlo error."""
     rng, known, delta = np.random.default_rng(1), known_from(0, prompt_sd, conditions), 0.08

@@ -67,6 +67,7 @@ def test_what_a_recipe_does_is_in_its_keys_and_how_is_not(place: Path) -> None:
     assert not set(keys("max_tokens=25").values()) & set(before.values())
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(place: Path, tmp_path: Path) -> None:
     """In the middle of SimCSE, whose dropout needs the random states; the stage before it is finished and not run again."""
     short = [f"recipe.stages.{name}.{setting}" for name in ("mntp", "contrastive") for setting in ("steps=3", "batch_size=8")]

@@ -154,6 +154,7 @@ def check_sweep(tmp_path: Path, *launcher: str) -> None:
     assert journals == {path: path.read_bytes() for path in tmp_path.rglob("generations.jsonl")}
 
 
+@pytest.mark.slow
 @NO_SUBMITIT
 def test_submitit_on_this_machine(tmp_path: Path) -> None:
     check_sweep(tmp_path, "hydra/launcher=submitit_local")
@@ -187,6 +188,7 @@ def test_slurm_takes_every_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "--signal=USR2@120" in script or "--signal=USR1@120" in script
 
 
+@pytest.mark.slow
 @NO_RAY
 def test_ray_on_this_machine(tmp_path: Path) -> None:
     check_sweep(tmp_path, "hydra/launcher=ray", "hydra.launcher.ray.remote.num_gpus=0")

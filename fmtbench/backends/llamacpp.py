@@ -84,9 +84,9 @@ class LlamaCppSession(Session):
     def __init__(self, options: LlamaCpp, weights: Weights, backbone: Backbone) -> None:
         self._facts = options._facts(weights) | {"parallel": options.parallel, "file": weights.gguf and weights.gguf.name}
         self._masked_by = options.masked_by
-        self._engine: Any = _start(options, weights, backbone.context)
+        self.engine: Any = _start(options, weights, backbone.context)
         served = Server(
-            url=f"{self._engine.listening_address}/v1",
+            url=f"{self.engine.listening_address}/v1",
             dialect="llamacpp",
             token_ends=options.token_ends,
             concurrency=options.parallel,
@@ -102,7 +102,7 @@ class LlamaCppSession(Session):
         return self._facts | {"decoder": self._masked_by}
 
     def close(self) -> None:
-        self._engine = None
+        self.engine = None
 
 
 def _start(options: LlamaCpp, weights: Weights, context: int) -> Any:

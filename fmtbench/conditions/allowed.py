@@ -21,8 +21,8 @@ CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
 SPACE = r"( |\\[nrtf])"
 """White space in a JSON string, escaped line breaks included; `CHAR` is every other character."""
 GAP = 6
-"""Most white space in a row under a budget of words, which does not count it: room for a blank line and an indented item, none for
-a model that repeats its line breaks."""
+"""Most white space in a row under a budget of words, which does not count it: room for a blank line and an indented item, none
+for a model that repeats its line breaks."""
 ANSWER = "The answer is "
 
 

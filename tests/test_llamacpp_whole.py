@@ -1,0 +1,62 @@
+"""Whole commands on a real llama.cpp: every condition runs or says why not, and the quickstart's table has the signs of hf."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fmtbench.backends.llamacpp import LlamaCpp
+from fmtbench.store.folder import find_folders
+from tests.commanding import command
+from tests.conftest import FAST
+
+pytest.importorskip("xllamacpp")
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+ITEMS = 40
+"""Of a task of the quickstart."""
+
+
+@pytest.fixture(scope="module")
+def address(backbone: Any) -> Iterator[str]:
+    with LlamaCpp(parallel=4).open(backbone) as session:
+        yield f"{session.engine.listening_address}/v1"
+
+
+@pytest.mark.parametrize("dialect", ["llamacpp", "openai"])
+def test_every_condition_runs_or_is_refused_with_its_reason(tmp_path: Path, address: str, dialect: str) -> None:
+    words = ("backend=server", f"backend.url={address}", f"backend.dialect={dialect}", "backend.concurrency=4", "limit=3")
+    done = command("run", "experiment=every_condition", *words, f"results={tmp_path}")
+    assert done.code == 0, done.err[-3000:]
+    folders = {folder.path.parent.name: folder for folder in find_folders(tmp_path)}
+    barred = {name: str(folder.manifest().get("barred", "")) for name, folder in folders.items()}
+    rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
+    assert not (rows.status == "engine_error").any()
+    for name, why in barred.items():
+        assert ((rows.condition == name).sum() == 3) == (not why), (name, why)
+    assert all(re.search("thinks|backend.dialect=openai sends JSON schemas", why) for why in barred.values() if why)
+    enforced = rows[rows.condition.str.match("json_schema|own_schema") & (rows.finish_reason == "stop")]
+    assert len(enforced) > 20
+    assert all(isinstance(json.loads(text), dict) for text in enforced.text)
+
+
+def test_the_quickstart_has_the_signs_of_hf(tmp_path: Path, address: str) -> None:
+    served = ("backend=server", f"backend.url={address}", "backend.dialect=llamacpp", "backend.concurrency=4")
+    for name, words in {"hf": (FAST,), "served": served}.items():
+        done = command("run", *words, f"results={tmp_path}", f"name={name}")
+        assert done.code == 0, done.err[-3000:]
+    hf, served = (differences(tmp_path / name) for name in ("hf", "served"))
+    clear = hf[hf.abs() > 2 / math.sqrt(ITEMS)]
+    assert len(clear) >= 2
+    assert (clear * served[clear.index] > 0).all(), pd.concat([hf, served], axis=1)
+
+
+def differences(results: Path) -> "pd.Series[float]":
+    """Latent accuracy of each condition less that of free text, by task and condition."""
+    rows = pd.concat([pd.read_parquet(path) for path in results.rglob("rows.parquet")])
+    means = rows.groupby(["task", "condition"]).latent_correct.mean().unstack()
+    return means.sub(means["free_cot"], axis=0).drop(columns="free_cot").stack()
