@@ -7,10 +7,8 @@ import pytest
 import torch
 
 from experiments.starting.build import build
-from fmtbench.backends.choose import sample
 from fmtbench.backends.hf import HF, batches
 from fmtbench.backends.tokens import Prompted, prompt
-from fmtbench.types import Request
 from tests.conftest import composed
 from tests.test_backends import requests, run
 
@@ -44,13 +42,3 @@ def test_batches_bound_rows_and_tokens() -> None:
     prompted = [Prompted(request=replace(base, seed=i), ids=[0] * length) for i, length in enumerate([5, 90, 40, 40, 300])]
     made = batches(prompted, 3, 200)
     assert [[len(one.ids) for one in batch] for batch in made] == [[300], [90], [40, 40, 5]]
-
-
-def test_seeded_sampling_draws_from_the_softmax() -> None:
-    logits_V = torch.tensor([0.0, 1.0, 2.0, float("-inf")])
-    request = Request(messages=(), temperature=2.0)
-    drawn = [sample(logits_V, request, torch.Generator().manual_seed(seed)) for seed in range(4000)]
-    shares = torch.bincount(torch.tensor(drawn), minlength=4) / len(drawn)
-    assert torch.allclose(shares, torch.softmax(logits_V / 2.0, -1), atol=0.03)
-    nucleus = replace(request, temperature=1.0, top_p=0.6)
-    assert {sample(logits_V, nucleus, torch.Generator().manual_seed(seed)) for seed in range(100)} == {2}

@@ -5,12 +5,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from fmtbench.backends.vllm.setup import keep_off_amx
+from fmtbench.backends.vllm.setup import in_every_process, keep_off_amx
 
 
 def test_every_process_of_vllm_loads_the_plugin() -> None:
     (ours,) = [one for one in entry_points(group="vllm.general_plugins") if one.name == "fmtbench"]
-    assert ours.load() is keep_off_amx
+    assert ours.load() is in_every_process
 
 
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")

@@ -106,7 +106,7 @@ def check_identity(replies: Sequence[Kept], backbone: Backbone, backend: Backend
     for one in replies:
         first.setdefault((one.request.constraint, one.request.identity), one)
     for (constraint, identity), one in first.items():
-        here = backend.identity(backbone, constraint)
+        here = backend.identity_of(backbone, constraint, one.request.temperature)
         if here != identity:
             raise UserError(
                 f"{one.where} was generated with {_unlike(identity, here)}: it cannot be generated again here; "

@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from fmtbench.backbone import Backbone
 from fmtbench.errors import UserError
@@ -22,12 +22,22 @@ from fmtbench.types import Constraint, Generation, Request
 class Backend(ABC):
     """The options of an engine. Building one is cheap and loads nothing."""
 
+    sampler: ClassVar[str] = ""
+    """The version of its own sampling, in the keys of requests that draw; empty where the engine's version tells."""
+
     @abstractmethod
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         """What determines this engine's output besides the request, as text for the request's key.
 
         Finds the weights without reading them into memory: raises `UserError` where there are none.
         """
+
+    def identity_of(self, backbone: Backbone, constraint: Constraint | None, temperature: float) -> str:
+        """The identity that a request of this temperature carries."""
+        identity = self.identity(backbone, constraint)
+        if temperature == 0 or not self.sampler:
+            return identity
+        return json.dumps(json.loads(identity) | {"sampler": self.sampler})
 
     def capacity(self, backbone: Backbone) -> str:
         """What decides whether a request that failed can succeed, and changes no reply: context, device, batch.

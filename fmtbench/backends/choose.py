@@ -9,27 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from transformers import TopPLogitsWarper
 
-from fmtbench.decoding.decoders import BITS, Matcher
+from fmtbench.backends.draws import draw
+from fmtbench.backends.mask_bank import MaskBank
+from fmtbench.decoding.decoders import Matcher
 from fmtbench.types import Request
 
 
 class Chooser:
-    """The state of a batch: an automaton for each row with a constraint, a generator for each row that samples."""
+    """The state of a batch: an automaton for each row with a constraint, and how many tokens each row has."""
 
-    def __init__(self, requests: Sequence[Request], matchers: Sequence[Matcher | None]) -> None:
+    def __init__(self, requests: Sequence[Request], matchers: Sequence[Matcher | None], bank: MaskBank | None = None) -> None:
+        """A bank that outlives the batch has its masks already."""
         self._requests = requests
         self._matchers = matchers
-        self._generators = [torch.Generator().manual_seed(request.seed or 0) for request in requests]
+        self._bank = bank
+        self._steps = [0] * len(requests)
 
     def __call__(self, rows: Sequence[int], logits_SV: torch.Tensor) -> list[int]:
         """One token for each slot; `rows` says which row each slot holds."""
         self._mask(rows, logits_SV)
-        tokens = logits_SV.argmax(-1).tolist()
+        tokens: list[int] = logits_SV.argmax(-1).tolist()
+        drawing = [slot for slot, row in enumerate(rows) if self._requests[row].temperature > 0]
+        if drawing:
+            of = [rows[slot] for slot in drawing]
+            drawn = draw(logits_SV[drawing], [self._requests[row] for row in of], [self._steps[row] for row in of])
+            for slot, token in zip(drawing, drawn):
+                tokens[slot] = token
         for slot, row in enumerate(rows):
-            if self._requests[row].temperature > 0:
-                tokens[slot] = sample(logits_SV[slot], self._requests[row], self._generators[row])
             self._advance(row, tokens[slot])
         return tokens
 
@@ -38,26 +45,16 @@ class Chooser:
         held = [(slot, matcher) for slot, row in enumerate(rows) if (matcher := self._matchers[row]) is not None]
         if not held:
             return
-        words = torch.zeros((len(held), -(-logits_SV.shape[-1] // BITS)), dtype=torch.int32)
-        for line, (_, matcher) in zip(words, held):
-            matcher.fill(line)
-        allowed = (words[:, :, None] >> torch.arange(BITS, dtype=torch.int32)) & 1
-        forbidden = (allowed == 0).flatten(1)[:, : logits_SV.shape[-1]].to(logits_SV.device)
-        slots = torch.tensor([slot for slot, _ in held], device=logits_SV.device)
-        logits_SV[slots] = logits_SV[slots].masked_fill(forbidden, -torch.inf)
+        if self._bank is None:
+            self._bank = MaskBank(logits_SV.shape[-1], logits_SV.device, len(self._requests))
+        forbidden_SV = self._bank.forbidden([matcher for _, matcher in held])
+        if len(held) == len(logits_SV):
+            logits_SV.masked_fill_(forbidden_SV, -torch.inf)
+        else:
+            slots = torch.tensor([slot for slot, _ in held], device=logits_SV.device)
+            logits_SV[slots] = logits_SV[slots].masked_fill(forbidden_SV, -torch.inf)
 
     def _advance(self, row: int, token: int) -> None:
+        self._steps[row] += 1
         if (matcher := self._matchers[row]) is not None:
             matcher.advance(token)
-
-
-def sample(logits_V: torch.Tensor, request: Request, generator: torch.Generator) -> int:
-    """A draw from softmax(logits / temperature) within the nucleus; its noise depends on the request's seed alone.
-
-    Uses the Gumbel-max trick: minus the logarithm of an exponential waiting time is Gumbel noise.
-    """
-    scaled_V = logits_V / request.temperature
-    if request.top_p < 1:
-        scaled_V = TopPLogitsWarper(request.top_p)(None, scaled_V[None])[0]
-    waits_V = torch.empty(len(logits_V)).exponential_(generator=generator).to(logits_V.device)
-    return int((scaled_V - waits_V.log()).argmax())

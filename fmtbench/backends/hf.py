@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -30,11 +30,15 @@ from fmtbench.types import Constraint, Generation, Request
 
 if TYPE_CHECKING:
     from fmtbench.backends.decode import Finished
+    from fmtbench.backends.mask_bank import MaskBank
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
 class HF(MaskingBackend):
     """Options of the transformers engine."""
+
+    sampler: ClassVar[str] = "2: splitmix64 of seed, step and token"
+    """As `backends/draws.py` has it; to be raised with it."""
 
     device: str = "auto"
     """`auto` takes a GPU if there is one."""
@@ -93,6 +97,7 @@ class HFSession(Session):
         self._decoder = DECODERS[options.decoder](self.tokenizer)
         self._sandbox = sandbox(backbone, options.decoder, options.limits)
         self._grammar = lru_cache(maxsize=256)(self._load)
+        self._bank: MaskBank | None = None
 
     def _end_tokens(self) -> frozenset[int]:
         """Every token that ends a reply: the tokenizer's own, and those that the model was shipped with."""
@@ -139,10 +144,13 @@ class HFSession(Session):
     def _decode(self, batch: list[Prompted]) -> Iterator[Finished]:
         from fmtbench.backends.choose import Chooser
         from fmtbench.backends.decode import decode
+        from fmtbench.backends.mask_bank import MaskBank
 
         requests = [one.request for one in batch]
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self.model.device)
-        chooser = Chooser(requests, [self._matcher(request) for request in requests])
+        if self._bank is None:
+            self._bank = MaskBank(self.model.get_output_embeddings().out_features, self.model.device, self._options.batch_size)
+        chooser = Chooser(requests, [self._matcher(request) for request in requests], self._bank)
         limits = [request.max_tokens for request in requests]
         asked = any(request.logprobs for request in requests)
         return decode(self.model, padded["input_ids"], padded["attention_mask"], limits, self.ends, chooser, with_logprobs=asked)
@@ -177,7 +185,7 @@ class HFSession(Session):
         import torch
 
         self._sandbox.close()
-        self.model = None
+        self.model = self._bank = None
         self._grammar.cache_clear()
         gc.collect()
         if torch.cuda.is_available():

@@ -7,7 +7,7 @@ tokens of that text are the only ones allowed, one after the other (budget forci
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from fmtbench.decoding.decoders import BITS, Matcher
@@ -65,6 +65,13 @@ class AfterThought(Matcher):
     def __init__(self, watch: ThoughtWatch, reply: Matcher | None) -> None:
         self._watch = watch
         self._reply = reply
+
+    def mask(self) -> Hashable | None:
+        if (token := self._watch.due) is not None:
+            return "due", token
+        if self._watch.over and self._reply is not None:
+            return self._reply.mask()
+        return "everything"
 
     def fill(self, words: Any) -> None:
         if (token := self._watch.due) is not None:

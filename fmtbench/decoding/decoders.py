@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,6 +23,10 @@ DecoderName = Literal["outlines", "xgrammar", "guidance"]
 
 class Matcher(ABC):
     """The state of one reply in its grammar."""
+
+    def mask(self) -> Hashable | None:
+        """What names the mask of the next token: equal names, equal masks. None where the library has no such name."""
+        return None
 
     @abstractmethod
     def fill(self, words: Any) -> None:
@@ -66,10 +71,14 @@ class Outlines(Decoder):
     def material(self) -> bytes:
         from outlines_core import Vocabulary
 
-        end = self.tokenizer.eos_token_id
-        written = {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}
-        _, (stored,) = Vocabulary(end, written).__reduce__()  # the binary form that the sandbox reads has no other way out
+        # The binary form that the sandbox reads has no other way out.
+        _, (stored,) = Vocabulary(self.tokenizer.eos_token_id, self.written()).__reduce__()
         return stored
+
+    def written(self) -> dict[bytes, list[int]]:
+        """The bytes of each token but the one that ends a reply."""
+        end = self.tokenizer.eos_token_id
+        return {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}
 
     @cached_property
     def memory(self) -> MaskMemory:
@@ -132,6 +141,9 @@ class OutlinesMatcher(Matcher):
 
         self._grammar, self._memory = grammar.name, memory
         self._guide = Guide(grammar.index)
+
+    def mask(self) -> Hashable:
+        return self._grammar, self._guide.get_state()
 
     def fill(self, words: Any) -> None:
         self._memory.fill(words, self._grammar, self._guide)

@@ -70,7 +70,7 @@ def select_items(name: str, task: Task, limit: int | None) -> list[Item]:
 
 def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
     # Once for each constraint: the text is long, and all requests of a cell can hold the same one.
-    identity = cache(lambda constraint: job.backend.identity(job.backbone, constraint))
+    identity = cache(lambda constraint: job.backend.identity_of(job.backbone, constraint, job.sampling.temperature))
     return [
         Planned(item=item, sample=sample, request=request)
         for item in items

@@ -116,7 +116,7 @@ class Step(ABC):
             top_p=self.recipe.top_p,
             max_tokens=self.part.max_tokens,
             seed=request_seed(self.seed, item_id, 0),
-            identity=self.backend.identity(self.backbone, self.constraint),
+            identity=self.backend.identity_of(self.backbone, self.constraint, self.recipe.temperature),
             chat_template_kwargs=self.backbone.chat_template_kwargs,
         )
 

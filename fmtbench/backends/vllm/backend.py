@@ -24,8 +24,9 @@ from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
-from fmtbench.backends.vllm.masks import remember_masks
+from fmtbench.backends.vllm.masks import ASKED, own_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
+from fmtbench.decoding.decoders import MASKS
 from fmtbench.decoding.grammar import decoder_version, regex
 from fmtbench.errors import EngineFault
 from fmtbench.time_limit import time_limit
@@ -79,7 +80,9 @@ class VLLM(MaskingBackend):
             "batch_invariant": self.batch_invariant,
         }
         if constraint is not None:
-            identity["decoder"] = decoder_version(self.decoder)
+            identity |= {"decoder": decoder_version(self.decoder)}
+        if constraint is not None and self.decoder == "outlines":
+            identity |= {"masks": MASKS}
         return json.dumps(identity)
 
     def capacity(self, backbone: Backbone) -> str:
@@ -111,6 +114,7 @@ class VLLMSession(Session):
 
     def __init__(self, options: VLLM, backbone: Backbone) -> None:
         ready_vllm(own_process=options.apart)
+        os.environ[ASKED] = "1"
         os.environ["VLLM_REGEX_COMPILATION_TIMEOUT_S"] = COMPILE_SECONDS
         os.environ["VLLM_BATCH_INVARIANT"] = str(int(options.batch_invariant))
         os.environ["VLLM_RAISE_ON_LOGIT_NANS"] = str(int(options.check_nan))
@@ -151,7 +155,7 @@ class VLLMSession(Session):
             return EngineApart(**arguments, data_parallel_size=self._options.data_parallel_size)
         from vllm import LLM
 
-        remember_masks()
+        own_masks()
         self.llm = LLM(**arguments)
         return self.llm.llm_engine
 

@@ -1,9 +1,9 @@
 """Making vLLM ready before it is imported and started; generation and embedding share this.
 
-The package registers `keep_off_amx` as a plugin of vLLM (entry point `vllm.general_plugins` in pyproject.toml). vLLM calls
+The package registers `in_every_process` as a plugin of vLLM (entry point `vllm.general_plugins` in pyproject.toml). vLLM calls
 the plugins it finds in each of its processes, including those of `vllm serve` and of its workers, which our own code never
 reaches. So wherever fmtbench and vLLM are installed together, vLLM on a CPU with AMX uses another attention kernel; on GPUs
-and on other CPUs nothing changes.
+and on other CPUs nothing changes. Processes of an engine that fmtbench itself has started mask as fmtbench does (masks.py).
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ def _give_llvmlite_a_dict() -> None:
     """
     if ffi := sys.modules.get("llvmlite.binding.ffi"):
         ffi.lib._fntab["__dict__"] = {}
+
+
+def in_every_process() -> None:
+    """The plugin."""
+    from fmtbench.backends.vllm.masks import own_masks_where_asked
+
+    keep_off_amx()
+    own_masks_where_asked()
 
 
 def keep_off_amx() -> None:
