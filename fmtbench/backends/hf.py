@@ -80,24 +80,29 @@ class HFSession(Session):
 
     def __init__(self, options: HF, backbone: Backbone) -> None:
         import torch
-        from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        self._options = options
+        self.options = options
         self._weights = backbone.resolve()
         self.context = backbone.context
         self.tokenizer = load_tokenizer(self._weights)
         device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
-        model = AutoModelForCausalLM.from_pretrained(
-            prepare(self._weights), revision=self._weights.revision, dtype=backbone.dtype, use_safetensors=True
-        )
-        self.model: Any = model.to(device).eval()
+        self.model: Any = self._loaded(backbone, device).eval()
         self.ends = self._end_tokens()
         self._decoder = DECODERS[options.decoder](self.tokenizer)
         self._sandbox = sandbox(backbone, options.decoder, options.limits)
         self._grammar = lru_cache(maxsize=256)(self._load)
         self._bank: MaskBank | None = None
+
+    def _loaded(self, backbone: Backbone, device: str) -> Any:
+        """The model with its weights, on the device."""
+        from transformers import AutoModelForCausalLM
+
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            prepare(self._weights), revision=self._weights.revision, dtype=backbone.dtype, use_safetensors=True
+        )
+        return model.to(device)
 
     def _end_tokens(self) -> frozenset[int]:
         """Every token that ends a reply: the tokenizer's own, and those that the model was shipped with."""
@@ -111,8 +116,8 @@ class HFSession(Session):
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
         prompted, too_long = prompt_all(self.tokenizer, requests, self.context)
         yield from too_long
-        rows = min(self._options.batch_size, at_most or self._options.batch_size)
-        for batch in batches(prompted, rows, self._options.batch_tokens):
+        rows = min(self.options.batch_size, at_most or self.options.batch_size)
+        for batch in batches(prompted, rows, self.options.batch_tokens):
             yield from self._run(batch)
 
     def _run(self, batch: list[Prompted]) -> Iterator[Generation]:
@@ -132,7 +137,7 @@ class HFSession(Session):
                         done.ids,
                         done.reason,
                         seconds=done.seconds,
-                        decoder=self._options.decoder,
+                        decoder=self.options.decoder,
                         logprobs=done.logprobs if one.request.logprobs else (),
                     )
         except (RuntimeError, MemoryError) as error:
@@ -149,7 +154,7 @@ class HFSession(Session):
         requests = [one.request for one in batch]
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, return_tensors="pt").to(self.model.device)
         if self._bank is None:
-            self._bank = MaskBank(self.model.get_output_embeddings().out_features, self.model.device, self._options.batch_size)
+            self._bank = MaskBank(self.model.get_output_embeddings().out_features, self.model.device, self.options.batch_size)
         chooser = Chooser(requests, [self._matcher(request) for request in requests], self._bank)
         limits = [request.max_tokens for request in requests]
         asked = any(request.logprobs for request in requests)
@@ -173,10 +178,10 @@ class HFSession(Session):
             "gpu": torch.cuda.get_device_name() if on_gpu else None,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "template_sha256": template_hash(self.tokenizer),
-            "decoder": decoder_version(self._options.decoder),
+            "decoder": decoder_version(self.options.decoder),
             "threads": torch.get_num_threads(),
-            "batch_size": self._options.batch_size,
-            "batch_tokens": self._options.batch_tokens,
+            "batch_size": self.options.batch_size,
+            "batch_tokens": self.options.batch_tokens,
         }
 
     def close(self) -> None:
