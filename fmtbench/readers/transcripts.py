@@ -7,6 +7,8 @@ of elements or of sections (a fence around it is fine) whose parts that are name
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fmtbench.answers import AnswerKind
 from fmtbench.formats import FORMATS
 from fmtbench.formats.names import NAMED
@@ -66,9 +68,16 @@ def _read_parts(text: str, kind: AnswerKind, written: StructuredFormat) -> Extra
     answers = [part for part in parts if NAMED.fullmatch(part.name)]
     if not answers or any(part.written is None for part in answers):
         return Extraction(status="schema_violation")
-    if len(answers) > 1 and len({kind.canon(part.written or "") for part in answers}) > 1:
+    if not _agree([part.written or "" for part in answers], kind):
         return Extraction(status="schema_violation")
     answer = answers[-1]
     if not (answer.written or "").strip():
         return Extraction(status="no_answer")
     return Extraction(status="ok", answer=answer.written, span=answer.span)
+
+
+def _agree(answers: Sequence[str], kind: AnswerKind) -> bool:
+    """Whether they are all the same answer; each spelling is looked at once, since a loop repeats itself by the hundred."""
+    first, *others = dict.fromkeys(answers)
+    canon = kind.canon(first) if others else None
+    return all(kind.canon(other) == canon for other in others)
