@@ -36,7 +36,7 @@ class Planner:
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         self._job = job
-        self._items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
+        self._items = {name: select_items(name, task, job.most_items(name)) for name, task in job.tasks.items() if name in asked}
         self._kept: dict[Cell, list[Planned]] = {}
         keep = sum(map(self.size, job.cells)) <= MOST_REQUESTS
         for cell in job.cells:
@@ -83,7 +83,7 @@ def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint |
     """One request for each sample of an item; they differ in their seeds alone."""
     task, condition = job.tasks[cell.task], job.conditions[cell.condition]
     kind = task.kind(item)
-    shots = worked_examples(task, cell.task, item, condition.shots)
+    shots = worked_examples(task, cell.task, item, condition.shots, condition.reasoning == "draft")
     constraint = condition.opening.constraint(kind)
     messages = condition.render(item, kind, job.prompts[cell.prompt], shots)
     greedy = job.sampling.temperature == 0
