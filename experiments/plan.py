@@ -120,6 +120,8 @@ def to_generate(job: Any, cell: Any, planned: Any) -> int:
     from fmtbench.running.cell_work import CellWork
 
     work = CellWork(job=job, cell=cell, folder=cell.folder(job.results), first=planned)
+    if not work.done:  # keys take as long as the requests
+        return len(planned) * work.condition.passes
     work.follow()
     return len(planned) * work.condition.passes - len({one.request.key for one in work.planned} & work.done)
 

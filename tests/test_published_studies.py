@@ -12,7 +12,7 @@ from experiments.run import make_job
 from fmtbench.analysis.tables.replication import published
 from fmtbench.running.planning import plan
 from tests.commanding import Done, command
-from tests.conftest import DATA, FAST, composed, options, write_own_rows
+from tests.conftest import CONF, DATA, FAST, composed, write_own_rows
 
 LOCAL = DATA.is_dir()
 FIRST = "prompt=[task1_format1]"
@@ -41,8 +41,7 @@ def study(name: str) -> Any:
 
 
 def test_every_experiment_that_repeats_a_study_is_here() -> None:
-    repeating = [name for name in options("experiment") if composed(f"experiment={name}").repeats.paper]
-    assert repeating == sorted(STUDIES)
+    assert [path.stem for path in sorted((CONF / "experiment").iterdir()) if "\nrepeats:" in path.read_text()] == sorted(STUDIES)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -78,6 +77,10 @@ def test_some_cell_of_a_study_stands_beside_a_published_number(name: str) -> Non
     assert pairs & {(task, condition) for task in config.task for condition in config.condition}
 
 
+def one_prompt(name: str) -> list[str]:
+    return [FIRST] if STUDIES[name]["prompts"] > 1 else []
+
+
 def passes(job: Any) -> int:
     return sum(condition.passes for condition in job.conditions.values())
 
@@ -85,7 +88,7 @@ def passes(job: Any) -> int:
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_plan_counts_requests_tokens_and_hours_without_a_model(name: str, own_rows: Path, tmp_path: Path) -> None:
     few = [f"experiment={name}", "backend=scripted", f"data_root={own_rows}", "limit=2", f"results={tmp_path}"]
-    few += [FIRST] if STUDIES[name]["prompts"] > 1 else []
+    few += one_prompt(name)
     job = make_job(composed(*few))
     items = sum(min(2, len(task.items())) for task in job.tasks.values())
     requests = items * passes(job)
@@ -104,22 +107,29 @@ def test_a_plan_counts_requests_tokens_and_hours_without_a_model(name: str, own_
 def test_without_data_a_study_ends_in_one_line_that_says_what_to_do(name: str, monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    hub = command("plan", f"experiment={name}", "backend=scripted")
-    assert hub.code == 2
-    assert re.search(r"cannot load \S+/\S+ from the hub \(HF_HUB_OFFLINE is set\): .* set data_root to the folder", hub.error)
-    local = command("plan", f"experiment={name}", "backend=scripted", f"data_root={tmp_path}")
-    assert local.code == 2
-    assert re.search(r"does not exist: check the path .*source\.data_root=null for this task alone$", local.error)
+    done = command("plan", f"experiment={name}", "backend=scripted", *one_prompt(name))
+    assert done.code == 2
+    assert re.search(r"cannot load \S+/\S+ from the hub \(HF_HUB_OFFLINE is set\): .* set data_root to the folder", done.error)
+
+
+def test_a_local_folder_without_one_of_the_sets_says_how_to_take_it_from_the_hub(own_rows: Path, tmp_path: Path) -> None:
+    few = ("experiment=let_me_speak_freely", "backend=scripted", FIRST, f"data_root={own_rows}", f"results={tmp_path}")
+    done = command("plan", *few, f"task.ddxplus.source.data_root={tmp_path}")
+    assert done.code == 2
+    assert "ddxplus/test.jsonl does not exist: check the path" in done.error
+    assert done.error.endswith("task.ddxplus.source.data_root=null for this task alone")
 
 
 def test_a_task_has_the_items_that_its_study_took(own_rows: Path) -> None:
-    config = composed("experiment=let_me_speak_freely", "backend=scripted", f"data_root={own_rows}", FIRST, "limit=2")
-    config.limit_of = {"task280": 1}
-    counts = {cell.task: len(requests) for cell, requests in plan(make_job(config)).items()}
-    assert counts["task280"] == 1
-    assert counts["gsm8k"] == 2
-    assert make_job(study("let_me_speak_freely")).most_items("task280") == 1000
-    assert make_job(study("let_me_speak_freely")).most_items("gsm8k") is None
+    few = ("backend=scripted", f"data_root={own_rows}", "task=[coin_flip,ddxplus]", "condition=[free_cot]", "limit=3")
+    for words, counts in (
+        ([], {"coin_flip": 3, "ddxplus": 2}),
+        (["+limit_of.ddxplus=1"], {"coin_flip": 3, "ddxplus": 1}),
+        (["+limit_of.coin_flip=9"], {"coin_flip": 3, "ddxplus": 2}),
+    ):
+        job = make_job(composed(*few, *words))
+        assert {cell.task: len(requests) for cell, requests in plan(job).items()} == counts
+    assert study("let_me_speak_freely").limit_of == {"task280": 1000}
 
 
 @pytest.mark.parametrize("words", ["+limit_of.gsm9k=3", "+limit_of.capitals=0"])
@@ -137,15 +147,6 @@ def test_settings_for_what_is_not_chosen_are_left_out_and_a_users_own_are_a_mist
     own = command("plan", *few, "task=[folio]", "+condition.sham.shots=3")
     assert own.code == 2
     assert "no _target_ is given" in own.error
-
-
-def test_a_plan_with_a_pilot_gives_the_hours_of_another_machine(own_rows: Path, tmp_path: Path) -> None:
-    few = ["experiment=key_order", "backend=scripted", f"data_root={own_rows}", f"results={tmp_path}", "task=[gsm8k]"]
-    assert command("run", *few, "limit=1").code == 0
-    done = command("plan", *few, "name=more", f"pilot={tmp_path / 'key_order'}", "tokens_per_second=1", "limit=1")
-    assert done.code == 0, done.err
-    tokens = int(re.search(r"About ([\d,]+) tokens to generate", done.out)[1].replace(",", ""))  # type: ignore[index]
-    assert f"On the machine of the study: {tokens / 3600:,.1f} GPU hours at 1 tokens/s" in done.out
 
 
 def test_a_run_prints_its_numbers_beside_the_published_ones(own_rows: Path, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def at_hand(own_rows: Path, name: str) -> list[str]:
 
 def ran(name: str, own_rows: Path, tmp_path: Path, *words: str) -> Done:
     few = ["sampling.max_tokens=24", f"results={tmp_path}", FAST, *at_hand(own_rows, name), *words]
-    return command("run", f"experiment={name}", *few, *([FIRST] if STUDIES[name]["prompts"] > 1 else []))
+    return command("run", f"experiment={name}", *few, *one_prompt(name))
 
 
 @pytest.mark.slow

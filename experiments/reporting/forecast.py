@@ -63,7 +63,7 @@ def read_line(prompt: float, *, measured: bool) -> str:
 
 def hours(reply: float, speed: float) -> str:
     """What one GPU takes that generates so many tokens a second, all requests together."""
-    return f"{reply / speed / 3600:,.1f} GPU hours at {speed:,.0f} tokens/s"
+    return f"{reply / speed / 3600:,.1f} GPU hours at {speed:,g} tokens/s"
 
 
 def money_lines(prices: Prices | None, prompt: float, reply: float, *, measured: bool) -> list[str]:
