@@ -23,6 +23,7 @@ from .documenting.columns import columns
 from .documenting.commands import command_list, command_pages
 from .documenting.groups import groups
 from .documenting.markdown import natural, table
+from .documenting.studies import studies
 from .starting.start import start
 
 PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs" / "reference").glob("*.md"))]
@@ -120,6 +121,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "columns": columns,
     "api": api,
     "rooms": rooms,
+    "studies": studies,
 }
 """What writes each generated part."""
 

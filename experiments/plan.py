@@ -6,6 +6,7 @@
     python -m experiments.plan experiment=quickstart pilot=results/first detect=3      the size that shows 3 points, and its cost
     python -m experiments.plan backend=server backend.price_in='2.50 USD/1M' backend.price_out='10 USD/1M'      in money
     python -m experiments.plan experiment=quickstart limit=500 look=2/4      halfway through: may it stop?
+    python -m experiments.plan experiment=crane data_root=FOLDER tokens_per_second=2000      hours of a GPU of that speed
 
 Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, the results of a smaller
 or earlier run, by default results/<name> if there are any; each condition has its own. Without a pilot, replies of the full
@@ -48,11 +49,15 @@ Cost = dict[tuple[str, str], Measured]
 def main(config: DictConfig) -> None:
     from fmtbench.running.planning import plan
 
+    from .reporting.repeated import study_lines
+
     check(config)
     job = make_job(config)
     planned = without_refused(job, plan(job))
     pilot = pilot_folder(config)
     answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
+    for line in study_lines(config):
+        print(line)
     print_cost(config, job, planned, survey(pilot), pilot)
     print_power(config, planned, pilot)
     print_separations(config)
@@ -115,12 +120,14 @@ def to_generate(job: Any, cell: Any, planned: Any) -> int:
     from fmtbench.running.cell_work import CellWork
 
     work = CellWork(job=job, cell=cell, folder=cell.folder(job.results), first=planned)
+    if not work.done:  # keys take as long as the requests
+        return len(planned) * work.condition.passes
     work.follow()
     return len(planned) * work.condition.passes - len({one.request.key for one in work.planned} & work.done)
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:
-    from .reporting.forecast import barred_cells, barred_lines, money_lines, unread_tokens
+    from .reporting.forecast import barred_cells, barred_lines, hours, money_lines, read_line, unread_tokens
 
     barred = barred_cells(job, planned)
     for line in barred_lines(barred):
@@ -128,13 +135,17 @@ def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Pa
     planned = {cell: requests for cell, requests in planned.items() if cell not in barred}
     total = sum(len(requests) * job.conditions[cell.condition].passes for cell, requests in planned.items())
     missing = {cell: to_generate(job, cell, requests) for cell, requests in planned.items()}
-    left = sum(missing.values())
+    left, speed, prices = sum(missing.values()), config.tokens_per_second, job.backend.prices
     print(f"{config.name}: {len(planned)} cells, {total} requests, {total - left} journalled, {left} to generate")
     whole = cost.get(("", ""), Measured())
     if not whole.replies or not whole.tokens or not whole.seconds:
-        most = left * job.sampling.max_tokens
-        print(f"At most {most:,} tokens to generate; {pilot} shows no speed: run a small limit= first, or give pilot=")
-        for line in money_lines(job.backend.prices, unread_tokens(job, planned, missing), most, measured=False):
+        most, unread = left * job.sampling.max_tokens, unread_tokens(job, planned, missing)
+        wanted = "run a small limit= first, or give pilot= or tokens_per_second="
+        print(
+            f"At most {most:,} tokens to generate"
+            + (f", {hours(most, speed)}" if speed else f"; {pilot} shows no speed: {wanted}")
+        )
+        for line in [read_line(unread, measured=False), *money_lines(prices, unread, most, measured=False)]:
             print(line)
         return
     tokens = seconds = size = prompts = 0.0
@@ -144,10 +155,13 @@ def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Pa
         tokens, size = tokens + many * own.tokens / own.replies, size + many * own.bytes / own.replies
         seconds += many * own.seconds / own.replies
         prompts += many * own.prompt_tokens / own.replies
-    speed = whole.tokens / whole.seconds
-    print(f"About {tokens:,.0f} tokens to generate, {_duration(seconds)}; {pilot} ran at {speed:.0f} tokens/s")
+    rate = whole.tokens / whole.seconds
+    print(f"About {tokens:,.0f} tokens to generate, {_duration(seconds)}; {pilot} ran at {rate:.0f} tokens/s")
     print(f"About {_size(size)} of journal to come")
-    for line in money_lines(job.backend.prices, prompts or unread_tokens(job, planned, missing), tokens, measured=prompts > 0):
+    read, known = prompts or unread_tokens(job, planned, missing), prompts > 0
+    if speed:
+        print(f"On the machine of the study: {hours(tokens, speed)}")
+    for line in [read_line(read, measured=known), *money_lines(prices, read, tokens, measured=known)]:
         print(line)
     if lacking := sorted({f"{cell.task}/{cell.condition}" for cell in planned} - {f"{a}/{b}" for a, b in cost}):
         print(f"Not in the pilot, taken as its mean: {', '.join(lacking[:6])}{' ...' if len(lacking) > 6 else ''}")

@@ -20,6 +20,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,19 @@ def main(config: DictConfig) -> None:
 
     from .reporting.accuracy import report
     from .reporting.own_items import announce
+    from .reporting.repeated import beside_lines, study_lines
 
     announce(job)
+    for line in study_lines(config):
+        logger.info("%s", line)
     with live(build(config.tracker, "tracker"), config.name, config.backbone.name, settings(config), progress) as watch:
         cut = [row for rows in scored(job, watch) for row in rows if row.status == "truncated"]
         again = rerun_of(job, cut, config.rerun_truncated) if config.rerun_truncated else None
         for _ in scored(again, watch) if again else ():
             pass
     report(Path(config.results) / config.name)
+    for line in beside_lines(config):
+        print(line)
     for each in filter(None, (job, again)):
         check_answered(each)
 
@@ -92,8 +98,9 @@ def make_job(config: DictConfig) -> Any:
     from fmtbench.running.job import Job
 
     check(config)
+    text = cell_configs(config)
     cells = [
-        make_cell(config, task, condition, prompt, cell_config(config, task, condition, prompt))
+        make_cell(config, task, condition, prompt, text(task, condition, prompt))
         for task in config.task
         for condition in config.condition
         for prompt in config.prompt
@@ -108,6 +115,7 @@ def make_job(config: DictConfig) -> Any:
         sampling=Sampling(**config.sampling),
         results=Path(config.results),
         limit=config.limit,
+        limit_of={str(name): count for name, count in config.limit_of.items()},
         samples_of={str(name): count for name, count in config.samples_of.items()},
         retry_errors=config.retry_errors,
     )
@@ -156,6 +164,9 @@ def check(config: DictConfig) -> None:
             if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
                 known = options("condition")
                 raise UserError(f"planned={name}: it is no condition: {nearest(str(name), known)}allowed are {', '.join(known)}")
+    for name, count in config.limit_of.items():
+        if name not in {*options("task"), *config.task} or count < 1:
+            raise UserError(f"limit_of.{name}={count}: give one of the tasks ({', '.join(config.task)}) a number above 0")
     for name, count in config.samples_of.items():
         if name not in config.condition or count < 1:
             chosen = ", ".join(config.condition)
@@ -165,13 +176,25 @@ def check(config: DictConfig) -> None:
             raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")
 
 
-def cell_config(config: DictConfig, task: str, condition: str, prompt: str) -> str:
-    """The resolved config of one cell as YAML: enough to score it again. What names the environment goes on naming it."""
+def cell_configs(config: DictConfig) -> Callable[[str, str, str], str]:
+    """A function of task, condition and prompt: the resolved config of their cell as YAML, which is enough to score it again.
+
+    What names the environment goes on naming it. Each section is written once, since a study has a thousand cells.
+    """
     with naming_the_environment():
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     resolved |= {"name": config.name, "backbone": resolved["backbone"] | {"name": config.backbone.name}}
-    resolved |= {"task": {task: resolved["task"][task]}, "condition": {condition: resolved["condition"][condition]}}
-    return OmegaConf.to_yaml(OmegaConf.create(resolved | {"prompt": {prompt: resolved["prompt"][prompt]}}))
+
+    @cache
+    def section(key: str, option: str | None) -> str:
+        value = resolved[key] if option is None else {option: resolved[key][option]}
+        return OmegaConf.to_yaml(OmegaConf.create({key: value}))
+
+    def text(task: str, condition: str, prompt: str) -> str:
+        chosen = {"task": task, "condition": condition, "prompt": prompt}
+        return "".join(section(key, chosen.get(key)) for key in resolved)
+
+    return text
 
 
 def settings(config: DictConfig) -> dict[str, Any]:

@@ -52,11 +52,13 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shot:
-    """A worked example; each format writes out its one rationale in its own way."""
+    """A worked example; each format writes out its one rationale, or its draft, in its own way."""
 
     question: str
     reasoning: str
     answer: str
+    draft: str = ""
+    """The rationale in steps of at most five words, for conditions that ask for a draft; empty where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

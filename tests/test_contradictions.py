@@ -66,7 +66,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "thinking=masked contradicts when=answer: the mask that forbids the thought holds from the first token",
     ),
     ({"shots": 2, "reasoning": "staged"}, "shots=2 contradicts reasoning=staged"),
-    ({"shots": 2, "reasoning": "draft"}, "shots=2 contradicts reasoning=draft"),
     ({"shots": 2, "reasoning": "budget", "words": 9}, "shots=2 contradicts reasoning=budget"),
     ({"shots": -1}, "greater than or equal to 0"),
     ({"words": 0, "reasoning": "budget"}, "greater than 0"),

@@ -33,7 +33,9 @@ def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -
     """All turns of one item, the second pass of an example's reply included. Raises `UserError` where shots are missing."""
     item = tasks[task].items()[0]
     kind = tasks[task].kind(item)
-    messages = condition.render(item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots))
+    messages = condition.render(
+        item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots, condition.reasoning == "draft")
+    )
     if condition.passes == 1:
         return messages
     reasoning, answer = WORKED

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -215,7 +216,8 @@ def test_statuses_sum_to_one() -> None:
 def test_published_numbers_stand_beside_ours() -> None:
     rows = made_rows({"free_cot": coins(1, 30), "json_schema": coins(2, 30)}, task="last_letter")
     table = replication_table(rows, {"last_letter": {"words": 2}})
-    assert {"Tam 2024", "dottxt 2024", "Castillo 2024"} == set(table.study)
+    assert {"Tam 2024", "Tam 2025", "dottxt 2024", "Castillo 2024"} == set(table.study)
+    assert set(replication_table(rows, studies=["Tam 2025"]).study) == {"Tam 2025"}
     assert set(table.setting + " " + table.our_setting) == {"words=4 words=2"}
     assert (table.ours_difference == table.ours - rows[rows.condition == "free_cot"].correct.mean()).all()
     assert set(replication_table(rows).our_setting) == {""}
@@ -229,5 +231,25 @@ def test_every_published_number_says_where_it_comes_from() -> None:
     assert set(table.provenance) == {"P", "S"}, "what is only remembered is not printed"
     assert table.published.between(0, 1).all()
     assert not table.duplicated(["study", "model", "task", "condition"]).any()
-    assert set(table.task) <= set(options("task"))
-    assert set(table.condition) <= set(options("condition"))
+    assert set(" ".join(table.task).split()) <= set(options("task"))
+    assert set(" ".join(table.condition).split()) <= set(options("condition"))
+
+
+def test_one_published_number_stands_beside_every_task_that_asks_the_same() -> None:
+    sizes = [f"shuffled_objects_bigbench_{size}" for size in (3, 5, 7)]
+    rows = pd.concat(made_rows({"json_mode": coins(1, 20)}, task=task) for task in sizes)
+    table = replication_table(rows)
+    assert list(table.task) == sizes
+    assert set(table.study + ", " + table.model) == {"Tam 2024, gpt-4o-mini"}
+    assert table.published_difference.round(4).tolist() == [-0.0642] * 3
+    assert table.ours_difference.isna().all(), "nothing was asked freely"
+
+
+def test_conditions_with_examples_are_compared_with_free_answers_that_have_them() -> None:
+    names = ("free_cot", "free_cot_3_shot", "json_prompt_3_shot")
+    rows = made_rows({name: coins(seed, 40) for seed, name in enumerate(names)}, task="shuffled_objects")
+    table = replication_table(rows, studies=["Castillo 2024"])
+    line = table[(table.model == "gpt-4o-mini") & (table.condition == "json_prompt_3_shot")].iloc[0]
+    assert line.published_difference == pytest.approx(0.6951 - 0.9268)
+    right = rows.groupby("condition").correct.mean()
+    assert line.ours_difference == pytest.approx(right["json_prompt_3_shot"] - right["free_cot_3_shot"])

@@ -57,9 +57,10 @@ def test_a_pilot_elsewhere_gives_cost_and_disagreement(tmp_path: Path) -> None:
     page = said(
         "plan",
         *("backend=scripted", f"results={tmp_path}/new", "name=big", "limit=100", f"pilot={tmp_path / 'pilot'}"),
-        *("task=[capitals]", "condition=[free_cot,direct]", "planned=[direct]"),
+        *("task=[capitals]", "condition=[free_cot,direct]", "planned=[direct]", "tokens_per_second=2.5"),
     )
     assert "2 cells, 200 requests, 0 journalled, 200 to generate" in page
+    assert f"On the machine of the study: {6000 / 2.5 / 3600:.1f} GPU hours at 2.5 tokens/s" in page
     assert "About 6,000 tokens to generate, 10 min; " in page
     assert "ran at 10 tokens/s" in page
     assert "kB of journal to come" in page

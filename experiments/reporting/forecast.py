@@ -56,6 +56,16 @@ def _prompt_tokens(requests: Sequence[Planned], passes: int, most: int) -> float
     return passes * first + (passes - 1) * len(requests) * most
 
 
+def read_line(prompt: float, *, measured: bool) -> str:
+    """The tokens of all prompts, measured by a pilot or estimated."""
+    return f"About {prompt:,.0f} tokens of prompts" + ("" if measured else f"; a token is taken as {CHARACTERS} characters")
+
+
+def hours(reply: float, speed: float) -> str:
+    """What one GPU takes that generates so many tokens a second, all requests together."""
+    return f"{reply / speed / 3600:,.1f} GPU hours at {speed:,g} tokens/s"
+
+
 def money_lines(prices: Prices | None, prompt: float, reply: float, *, measured: bool) -> list[str]:
     """What so many tokens cost; nothing where no price is given."""
     if prices is None:

@@ -29,7 +29,7 @@ def announce(job: Job) -> None:
 def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
     items = task.items()
     check_items(task, items, cell.task)
-    asked = items[: job.limit]
+    asked = items[: job.most_items(cell.task)]
     cut = "" if len(asked) == len(items) else f", the first {len(asked)} asked (limit=null asks all)"
     yield f"task {cell.task}: {task.source.place}, {len(items)} items{cut}, answer: {task.answer}"
     yield from (f"  {role}: {found}" for role, found in task.roles.items())

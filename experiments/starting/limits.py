@@ -16,8 +16,13 @@ GENEROUS = 1024
 
 
 def generous(context: Any) -> int:
-    """`GENEROUS`, or half of a context in which prompt and reply have to fit."""
-    return min(GENEROUS, context // 2) if isinstance(context, int) and context > 1 else GENEROUS
+    """`GENEROUS`, or half of a context that is smaller."""
+    return within(GENEROUS, context)
+
+
+def within(tokens: int, context: Any) -> int:
+    """So many tokens, or half of a context in which prompt and reply have to fit."""
+    return min(tokens, context // 2) if isinstance(context, int) and context > 1 else tokens
 
 
 def suited(tokens: int, tasks: Sequence[str], backbone: str, *, _root_: DictConfig) -> int:
@@ -28,4 +33,5 @@ def suited(tokens: int, tasks: Sequence[str], backbone: str, *, _root_: DictConf
 
 def register() -> None:
     OmegaConf.register_new_resolver("generous_tokens", generous, replace=True)
+    OmegaConf.register_new_resolver("tokens_within", within, replace=True)
     OmegaConf.register_new_resolver("suited_tokens", suited, replace=True)

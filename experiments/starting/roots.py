@@ -39,6 +39,7 @@ class JobConfig:
     name: str = MISSING
     seed: int = 0
     limit: int | None = None
+    limit_of: dict[str, int] = field(default_factory=dict)
     samples_of: dict[str, int] = field(default_factory=dict)
     retry_errors: bool = False
     shard: int = 0
@@ -58,8 +59,16 @@ class JobConfig:
 
 
 @dataclass
+class RepeatsConfig:
+    paper: str | None = None
+    published: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+
+
+@dataclass
 class RunConfig(JobConfig):
     tracker: Any = None
+    repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
     rerun_truncated: int | None = None
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""

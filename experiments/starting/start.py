@@ -39,6 +39,7 @@ from .explain import explain, one_line
 from .own_schema import fill_schema
 from .page import in_words_of, page
 from .roots import ROOTS, InsteadConfig, RowConfig
+from .unchosen import leave_unchosen
 
 PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
@@ -214,6 +215,7 @@ class _Guarded:
 
     def _work(self, config: DictConfig) -> None:
         check_config(config)
+        leave_unchosen(config, HydraConfig.get().overrides.task)
         check_options(config)
         refuse_secrets(config)
         fill_schema(config)

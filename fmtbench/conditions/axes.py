@@ -133,8 +133,8 @@ def _reasons(c: Axes) -> Iterator[str]:
     yield from _of_records(c)
     yield from _of_budget(c)
     yield from _of_thinking(c)
-    if c.shots and c.reasoning not in ("none", "free"):
-        yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has one rationale of free length"
+    if c.shots and c.reasoning not in ("none", "free", "draft"):
+        yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has a rationale of free length, and a draft"
 
 
 def _of_when(c: Axes) -> Iterator[str]:

@@ -95,13 +95,17 @@ class Condition(Axes):
         """
         parts = self.parts(item, kind, prompt)
         instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
-        replies = [self.opening.example(kind, shot.reasoning, shot.answer) for shot in shots]
+        replies = [self.opening.example(kind, self.rationale(shot), shot.answer) for shot in shots]
         questions = [*(shot.question for shot in shots), parts.question]
         asked = [f"{instructions}\n\n{questions[0]}", *questions[1:]]
         turns = [Message(role="user", content=asked[0])]
         for reply, question in zip(replies, asked[1:]):
             turns += [Message(role="assistant", content=reply), Message(role="user", content=question)]
         return tuple(turns)
+
+    def rationale(self, shot: Shot) -> str:
+        """Of a worked example, in the length that this condition asks for."""
+        return shot.draft if self.reasoning == "draft" else shot.reasoning
 
     def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
         """What the model is shown in the second pass: the first one, its own reply, and the demand to convert that."""

@@ -47,12 +47,18 @@ class Job:
     results: Path
     limit: int | None = None
     """Use the first `limit` items of each task; None uses all."""
+    limit_of: Mapping[str, int] = field(default_factory=dict)
+    """A limit of their own for some tasks, by name; the smaller of the two holds."""
     samples_of: Mapping[str, int] = field(default_factory=dict)
     """Samples per item for some conditions, by name; the others take `sampling.samples`."""
     only: Mapping[Cell, frozenset[tuple[str, int]]] = field(default_factory=dict)
     """Items and samples that some cells are restricted to; the others ask all."""
     retry_errors: bool = False
     """Whether to generate again what ended in an `engine_error`."""
+
+    def most_items(self, task: str) -> int | None:
+        """How many items of a task are used; None for all."""
+        return min((limit for limit in (self.limit, self.limit_of.get(task)) if limit is not None), default=None)
 
     def samples(self, condition: str) -> int:
         """Samples per item under a condition."""

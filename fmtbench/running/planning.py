@@ -27,7 +27,8 @@ class Planner:
     `UserError` for items, examples or samplings that cannot be asked, whichever cell they are of.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, whole: bool = False) -> None:
+        """`whole` keeps all plans, however many, for who wants all at once."""
         most = max(job.samples(cell.condition) for cell in job.cells)
         if most > 1 and job.sampling.temperature == 0:
             raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
@@ -36,9 +37,9 @@ class Planner:
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         self._job = job
-        self._items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
+        self._items = {name: select_items(name, task, job.most_items(name)) for name, task in job.tasks.items() if name in asked}
         self._kept: dict[Cell, list[Planned]] = {}
-        keep = sum(map(self.size, job.cells)) <= MOST_REQUESTS
+        keep = whole or sum(map(self.size, job.cells)) <= MOST_REQUESTS
         for cell in job.cells:
             planned = _plan_cell(cell, job, self._items[cell.task])
             if keep:
@@ -55,7 +56,7 @@ class Planner:
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:
     """The first passes of every cell, all at once."""
-    planner = Planner(job)
+    planner = Planner(job, whole=True)
     return {cell: planner.plan(cell) for cell in job.cells}
 
 
@@ -83,7 +84,7 @@ def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint |
     """One request for each sample of an item; they differ in their seeds alone."""
     task, condition = job.tasks[cell.task], job.conditions[cell.condition]
     kind = task.kind(item)
-    shots = worked_examples(task, cell.task, item, condition.shots)
+    shots = worked_examples(task, cell.task, item, condition.shots, condition.reasoning == "draft")
     constraint = condition.opening.constraint(kind)
     messages = condition.render(item, kind, job.prompts[cell.prompt], shots)
     greedy = job.sampling.temperature == 0

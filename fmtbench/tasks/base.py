@@ -33,14 +33,18 @@ class Task(ABC):
         return ()
 
 
-def worked_examples(task: Task, name: str, item: Item, count: int) -> list[Shot]:
-    """The first `count` worked examples that are not the item itself. Raises `UserError` where there are fewer."""
+def worked_examples(task: Task, name: str, item: Item, count: int, drafted: bool = False) -> list[Shot]:
+    """The first `count` worked examples that are not the item itself, and have a draft where one is asked for.
+
+    Raises `UserError` where there are fewer.
+    """
     if not count:
         return []
-    shots = [shot for shot in task.worked() if shot.question != item.question][:count]
+    shots = [shot for shot in task.worked() if shot.question != item.question and (shot.draft or not drafted)][:count]
     if len(shots) < count:
+        examples = "worked examples with a draft" if drafted else "worked examples"
         raise UserError(
-            f"task '{name}' has {len(shots)} worked examples and the condition asks for shots={count}: "
+            f"task '{name}' has {len(shots)} {examples} and the condition asks for shots={count}: "
             "leave that condition out, or write examples in the task's `shots`"
         )
     return shots

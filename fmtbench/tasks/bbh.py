@@ -16,7 +16,7 @@ from fmtbench.tasks.base import Task
 from fmtbench.tasks.options import listed
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import SourceRow
-from fmtbench.types import Item
+from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -26,6 +26,8 @@ class Bbh(Task):
     source: Source
     answer: AnswerKind | None = None
     """Answer kind of all items; null where the inputs list lettered options."""
+    shots: tuple[Shot, ...] = ()
+    """Worked examples, for conditions that show some."""
 
     def items(self) -> list[Item]:
         return [self._item(row) for row in self.source.rows()]
@@ -41,3 +43,6 @@ class Bbh(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return self.answer or Choice(options=item.choices)
+
+    def worked(self) -> tuple[Shot, ...]:
+        return self.shots

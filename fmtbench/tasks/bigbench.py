@@ -16,7 +16,7 @@ from fmtbench.tasks.base import Task, item_rng
 from fmtbench.tasks.options import letter, show
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import SourceRow
-from fmtbench.types import Item
+from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -33,6 +33,8 @@ class BigBench(Task):
 
     choices: int | None = None
     """Use only the rows with this many choices, where a hub split mixes sub-tasks."""
+    shots: tuple[Shot, ...] = ()
+    """Worked examples, for conditions that show some."""
 
     def items(self) -> list[Item]:
         rows = [(row, self._scores(row)) for row in self.source.rows()]
@@ -62,3 +64,6 @@ class BigBench(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return Choice(options=item.choices) if self.affirmative is None else YesNo()
+
+    def worked(self) -> tuple[Shot, ...]:
+        return self.shots

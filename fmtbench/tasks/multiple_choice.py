@@ -1,5 +1,5 @@
 """Questions with lettered options: AQuA (Ling et al. 2017, arXiv 1705.04146), CommonsenseQA, FOLIO, ProntoQA,
-ProofWriter. One YAML a set.
+ProofWriter, GPQA, ZebraLogic. One YAML a set.
 
 {"question": "A car travels ...", "options": ["A)21", "B)21.5", ...], "correct": "A"}
 """
@@ -10,11 +10,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Choice
-from fmtbench.tasks.base import Task
-from fmtbench.tasks.options import bare, show
+from fmtbench.tasks.base import Task, item_rng
+from fmtbench.tasks.options import bare, letter, show
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import SourceRow
-from fmtbench.types import Item
+from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -24,6 +24,10 @@ class MultipleChoice(Task):
     source: Source
     options: tuple[str, ...] = ()
     """The options of every question, where the rows have none of their own."""
+    shuffle: bool = False
+    """Show the options in an order drawn from the question, where the rows have the right one in a field of its own."""
+    shots: tuple[Shot, ...] = ()
+    """Worked examples, for conditions that show some."""
 
     def items(self) -> list[Item]:
         return [self._item(row) for row in self.source.rows()]
@@ -33,10 +37,22 @@ class MultipleChoice(Task):
         if len(options) > 26:
             row.reject("options", f"{len(options)} options, but there are 26 letters")
         options = bare(options)
-        gold = Choice(options=options).canon(row.text("answer"))
-        if gold is None:
-            row.reject("answer", f"{row.text('answer')!r} is none of the options {list(options)}")
+        if self.shuffle:
+            options = tuple(item_rng(0, row.text("question")).sample(options, len(options)))
+        gold = self._gold(row, options)
         return Item(id=row.id, stratum=row.stratum, question=show(row.text("question"), options), gold=gold, choices=options)
+
+    def _gold(self, row: SourceRow, options: tuple[str, ...]) -> str:
+        """The letter. Where the right option has a field of its own, it is the option of the same words, however they read."""
+        answer = row.text("answer")
+        found = self.shuffle and answer in options
+        gold = letter(options.index(answer)) if found else Choice(options=options).canon(answer)
+        if gold is None:
+            row.reject("answer", f"{answer!r} is none of the options {list(options)}")
+        return gold
 
     def kind(self, item: Item) -> AnswerKind:
         return Choice(options=item.choices)
+
+    def worked(self) -> tuple[Shot, ...]:
+        return self.shots

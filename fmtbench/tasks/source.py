@@ -46,7 +46,7 @@ class Source:
     """Where `file` has the fields that the task asks for, where they go by another name; see `tasks/source_row.py`."""
     hub_fields: dict[str, source_row.Path] | None = None
     """The same for the hub, where it differs."""
-    hub_where: dict[str, str] = Field(default_factory=dict)
+    hub_where: dict[str, str | int] = Field(default_factory=dict)
     """Use only the hub's rows that have these values."""
 
     @property
@@ -70,6 +70,11 @@ class Source:
         ]
 
     def _file_rows(self, path: Path) -> list[dict[str, Any]]:
+        if self.hub_id and not path.is_file():
+            raise UserError(
+                f"data file {path} does not exist: check the path (data_root, or the file's name), or take {self.hub_id} from "
+                f"the hub: data_root=null, or task.{self.name}.source.data_root=null for this task alone"
+            )
         return read_rows(path, self.format, self.records, self.columns, self.delimiter)
 
     def _hub_rows(self) -> list[dict[str, Any]]:

@@ -64,8 +64,9 @@ class SourceRow:
         return value.strip()
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """At least two texts; the keys, where a field holds a mapping."""
-        value = self.value(name)
+        """At least two texts; the keys, where a field holds a mapping. Several paths give one text each."""
+        path = self.paths.get(name, name)
+        value = self.value(name) if isinstance(path, str) else [_find(self.row, one) for one in path if isinstance(one, str)]
         values = list(value) if isinstance(value, dict | list) else []
         if len(values) < 2 or not all(isinstance(one, str) and one.strip() and not BROKEN.search(one) for one in values):
             self.reject(name, f"must be a list of at least two texts, got {value!r}")

@@ -2,12 +2,13 @@
 
 The numbers are in `published.csv`. They come from other models, prompts and readers, and often from other settings of the
 task: the difference to the study's own free answers is comparable, the accuracy is not. `provenance`: P, read in the primary
-source; S, quoted by another one. The file holds nothing that is only remembered.
+source; S, quoted by another one. The file holds nothing that is only remembered. A number stands beside several of our tasks or
+conditions where the file names several, with spaces between them: those of a published set, and generated ones of its kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 PUBLISHED = Path(__file__).with_name("published.csv")
+SHOTS = "_3_shot"
+"""Ends the name of a condition with worked examples, whose free answers are those of `free_cot_3_shot`."""
 
 
 def published() -> pd.DataFrame:
@@ -30,11 +33,13 @@ def published() -> pd.DataFrame:
     return pd.read_csv(PUBLISHED, dtype={"n": "Int64"}).fillna({"setting": "", "note": ""})
 
 
-def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
+def replication_table(
+    rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]] | None = None, studies: Sequence[str] = ()
+) -> pd.DataFrame:
     """One line for each published number and each of our backbones that has its task and condition.
 
-    `tasks`: settings of our tasks by name; `our_setting` shows the one that the study names, where it is known. Raises
-    `UserError` where there is no such pair.
+    `tasks`: settings of our tasks by name; `our_setting` shows the one that the study names, where it is known. `studies`: the
+    published ones to show, by default all. Raises `UserError` where there is no such pair.
     """
     ours = pd.DataFrame(
         [
@@ -44,13 +49,22 @@ def replication_table(rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
             if not condition.endswith(RERUN)
         ]
     )
-    theirs = _with_free(published(), ["study", "model", "task"], "published")
+    theirs = _asked_alike(_with_free(published(), ["study", "model", "task"], "published"))
+    if studies:
+        theirs = theirs[theirs["study"].isin(studies)]
     table = theirs.merge(_with_free(ours, ["backbone", "task"], "ours"), on=["task", "condition"])
     if table.empty:
         known = ", ".join(sorted(theirs["task"].unique()))
         raise UserError(f"no published number matches a task and condition of these rows: published are tasks {known}")
     table["our_setting"] = [_setting(line.setting, (tasks or {}).get(line.task, {})) for line in table.itertuples()]
     return table.sort_values(["task", "study", "model", "condition", "backbone"], ignore_index=True)
+
+
+def _asked_alike(table: pd.DataFrame) -> pd.DataFrame:
+    """A line for each of our tasks and conditions that a number stands beside."""
+    for name in ("task", "condition"):
+        table = table.assign(**{name: table[name].str.split()}).explode(name)
+    return table
 
 
 def _setting(theirs: str, known: Mapping[str, Any]) -> str:
@@ -66,7 +80,10 @@ def _ours(one: Cube, condition: str) -> dict[str, float]:
 
 
 def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
-    """With one more column: the accuracy minus that of the same study's free answers, empty where it has none."""
-    free = table[table["condition"] == REFERENCE].set_index(keys)[column].rename("_free")
-    joined = table.join(free, on=keys)
-    return joined.assign(**{f"{column}_difference": joined[column] - joined["_free"]}).drop(columns="_free")
+    """With one more column: the accuracy minus that of the same study's free answers, with worked examples where the condition
+    has them; empty where the study has none."""
+    first = table["condition"].str.split().str[0]
+    keyed = table.assign(_shots=first.str.endswith(SHOTS))
+    free = keyed[first.isin([REFERENCE, REFERENCE + SHOTS])].set_index([*keys, "_shots"])[column].rename("_free")
+    joined = keyed.join(free, on=[*keys, "_shots"])
+    return joined.assign(**{f"{column}_difference": joined[column] - joined["_free"]}).drop(columns=["_free", "_shots"])

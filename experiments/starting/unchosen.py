@@ -1,0 +1,26 @@
+"""Settings that an experiment has for options which the command line leaves out: `experiment=crane condition=[free_cot]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from .conf import options
+
+GRID = ("task", "condition", "prompt")
+
+
+def leave_unchosen(config: DictConfig, words: Sequence[str]) -> None:
+    """Drop what sets options that are not chosen. What the user's own `words` set stays, and is turned down as a mistake."""
+    for group in GRID:
+        nodes = config.get(group)
+        for name in [name for name in nodes or () if _is_unchosen(nodes[name], group, str(name), words)]:
+            with open_dict(nodes):
+                del nodes[name]
+
+
+def _is_unchosen(node: object, group: str, name: str, words: Sequence[str]) -> bool:
+    if not OmegaConf.is_dict(node) or "_target_" in node or name not in options(group):
+        return False
+    return not any(word.lstrip("+~").startswith(f"{group}.{name}") for word in words)
