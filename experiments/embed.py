@@ -6,11 +6,13 @@
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
+    python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
 
 texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
 of one chunk, whatever their number, and the same command continues after a kill.
 embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
+reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
 study=drift gives drift.csv, .md and .png.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
@@ -31,6 +33,9 @@ from .starting.build import build, build_group
 from .starting.start import start
 
 logger = logging.getLogger(__name__)
+
+DEPTH = 1000
+"""Most candidates of a reranker: mteb's searches give no more."""
 
 
 def main(config: DictConfig) -> None:
@@ -53,6 +58,10 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(
             "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
         )
+    if config.reranker and not config.embed_task:
+        raise UserError("reranker= orders what embed_task= finds: give embed_task=[...], or leave it out")
+    if not 0 < config.candidates <= DEPTH:
+        raise UserError(f"candidates={config.candidates}: give a number from 1 to {DEPTH}")
     if not config.embedder and not config.trained:
         raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
@@ -140,8 +149,27 @@ def evaluate(config: DictConfig) -> None:
     from fmtbench.store.files import writable
 
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made, output = embed_tasks(config), writable(Path(config.output))
-    write_table(evaluate(embedders, made, backend, output / "scores.jsonl", output / "mteb"), output)
+    made, reranker = embed_tasks(config), None
+    if config.reranker:
+        reranker = checked_reranker(config, made)
+    output = writable(Path(config.output))
+    journal, files, candidates = (output / name for name in ("scores.jsonl", "mteb", "candidates"))
+    scores = evaluate(embedders, made, backend, journal, files, candidates if reranker else None)
+    if reranker:
+        from fmtbench.embed.reranking import rerank
+
+        scores += rerank(scores, made, reranker, config.candidates, journal, candidates, files)
+    write_table(scores, output)
+
+
+def checked_reranker(config: DictConfig, tasks: dict[str, Any]) -> Any:
+    """The reranker, of which all is checked that can be known before the first stage runs. Raises `UserError`."""
+    from fmtbench.embed.candidates import check_candidates
+
+    reranker = build(config.reranker, "reranker")
+    reranker.check()
+    check_candidates(tasks, config.candidates)
+    return reranker
 
 
 def embed_tasks(config: DictConfig) -> dict[str, Any]:
