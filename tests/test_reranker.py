@@ -1,4 +1,4 @@
-"""Rerankers on their twins: the scores of a preset are those of transformers alone, of sentence-transformers and of its card's code."""
+"""Rerankers on their twins: the scores are those of transformers alone, of sentence-transformers and of the card's code."""
 
 from __future__ import annotations
 
@@ -70,11 +70,7 @@ def by_hand(name: str, folder: Path, pairs: list[Pair]) -> np.ndarray:
             whole = [*before, *ids(document)[: LIMIT - len(before) - 1], *ids("</s>")]
             found.append(float(model(input_ids=torch.tensor([whole])).logits[0, 0]))
             continue
-        before = ids(
-            "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. "
-            'Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
-        )
-        after = ids("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n")
+        before, after = ids(SYSTEM), ids(ANSWER)
         inside = ids(f"<Instruct>: {task}\n<Query>: {query}\n<Document>: {document}")
         whole = [*before, *inside[: LIMIT - len(before) - len(after)], *after]
         logits = model(input_ids=torch.tensor([whole])).logits[0, -1]
@@ -98,13 +94,16 @@ def test_a_preset_has_the_scores_of_transformers_alone(places: Any, name: str) -
     assert np.abs(scorer.scores(PAIRS[::-1]).scores[::-1] - expected).max() < CLOSE
 
 
+SYSTEM = (
+    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. "
+    'Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
+)
+ANSWER = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+"""What the card of Qwen3-Reranker puts before and after the pair."""
+CONTENT = '{{ messages | selectattr("role", "eq", "ROLE") | map(attribute="content") | first }}'
 INSTRUCTED = (
-    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that "
-    'the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n<Instruct>: '
-    + TASK
-    + '\n<Query>: {{ messages | selectattr("role", "eq", "query") | map(attribute="content") | first }}\n'
-    '<Document>: {{ messages | selectattr("role", "eq", "document") | map(attribute="content") | first }}<|im_end|>\n'
-    "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    f"{SYSTEM}<Instruct>: {TASK}\n<Query>: {CONTENT.replace('ROLE', 'query')}\n"
+    f"<Document>: {CONTENT.replace('ROLE', 'document')}{ANSWER}"
 )
 
 
