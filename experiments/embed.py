@@ -27,15 +27,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from fmtbench.embed.candidates import DEPTH
 from fmtbench.errors import UserError
 
 from .starting.build import build, build_group
 from .starting.start import start
 
 logger = logging.getLogger(__name__)
-
-DEPTH = 1000
-"""Most candidates of a reranker: mteb's searches give no more."""
 
 
 def main(config: DictConfig) -> None:

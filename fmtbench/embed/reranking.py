@@ -10,6 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -52,18 +53,20 @@ def rerank(
     keys = [hashlib.sha256(f"{one.key} {identity} {count}".encode()).hexdigest() for one in first]
     applies = [one.score is not None and is_search(tasks[one.task]) for one in first]
     missing = [(key, one) for key, one, does in zip(keys, first, applies) if does and key not in done]
-    scorer = reranker.load() if missing else None
-    for key, one in missing:
-        data = reranking_task(one.task, tasks[one.task], place(candidates, one.key), count)
-        name = f"{one.embedder}+{reranker.name}"
-        score, result = judge(key, name, one.task, data, MtebReranker(scorer, name, data))
-        if files:
-            save_result(files, result, model_meta(name, key, None), key, ENCODE)
-        append_score(journal, score)
-        done[key] = score
-    if scorer is not None:
-        scorer.close()
+    if missing:
+        with closing(reranker.load()) as scorer:
+            for key, one in missing:
+                data = reranking_task(one.task, tasks[one.task], place(candidates, one.key), count)
+                done[key] = _scored(key, f"{one.embedder}+{reranker.name}", one.task, data, scorer, files)
+                append_score(journal, done[key])
     return [_row(done.get(key), one, reranker.name) for key, one in zip(keys, first)]
+
+
+def _scored(key: str, name: str, task: str, data: Any, scorer: PairScorer, files: Path | None) -> Score:
+    score, result = judge(key, name, task, data, MtebReranker(scorer, name, data))
+    if files:
+        save_result(files, result, model_meta(name, key, None), key, ENCODE)
+    return score
 
 
 def _row(found: Score | None, first: Score, name: str) -> Score:
@@ -75,7 +78,7 @@ def _row(found: Score | None, first: Score, name: str) -> Score:
 class MtebReranker:
     """A reranker on one task, in mteb's `CrossEncoderProtocol`. mteb's own wrapper has no instruction for a task."""
 
-    def __init__(self, scorer: PairScorer | None, name: str, task: Any) -> None:
+    def __init__(self, scorer: PairScorer, name: str, task: Any) -> None:
         self.scorer, self.instruction = scorer, instruction_of(task, "query")
         self.mteb_model_meta = named(name)
         self.texts = self.tokens = self.cut = 0
@@ -92,18 +95,19 @@ class MtebReranker:
         while some := list(islice(pairs, CHUNK)):
             found.append(self._scores(some))
             if time.monotonic() - said > QUIET_SECONDS:
-                said = time.monotonic()
-                logger.info("%d pairs are scored, %.0f a second", self.texts, self.texts / (said - started))
+                said, done, total = time.monotonic(), sum(map(len, found)), len(inputs1.dataset)
+                pace = done / (said - started)
+                logger.info("%d of %d pairs, %.0f a second, %.0f s left", done, total, pace, (total - done) / pace)
         return np.concatenate(found)
 
     def _pairs(self, queries: Any, documents: Any) -> Iterator[Pair]:
-        for one, other in zip(queries, documents):
-            for query, document in zip(one["text"], other["text"]):
+        for one, other in zip(queries, documents, strict=True):
+            for query, document in zip(one["text"], other["text"], strict=True):
                 yield Pair(spoken(query), spoken(document), self.instruction)
 
     def _scores(self, pairs: list[Pair]) -> Any:
         started = time.monotonic()
-        scored = self.scorer.scores(pairs)  # type: ignore[union-attr]
+        scored = self.scorer.scores(pairs)
         self.seconds += time.monotonic() - started
         self.queries |= {one.query for one in pairs}
         self.texts, self.tokens, self.cut = self.texts + len(pairs), self.tokens + scored.tokens, self.cut + scored.cut
