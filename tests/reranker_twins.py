@@ -80,11 +80,11 @@ def write_twin(folder: Path, name: str, **config: Any) -> Path:
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     named = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": len(twin.special) - 1}
     size = write_tokenizer(folder, twin)
-    made = transformers.AutoConfig.for_model(twin.kind, vocab_size=size, **shape, **named, **twin.config | config)
+    made = transformers.AutoConfig.for_model(twin.kind, vocab_size=size, **shape | named | twin.config | config)
     torch.manual_seed(5)
     model = getattr(transformers, twin.head).from_config(made).float().eval()
     for parameter in model.parameters():  # so small a model is nearly linear unless its weights are larger than usual
-        parameter.data.mul_(6 if parameter.ndim > 1 else 1)
+        parameter.data.mul_(20 if parameter.ndim > 1 else 1)
     model.save_pretrained(folder)
     return folder
 

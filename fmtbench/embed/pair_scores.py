@@ -49,7 +49,7 @@ class PairScorer:
 
     def scores(self, pairs: Sequence[Pair]) -> Scored:
         """The higher, the better the document answers the query. Raises `UserError` where a document has no room at all."""
-        tokens = self.tokens(pairs)
+        tokens = self.tokens(pairs) if pairs else []
         scores = np.zeros(len(pairs), np.float32)
         for batch in _batches([len(one.features["input_ids"]) for one in tokens], self.batch_tokens):
             scores[batch] = self._batch([tokens[i] for i in batch])
