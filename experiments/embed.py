@@ -143,13 +143,15 @@ def one_encoder(config: DictConfig) -> tuple[str, Any]:
 
 def evaluate(config: DictConfig) -> None:
     """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
+    from fmtbench.embed.candidates import check_candidates
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.store.files import writable
 
+    reranker = checked_reranker(config)
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made, reranker = embed_tasks(config), None
-    if config.reranker:
-        reranker = checked_reranker(config, made)
+    made = embed_tasks(config)
+    if reranker:
+        check_candidates(made, config.candidates)
     output = writable(Path(config.output))
     journal, files, candidates = (output / name for name in ("scores.jsonl", "mteb", "candidates"))
     scores = evaluate(embedders, made, backend, journal, files, candidates if reranker else None)
@@ -160,13 +162,11 @@ def evaluate(config: DictConfig) -> None:
     write_table(scores, output)
 
 
-def checked_reranker(config: DictConfig, tasks: dict[str, Any]) -> Any:
-    """The reranker, of which all is checked that can be known before the first stage runs. Raises `UserError`."""
-    from fmtbench.embed.candidates import check_candidates
-
-    reranker = build(config.reranker, "reranker")
-    reranker.check()
-    check_candidates(tasks, config.candidates)
+def checked_reranker(config: DictConfig) -> Any:
+    """The reranker, of which all is checked that can be known before weights are loaded; None without one. Raises `UserError`."""
+    reranker = build(config.reranker, "reranker") if config.reranker else None
+    if reranker:
+        reranker.check()
     return reranker
 
 
