@@ -6,11 +6,13 @@
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
+    python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
 
 texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
 of one chunk, whatever their number, and the same command continues after a kill.
 embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
+reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
 study=drift gives drift.csv, .md and .png.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
@@ -25,6 +27,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from fmtbench.embed.candidates import DEPTH
 from fmtbench.errors import UserError
 
 from .starting.build import build, build_group
@@ -53,6 +56,10 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(
             "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
         )
+    if config.reranker and not config.embed_task:
+        raise UserError("reranker= orders what embed_task= finds: give embed_task=[...], or leave it out")
+    if not 0 < config.candidates <= DEPTH:
+        raise UserError(f"candidates={config.candidates}: give a number from 1 to {DEPTH}")
     if not config.embedder and not config.trained:
         raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
@@ -136,12 +143,31 @@ def one_encoder(config: DictConfig) -> tuple[str, Any]:
 
 def evaluate(config: DictConfig) -> None:
     """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
+    from fmtbench.embed.candidates import check_candidates
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.store.files import writable
 
+    reranker = checked_reranker(config)
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made, output = embed_tasks(config), writable(Path(config.output))
-    write_table(evaluate(embedders, made, backend, output / "scores.jsonl", output / "mteb"), output)
+    made = embed_tasks(config)
+    if reranker:
+        check_candidates(made, config.candidates)
+    output = writable(Path(config.output))
+    journal, files, candidates = (output / name for name in ("scores.jsonl", "mteb", "candidates"))
+    scores = evaluate(embedders, made, backend, journal, files, candidates if reranker else None)
+    if reranker:
+        from fmtbench.embed.reranking import rerank
+
+        scores += rerank(scores, made, reranker, config.candidates, journal, candidates, files)
+    write_table(scores, output)
+
+
+def checked_reranker(config: DictConfig) -> Any:
+    """The reranker, of which all is checked that can be known before weights are loaded; None without one. Raises `UserError`."""
+    reranker = build(config.reranker, "reranker") if config.reranker else None
+    if reranker:
+        reranker.check()
+    return reranker
 
 
 def embed_tasks(config: DictConfig) -> dict[str, Any]:

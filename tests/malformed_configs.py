@@ -32,7 +32,7 @@ NESTED: dict[str, Any] = {"SamplingConfig": SamplingConfig, "CompileConfig": Com
 SYNTAX = ("=3", "a b", "{", "+=1", "limit=[", "limit={a", "name='x", "a=b=c(", "~nothing", "+foo=1", "foo=1", "++foo=1")
 """Of no key, or not in the grammar of command lines."""
 GROUPS = {"backbone", "backend", "task", "condition", "prompt", "tracker", "embedder", "embed_backend", "embed_task", "recipe",
-          "train_data", "schemas", "synthesis", "table", "figure"}  # fmt: skip
+          "train_data", "schemas", "synthesis", "table", "figure", "reranker"}  # fmt: skip
 FLAGS = ("--nothing", "--config-dir", "--config-dir=/nowhere/at/all", "--multirun=x", "--package")
 
 

@@ -265,6 +265,8 @@ class EmbedConfig:
     plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     embed_backend: Any = MISSING
+    candidates: int = 100
+    reranker: Any = None
     embedder: dict[str, Any] = field(default_factory=dict)
     embed_task: dict[str, Any] = field(default_factory=dict)
 

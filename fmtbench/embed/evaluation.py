@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fmtbench.embed.candidates import keeping, lacking
 from fmtbench.embed.embedder import EmbedBackend
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_files import model_meta, save_result
@@ -31,21 +32,30 @@ ENCODE = {"batch_size": 32, "show_progress_bar": False}
 
 
 def evaluate(
-    embedders: Mapping[str, Any], tasks: Mapping[str, Any], backend: EmbedBackend, journal: Path, files: Path | None = None
+    embedders: Mapping[str, Any],
+    tasks: Mapping[str, Any],
+    backend: EmbedBackend,
+    journal: Path,
+    files: Path | None = None,
+    candidates: Path | None = None,
 ) -> list[Score]:
     """Score every embedder on every task (loaded mteb tasks), in this order. What is in the journal is not run again.
 
-    `files` is a folder for mteb's own results, with all of its metrics.
+    `files` is a folder for mteb's own results, with all of its metrics; `candidates` one for what searches find, which `rerank`
+    orders anew.
     """
     done = {score.key: score for score in read_scores(journal)}
     found = []
     for name, embedder in embedders.items():
         who = _who(embedder, backend)
         keys = {task: _key(who, data) for task, data in tasks.items()}
-        missing = {task: tasks[task] for task, key in keys.items() if key not in done}
+        missing = {task: tasks[task] for task, key in keys.items() if key not in done or lacking(candidates, key, tasks[task])}
         with _models(name, embedder, backend, bool(missing)) as model_for:
             for task, data in missing.items():
-                score, result = _judge(keys[task], name, task, data, model_for(data))
+                with keeping(candidates, keys[task], data) as kept:
+                    score, result = judge(keys[task], name, task, data, model_for(data), kept)
+                if score.key in done:
+                    continue
                 if files and result is not None:
                     identity = hashlib.sha256(json.dumps(who, default=str).encode()).hexdigest()
                     save_result(files, result, model_meta(name, identity, _published(embedder)), identity, ENCODE)
@@ -65,8 +75,11 @@ def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> It
         yield lambda task: MtebEncoder(opened, name, task)
 
 
-def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> tuple[Score, Any]:
-    """The score, and mteb's own result; that is None where the embedder does not apply."""
+def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Path | None = None) -> tuple[Score, Any]:
+    """The score, and mteb's own result; that is None where the embedder does not apply.
+
+    `kept` is a folder for what the model finds on a search task.
+    """
     import mteb
 
     metric = data.metadata.main_score
@@ -75,14 +88,21 @@ def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> tupl
     started = time.monotonic()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*ill-defined.*")  # secondary scores, where few test texts lack some label
-        found = mteb.evaluate(model, data, cache=None, co2_tracker=False, show_progress_bar=False, encode_kwargs=dict(ENCODE))
+        found = mteb.evaluate(
+            model,
+            data,
+            cache=None,
+            co2_tracker=False,
+            show_progress_bar=False,
+            encode_kwargs=dict(ENCODE),
+            prediction_folder=kept,
+        )
     (result,) = found.task_results
     value, seconds = float(result.get_score()), round(time.monotonic() - started, 2)
     logger.info("%s on %s: %s %.4f (%.0f s)", name, task, METRICS.get(metric, metric), value, seconds)
-    counts = {count: getattr(model, count, 0) for count in COUNTS}
-    subsets = _subsets(result)
-    score = Score(key=key, embedder=name, task=task, metric=metric, score=value, seconds=seconds, subsets=subsets, **counts)
-    return score, result
+    measured: dict[str, Any] = {count: getattr(model, count, 0) for count in COUNTS}
+    measured |= {"seconds": seconds, "query_seconds": getattr(model, "query_seconds", None), "subsets": _subsets(result)}
+    return Score(key=key, embedder=name, task=task, metric=metric, score=value, **measured), result
 
 
 def _subsets(result: Any) -> dict[str, float]:

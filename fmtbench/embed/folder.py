@@ -84,16 +84,19 @@ def check_architecture(folder: Path) -> None:
 
     kind = read_config(folder / "config.json").get("model_type")
     if kind not in CONFIG_MAPPING:
-        raise UserError(
-            f"saved encoder {folder} is of the type {kind!r}, which transformers does not know: code of a folder is not run"
-        )
+        raise UserError(f"{folder} is of the type {kind!r}, which transformers does not know: code of a folder is not run")
 
 
 def limits(folder: Path) -> list[int]:
-    """Every bound on the tokens of a text."""
-    own, config = read_config(folder / "sentence_bert_config.json"), read_config(folder / "config.json")
-    if "message" in own.get("modality_config", {}):
+    """Every bound on the tokens of a text. Raises `UserError` where the folder would embed something else than the text."""
+    if "message" in read_config(folder / "sentence_bert_config.json").get("modality_config", {}):
         raise UserError(f"saved encoder {folder} wraps texts in a chat template: pin modality_config to text and save it again")
+    return lengths(folder)
+
+
+def lengths(folder: Path) -> list[int]:
+    """What the files say of the most tokens that the model takes."""
+    own, config = read_config(folder / "sentence_bert_config.json"), read_config(folder / "config.json")
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in SHIFTED:
         positions -= (config.get("pad_token_id") or 0) + 1

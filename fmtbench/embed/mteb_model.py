@@ -30,7 +30,7 @@ class MtebEncoder:
         texts = [text for batch in inputs for text in batch["text"]]
         if empty := sum(not text.strip() for text in texts):
             logger.info("%s: %d empty texts were embedded as a full stop", self.task.metadata.name, empty)
-        encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self._instruction(role))
+        encoded = self.embedder.encode([spoken(text) for text in texts], role, instruction_of(self.task, role))
         self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
         return encoded.vectors
 
@@ -38,10 +38,6 @@ class MtebEncoder:
         """The side that mteb names; without one, the kind of the task where the template has words for it."""
         kind = self.task.metadata.type
         return side or (kind if kind in self.embedder.spec.template.by_task else "query")
-
-    def _instruction(self, role: Role) -> str:
-        prompt = self.task.metadata.prompt or self.task.abstask_prompt
-        return prompt.get(role, self.task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
 
     def similarity(self, one: Any, other: Any) -> Any:
         """Cosines of all pairs."""
@@ -54,6 +50,17 @@ class MtebEncoder:
         from mteb.similarity_functions import pairwise_cos_sim
 
         return pairwise_cos_sim(one, other)
+
+
+def instruction_of(task: Any, role: Role) -> str:
+    """What a task of mteb's says on what to look for."""
+    prompt = task.metadata.prompt or task.abstask_prompt
+    return prompt.get(role, task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
+
+
+def spoken(text: str) -> str:
+    """A full stop for an empty text, which has no vector and no score."""
+    return text if text.strip() else "."
 
 
 def named(name: str) -> Any:

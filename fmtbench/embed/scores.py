@@ -27,10 +27,13 @@ class Score:
     score: float | None
     """mteb's main score, 0..1 (correlations -1..1); None where the embedder does not apply."""
     texts: int = 0
+    """Texts, or a reranker's pairs."""
     tokens: int = 0
     cut: int = 0
     """Texts that were longer than the context."""
     seconds: float = 0.0
+    query_seconds: float | None = None
+    """What a reranker takes for the candidates of one query, its loading and the first stage left out; None without one."""
     subsets: dict[str, float] = field(default_factory=dict)
     """The main score of each subset, such as a pair of languages; with several splits, of `split/subset`. Empty where there is
     one only."""
@@ -69,13 +72,20 @@ def lines(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
 
 
 def table(scores: list[Score]) -> list[dict[str, str]]:
-    """One line for each embedder, one column for each task: main scores x 100, empty where there is none."""
+    """One line for each embedder, one column for each task: main scores x 100, empty where there is none.
+
+    Behind them stand the seconds that a reranker takes for a query, where there is one.
+    """
     lines: dict[str, dict[str, str]] = {}
     for score in scores:
         shown = "" if score.score is None else f"{100 * score.score:.1f}"
         column = f"{score.task} ({METRICS.get(score.metric, score.metric)})"
         lines.setdefault(score.embedder, {"embedder": score.embedder})[column] = shown
-    return list(lines.values())
+    for score in scores:
+        if score.query_seconds is not None:
+            lines[score.embedder][f"{score.task} (s a query)"] = f"{score.query_seconds:.3f}"
+    columns = dict.fromkeys(column for line in lines.values() for column in line)
+    return [{column: line.get(column, "") for column in columns} for line in lines.values()]
 
 
 def gains(scores: list[Score], reference: str) -> list[str]:

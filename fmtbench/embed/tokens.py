@@ -34,7 +34,7 @@ def tokenise(tokenizer: Any, texts: Sequence[str], spec: EncoderSpec, role: Role
     rendered = [spec.template.render(text, role, instruction) for text in texts]
     encoded = tokenizer([one.text for one in rendered], return_offsets_mapping=True, verbose=False)
     columns = zip(rendered, encoded["input_ids"], encoded["offset_mapping"])
-    return [_fit(one, ids, offsets, spec.max_tokens) for one, ids, offsets in columns]
+    return [fit(one, ids, offsets, spec.max_tokens) for one, ids, offsets in columns]
 
 
 def tokenise_each(
@@ -45,7 +45,7 @@ def tokenise_each(
     return [tokenise(tokenizer, [text], spec, role, instruction)[0] for text, role, instruction in each]
 
 
-def _fit(rendered: Rendered, ids: list[int], offsets: list[tuple[int, int]], limit: int) -> Tokens:
+def fit(rendered: Rendered, ids: list[int], offsets: list[tuple[int, int]], limit: int) -> Tokens:
     """Cut the excess tokens off the ends of all copies of the text, the same number off each."""
     spans = [_tokens_of(span, offsets) for span in rendered.spans]
     share = -(-max(0, len(ids) - limit) // len(spans))

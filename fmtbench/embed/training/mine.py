@@ -1,7 +1,8 @@
 """Hard negatives: texts that the encoder, as trained so far, finds near though they do not belong.
 
 Some of the nearest are positives that nobody marked. A margin keeps them out: `relative_margin=0.05` takes only texts that
-are at least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831).
+are at least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831). A reranker, which reads query and text together,
+knows more of them than the encoder does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
 
+from fmtbench.embed.pairs import Pair
+from fmtbench.embed.reranker import Reranker
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
 from fmtbench.embed.training.examples import Example, by_source, read_examples, write_examples
@@ -26,7 +29,7 @@ logger = logging.getLogger(__name__)
 EXAMPLES = "examples.jsonl"
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Mine(Stage):
     """Replace the negatives of every example by this many mined ones.
 
@@ -38,15 +41,26 @@ class Mine(Stage):
     absolute_margin: float | None = Field(default=None, ge=0)
     skip: int = Field(default=0, ge=0)
     """Pass over this many of the nearest."""
+    reranker: SkipValidation[Reranker | None] = None
+    """Scores the nearest anew: the order and the margins are then those of its scores, and nothing that it scores above the
+    positive is taken."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the reranker's weights: a folder may hold others tomorrow."""
+        found = super().settings()
+        return found if self.reranker is None else found | {"reranker": self.reranker.identity()}
 
     def check(self, supply: Supply, name: str) -> Supply:
         if supply.smallest <= self.negatives + self.skip:
             raise UserError(f"{name}: {supply.smallest} examples are too few to find {self.negatives} negatives for each")
+        if self.reranker is not None:
+            self.reranker.check()
         return replace(supply, negatives=self.negatives, scores=False)
 
     def run(self, work: Work) -> dict[str, Any]:
+        scorer = None if self.reranker is None else self.reranker.load()
         sets = by_source(work.data.examples).values()
-        mined = [one for examples in sets for one in mine(Finder(work, examples), examples, self)]
+        mined = [one for examples in sets for one in mine(Finder(work, examples), examples, self, scorer)]
         if not mined:
             raise UserError(f"{work.folder.name}: no example has {self.negatives} negatives within the margins: lower them")
         write_examples(work.folder / EXAMPLES, mined)
@@ -98,18 +112,34 @@ class Finder:
         return pairwise_dot_score(one, other)
 
 
-def mine(finder: Any, examples: Sequence[Example], settings: Mine) -> list[Example]:
-    """Run sentence-transformers' miner over the positives of all examples."""
+class Judge:
+    """A reranker for the examples of one training set, as sentence-transformers' miner calls its cross-encoders."""
+
+    def __init__(self, scorer: Any, examples: Sequence[Example]) -> None:
+        self.scorer = scorer
+        self.instructions = {one.anchor: one.instruction for one in examples}
+
+    def predict(self, pairs: Sequence[tuple[str, str]], **unused: Any) -> Any:
+        from torch import from_numpy
+
+        asked = [Pair(query, document, self.instructions[query]) for query, document in pairs]
+        return from_numpy(self.scorer.scores(asked).scores)
+
+
+def mine(finder: Any, examples: Sequence[Example], settings: Mine, scorer: Any = None) -> list[Example]:
+    """Run sentence-transformers' miner over the positives of all examples. `scorer` is the reranker's, where there is one."""
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 
     known = {(one.anchor, one.positive): one for one in examples}
+    unbounded = settings.absolute_margin is settings.relative_margin is None
     found = mine_hard_negatives(
         Dataset.from_list([{"anchor": anchor, "positive": positive} for anchor, positive in known]),
         finder,
         range_min=settings.skip,
         relative_margin=settings.relative_margin,
-        absolute_margin=settings.absolute_margin,
+        absolute_margin=0.0 if scorer is not None and unbounded else settings.absolute_margin,
+        cross_encoder=None if scorer is None else Judge(scorer, examples),
         num_negatives=settings.negatives,
         output_format="n-tuple",
         verbose=False,

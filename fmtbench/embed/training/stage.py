@@ -17,7 +17,7 @@ HOW_ONLY = ("save_every", "mini_batch")
 """Settings that do not change the result."""
 
 
-YOUNGER = {"alpha": 1.0}
+YOUNGER = {"alpha": 1.0, "reranker": None}
 """Settings that came later, with the value that says what was always done: they leave older keys as they are."""
 
 

@@ -14,13 +14,12 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import prepare
+from fmtbench.embed.reranker import TRAINED
 from fmtbench.embed.training.examples import Example
 from fmtbench.embed.training.stage import TrainingStage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
 from fmtbench.saving import saving
-
-FOLDER = "teacher"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -56,12 +55,12 @@ class CrossEncoder(TrainingStage):
         if adapter is not None:
             adapter.merge_and_unload()
         with saving(work.folder):
-            model.save_pretrained(str(work.folder / FOLDER), create_model_card=False)
+            model.save_pretrained(str(work.folder / TRAINED), create_model_card=False)
         self.restore(work)
         return facts
 
     def restore(self, work: Work) -> None:
-        work.teacher = work.folder / FOLDER
+        work.teacher = work.folder / TRAINED
 
 
 def pairs(examples: tuple[Example, ...]) -> list[dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""A query and a document as the token ids of one text, as a reranker reads them.
+
+A tokenizer joins two texts itself, as sequence classifiers expect; a language model gets them inside the words of a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fmtbench.embed.templates import NAME, Rendered
+from fmtbench.embed.tokens import fit
+from fmtbench.errors import UserError
+
+
+class Pair(NamedTuple):
+    """What gets one score. Neither text is empty."""
+
+    query: str
+    document: str
+    instruction: str = ""
+    """What to look for, for templates with `{instruction}`."""
+
+
+class PairTokens(NamedTuple):
+    """One pair."""
+
+    features: dict[str, list[int]]
+    """What the tokenizer gives: `input_ids`, and what else the model takes."""
+    cut: bool
+    """The pair was longer than the context."""
+
+
+def joined(tokenizer: Any, pairs: Sequence[Pair], limit: int) -> list[PairTokens]:
+    """As the tokenizer joins two texts. Of a pair that is too long, the longer text is cut first, as in sentence-transformers."""
+    queries, documents = [one.query for one in pairs], [one.document for one in pairs]
+    encoded = tokenizer(queries, documents, truncation="longest_first", max_length=limit)
+    rows = ({name: column[i] for name, column in encoded.items()} for i in range(len(pairs)))
+    return [PairTokens(row, bool(one.overflowing)) for row, one in zip(rows, encoded.encodings)]
+
+
+def filled(tokenizer: Any, pairs: Sequence[Pair], template: str, limit: int) -> list[PairTokens]:
+    """A template's words around both texts, and no special token that it does not name: what comes last is what is answered.
+
+    Of a pair that is too long, only the document is cut. Raises `UserError` where that leaves nothing of it.
+    """
+    rendered = [_rendered(template, one) for one in pairs]
+    settings = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
+    encoded = tokenizer([one.text for one in rendered], **settings)
+    columns = zip(rendered, encoded["input_ids"], encoded["offset_mapping"])
+    fitted = [fit(one, ids, offsets, limit) for one, ids, offsets in columns]
+    return [PairTokens({"input_ids": one.ids, "attention_mask": [1] * len(one.ids)}, one.cut) for one in fitted]
+
+
+def _rendered(template: str, pair: Pair) -> Rendered:
+    """In one pass: a name in braces inside a text is left alone. The span is the document's."""
+    if "{instruction}" in template and not pair.instruction:
+        raise UserError("the reranker's template needs an instruction: give one sentence that says what to look for")
+    written, span = "", (0, 0)
+    for i, part in enumerate(NAME.split(template)):
+        text = str(getattr(pair, part)) if i % 2 else part
+        if i % 2 and part == "document":
+            span = (len(written), len(written) + len(text))
+        written += text
+    return Rendered(written, (span,))
