@@ -246,6 +246,9 @@ class EmbedConfig:
     benchmark: str | None = None
     limit: int | None = None
     data_root: str | None = None
+    heads: list[str] | None = None
+    candidates: int = 100
+    fusion: str = "sum"
     study: str | None = None
     results: str | None = None
     trained: list[str] = field(default_factory=list)

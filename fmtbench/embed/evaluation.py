@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.embed.embedder import EmbedBackend
+from fmtbench.embed.head_rows import HeadRow
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_files import model_meta, save_result
 from fmtbench.embed.mteb_model import MtebEncoder
@@ -62,7 +63,8 @@ def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> It
         yield lambda task: embedder.model(task)
         return
     with backend.open(embedder) as opened:
-        yield lambda task: MtebEncoder(opened, name, task)
+        own = embedder.model if isinstance(embedder, HeadRow) else MtebEncoder
+        yield lambda task: own(opened, name, task)
 
 
 def _judge(key: str, name: str, task: str, data: Any, model: Any | None) -> tuple[Score, Any]:

@@ -30,7 +30,7 @@ class MtebEncoder:
         texts = [text for batch in inputs for text in batch["text"]]
         if empty := sum(not text.strip() for text in texts):
             logger.info("%s: %d empty texts were embedded as a full stop", self.task.metadata.name, empty)
-        encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self._instruction(role))
+        encoded = self.embedder.encode([text if text.strip() else "." for text in texts], role, self.instruction(role))
         self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
         return encoded.vectors
 
@@ -39,7 +39,8 @@ class MtebEncoder:
         kind = self.task.metadata.type
         return side or (kind if kind in self.embedder.spec.template.by_task else "query")
 
-    def _instruction(self, role: Role) -> str:
+    def instruction(self, role: Role) -> str:
+        """What the task looks for, as mteb or the task's YAML says it."""
         prompt = self.task.metadata.prompt or self.task.abstask_prompt
         return prompt.get(role, self.task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
 
