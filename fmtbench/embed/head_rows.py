@@ -12,19 +12,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fmtbench.embed.description import LoadedEncoder
 from fmtbench.embed.folder import read_config
 from fmtbench.embed.identity import sha256
-from fmtbench.embed.index_folder import indexed
 from fmtbench.embed.lexical import Lexical
-from fmtbench.embed.m3 import FILES, Heads, read_heads
 from fmtbench.embed.mteb_model import MtebEncoder
-from fmtbench.embed.representations import Represented
 from fmtbench.embed.saved import SavedEncoder
-from fmtbench.embed.search import Fusion, HeadSearch
 from fmtbench.errors import UserError
+
+if TYPE_CHECKING:  # they import torch, which a table of other embedders may lack
+    from fmtbench.embed.m3 import Heads
+    from fmtbench.embed.representations import Represented
+    from fmtbench.embed.search import Fusion
 
 ROWS: dict[str, tuple[str, ...]] = {
     "dense": ("dense",),
@@ -55,6 +56,8 @@ class HeadRow:
 
     def vectors(self) -> str:
         """sha256 of everything that determines what the heads say of a text."""
+        from fmtbench.embed.m3 import FILES
+
         folder = self.encoder.folder()
         return sha256([self.encoder.identity(), {name: _file_hash(folder / file) for name, file in FILES.items()}])
 
@@ -71,20 +74,27 @@ class HeadRow:
 
     def read(self) -> Heads:
         """The heads' weights. Raises `UserError` where the folder lacks one that is asked for."""
+        from fmtbench.embed.m3 import read_heads
+
         folder = self.encoder.folder()
         return read_heads(folder, self.heads, int(read_config(folder / "config.json").get("hidden_size") or 0))
 
     def load(self) -> LoadedEncoder:
-        return replace(self.encoder.load(), heads=self.read())
+        loaded = self.encoder.load()
+        return replace(loaded, heads=self.read().to(loaded.model.device))
 
     def model(self, embedder: Any, name: str, task: Any) -> Any | None:
         """In mteb's protocols; None where the row does not apply: all but dense vectors are for search."""
+        from fmtbench.embed.search import HeadSearch
+
         if hasattr(task, "k_values"):
             return HeadSearch(embedder, name, task, self)
         return MtebEncoder(embedder, name, task) if self.row == "dense" else None
 
     def indexed(self, place: str, content: Sequence[str], make: Callable[[BinaryIO], Represented]) -> Represented:
         """The corpus of a task, from its folder or made now."""
+        from fmtbench.embed.index_folder import indexed
+
         return indexed(self.index / place, self.vectors(), self.heads, content, make)
 
 
@@ -105,9 +115,7 @@ def head_rows(
         kept = index / re.sub(r"[^\w.-]+", "-", name)
         for row, by in ROWS.items():
             if asked.issuperset(by):
-                made = HeadRow(
-                    encoder=embedder, row=row, heads=tuple(heads), candidates=candidates, fusion=fusion, index=kept
-                )
+                made = HeadRow(encoder=embedder, row=row, heads=tuple(heads), candidates=candidates, fusion=fusion, index=kept)
                 made.read()  # a head that is missing is found before weights are loaded
                 found[f"{name} {row}"] = made
     return found

@@ -73,7 +73,7 @@ def _converted(hub_id: str, folder: Path) -> Path:
 
 
 def read_tensors(path: Path) -> Any:
-    """What a pickle of tensors holds, by torch's restricted unpickler. Raises `UserError` for any other pickle, which is not run."""
+    """What a pickle of tensors holds, by torch's restricted unpickler. Raises `UserError` for any other, which is not run."""
     import torch
 
     try:

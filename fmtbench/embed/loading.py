@@ -20,7 +20,6 @@ from typing import Any
 from fmtbench.backbone import Backbone, Weights, prepare
 from fmtbench.embed.attention import set_attention
 from fmtbench.embed.description import LoadedEncoder, check_backbone, write_description
-from fmtbench.embed.m3 import write_heads
 from fmtbench.embed.spec import EncoderSpec, Pooling
 from fmtbench.embed.templates import Role
 from fmtbench.errors import UserError
@@ -130,6 +129,8 @@ def save(loaded: LoadedEncoder, folder: Path) -> None:
         with saving(folder):
             loaded.model.save_pretrained(str(part), create_model_card=False)
         if loaded.heads is not None:
+            from fmtbench.embed.m3 import write_heads
+
             write_heads(part, loaded.heads)
         write_description(part, loaded)
         if folder.exists():

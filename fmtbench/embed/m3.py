@@ -1,11 +1,11 @@
-"""BGE-M3's heads (Chen et al. 2024, arXiv 2402.03216): lexical weights and multi-vectors from the hidden states that dense vectors
-are pooled from, so that one forward pass gives all three.
+"""BGE-M3's heads (Chen et al. 2024, arXiv 2402.03216): lexical weights and vectors of tokens, from the hidden states that dense
+vectors are pooled from, so that one forward pass gives all three.
 
     sparse_linear.pt     {weight: 1 x D, bias: 1}: how much each token counts
     colbert_linear.pt    {weight: M x D, bias: M}: a vector for each token
 
-The files are those that FlagEmbedding and vLLM's `BgeM3EmbeddingModel` write and read. Shapes: B texts, L positions, D dimensions of
-a hidden state, M dimensions of a token's vector, V ids of the vocabulary. All arithmetic is in float32.
+The files are those of FlagEmbedding and of vLLM's `BgeM3EmbeddingModel`. Shapes: B texts, L positions, D dimensions of a hidden
+state, M dimensions of a token's vector, V ids of the vocabulary. All arithmetic is in float32.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Corpus:
 
 
 def candidates(scores: Mapping[str, NDArray[np.float32]], count: int) -> NDArray[np.int64]:
-    """The numbers of the best `count` documents of each head, in order of their number; lexically only those that share a term."""
+    """The numbers of the best `count` documents of each head, in order of their number; lexically only of those with a term."""
     best = [_best(one)[:count] for name, one in scores.items() if name != "sparse"]
     best += [_best(one)[: min(count, np.count_nonzero(one))] for name, one in scores.items() if name == "sparse"]
     return np.unique(np.concatenate(best))
