@@ -208,9 +208,10 @@ def test_a_killed_stage_goes_on_with_heads_step_and_numbers(
             raise Killed
         return forward(self, *inputs)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(M3Loss, "forward", killing)
-        trained(tiny, tmp_path / "killed", data, **stage)
+        with pytest.raises(Killed):
+            trained(tiny, tmp_path / "killed", data, **stage)
     resumed = trained(tiny, tmp_path / "killed", data, **stage)
     curves = [(tmp_path / name / "loss.csv").read_text() for name in ("whole", "killed")]
     losses = [np.array([float(line.split(",")[2]) for line in curve.splitlines()[1:]]) for curve in curves]
@@ -230,6 +231,11 @@ def test_a_finished_stage_gives_its_heads_to_what_comes_after(tiny: Backbone, da
     assert len(stamp) == 2
     assert {path: path.stat().st_mtime_ns for path in stamp} == stamp, "not run again"
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), both.state_dict().values()))
+
+
+def test_settings_are_part_of_the_key_and_so_is_the_name() -> None:
+    assert M3().settings() == M3(save_every=7).settings() | {"kind": "M3"}
+    assert M3(distill_from=None).settings() != M3().settings()
 
 
 def test_lexical_vectors_that_are_all_empty_end_in_an_error(
