@@ -184,8 +184,8 @@ def write_twin(folder: Path, name: str) -> Path:
 
 def write_m3_heads(folder: Path) -> None:
     """BGE-M3's two linear layers; the bias leaves about half of the tokens without a lexical weight."""
-    random = torch.Generator().manual_seed(5)
-    sparse = {"weight": torch.randn(1, WIDTH, generator=random), "bias": torch.tensor([0.1])}
+    random = torch.Generator().manual_seed(6)
+    sparse = {"weight": 0.1 * torch.randn(1, WIDTH, generator=random), "bias": torch.tensor([-0.2])}
     multi = {"weight": torch.randn(WIDTH, WIDTH, generator=random), "bias": torch.randn(WIDTH, generator=random)}
     torch.save(sparse, folder / "sparse_linear.pt")
     torch.save(multi, folder / "colbert_linear.pt")

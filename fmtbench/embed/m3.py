@@ -86,7 +86,7 @@ def _layer(path: Path, name: str, width: int) -> nn.Linear:
     if not path.is_file():
         raise UserError(f"heads= has {name}, but {path.parent} holds no {path.name}: leave it out, or train it (recipe=bge_m3)")
     state = read_tensors(path)
-    shapes = {key: tuple(one.shape) for key, one in state.items()} if isinstance(state, dict) else {}
+    shapes = {key: tuple(getattr(one, "shape", ())) for key, one in state.items()} if isinstance(state, dict) else {}
     rows = 1 if name == "sparse" else next(iter(shapes.get("weight", ())), 0)
     expected = {"weight": (rows, width), "bias": (rows,)}
     if not rows or shapes != expected:
