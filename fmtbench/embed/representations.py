@@ -68,20 +68,23 @@ def _stacked(parts: list[Any], order: NDArray[np.int64]) -> Any:
     return None if parts[0] is None else vstack(parts, format="csr")[order]
 
 
-@torch.inference_mode()
 def _batch(embedder: STEmbedder, batch: list[Tokens], store: BinaryIO) -> tuple[Vectors, Any, NDArray[np.int64]]:
     """Dense vectors, lexical weights, and how many vectors each text has put into the store."""
+    ids_BL, mask_BL, hidden_BLD = embedder.states(batch)
+    heads, sparse, lengths = embedder.loaded.heads, None, np.zeros(len(batch), np.int64)
+    with torch.inference_mode():
+        if heads.sparse is not None:
+            sparse = _weights(embedder, hidden_BLD, ids_BL, mask_BL)
+        if heads.multi is not None:
+            kept_BL = vectors_kept(ids_BL, mask_BL, embedder.tokenizer)
+            store.write(token_vectors(hidden_BLD, kept_BL, heads.multi)[kept_BL].cpu().numpy().tobytes())
+            lengths = kept_BL.sum(1).cpu().numpy()
+    return embedder.dense(hidden_BLD, mask_BL), sparse, lengths
+
+
+def _weights(embedder: STEmbedder, hidden_BLD: torch.Tensor, ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Any:
     from scipy.sparse import csr_array
 
-    heads, tokenizer = embedder.loaded.heads, embedder.tokenizer
-    ids_BL, mask_BL, hidden_BLD = embedder.states(batch)
-    sparse, lengths = None, np.zeros(len(batch), np.int64)
-    if heads.sparse is not None:
-        vocabulary = embedder.loaded.model.transformers_model.config.vocab_size
-        weight_BV = lexical(hidden_BLD, ids_BL, terms(ids_BL, mask_BL, tokenizer), heads.sparse, vocabulary)
-        sparse = csr_array(weight_BV.cpu().numpy())
-    if heads.multi is not None:
-        kept_BL = vectors_kept(ids_BL, mask_BL, tokenizer)
-        store.write(token_vectors(hidden_BLD, kept_BL, heads.multi)[kept_BL].cpu().numpy().tobytes())
-        lengths = kept_BL.sum(1).cpu().numpy()
-    return embedder.dense(hidden_BLD, mask_BL), sparse, lengths
+    vocabulary = embedder.loaded.model.transformers_model.config.vocab_size
+    term_BL = terms(ids_BL, mask_BL, embedder.tokenizer)
+    return csr_array(lexical(hidden_BLD, ids_BL, term_BL, embedder.loaded.heads.sparse, vocabulary).cpu().numpy())

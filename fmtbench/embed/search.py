@@ -76,7 +76,7 @@ def fused(parts: Mapping[str, NDArray[np.float32]], fusion: Fusion) -> NDArray[n
         return np.sum([WEIGHTS[name] * one for name, one in parts.items()], axis=0)
     from mteb.models.hybrid_wrappers import fuse_rrf
 
-    ranks = [_ranked(one, np.count_nonzero(one) if name == "sparse" else len(one)) for name, one in parts.items()]
+    ranks = [_ranked(one, int(np.count_nonzero(one)) if name == "sparse" else len(one)) for name, one in parts.items()]
     total = fuse_rrf(ranks, [1.0] * len(ranks))
     return np.array([total.get(i, 0.0) for i in range(len(next(iter(parts.values()))))], np.float32)
 
@@ -89,7 +89,7 @@ class HeadSearch:
     """One row of the table on one task."""
 
     def __init__(self, embedder: Any, name: str, task: Any, row: Any) -> None:
-        self.side = MtebEncoder(embedder, name, task)
+        self.embedder, self.side = embedder, MtebEncoder(embedder, name, task)
         self.row, self.mteb_model_meta = row, self.side.mteb_model_meta
         self.texts = self.tokens = self.cut = 0
 
@@ -99,7 +99,7 @@ class HeadSearch:
         place = f"{self.side.task.metadata.name}-{hf_subset}-{hf_split}"
 
         def make(store: Any) -> Represented:
-            return represent(self.side.embedder, texts, "document", instruction, store)
+            return represent(self.embedder, texts, "document", instruction, store)
 
         found = self.row.indexed(place, [instruction, *self.ids, *texts], make)
         self.corpus = Corpus(self._counted(found, len(texts)))
@@ -110,7 +110,7 @@ class HeadSearch:
         A query that shares no term with any document finds none by lexical weights alone.
         """
         texts = _filled(list(queries["text"]))
-        asked = represent(self.side.embedder, texts, "query", self.side.instruction("query"))
+        asked = represent(self.embedder, texts, "query", self.side.instruction("query"))
         self._counted(asked, len(texts))
         place = {one: i for i, one in enumerate(self.ids)}
         found = {}
