@@ -26,7 +26,7 @@ from fmtbench.errors import UserError
 from tests.test_train_stages import LORA, recipe
 from tests.tiny_backbone import sentences, write_backbone
 
-FIT: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "temperature": 0.05}
+FIT: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "head_learning_rate": 1e-2, "temperature": 0.05}
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,8 @@ ROW: dict[str, Any] = {"candidates": 100, "fusion": "sum", "index": Path("unused
 
 def test_all_three_heads_learn_and_lie_in_the_encoders_folder(tiny: Backbone, data: TrainSet, tmp_path: Path) -> None:
     """From random weights, against the same heads after one step that hardly moves them. Same words make the other two good."""
-    before = found_first(trained(tiny, tmp_path / "before", data, steps=1, learning_rate=1e-9), data)
+    still = {"steps": 1, "learning_rate": 1e-9, "head_learning_rate": 1e-9}
+    before = found_first(trained(tiny, tmp_path / "before", data, **still), data)
     folder = trained(tiny, tmp_path / "after", data, steps=30)
     after = found_first(folder, data)
     assert before["sparse"] < 0.3, before
@@ -234,6 +235,21 @@ def test_a_finished_stage_gives_its_heads_to_what_comes_after(tiny: Backbone, da
     assert len(stamp) == 2
     assert {path: path.stat().st_mtime_ns for path in stamp} == stamp, "not run again"
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), both.state_dict().values()))
+
+
+def test_heads_have_a_learning_rate_of_their_own(tiny: Backbone, data: TrainSet, tmp_path: Path) -> None:
+    """The encoder's weights all but stand still where only the heads learn."""
+    from safetensors.torch import load_file
+
+    slow = {"learning_rate": 1e-9, "warmup": 0}
+    folders = [
+        trained(tiny, tmp_path / str(i), data, steps=steps, **slow, head_learning_rate=rate)
+        for i, (steps, rate) in enumerate(((1, 1e-9), (2, 1e-2)))
+    ]
+    one, other = (load_file(folder / "model.safetensors") for folder in folders)
+    assert max(float((one[name] - other[name]).abs().max()) for name in one) < 1e-6
+    heads = [read_heads(folder, list(FILES), 32).state_dict() for folder in folders]
+    assert min(float((heads[0][name] - heads[1][name]).abs().max()) for name in heads[0]) > 1e-3
 
 
 def test_settings_are_part_of_the_key_and_so_is_the_name() -> None:

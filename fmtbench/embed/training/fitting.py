@@ -176,6 +176,7 @@ def arguments(kind: type, folder: Path, seed: int, stage: TrainingStage) -> Any:
         num_train_epochs=stage.epochs,
         per_device_train_batch_size=stage.batch_size,
         learning_rate=stage.learning_rate,
+        **({"learning_rate_mapping": rates} if (rates := stage.rates()) else {}),
         warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
         weight_decay=stage.weight_decay,
         logging_steps=1,  # a mean over several steps would be lost when a resume falls into the middle of it

@@ -28,6 +28,12 @@ class M3(TrainingStage):
     distill_from: int | None = Field(default=0, ge=0)
     """The step from which the sum of the scores teaches each head; null leaves self-distillation out."""
 
+    head_learning_rate: float | None = Field(default=1e-3, gt=0)
+    """Of the heads, which begin at random where the encoder is trained already; null takes `learning_rate`."""
+
+    def rates(self) -> dict[str, float]:
+        return {} if self.head_learning_rate is None else {r"heads\.": self.head_learning_rate}
+
     def check(self, supply: Supply, name: str) -> Supply:
         self.require_sets(supply, name)
         return replace(supply, adapter=self.lora is not None)
