@@ -4,6 +4,7 @@
     python -m experiments.embed texts=file.jsonl output=DIR embedder=prompteol embed_backend=vllm
     python -m experiments.embed embedder=[last_token,tfidf] embed_task=[korsts,scifact] data_root=DATA output=DIR
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
+    python -m experiments.embed embedder=bge_m3 heads=[dense,sparse,multi] embed_task=[scifact] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
     python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
@@ -13,6 +14,7 @@ of one chunk, whatever their number, and the same command continues after a kill
 embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
 reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
+heads= gives an encoder of BGE-M3's kind a row for each of them, for dense+sparse, and for all three.
 study=drift gives drift.csv, .md and .png.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
@@ -35,6 +37,8 @@ from .starting.start import start
 
 logger = logging.getLogger(__name__)
 
+HEADS = ("dense", "sparse", "multi")
+
 
 def main(config: DictConfig) -> None:
     chosen(config)(config)
@@ -52,6 +56,7 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(f"role={config.role}: allowed are query, document")
     if config.chunk < 1:
         raise UserError(f"chunk={config.chunk}: give a number of texts above 0")
+    _check_heads(config)
     if config.trained and not config.embed_task:
         raise UserError(
             "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
@@ -67,6 +72,18 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         given = ", ".join(name for name, there in asked.items() if there) or "none"
         raise UserError(f"give exactly one of texts=FILE, embed_task=[...] and study=drift; given: {given}")
     return embed if config.texts else evaluate if config.embed_task else drift
+
+
+def _check_heads(config: DictConfig) -> None:
+    heads = None if config.heads is None else list(config.heads)
+    if heads is not None and (not heads or not set(heads) <= set(HEADS) or len(set(heads)) < len(heads)):
+        raise UserError(f"heads={heads}: give one or more of {', '.join(HEADS)}, each once, or leave heads out for dense alone")
+    if heads is not None and not config.embed_task:
+        raise UserError("heads= adds rows to the table of embed_task=: leave it out for texts= and study=")
+    if config.fusion not in ("sum", "rrf"):
+        raise UserError(f"fusion={config.fusion}: allowed are sum, rrf")
+    if config.candidates < 1:
+        raise UserError(f"candidates={config.candidates}: give a number of documents above 0")
 
 
 def build_embed_backend(config: DictConfig) -> Any:
@@ -149,7 +166,7 @@ def evaluate(config: DictConfig) -> None:
 
     reranker = checked_reranker(config)
     embedders, backend = {**build_group(config.embedder), **trained(config)}, build_embed_backend(config)
-    made = embed_tasks(config)
+    embedders, made = with_heads(config, embedders), embed_tasks(config)
     if reranker:
         check_candidates(made, config.candidates)
     output = writable(Path(config.output))
@@ -168,6 +185,18 @@ def checked_reranker(config: DictConfig) -> Any:
     if reranker:
         reranker.check()
     return reranker
+
+
+def with_heads(config: DictConfig, embedders: dict[str, Any]) -> dict[str, Any]:
+    """The rows of heads= instead of the encoders. Raises `UserError`, also where a head is missing."""
+    from fmtbench.embed.head_rows import head_rows
+
+    if config.heads is None:
+        return embedders
+    if not str(config.embed_backend._target_).endswith(".STEmbedBackend"):
+        raise UserError("heads= needs the hidden states of every token: give embed_backend=st")
+    index = Path(config.output) / "index"
+    return head_rows(embedders, heads=list(config.heads), candidates=config.candidates, fusion=config.fusion, index=index)
 
 
 def embed_tasks(config: DictConfig) -> dict[str, Any]:

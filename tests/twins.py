@@ -37,6 +37,8 @@ class Twin:
     config: dict[str, Any] = field(default_factory=dict)
     pickled: bool = False
     """Weights are a `pytorch_model.bin` alone."""
+    heads: bool = False
+    """There are `sparse_linear.pt` and `colbert_linear.pt`."""
 
 
 BERTLIKE = ("<s>", "</s>")
@@ -72,7 +74,7 @@ TWINS = {
         chat=True,
         prompts={"query": QWEN_QUERY, "document": ""},
     ),
-    "bge_m3": Twin(kind="xlm-roberta", pooling="cls_token", around=BERTLIKE, pickled=True),
+    "bge_m3": Twin(kind="xlm-roberta", pooling="cls_token", around=BERTLIKE, pickled=True, heads=True),
     "bge_m3_ko": Twin(kind="xlm-roberta", pooling="cls_token", around=BERTLIKE),
     "kure": Twin(kind="xlm-roberta", pooling="cls_token", around=BERTLIKE),
     "embeddinggemma_300m": Twin(
@@ -145,6 +147,8 @@ def write_twin(folder: Path, name: str) -> Path:
     twin = TWINS[name]
     folder.mkdir(parents=True)
     write_model(folder, twin, write_tokenizer(folder, twin))
+    if twin.heads:
+        write_m3_heads(folder)
     if "auto_map" in twin.config:
         for module in ("modeling_own.py", "tokenization_own.py"):
             (folder / module).write_text("raise SystemExit('code of a folder was run')\n")
@@ -176,6 +180,15 @@ def write_twin(folder: Path, name: str) -> Path:
         save_file({"linear.weight": weight}, place / "model.safetensors")
         width = out
     return folder
+
+
+def write_m3_heads(folder: Path) -> None:
+    """BGE-M3's two linear layers; the bias leaves about half of the tokens without a lexical weight."""
+    random = torch.Generator().manual_seed(6)
+    sparse = {"weight": 0.1 * torch.randn(1, WIDTH, generator=random), "bias": torch.tensor([-0.2])}
+    multi = {"weight": torch.randn(WIDTH, WIDTH, generator=random), "bias": torch.randn(WIDTH, generator=random)}
+    torch.save(sparse, folder / "sparse_linear.pt")
+    torch.save(multi, folder / "colbert_linear.pt")
 
 
 def _write(path: Path, content: Any) -> None:

@@ -256,6 +256,9 @@ class EmbedConfig:
     benchmark: str | None = None
     limit: int | None = None
     data_root: str | None = None
+    heads: list[str] | None = None
+    candidates: int = 100
+    fusion: str = "sum"
     study: str | None = None
     results: str | None = None
     trained: list[str] = field(default_factory=list)
@@ -265,7 +268,6 @@ class EmbedConfig:
     plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING
     embed_backend: Any = MISSING
-    candidates: int = 100
     reranker: Any = None
     embedder: dict[str, Any] = field(default_factory=dict)
     embed_task: dict[str, Any] = field(default_factory=dict)

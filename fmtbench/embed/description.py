@@ -29,6 +29,8 @@ class LoadedEncoder:
     """Name of the backbone; empty where the folder has none."""
     fingerprint: str
     """Identifies the backbone's weights; empty where the folder has none."""
+    heads: Any = None
+    """BGE-M3's `m3.Heads`, where they are trained or asked for."""
 
 
 def describe(loaded: LoadedEncoder) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Embedder(ABC):
     def encode(self, texts: Sequence[str], role: Role = "query", instruction: str = "") -> Encoded:
         """Unit vectors. In a symmetric task every text is a query. Raises `UserError` for an empty text."""
         tokens = tokenise(self.tokenizer, texts, self.spec, role, instruction)
-        vectors = _first(self.vectors(tokens), self.spec.dimensions)
+        vectors = shortened(self.vectors(tokens), self.spec.dimensions)
         return Encoded(vectors, sum(len(one.ids) for one in tokens), sum(one.cut for one in tokens))
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Embedder(ABC):
         """Free the weights."""
 
 
-def _first(vectors: Vectors, dimensions: int | None) -> Vectors:
+def shortened(vectors: Vectors, dimensions: int | None) -> Vectors:
     """The first dimensions, rescaled to unit length (Matryoshka, Kusupati et al. 2022, arXiv 2205.13147)."""
     if dimensions is None:
         return vectors

@@ -20,6 +20,7 @@ from typing import Any
 
 from fmtbench.embed.candidates import keeping, lacking
 from fmtbench.embed.embedder import EmbedBackend
+from fmtbench.embed.head_rows import HeadRow
 from fmtbench.embed.lexical import Lexical
 from fmtbench.embed.mteb_files import model_meta, save_result
 from fmtbench.embed.mteb_model import MtebEncoder
@@ -72,7 +73,8 @@ def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> It
         yield lambda task: embedder.model(task)
         return
     with backend.open(embedder) as opened:
-        yield lambda task: MtebEncoder(opened, name, task)
+        own = embedder.model if isinstance(embedder, HeadRow) else MtebEncoder
+        yield lambda task: own(opened, name, task)
 
 
 def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Path | None = None) -> tuple[Score, Any]:

@@ -14,6 +14,7 @@ import tempfile
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from fmtbench.backbone import cache_folder
 from fmtbench.errors import UserError
@@ -71,8 +72,19 @@ def _converted(hub_id: str, folder: Path) -> Path:
     return made
 
 
-def _convert(folder: Path, made: Path) -> None:
+def read_tensors(path: Path) -> Any:
+    """What a pickle of tensors holds, by torch's restricted unpickler. Raises `UserError` for any other, which is not run."""
     import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):  # the machine's, not the file's
+        raise
+    except Exception as error:  # whatever the restricted unpickler makes of a hostile file
+        raise UserError(f"{path} is no file of tensors ({type(error).__name__}): it is not read") from error
+
+
+def _convert(folder: Path, made: Path) -> None:
     from safetensors.torch import save_file
 
     for leftover in made.parent.glob(f"{made.name}.part-*"):
@@ -81,11 +93,6 @@ def _convert(folder: Path, made: Path) -> None:
     with ExitStack() as stack, saving(made):
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         shutil.copytree(folder, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PICKLE))
-        try:
-            state = torch.load(folder / PICKLE, map_location="cpu", weights_only=True)
-        except (OSError, MemoryError):  # the machine's, not the file's
-            raise
-        except Exception as error:  # whatever the restricted unpickler makes of a hostile file
-            raise UserError(f"{folder / PICKLE} is no file of tensors ({type(error).__name__}): it is not read") from error
+        state = read_tensors(folder / PICKLE)
         save_file({name: one.contiguous().clone() for name, one in state.items()}, part / "model.safetensors", {"format": "pt"})
         os.replace(part, made)

@@ -100,21 +100,26 @@ class TfIdfEncoder:
         return np.asarray(one.multiply(other).sum(1)).ravel()
 
 
+def documents(corpus: Any) -> list[str]:
+    """Title and text of each document of mteb's, as mteb joins them."""
+    titles = corpus["title"] if "title" in corpus.column_names else [""] * len(corpus)
+    return [f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])]
+
+
 class LexicalSearch(ABC):
     """mteb's `SearchProtocol` over plain lists of texts."""
 
     def index(self, corpus: Any, **unused: Any) -> None:
         """Index the documents: title and text."""
         self.ids = list(corpus["id"])
-        titles = corpus["title"] if "title" in corpus.column_names else [""] * len(self.ids)
-        self.add([f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])])
+        self.add(documents(corpus))
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
         """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates."""
         place = {one: i for i, one in enumerate(self.ids)}
         found = {}
         for query, scores in zip(queries["id"], self.scores(list(queries["text"]))):
-            among = np.arange(len(self.ids)) if top_ranked is None else _places(query, top_ranked.get(query, ()), place)
+            among = np.arange(len(self.ids)) if top_ranked is None else places(query, top_ranked.get(query, ()), place)
             best = among[np.argsort(-scores[among], kind="stable")[:top_k]]
             found[query] = {self.ids[i]: float(scores[i]) for i in best}
         return found
@@ -128,7 +133,8 @@ class LexicalSearch(ABC):
         """For each query, a score for each document."""
 
 
-def _places(query: str, candidates: Sequence[str], place: Mapping[str, int]) -> Any:
+def places(query: str, candidates: Sequence[str], place: Mapping[str, int]) -> Any:
+    """The numbers of a query's candidates. Raises `UserError` where one is not in the corpus."""
     if missing := [one for one in candidates if one not in place]:
         raise UserError(f"query {query}: {len(missing)} of its candidates are no documents of the corpus ({missing[0]})")
     return np.array([place[one] for one in candidates], int)

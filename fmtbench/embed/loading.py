@@ -128,6 +128,10 @@ def save(loaded: LoadedEncoder, folder: Path) -> None:
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         with saving(folder):
             loaded.model.save_pretrained(str(part), create_model_card=False)
+        if loaded.heads is not None:
+            from fmtbench.embed.m3 import write_heads
+
+            write_heads(part, loaded.heads)
         write_description(part, loaded)
         if folder.exists():
             shutil.rmtree(folder)

@@ -43,6 +43,8 @@ TRAINED = "trained.safetensors"
 COMPLETE = "complete"
 ASIDE = ("label", "instruction", "role")
 """Columns of a training set that are not texts."""
+LOGGED = ("step", "epoch", "loss", "learning_rate", "empty", "terms")
+"""Of what a trainer logs. The last two are of lexical vectors: the share of texts that have none, and terms a text."""
 
 
 class TrainedOnly:
@@ -66,7 +68,15 @@ class TrainedOnly:
 
 
 class EncoderTrainer(TrainedOnly, SentenceTransformerTrainer):
-    """For encoders."""
+    """For encoders. A loss may ask for the `step` it is at, and say more for the curve in `said`."""
+
+    def compute_loss(self, *inputs: Any, **others: Any) -> Any:
+        if hasattr(self.loss, "step"):
+            self.loss.step = self.state.global_step
+        return super().compute_loss(*inputs, **others)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log({**logs, **getattr(self.loss, "said", {})} if "loss" in logs else logs, start_time)
 
 
 class PairTrainer(TrainedOnly, CrossEncoderTrainer):
@@ -109,6 +119,8 @@ class Curve(TrainerCallback):
             self.said, pace = now, (now - self.started) / done
             left = pace * (state.max_steps - state.global_step)
             shown = f"step {state.global_step}/{state.max_steps}, loss {logs['loss']:.4f}, {pace:.2f} s a step, {left:.0f} s left"
+            if "terms" in logs:
+                shown += f", {logs['terms']:.0f} terms a text, {100 * logs['empty']:.0f} % of the texts have none"
             logger.info("%s: %s", self.name, shown)
 
     def on_save(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
@@ -116,7 +128,7 @@ class Curve(TrainerCallback):
 
 
 def _line(log: dict[str, Any]) -> str:
-    return json.dumps({name: log[name] for name in ("step", "epoch", "loss", "learning_rate") if name in log}) + "\n"
+    return json.dumps({name: log[name] for name in LOGGED if name in log}) + "\n"
 
 
 def run_trainer(kind: type, folder: Path, seed: int, stage: TrainingStage, inside: Any, **parts: Any) -> dict[str, Any]:
@@ -164,6 +176,7 @@ def arguments(kind: type, folder: Path, seed: int, stage: TrainingStage) -> Any:
         num_train_epochs=stage.epochs,
         per_device_train_batch_size=stage.batch_size,
         learning_rate=stage.learning_rate,
+        **({"learning_rate_mapping": rates} if (rates := stage.rates()) else {}),
         warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
         weight_decay=stage.weight_decay,
         logging_steps=1,  # a mean over several steps would be lost when a resume falls into the middle of it
@@ -210,22 +223,28 @@ class RowPooling(nn.Module):
         return self.dimension
 
 
-def trainable(model: Any, spec: EncoderSpec) -> Any:
-    """The encoder's transformer with our pooling, as a model for the trainer."""
+def trainable(model: Any, spec: EncoderSpec, modules: Sequence[nn.Module] = ()) -> Any:
+    """The encoder's transformer with our pooling and further modules, as a model for the trainer."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(modules=[model[0], RowPooling(spec, model[0].get_embedding_dimension())])
+    return SentenceTransformer(modules=[model[0], RowPooling(spec, model[0].get_embedding_dimension()), *modules])
 
 
 def fit_encoder(
-    work: Work, stage: TrainingStage, examples: Sequence[Example], loss: Callable[[Any], nn.Module], scored: bool = False
+    work: Work,
+    stage: TrainingStage,
+    examples: Sequence[Example],
+    loss: Callable[[Any], nn.Module],
+    scored: bool = False,
+    modules: Sequence[nn.Module] = (),
 ) -> dict[str, Any]:
     """Train an encoder's weights, or an adapter on them, and save what was trained. Returns steps and losses.
 
-    `loss` maps a model to its loss module. `scored`: the examples carry a teacher's scores.
+    `loss` maps a model to its loss module. `scored`: the examples carry a teacher's scores. `modules` come after the pooling and
+    are trained with it; the caller saves them.
     """
     prepare_weights(work, stage.lora)
-    model = trainable(work.loaded.model, work.loaded.spec)
+    model = trainable(work.loaded.model, work.loaded.spec, modules)
     facts = run_trainer(
         EncoderTrainer,
         work.folder,

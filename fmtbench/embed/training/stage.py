@@ -65,6 +65,10 @@ class TrainingStage(Stage):
     """Of several training sets, how often each gives a batch: its size to this power. 1 is in proportion, 0 each alike; GTE
     (arXiv 2308.03281) has 0.5."""
 
+    def rates(self) -> dict[str, float]:
+        """Learning rates of parameters whose names these regular expressions find, where they are not `learning_rate`."""
+        return {}
+
     def require(self, found: int, what: str, name: str) -> None:
         """Raises `UserError` where the data do not fill one batch."""
         if self.batch_size > found:
