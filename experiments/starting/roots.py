@@ -247,6 +247,7 @@ class EmbedConfig:
     limit: int | None = None
     data_root: str | None = None
     study: str | None = None
+    layers: list[int] = field(default_factory=list)
     results: str | None = None
     trained: list[str] = field(default_factory=list)
     free: str = "free_cot"

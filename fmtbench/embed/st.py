@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.embed.attention import attending
 from fmtbench.embed.description import LoadedEncoder, describe
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
-from fmtbench.embed.pooling import pooled
+from fmtbench.embed.pooling import pooled, taking_part
 from fmtbench.embed.tokens import Tokens
 
 
@@ -64,17 +64,21 @@ class STEmbedder(Embedder):
 
     def _batch(self, batch: list[Tokens]) -> Vectors:
         model = self.loaded.model.transformers_model
+        padded, mask_BL, start_B = self.padded(batch)
+        with attending(model, self.spec.attention), torch.inference_mode():
+            hidden_BLD = model(**padded).last_hidden_state
+            part_BL = taking_part(mask_BL, start_B, self.spec)
+            pooled_BD = self._projected(pooled(hidden_BLD, part_BL, self.spec.pooling))
+        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
+
+    def padded(self, batch: list[Tokens]) -> tuple[Any, torch.Tensor, torch.Tensor]:
+        """What the model takes, where there are tokens (B x L), and the first token of each text (B)."""
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, padding_side="right", return_tensors="pt")
-        padded = padded.to(model.device)
+        padded = padded.to(self.loaded.model.transformers_model.device)
         mask_BL = padded["attention_mask"]
         if self.spec.attention == "causal":
             del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
-        if not self.spec.include_prompt:
-            mask_BL = mask_BL * (mask_BL.cumsum(1) > torch.tensor([[one.start] for one in batch], device=mask_BL.device))
-        with attending(model, self.spec.attention), torch.inference_mode():
-            hidden_BLD = model(**padded).last_hidden_state
-            pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
-        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
+        return padded, mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device)
 
     def _projected(self, pooled_BD: torch.Tensor) -> torch.Tensor:
         """Through the Dense modules that the folder brings, in their dtype."""
