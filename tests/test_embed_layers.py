@@ -177,9 +177,9 @@ def test_the_positions_that_are_pooled(side: str) -> None:
 def test_one_pass_gives_what_each_encoder_gives_alone(tiny: Backbone, attention: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
 
-    def watched(model: Any, inputs: Any) -> Any:
-        passes.append(len(inputs["input_ids"]))
-        return layer_states(model, inputs)
+    def watched(embedder: Any, batch: Any) -> Any:
+        passes.append(len(batch))
+        return layer_states(embedder, batch)
 
     monkeypatch.setattr("fmtbench.embed.layers.layer_states", watched)
     template = Template(query="Find: {text}", document="{text}")
@@ -189,7 +189,9 @@ def test_one_pass_gives_what_each_encoder_gives_alone(tiny: Backbone, attention:
     for one in asked.values():
         with every.open(one) as embedder, STEmbedBackend().open(one) as alone:
             for role in ("query", "document"):
-                assert lowest(embedder.encode(TEXTS[::-1], role).vectors, alone.encode(TEXTS[::-1], role).vectors) > 1 - CLOSE
+                found, expected = embedder.encode(TEXTS[::-1], role), alone.encode(TEXTS[::-1], role)
+                assert lowest(found.vectors, expected.vectors) > 1 - CLOSE
+                assert found[1:] == expected[1:], "tokens, and texts that were cut"
     assert sum(passes) == 2 * len(TEXTS), "each text once in each role, for all layers and poolings"
 
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from fmtbench.embed.attention import attending
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Encoded, Loadable, Vectors
 from fmtbench.embed.encoder import Encoder
 from fmtbench.embed.loading import check_stack, depth
@@ -22,7 +21,7 @@ from fmtbench.embed.scores import METRICS, Score
 from fmtbench.embed.spec import EncoderSpec, Pooling
 from fmtbench.embed.st import STEmbedBackend, STEmbedder
 from fmtbench.embed.templates import Role
-from fmtbench.embed.tokens import Tokens
+from fmtbench.embed.tokens import Tokens, tokenise
 from fmtbench.errors import UserError
 
 
@@ -77,17 +76,25 @@ class States:
         self.embedder = embedder
         self.places: dict[tuple[str, Role, str], int] = {}
         self.blocks: list[Vectors] = []
+        self.counts: list[tuple[int, bool]] = []
 
-    def of(self, texts: Sequence[str], role: Role, instruction: str, number: int) -> Vectors:
-        """N x D, in one variant. What was not seen yet goes through the model."""
+    def encoded(self, texts: Sequence[str], role: Role, instruction: str, number: int) -> Encoded:
+        """In one variant. What was not seen yet goes through the model."""
         keys = [(text, role, instruction) for text in texts]
-        new = [key for key in dict.fromkeys(keys) if key not in self.places]
+        self._add([key for key in dict.fromkeys(keys) if key not in self.places])
+        places = [self.places[key] for key in keys]
+        vectors = np.concatenate([block[:, number] for block in self.blocks])[places]
+        lengths, cuts = zip(*[self.counts[place] for place in places])
+        return Encoded(vectors, sum(lengths), sum(cuts))
+
+    def _add(self, new: Sequence[tuple[str, Role, str]]) -> None:
         if new:
-            found = self.embedder.encode([text for text, _, _ in new], role, instruction).vectors
-            self.blocks.append(found.reshape(len(new), len(self.embedder.specs), -1))
+            _, role, instruction = new[0]
+            texts = [text for text, _, _ in new]
+            tokens = tokenise(self.embedder.tokenizer, texts, self.embedder.spec, role, instruction)
+            self.blocks.append(self.embedder.vectors(tokens).reshape(len(new), len(self.embedder.specs), -1))
+            self.counts += [(len(one.ids), one.cut) for one in tokens]
             self.places |= {key: len(self.places) + i for i, key in enumerate(new)}
-        whole = np.concatenate([block[:, number] for block in self.blocks])
-        return whole[[self.places[key] for key in keys]]
 
 
 class _View(Embedder):
@@ -98,7 +105,7 @@ class _View(Embedder):
         self.tokenizer = states.embedder.tokenizer
 
     def encode(self, texts: Sequence[str], role: Role = "query", instruction: str = "") -> Encoded:
-        return Encoded(self.states.of(texts, role, instruction, self.number), 0, 0)
+        return self.states.encoded(texts, role, instruction, self.number)
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
         raise AssertionError("texts are looked up, not tokens")
@@ -118,22 +125,21 @@ class _Layers(STEmbedder):
         self.specs = list(specs)
 
     def _batch(self, batch: list[Tokens]) -> Vectors:
-        model = self.loaded.model.transformers_model
-        padded, mask_BL, start_B = self.padded(batch)
-        with attending(model, self.spec.attention), torch.inference_mode():
-            states = layer_states(model, padded)
-            found = [self._pooled(states, mask_BL, start_B, spec) for spec in self.specs]
+        states = layer_states(self, batch)
+        device = states[0].device
+        lengths_B, start_B = (torch.tensor(one, device=device) for one in zip(*[(len(one.ids), one.start) for one in batch]))
+        mask_BL = (torch.arange(states[0].shape[1], device=device) < lengths_B.unsqueeze(1)).long()  # padded on the right
+        found = []
+        for spec in self.specs:
+            hidden_BLD = states[(spec.layers or len(states)) - 1]
+            found.append(pool(hidden_BLD, taking_part(mask_BL, start_B, spec), spec.pooling))
         return torch.cat(found, 1).cpu().numpy()
 
-    def _pooled(
-        self, states: list[torch.Tensor], mask_BL: torch.Tensor, start_B: torch.Tensor, spec: EncoderSpec
-    ) -> torch.Tensor:
-        hidden_BLD = states[(spec.layers or len(states)) - 1]
-        return pool(hidden_BLD, taking_part(mask_BL, start_B, spec), spec.pooling)
 
-
-def layer_states(model: Any, inputs: Any) -> list[torch.Tensor]:
+@torch.inference_mode()
+def layer_states(embedder: STEmbedder, batch: list[Tokens]) -> list[torch.Tensor]:
     """What each layer leaves, through the final norm: B x L x D each."""
+    model = embedder.loaded.model.transformers_model
     check_stack(model, "study=layers")
     kept: list[torch.Tensor] = []
 
@@ -142,7 +148,7 @@ def layer_states(model: Any, inputs: Any) -> list[torch.Tensor]:
 
     hooks = [layer.register_forward_hook(keep) for layer in model.layers]
     try:
-        model(**inputs)
+        embedder.states(batch)
     finally:
         for hook in hooks:
             hook.remove()

@@ -47,38 +47,44 @@ class STEmbedder(Embedder):
         self.projections = [module for module in loaded.model if type(module).__name__ == "Dense"]
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
-        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i].ids))
-        found: list[Any] = [self._batch([tokens[i] for i in batch]) for batch in self._batches(order, tokens)]
+        batches = list(self.batches(tokens))
+        found: list[Any] = [self._batch([tokens[i] for i in batch]) for batch in batches]
         if not found:
             return np.zeros((0, self.loaded.model.get_embedding_dimension()), np.float32)
         vectors = np.empty((len(tokens), found[0].shape[1]), np.float32)
-        vectors[order] = np.concatenate(found)
+        vectors[np.concatenate(batches)] = np.concatenate(found)
         return vectors
 
-    def _batches(self, order: list[int], tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """The longest first, so that a batch too large for the memory fails at once."""
+    def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+        """The numbers of the texts, the longest first, so that a batch too large for the memory fails at once."""
+        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i].ids))
         while order:
             rows = max(1, min(self.backend.batch_size, self.backend.batch_tokens // len(tokens[order[0]].ids)))
             yield order[:rows]
             order = order[rows:]
 
     def _batch(self, batch: list[Tokens]) -> Vectors:
-        model = self.loaded.model.transformers_model
-        padded, mask_BL, start_B = self.padded(batch)
-        with attending(model, self.spec.attention), torch.inference_mode():
-            hidden_BLD = model(**padded).last_hidden_state
-            part_BL = taking_part(mask_BL, start_B, self.spec)
-            pooled_BD = self._projected(pooled(hidden_BLD, part_BL, self.spec.pooling))
-        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
+        _, mask_BL, hidden_BLD = self.states(batch)
+        return self.dense(hidden_BLD, mask_BL)
 
-    def padded(self, batch: list[Tokens]) -> tuple[Any, torch.Tensor, torch.Tensor]:
-        """What the model takes, where there are tokens (B x L), and the first token of each text (B)."""
+    @torch.inference_mode()
+    def states(self, batch: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids, a mask of what is pooled, and the last hidden states."""
+        model = self.loaded.model.transformers_model
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, padding_side="right", return_tensors="pt")
-        padded = padded.to(self.loaded.model.transformers_model.device)
-        mask_BL = padded["attention_mask"]
+        padded = padded.to(model.device)
+        ids_BL, mask_BL = padded["input_ids"], padded["attention_mask"]
         if self.spec.attention == "causal":
             del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
-        return padded, mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device)
+        part_BL = taking_part(mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device), self.spec)
+        with attending(model, self.spec.attention):
+            return ids_BL, part_BL, model(**padded).last_hidden_state
+
+    @torch.inference_mode()
+    def dense(self, hidden_BLD: torch.Tensor, mask_BL: torch.Tensor) -> Vectors:
+        """Unit vectors."""
+        pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
+        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
 
     def _projected(self, pooled_BD: torch.Tensor) -> torch.Tensor:
         """Through the Dense modules that the folder brings, in their dtype."""
