@@ -50,7 +50,7 @@ def test_a_rank_counts_what_is_at_least_as_near_as_the_own_document(sparse: bool
     names = [f"document {i}" for i in range(40)]
     mine = names[:15] + [f"elsewhere {i}" for i in range(15)]
     expected = [
-        min(20, sum(query @ other >= query @ document for name, other in zip(names, pool) if name != text))
+        min(20, sum(query @ other >= query @ document - 1e-6 for name, other in zip(names, pool) if name != text))
         for query, document, text in zip(queries, own, mine)
     ]
     made = [as_sparse(csr_matrix(one)) if sparse else torch.from_numpy(one) for one in (queries, own, pool)]
@@ -120,10 +120,11 @@ def test_the_hard_one_is_the_nearest_by_tfidf() -> None:
 
 
 def test_a_document_of_the_same_query_is_not_wrong() -> None:
-    two = (Example(anchor="a", positive="x y z"), Example(anchor="a", positive="x y"), Example(anchor="b", positive="x w v u"))
+    texts = (("a", "red dog here"), ("a", "red dog"), ("b", "red cat over there"))
+    two = tuple(Example(anchor=anchor, positive=positive) for anchor, positive in texts)
     for seed in range(6):
         for one in Noisy(data=Given(two), noise=0.4, seed=seed).load().examples:  # type: ignore[arg-type]
-            assert not one.wrong or (one.anchor == "a") == (one.positive == "x w v u")
+            assert not one.wrong or (one.anchor == "a") == (one.positive == "red cat over there")
     with pytest.raises(UserError, match=r"noise=0\.9: there is no document that does not belong to 'a'"):
         Noisy(data=Given(two[:2]), noise=0.9).load()  # type: ignore[arg-type]
 
@@ -189,7 +190,7 @@ def test_a_filter_that_was_trained_on_noise_finds_it(tiny: Backbone, tmp_path: P
 @pytest.mark.model
 def test_a_restart_goes_on_from_the_backbone_with_the_kept_pairs(tiny: Backbone, tmp_path: Path) -> None:
     data = Noisy(data=Given(PAIRS), noise=0.3, hard=False).load()  # type: ignore[arg-type]
-    fit: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "lora": LORA, "steps": 10}
+    fit: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "lora": LORA, "steps": 4}
     stages = {"noisy": Contrastive(**fit), "filter": Consistency(k=3, restart=True)}
     folder = recipe(tiny, stages).train(data, tmp_path / "out", 0)
     recipe(tiny, {}).train(data, tmp_path / "untrained", 0)
@@ -241,15 +242,15 @@ def test_chance_is_the_loss_of_vectors_that_are_all_alike(more: Any, negatives: 
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("rate", [1e-2, 1e-9])
+@pytest.mark.parametrize(("temperature", "lines"), [(0.05, 0), (50.0, 1)])
 def test_a_recipe_that_has_learnt_nothing_says_so_in_one_line(
-    tiny: Backbone, tmp_path: Path, caplog: pytest.LogCaptureFixture, rate: float
+    tiny: Backbone, tmp_path: Path, caplog: pytest.LogCaptureFixture, temperature: float, lines: int
 ) -> None:
-    """A temperature so high that an untrained encoder is at chance."""
-    stage = Contrastive(steps=40, batch_size=16, learning_rate=rate, temperature=0.2, lora=LORA)
+    """At a temperature at which the nearest text weighs as much as the farthest, nothing can be learnt."""
+    stage = Contrastive(steps=20, batch_size=16, learning_rate=1e-2, temperature=temperature, lora=LORA)
     recipe(tiny, {"train": stage}).train(Given(PAIRS).load(), tmp_path / "out", 0)
     said = [one.getMessage() for one in caplog.records if "at chance" in one.getMessage()]
-    assert len(said) == (1 if rate < 1e-3 else 0)
+    assert len(said) == lines
     if said:
         assert "the loss is still at chance (2." in said[0]
         assert "chance is 2.77): it has learnt nothing" in said[0]

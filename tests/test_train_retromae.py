@@ -35,7 +35,14 @@ TEXTS = tuple(dict.fromkeys(text for row in sentences() for text in row))
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    return Backbone(**write_backbone(tmp_path_factory.mktemp("tiny"), layers=2), dtype="float32")
+    """With embeddings, and so a head, that are large enough to name a token."""
+    from transformers import LlamaForCausalLM
+
+    made = Backbone(**write_backbone(tmp_path_factory.mktemp("tiny"), layers=2), dtype="float32")
+    model = LlamaForCausalLM.from_pretrained(made.path)
+    model.get_input_embeddings().weight.data.mul_(20)
+    model.save_pretrained(made.path)
+    return made
 
 
 def encoder(backbone: Backbone, **more: Any) -> Encoder:

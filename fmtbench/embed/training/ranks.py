@@ -5,10 +5,14 @@ Shapes: N pairs, M documents of the pool, D dimensions (for TF-IDF, terms).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+ROUNDING = 1e-6
+"""Cosines this near are equal: the same two vectors give them in one order of adding or another."""
 
 
 def ranks(queries_ND: Any, own_ND: Any, pool_MD: Any, own: Sequence[str], pool: Sequence[str], most: int) -> list[int]:
@@ -21,9 +25,13 @@ def ranks(queries_ND: Any, own_ND: Any, pool_MD: Any, own: Sequence[str], pool: 
 
     scores = (queries_ND * own_ND).sum(1)
     scores = scores.to_dense() if scores.is_sparse else scores
-    found = semantic_search(queries_ND, pool_MD, top_k=most + 1, score_function=dot_score)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Sparse CSR tensor support is in beta"
+        )  # torch's own way to multiply sparse ones
+        found = semantic_search(queries_ND, pool_MD, top_k=most + 1, score_function=dot_score)
     return [
-        min(most, sum(hit["score"] >= score and pool[int(hit["corpus_id"])] != document for hit in hits))
+        min(most, sum(hit["score"] >= score - ROUNDING and pool[int(hit["corpus_id"])] != document for hit in hits))
         for hits, score, document in zip(found, scores.tolist(), own)
     ]
 
