@@ -136,7 +136,6 @@ class _Layers(STEmbedder):
         return torch.cat(found, 1).cpu().numpy()
 
 
-@torch.inference_mode()
 def layer_states(embedder: STEmbedder, batch: list[Tokens]) -> list[torch.Tensor]:
     """What each layer leaves, through the final norm: B x L x D each."""
     model = embedder.loaded.model.transformers_model
@@ -152,7 +151,8 @@ def layer_states(embedder: STEmbedder, batch: list[Tokens]) -> list[torch.Tensor
     finally:
         for hook in hooks:
             hook.remove()
-    return [model.norm(hidden_BLD) for hidden_BLD in kept]
+    with torch.inference_mode():
+        return [model.norm(hidden_BLD) for hidden_BLD in kept]
 
 
 def layer_lines(embedder: str, asked: Mapping[tuple[int, str], Encoder], scores: Sequence[Score]) -> list[dict[str, Any]]:

@@ -67,7 +67,6 @@ class STEmbedder(Embedder):
         _, mask_BL, hidden_BLD = self.states(batch)
         return self.dense(hidden_BLD, mask_BL)
 
-    @torch.inference_mode()
     def states(self, batch: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ids, a mask of what is pooled, and the last hidden states."""
         model = self.loaded.model.transformers_model
@@ -77,14 +76,14 @@ class STEmbedder(Embedder):
         if self.spec.attention == "causal":
             del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
         part_BL = taking_part(mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device), self.spec)
-        with attending(model, self.spec.attention):
+        with attending(model, self.spec.attention), torch.inference_mode():
             return ids_BL, part_BL, model(**padded).last_hidden_state
 
-    @torch.inference_mode()
     def dense(self, hidden_BLD: torch.Tensor, mask_BL: torch.Tensor) -> Vectors:
         """Unit vectors."""
-        pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
-        return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
+        with torch.inference_mode():
+            pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
+            return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
 
     def _projected(self, pooled_BD: torch.Tensor) -> torch.Tensor:
         """Through the Dense modules that the folder brings, in their dtype."""

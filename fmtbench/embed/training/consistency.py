@@ -86,17 +86,17 @@ class Consistency(Stage):
         finder, words = Finder(work, examples), TfIdf().vectorizer().fit(pool)
         queries = [one.anchor for one in examples]
         dense = [finder.encode_query(queries), finder.encode_document(own), finder.encode_document(pool)]
-        sparse = [words.transform(texts) for texts in (queries, own, pool)]
-        return {
-            "encoder": ranks(*map(torch.from_numpy, dense), own, pool, most),
-            "tfidf": ranks(*map(as_sparse, sparse), own, pool, most),
+        vectors = {
+            "encoder": [torch.from_numpy(one) for one in dense],
+            "tfidf": [as_sparse(words.transform(texts)) for texts in (queries, own, pool)],
         }
+        return {name: ranks(one, other, among, own, pool, most) for name, (one, other, among) in vectors.items()}
 
     def _judged(self, work: Work, wrong: list[bool], ranked: Mapping[str, list[int]]) -> dict[str, Any]:
         """Write the table, say its line of this k, and return that for the manifest."""
         import pandas as pd
 
-        lines = [
+        lines: list[dict[str, Any]] = [
             {"k": k, "filter": name, **filtered(found, wrong, k)}
             for k in sorted({*STEPS, self.k})
             for name, found in ranked.items()
