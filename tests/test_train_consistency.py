@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from fmtbench.embed.training.ranks import as_sparse, filtered, ranks
 from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.simcse import SimCSE
 from fmtbench.errors import UserError
+from tests.commanding import command
 from tests.conftest import composed
 from tests.test_train_data import write_scifact
 from tests.tiny_backbone import sentences, write_backbone
@@ -210,6 +214,30 @@ def test_a_restart_goes_on_from_the_backbone_with_the_kept_pairs(tiny: Backbone,
     assert (vectors(tmp_path / "out") * vectors(tmp_path / "whole")).sum(1).min() > 1 - 1e-6, "as if it had not stopped"
     alone = recipe(tiny, {"clean": Contrastive(**fit)}).train(replace(data, examples=tuple(kept)), tmp_path / "alone", 0)
     assert (vectors(tmp_path / "whole") * vectors(alone)).sum(1).min() > 1 - 1e-6, "nothing else of the filter is left"
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_recipe_of_e5_from_noisy_pairs_to_a_distilled_encoder(tmp_path: Path) -> None:
+    write_backbone(tmp_path / "tiny")
+    (tmp_path / "scifact" / "qrels").mkdir(parents=True)
+    corpus = [{"_id": str(i), "title": a, "text": b} for i, (a, b, _) in enumerate(sentences())]
+    with gzip.open(tmp_path / "scifact" / "corpus.jsonl.gz", "wt") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in corpus)
+    (tmp_path / "scifact" / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n7\t1\t1\n")
+    backbone = ["backbone=local", "backbone.name=tiny", f"backbone.path={tmp_path / 'tiny'}", "backbone.context=128"]
+    sizes = {"noisy": 16, "contrastive": 16, "cross_encoder": 8, "distill": 2}  # few texts, of which none is twice in a batch
+    short = [f"recipe.stages.{name}.{one}" for name, size in sizes.items() for one in ("steps=10", f"batch_size={size}")]
+    words = ["recipe=e5", "train_data=scifact_noisy", f"data_root={tmp_path}", f"output={tmp_path / 'out'}", *backbone, *short]
+    done = command("train", *words)
+    assert done.code == 0, done.err
+    assert re.search(
+        r"2-consistency-\w+: of 83 pairs, k=2 keeps by encoder \d+% \(precision \d\.\d\d, recall \d\.\d\d\); tfidf", done.err
+    )
+    stages = json.loads((tmp_path / "out" / "manifest.json").read_text())["stages"]
+    assert list(stages) == ["noisy", "consistency", "contrastive", "mine", "cross_encoder", "distill"]
+    assert stages["consistency"]["examples"] + stages["consistency"]["left_out"] == 83
+    assert stages["mine"]["settings"]["negatives"] == 7
 
 
 @pytest.mark.parametrize(

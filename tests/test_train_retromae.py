@@ -19,9 +19,10 @@ from fmtbench.embed.st import STEmbedBackend
 from fmtbench.embed.training.adapters import Lora
 from fmtbench.embed.training.contrastive import Contrastive
 from fmtbench.embed.training.examples import Example, TrainSet
+from fmtbench.embed.training.fitting import Curve
 from fmtbench.embed.training.merge import Merge
 from fmtbench.embed.training.mntp import causal_lm
-from fmtbench.embed.training.rebuilding import Rebuilding, decoder_of, visible_places
+from fmtbench.embed.training.rebuilding import Masks, Rebuilding, decoder_of, visible_places
 from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.retromae import RetroMAE
 from fmtbench.errors import UserError
@@ -54,26 +55,15 @@ def encoder(backbone: Backbone, **more: Any) -> Encoder:
 def rebuilding(backbone: Backbone, **more: Any) -> tuple[Rebuilding, Any]:
     loaded = encoder(backbone, **more).load()
     lm = causal_lm(loaded.model[0].model, backbone)
-    return Rebuilding(loaded.model[0].model, lm.get_output_embeddings(), decoder_of(lm), loaded.spec, 0.5), loaded
+    return Rebuilding(
+        loaded.model[0].model, lm.get_output_embeddings(), decoder_of(lm), loaded.spec, Masks(0.4, 0.5, 4, [0, 9])
+    ), loaded
 
 
-def batch() -> dict[str, Tensor]:
-    """Random tokens of texts of 7, 4 and 2, of which some are masked."""
-    random = torch.Generator().manual_seed(3)
-    lengths = torch.tensor([7, 4, 2])
-    mask = (torch.arange(7) < lengths.unsqueeze(1)).long()
-    ids = torch.randint(5, 200, (3, 7), generator=random)
-    hidden = (torch.rand(3, 7, generator=random) < 0.4) & mask.bool()
-    hidden[0, 2] = True
-    return {
-        "input_ids": torch.where(hidden, 4, ids),
-        "attention_mask": mask,
-        "labels": torch.where(hidden, ids, torch.tensor(-100)),
-    }
-
-
-def whole(given: dict[str, Tensor]) -> Tensor:
-    return torch.where(given["labels"] == -100, given["input_ids"], given["labels"])
+def batch() -> tuple[Tensor, Tensor]:
+    """Random tokens of texts of 7, 4 and 2, and their mask."""
+    mask_BL = (torch.arange(7) < torch.tensor([7, 4, 2]).unsqueeze(1)).long()
+    return torch.randint(5, 200, (3, 7), generator=torch.Generator().manual_seed(3)), mask_BL
 
 
 # -- what a place sees
@@ -103,10 +93,10 @@ def test_the_mask_row_by_row() -> None:
 def test_a_place_depends_on_what_it_sees_and_on_nothing_else(tiny: Backbone) -> None:
     """By changing one token at a time, the place's own among them."""
     model, _ = rebuilding(tiny)
-    given = batch()
-    tokens = model.encoder.get_input_embeddings()(whole(given)).detach()
+    ids, mask = batch()
+    tokens = model.encoder.get_input_embeddings()(ids).detach()
     vectors = torch.randn(3, tokens.shape[2], generator=torch.Generator().manual_seed(1))
-    visible = visible_places(given["attention_mask"], 0.5, torch.Generator().manual_seed(2))
+    visible = visible_places(mask, 0.5, torch.Generator().manual_seed(2))
     with torch.inference_mode():
         before = model.decoder(vectors, tokens, visible)
         for token in range(7):
@@ -116,6 +106,17 @@ def test_a_place_depends_on_what_it_sees_and_on_nothing_else(tiny: Backbone) -> 
             assert torch.equal(moved, visible[:, :, token + 1])
         moved = (model.decoder(vectors + 1, tokens, visible) - before).abs().amax(2) > 1e-6
     assert bool(moved.all()), "all see the vector"
+
+
+def test_the_encoder_does_not_see_a_share_of_the_tokens(tiny: Backbone) -> None:
+    model, _ = rebuilding(tiny)
+    ids = torch.randint(0, 20, (40, 50), generator=torch.Generator().manual_seed(1))
+    mask = (torch.arange(50) < 30).long().repeat(40, 1)
+    torch.manual_seed(0)
+    unseen = model.hidden(ids, mask)
+    may = mask.bool() & (ids != 0) & (ids != 9)
+    assert not bool((unseen & ~may).any()), "no padding, and no special token"
+    assert float(unseen[may].float().mean()) == pytest.approx(0.4, abs=4 * (0.24 / int(may.sum())) ** 0.5)
 
 
 # -- the loss
@@ -170,28 +171,22 @@ def test_the_loss_is_that_of_plain_loops_on_a_random_batch(tiny: Backbone) -> No
     for weight in model.parameters():
         weight.data = weight.data * 6 if weight.ndim > 1 else 1 + 0.3 * torch.randn(weight.shape, generator=random)
     model = model.double().eval()
-    given = batch()
+    ids, mask = batch()
     torch.manual_seed(5)
-    found = model(**given)["loss"].item()
+    found = model(ids, mask)["loss"].item()
     torch.manual_seed(5)
-    visible = visible_places(given["attention_mask"], 0.5).numpy()
-    hidden = model.encoder(given["input_ids"], given["attention_mask"]).last_hidden_state.detach().numpy()
-    embedded = model.encoder.get_input_embeddings()(whole(given)).detach().numpy()
-    head = model.head.weight.detach().numpy()
-    lengths, ids, labels = given["attention_mask"].sum(1).tolist(), whole(given).tolist(), given["labels"].tolist()
-    masked = [
-        named(head, hidden[text, token - 1], label)
-        for text, row in enumerate(labels)
-        for token, label in enumerate(row)
-        if label != -100 and token
-    ]
+    unseen, visible = model.hidden(ids, mask), visible_places(mask, 0.5).numpy()
+    states = model.encoder(torch.where(unseen, 4, ids), mask).last_hidden_state.detach().numpy()
+    embedded = model.encoder.get_input_embeddings()(ids).detach().numpy()
+    head, lengths = model.head.weight.detach().numpy(), mask.sum(1).tolist()
+    masked = [named(head, states[text, token - 1], int(ids[text, token])) for text, token in unseen.nonzero().tolist() if token]
     rebuilt = []
     for text, length in enumerate(lengths):
-        vector = hidden[text, :length].mean(0)
+        vector = states[text, :length].mean(0)
         for token in range(length):
             seen = visible[text, token].nonzero()[0].tolist()
             state = by_hand(model.decoder, vector, embedded[text], token + 1, seen)
-            rebuilt.append(named(head, state, ids[text][token]))
+            rebuilt.append(named(head, state, int(ids[text, token])))
     assert len(masked) >= 3
     assert len(rebuilt) == sum(lengths)
     assert found == pytest.approx(np.mean(masked) + np.mean(rebuilt), rel=1e-5)
@@ -202,14 +197,13 @@ def test_the_decoders_loss_reaches_the_first_layer_of_the_encoder_by_the_vector(
     tiny: Backbone, pooling: Any, attention: Any
 ) -> None:
     model, _ = rebuilding(tiny, pooling=pooling, attention=attention)
-    given = batch()
-    visible = visible_places(given["attention_mask"], 0.5)
+    ids, mask = batch()
+    visible = visible_places(mask, 0.5)
 
     def moved(by: Any) -> bool:
         model.zero_grad()
-        hidden = model.encoder(given["input_ids"], given["attention_mask"]).last_hidden_state
-        vectors = by(model.vectors(hidden, given["attention_mask"]))
-        model.decoder_loss(vectors, whole(given), given["attention_mask"], visible).backward()
+        vectors = by(model.vectors(model.encoder(ids, mask).last_hidden_state, mask))
+        model.decoder_loss(vectors, ids, mask, visible).backward()
         assert float(model.decoder.layer.self_attn.q_proj.weight.grad.abs().sum()) > 0
         first = model.encoder.layers[0].self_attn.q_proj.weight.grad
         return first is not None and float(first.abs().sum()) > 0
@@ -221,21 +215,21 @@ def test_the_decoders_loss_reaches_the_first_layer_of_the_encoder_by_the_vector(
 def test_the_vector_comes_to_hold_its_text(tiny: Backbone) -> None:
     """A decoder that does without it would rebuild a text as well from the vector of another."""
     model, loaded = rebuilding(tiny)
-    ids = loaded.model.tokenizer.pad({"input_ids": loaded.model.tokenizer(list(TEXTS[:64])).input_ids}, return_tensors="pt")
-    mask, labels = ids["attention_mask"], torch.full_like(ids["input_ids"], -100)
+    padded = loaded.model.tokenizer.pad({"input_ids": loaded.model.tokenizer(list(TEXTS[:64])).input_ids}, return_tensors="pt")
+    ids, mask = padded["input_ids"], padded["attention_mask"]
     visible = visible_places(mask, 0.9, torch.Generator().manual_seed(0))
 
     def losses() -> tuple[float, float]:
         with torch.inference_mode():
-            vectors = model.vectors(model.encoder(ids["input_ids"], mask).last_hidden_state, mask)
-            own, other = (model.decoder_loss(one, ids["input_ids"], mask, visible) for one in (vectors, vectors.roll(7, 0)))
+            vectors = model.vectors(model.encoder(ids, mask).last_hidden_state, mask)
+            own, other = (model.decoder_loss(one, ids, mask, visible) for one in (vectors, vectors.roll(7, 0)))
         return float(own), float(other)
 
     optimiser = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=3e-3)
     torch.manual_seed(0)
     for _ in range(60):
         optimiser.zero_grad()
-        model(ids["input_ids"], mask, labels)["loss"].backward()
+        model(ids, mask)["loss"].backward()
         optimiser.step()
     own, other = losses()
     assert own < other - 0.5
@@ -263,6 +257,34 @@ def test_the_encoder_that_is_saved_has_the_backbones_shape(tiny: Backbone, tmp_p
     assert facts["last_loss"] < 0.9 * facts["first_loss"]
     with STEmbedBackend().open(SavedEncoder(path=str(folder))) as embedder:
         assert embedder.encode(TEXTS[:3]).vectors.shape == (3, 32)
+
+
+def test_a_killed_stage_goes_on_and_ends_as_if_it_had_not_been(
+    tiny: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two checkpoints; what is hidden is drawn anew in each step, and drawn the same."""
+    data = TrainSet(examples=(Example(anchor="a", positive="b"),), texts=TEXTS)
+    made = TrainingRecipe(
+        encoder=encoder(tiny), stages={"retromae": RetroMAE(steps=8, save_every=3, batch_size=16, lora=Lora(rank=2))}
+    )
+    made.train(data, tmp_path / "whole", 0)
+    on_log = Curve.on_log
+
+    def killed(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 5:
+            raise KeyboardInterrupt
+        on_log(self, args, state, control, **more)
+
+    monkeypatch.setattr(Curve, "on_log", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.train(data, tmp_path / "killed", 0)
+    monkeypatch.undo()
+    made.train(data, tmp_path / "killed", 0)
+    curves = [(tmp_path / name / "loss.csv").read_text().splitlines()[1:] for name in ("whole", "killed")]
+    losses = [[float(line.split(",")[2]) for line in curve] for curve in curves]
+    assert len(losses[0]) == 8
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert len(set(losses[0])) == 8
 
 
 def test_the_recipe_without_pre_training_is_the_same_but_for_it() -> None:

@@ -9,8 +9,9 @@ Shapes: B texts, L tokens, D dimensions, V words of the vocabulary, P = L + 1 pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,40 +80,58 @@ def decoder_of(lm: Any) -> Decoder:
     return Decoder(layer, model.norm.requires_grad_(True), model.rotary_emb)
 
 
+class Masks(NamedTuple):
+    """What is hidden, drawn in each forward pass: a stage that was killed goes on with the draws that it would have made."""
+
+    encoder: float
+    """Share of the tokens that the encoder does not see."""
+    decoder: float
+    """Share of the other tokens that each place of the decoder does not see."""
+    token: int
+    """Id of the token that stands for a hidden one."""
+    special: Sequence[int]
+    """Ids that are never hidden."""
+
+
 class Rebuilding(nn.Module):
     """An encoder, the decoder that rebuilds texts from its vectors, and one head for both, which is not trained."""
 
-    def __init__(self, encoder: Any, head: Any, decoder: Decoder, spec: EncoderSpec, decoder_masked: float) -> None:
+    def __init__(self, encoder: Any, head: Any, decoder: Decoder, spec: EncoderSpec, masks: Masks) -> None:
         super().__init__()
         self.encoder, self.head, self.decoder = encoder, head.requires_grad_(False), decoder
-        self.spec, self.decoder_masked = spec, decoder_masked
+        self.spec, self.masks = spec, masks
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Of texts with masked tokens; `labels` are the tokens under the masks, and -100 elsewhere. All are B x L."""
-        hidden_BLD = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        whole_BL = torch.where(labels == -100, input_ids, labels)
-        visible_BLP = visible_places(attention_mask, self.decoder_masked)
-        decoded = self.decoder_loss(self.vectors(hidden_BLD, attention_mask), whole_BL, attention_mask, visible_BLP)
-        return {"loss": self.encoder_loss(hidden_BLD, labels) + decoded}
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Of whole texts, padded on the right; both B x L."""
+        hidden_BL = self.hidden(input_ids, attention_mask)
+        visible_BLP = visible_places(attention_mask, self.masks.decoder)
+        ids_BL = torch.where(hidden_BL, self.masks.token, input_ids)
+        states_BLD = self.encoder(input_ids=ids_BL, attention_mask=attention_mask).last_hidden_state
+        decoded = self.decoder_loss(self.vectors(states_BLD, attention_mask), input_ids, attention_mask, visible_BLP)
+        return {"loss": self.encoder_loss(states_BLD, input_ids, hidden_BL) + decoded}
 
-    def vectors(self, hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+    def hidden(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Which tokens the encoder does not see, B x L."""
+        may_BL = mask_BL.bool() & ~torch.isin(ids_BL, torch.tensor(self.masks.special, device=ids_BL.device))
+        return may_BL & (torch.rand(ids_BL.shape, device=ids_BL.device) < self.masks.encoder)
+
+    def vectors(self, states_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """The texts' vectors, B x D, as the encoder pools, of the length that the states give them."""
         start_B = torch.zeros(len(mask_BL), dtype=torch.int64, device=mask_BL.device)
-        return pooled(hidden_BLD, taking_part(mask_BL, start_B, self.spec), self.spec.pooling)
+        return pooled(states_BLD, taking_part(mask_BL, start_B, self.spec), self.spec.pooling)
 
-    def encoder_loss(self, hidden_BLD: Tensor, labels_BL: Tensor) -> Tensor:
-        """Of each masked token, named by the state before it: a causal language model's head looks one token ahead."""
-        ahead_BL = labels_BL[:, 1:]
-        return self._named(hidden_BLD[:, :-1], ahead_BL, ahead_BL != -100)
+    def encoder_loss(self, states_BLD: Tensor, ids_BL: Tensor, hidden_BL: Tensor) -> Tensor:
+        """Of each hidden token, named by the state before it: a causal language model's head looks one token ahead."""
+        return self._named(states_BLD[:, :-1], ids_BL[:, 1:], hidden_BL[:, 1:])
 
-    def decoder_loss(self, vector_BD: Tensor, whole_BL: Tensor, mask_BL: Tensor, visible_BLP: Tensor) -> Tensor:
+    def decoder_loss(self, vector_BD: Tensor, ids_BL: Tensor, mask_BL: Tensor, visible_BLP: Tensor) -> Tensor:
         """Of all tokens."""
-        tokens_BLD = self.encoder.get_input_embeddings()(whole_BL)
-        return self._named(self.decoder(vector_BD, tokens_BLD, visible_BLP), whole_BL, mask_BL.bool())
+        tokens_BLD = self.encoder.get_input_embeddings()(ids_BL)
+        return self._named(self.decoder(vector_BD, tokens_BLD, visible_BLP), ids_BL, mask_BL.bool())
 
     def _named(self, states_BLD: Tensor, ids_BL: Tensor, chosen_BL: Tensor) -> Tensor:
         """The mean cross-entropy of the chosen places; 0 where there are none."""
