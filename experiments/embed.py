@@ -6,6 +6,7 @@
     python -m experiments.embed embedder=[last_token,tfidf] trained=[DIR,DIR] embed_task=[stsb] data_root=DATA output=DIR
     python -m experiments.embed embedder=bge_m3 heads=[dense,sparse,multi] embed_task=[scifact] data_root=DATA output=DIR
     python -m experiments.embed study=drift results=results/first embedder=prompteol output=DIR
+    python -m experiments.embed study=layers embedder=[last_token,prompteol] embed_task=[scifact] data_root=DATA output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
     python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
 
@@ -15,7 +16,7 @@ embed_task= gives one table of embedders x tasks: table.md, table.csv (with the 
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
 reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
 heads= gives an encoder of BGE-M3's kind a row for each of them, for dense+sparse, and for all three.
-study=drift gives drift.csv, .md and .png.
+study=drift gives drift.csv, .md and .png; study=layers the score of each layer and pooling from one pass: layers.csv and .md.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
 """
@@ -48,8 +49,12 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
     """Which of the three things is asked for. Raises `UserError` for none, several, or a wrong value."""
     if config.limit is not None and config.limit < 1:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all")
-    if config.study not in (None, "drift"):
-        raise UserError(f"study={config.study}: allowed is drift")
+    if config.study not in (None, "drift", "layers"):
+        raise UserError(f"study={config.study}: allowed are drift, layers")
+    if config.study == "layers" and (config.texts or config.trained or not config.embed_task):
+        raise UserError("study=layers judges embedder= on embed_task=[...]: give both, and neither texts= nor trained=")
+    if config.layers and config.study != "layers":
+        raise UserError("layers= chooses layers of study=layers: for one encoder give embedder.NAME.layers=N")
     if config.view not in ("rationale", "reply"):
         raise UserError(f"view={config.view}: allowed are rationale, reply")
     if config.role not in ("query", "document"):
@@ -67,6 +72,8 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         raise UserError(f"candidates={config.candidates}: give a number from 1 to {DEPTH}")
     if not config.embedder and not config.trained:
         raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
+    if config.study == "layers":
+        return layers
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
     if sum(asked.values()) != 1:
         given = ", ".join(name for name, there in asked.items() if there) or "none"
@@ -197,6 +204,42 @@ def with_heads(config: DictConfig, embedders: dict[str, Any]) -> dict[str, Any]:
         raise UserError("heads= needs the hidden states of every token: give embed_backend=st")
     index = Path(config.output) / "index"
     return head_rows(embedders, heads=list(config.heads), candidates=config.candidates, fusion=config.fusion, index=index)
+
+
+def layers(config: DictConfig) -> None:
+    """layers.csv and layers.md: layer x pooling for each embedder and task, and scores.jsonl (the journal)."""
+    import pandas as pd
+
+    from fmtbench.analysis.showing.markdown import to_markdown
+    from fmtbench.embed.evaluation import evaluate
+    from fmtbench.embed.layers import EveryLayer, layer_lines, variants
+    from fmtbench.embed.st import STEmbedBackend
+    from fmtbench.store.csv_text import csv_text
+    from fmtbench.store.files import writable, write_text
+
+    encoders, backend, lines = backbone_encoders(config), build_embed_backend(config), list[dict[str, Any]]()
+    if not isinstance(backend, STEmbedBackend):
+        raise UserError("study=layers needs embed_backend=st, which shows what each layer leaves")
+    tasks, output = embed_tasks(config), writable(Path(config.output))
+    for name, encoder in encoders.items():
+        asked = variants(encoder, list(config.layers))
+        named = {f"{name} {layer} {way}": one for (layer, way), one in asked.items()}
+        found = evaluate(named, tasks, EveryLayer(encoder, list(asked.values()), backend), output / "scores.jsonl")
+        lines += layer_lines(name, asked, found)
+    table = pd.DataFrame(lines)
+    write_text(output / "layers.csv", csv_text(table))
+    shown = table.apply(lambda column: column if column.dtype != float else column.map("{:.1f}".format))
+    write_text(output / "layers.md", to_markdown(shown))
+    print(to_markdown(shown), end="")
+
+
+def backbone_encoders(config: DictConfig) -> dict[str, Any]:
+    """The embedders of a config, each of them made here from a backbone."""
+    encoders = vector_encoders(config)
+    for name, encoder in encoders.items():
+        if not hasattr(encoder, "layers"):
+            raise UserError(f"embedder={name} is a saved folder: study=layers takes encoders of a backbone, such as mean")
+    return encoders
 
 
 def embed_tasks(config: DictConfig) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fmtbench.embed.saved import SavedEncoder
 from fmtbench.embed.st import STEmbedBackend, STEmbedder
 from fmtbench.embed.templates import Template
 from fmtbench.embed.training.adapters import Lora, attach, attention_dropout, merge, prepare_weights
+from fmtbench.embed.training.consistency import Consistency
 from fmtbench.embed.training.contrastive import Contrastive
 from fmtbench.embed.training.distill import Distill
 from fmtbench.embed.training.examples import Example, TrainSet
@@ -26,6 +27,7 @@ from fmtbench.embed.training.merge import Merge
 from fmtbench.embed.training.mine import Finder, Mine, mine
 from fmtbench.embed.training.mntp import MNTP, masking, with_head
 from fmtbench.embed.training.recipe import TrainingRecipe
+from fmtbench.embed.training.retromae import RetroMAE
 from fmtbench.embed.training.simcse import SimCSE
 from fmtbench.embed.training.teacher import CrossEncoder, scored
 from fmtbench.embed.training.work import Work
@@ -325,8 +327,8 @@ def test_a_teacher_on_the_same_backbone_and_its_scores(tiny: Backbone, data: Tra
 
 def test_names_that_are_part_of_keys_stay() -> None:
     """Those of 0.1: another name would train finished stages again, and measure scores again."""
-    stages = [MNTP(), Merge(), SimCSE(), Contrastive(), Mine(), CrossEncoder(), Distill()]
-    kinds = ["MNTP", "Merge", "SimCSE", "Contrastive", "Mine", "CrossEncoder", "Distill"]
+    stages = [MNTP(), Merge(), SimCSE(), Contrastive(), Mine(), CrossEncoder(), Distill(), RetroMAE(), Consistency()]
+    kinds = ["MNTP", "Merge", "SimCSE", "Contrastive", "Mine", "CrossEncoder", "Distill", "RetroMAE", "Consistency"]
     assert [stage.settings()["kind"] for stage in stages] == kinds
     assert (STEmbedBackend.score_key, VLLMEmbedBackend.score_key) == ("STEngine", "VLLMEngine")
 

@@ -260,6 +260,7 @@ class EmbedConfig:
     candidates: int = 100
     fusion: str = "sum"
     study: str | None = None
+    layers: list[int] = field(default_factory=list)
     results: str | None = None
     trained: list[str] = field(default_factory=list)
     free: str = "free_cot"

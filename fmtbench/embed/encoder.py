@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
@@ -18,7 +18,7 @@ from fmtbench.embed.description import LoadedEncoder
 from fmtbench.embed.hub import hub_folder, is_hub_id
 from fmtbench.embed.identity import file_hashes, sha256
 from fmtbench.embed.loading import load_backbone
-from fmtbench.embed.spec import Attention, EncoderSpec, Pooling
+from fmtbench.embed.spec import MEANS, Attention, EncoderSpec, Pooling
 from fmtbench.embed.templates import Template
 
 
@@ -38,6 +38,16 @@ class Encoder:
     """A PEFT adapter, or several: folders, or `ORG/NAME@COMMIT` of the hub. They are merged into the weights, in this order."""
     max_tokens: int | None = Field(default=None, gt=1)
     """Longer texts are cut; null takes the backbone's context."""
+    layers: int | None = Field(default=None, gt=0)
+    """The backbone's first so many layers, then its final norm; null takes all. The saved folder has these alone."""
+    skip_first: bool = False
+    """Leave the first token out of a mean. `fmtbench.json` says it; sentence-transformers by itself would pool that token too."""
+
+    @model_validator(mode="after")
+    def _skips_in_a_mean(self) -> Encoder:
+        if self.skip_first and self.pooling not in MEANS:
+            raise ValueError(f"skip_first=true is for pooling={' or '.join(MEANS)}, got pooling={self.pooling}: leave it out")
+        return self
 
     def spec(self) -> EncoderSpec:
         return EncoderSpec(
@@ -47,6 +57,8 @@ class Encoder:
             append_eos=self.append_eos,
             include_prompt=self.include_prompt,
             max_tokens=self.max_tokens or self.backbone.context,
+            layers=self.layers,
+            skip_first=self.skip_first,
         )
 
     def identity(self) -> str:

@@ -44,15 +44,16 @@ class TfIdf(Lexical):
     """
 
     def model(self, task: Any) -> Any | None:
+        if hasattr(task, "k_values"):
+            return TfIdfSearch(self.vectorizer())
+        return TfIdfEncoder(self.vectorizer, task) if _frequencies(task) else None
+
+    def vectorizer(self) -> Any:
+        """scikit-learn's, not fitted; its rows have unit length."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        def vectorizer() -> Any:
-            settings = {"analyzer": self.analyzer, "ngram_range": self.ngram_range}
-            return TfidfVectorizer(**settings, sublinear_tf=True, dtype=np.float32)
-
-        if hasattr(task, "k_values"):
-            return TfIdfSearch(vectorizer())
-        return TfIdfEncoder(vectorizer, task) if _frequencies(task) else None
+        settings = {"analyzer": self.analyzer, "ngram_range": self.ngram_range}
+        return TfidfVectorizer(**settings, sublinear_tf=True, dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -46,7 +46,11 @@ def load_backbone(backbone: Backbone, spec: EncoderSpec, adapters: Sequence[Path
     for adapter in adapters:
         check_adapter(adapter)
         check_backbone(adapter, backbone)
+    if spec.layers and spec.layers > depth(weights):
+        raise UserError(f"layers={spec.layers}: the backbone has {depth(weights)}; give at most as many, or null for all")
     transformer = _transformer(weights, backbone.dtype)
+    if spec.layers:
+        keep_layers(transformer.model, spec.layers)  # before adapters: one that was trained on these layers fits no more
     for adapter in adapters:
         transformer.model = merged(transformer.model, adapter)
     if spec.append_eos:
@@ -61,6 +65,29 @@ def _transformer(weights: Weights, dtype: str) -> Any:
     source, revision = str(prepare(weights)), {"revision": weights.revision} if weights.revision else {}
     model_kwargs = {"dtype": dtype, "use_safetensors": True, **revision}
     return Transformer(source, model_kwargs=model_kwargs, config_kwargs=revision, processor_kwargs=revision, **TEXT_ONLY)
+
+
+def depth(weights: Weights) -> int:
+    """How many layers a backbone has, by its config."""
+    from transformers import AutoConfig
+
+    revision = {"revision": weights.revision} if weights.revision else {}
+    return int(AutoConfig.from_pretrained(str(prepare(weights)), **revision).get_text_config().num_hidden_layers)
+
+
+def check_stack(model: Any, asked: str) -> None:
+    """Raises `UserError` where a model has not the `layers` and the final `norm` of a decoder."""
+    if not hasattr(model, "layers") or not hasattr(model, "norm"):
+        raise UserError(f"{asked} needs a decoder's layers and final norm, which {type(model).__name__} has not: leave it out")
+
+
+def keep_layers(model: Any, layers: int) -> None:
+    """Drop all layers but the first so many; the final norm stays. The config says it, so a saved folder is loaded this way."""
+    check_stack(model, f"layers={layers}")
+    model.layers = model.layers[:layers]
+    model.config.num_hidden_layers = layers
+    if kinds := getattr(model.config, "layer_types", None):
+        model.config.layer_types = kinds[:layers]
 
 
 def assemble(transformer: Any, spec: EncoderSpec) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fmtbench.embed.spec import Pooling
+from fmtbench.embed.spec import EncoderSpec, Pooling
 
 
 def last_token(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
@@ -43,6 +43,21 @@ POOLINGS: dict[Pooling, Callable[[Tensor, Tensor], Tensor]] = {
     "weighted_mean": weighted_mean,
     "first": first,
 }
+
+
+def taking_part(mask_BL: Tensor, start_B: Tensor, spec: EncoderSpec) -> Tensor:
+    """The positions that are pooled: without the template's words, which end before `start_B`, and without the first token.
+
+    Many models put an attention sink on the first token, whose large state drowns the mean of an inner layer (arXiv 2510.06477).
+    A text of one token keeps it.
+    """
+    part_BL = mask_BL
+    if not spec.include_prompt:
+        part_BL = mask_BL * (mask_BL.cumsum(1) > start_B.unsqueeze(1))
+    if not spec.skip_first:
+        return part_BL
+    rest_BL = part_BL * (mask_BL.cumsum(1) > 1)
+    return torch.where(rest_BL.any(1, keepdim=True), rest_BL, part_BL)
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:

@@ -127,6 +127,8 @@ def saved_spec(encoder: SavedEncoder) -> EncoderSpec:
         max_tokens=min(filter(None, (encoder.max_tokens, *files.limits(folder)))),
         dimensions=encoder.dimensions or described.get("dimensions"),
         projections=files.projections(folder),
+        layers=described.get("layers"),
+        skip_first=described.get("skip_first", False),
     )
 
 

@@ -9,6 +9,7 @@ from fmtbench.embed.templates import Template
 
 Pooling = Literal["last_token", "mean", "weighted_mean", "first"]
 Attention = Literal["causal", "bidirectional"]
+MEANS: tuple[Pooling, ...] = ("mean", "weighted_mean")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,10 @@ class EncoderSpec:
     """Keep only this many dimensions, rescaled to unit length; None keeps all."""
     projections: int = 0
     """Dense modules between pooling and normalising, which the folder brings."""
+    layers: int | None = None
+    """Of the backbone, the first so many and its final norm; None where all of them are used."""
+    skip_first: bool = False
+    """Leave the first token out of a mean."""
 
     def said(self) -> dict[str, Any]:
         """For `fmtbench.json`, manifests and hashes. What is younger than the first version is there only where it is set."""
@@ -34,5 +39,5 @@ class EncoderSpec:
         return {name: value for name, value in found.items() if value or name not in YOUNGER}
 
 
-YOUNGER = ("projections",)
+YOUNGER = ("projections", "layers", "skip_first")
 """With these at their default, hashes are those that users' folders were made under."""

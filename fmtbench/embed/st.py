@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.embed.attention import attending
 from fmtbench.embed.description import LoadedEncoder, describe
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
-from fmtbench.embed.pooling import pooled
+from fmtbench.embed.pooling import pooled, taking_part
 from fmtbench.embed.tokens import Tokens
 
 
@@ -75,10 +75,9 @@ class STEmbedder(Embedder):
         ids_BL, mask_BL = padded["input_ids"], padded["attention_mask"]
         if self.spec.attention == "causal":
             del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
-        if not self.spec.include_prompt:
-            mask_BL = mask_BL * (mask_BL.cumsum(1) > torch.tensor([[one.start] for one in batch], device=mask_BL.device))
+        part_BL = taking_part(mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device), self.spec)
         with attending(model, self.spec.attention), torch.inference_mode():
-            return ids_BL, mask_BL, model(**padded).last_hidden_state
+            return ids_BL, part_BL, model(**padded).last_hidden_state
 
     def dense(self, hidden_BLD: torch.Tensor, mask_BL: torch.Tensor) -> Vectors:
         """Unit vectors."""

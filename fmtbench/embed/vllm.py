@@ -51,6 +51,8 @@ def check_poolable(spec: EncoderSpec) -> None:
     """Raises `UserError` for what vLLM's pooler cannot do."""
     if spec.pooling not in POOLED:
         raise UserError(f"embed_backend=vllm pools by {', '.join(POOLED)}, not by {spec.pooling}: use embed_backend=st")
+    if spec.skip_first:
+        raise UserError("embed_backend=vllm cannot leave the first token out of a mean (skip_first=true): use embed_backend=st")
     if spec.projections:
         raise UserError("embed_backend=vllm is not known to run Dense modules after pooling: use embed_backend=st")
     if not spec.include_prompt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,17 @@ class Contrastive(TrainingStage):
             raise UserError(f"{name}: directions lacks query_to_doc: {allowed}")
         self.require_sets(supply, name)
         return replace(supply, adapter=self.lora is not None)
+
+    def chance(self, negatives: float) -> float:
+        """The logarithm of the texts in the softmax, for each size of the vectors."""
+        documents, size = 1 + negatives, self.batch_size
+        texts = {
+            "query_to_doc": size * documents,
+            "query_to_query": size - 1,
+            "doc_to_query": size,
+            "doc_to_doc": (size - 1) * documents,
+        }
+        return math.log(sum(texts[direction] for direction in self.directions)) * (1 + len(set(self.matryoshka)))
 
     def run(self, work: Work) -> dict[str, Any]:
         from fmtbench.embed.training.fitting import fit_encoder

@@ -30,6 +30,8 @@ class Example:
     """Every text is a query, as in similarity; otherwise positives and negatives are documents."""
     source: str = ""
     """The training set that it is from, where there are several: a batch is of one."""
+    wrong: bool = False
+    """A noise generator planted this positive. Nothing is trained by it; a filter is judged by it."""
 
     @property
     def other_role(self) -> Role:
@@ -43,10 +45,13 @@ class TrainSet:
     examples: tuple[Example, ...]
     texts: tuple[str, ...]
     """All distinct texts, for stages that need no pairs; pairs that are no positives count too."""
+    documents: tuple[str, ...] = ()
+    """Documents of no pair, among which a filter looks too."""
 
     def content(self) -> list[Any]:
         """For a hash; one set alone has the hash that it had before there could be several."""
-        return [[_said(example) for example in self.examples], list(self.texts)]
+        others = [list(self.documents)] if self.documents else []
+        return [[_said(example) for example in self.examples], list(self.texts), *others]
 
 
 def joined(sets: Mapping[str, TrainSet]) -> TrainSet:
@@ -57,7 +62,8 @@ def joined(sets: Mapping[str, TrainSet]) -> TrainSet:
     )
     if not examples:
         raise UserError("no training data: choose train_data=NAME or train_data=[...] with names from conf/train_data")
-    return TrainSet(examples=examples, texts=distinct(text for one in sets.values() for text in one.texts))
+    texts, documents = ([text for one in sets.values() for text in getattr(one, name)] for name in ("texts", "documents"))
+    return TrainSet(examples=examples, texts=distinct(texts), documents=distinct(documents))
 
 
 def by_source(examples: Iterable[Example]) -> dict[str, list[Example]]:
@@ -69,7 +75,7 @@ def by_source(examples: Iterable[Example]) -> dict[str, list[Example]]:
 
 
 def _said(example: Example) -> dict[str, Any]:
-    return {name: value for name, value in asdict(example).items() if value or name != "source"}
+    return {name: value for name, value in asdict(example).items() if value or name not in ("source", "wrong")}
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:

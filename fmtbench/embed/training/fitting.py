@@ -23,7 +23,7 @@ from sentence_transformers.sentence_transformer import SentenceTransformerTraine
 from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from fmtbench.embed.pooling import pool
+from fmtbench.embed.pooling import pool, taking_part
 from fmtbench.embed.spec import EncoderSpec
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 QUIET_SECONDS = 20.0
 TRAINED = "trained.safetensors"
 COMPLETE = "complete"
+NEAR_CHANCE = 0.95
+"""Of the loss of chance: what is above it has learnt nothing."""
 ASIDE = ("label", "instruction", "role")
 """Columns of a training set that are not texts."""
 LOGGED = ("step", "epoch", "loss", "learning_rate", "empty", "terms")
@@ -213,10 +215,8 @@ class RowPooling(nn.Module):
         self.spec, self.dimension = spec, dimension
 
     def forward(self, features: dict[str, Any]) -> dict[str, Any]:
-        mask_BL = features["attention_mask"]
-        if not self.spec.include_prompt:
-            mask_BL = mask_BL * (mask_BL.cumsum(1) > features["start"].unsqueeze(1))
-        features["sentence_embedding"] = pool(features["token_embeddings"], mask_BL, self.spec.pooling)
+        part_BL = taking_part(features["attention_mask"], features["start"], self.spec)
+        features["sentence_embedding"] = pool(features["token_embeddings"], part_BL, self.spec.pooling)
         return features
 
     def get_embedding_dimension(self) -> int:
@@ -257,7 +257,24 @@ def fit_encoder(
         data_collator=ColumnCollator(model.tokenizer, work.loaded.spec),
     )
     save_weights(work)
-    return facts
+    return facts | said_of_chance(work.folder, stage.chance(sum(len(one.negatives) for one in examples) / len(examples)))
+
+
+def said_of_chance(folder: Path, chance: float | None) -> dict[str, float]:
+    """A line where the last tenth of the steps is on average no better than chance. Returns the fact for the manifest."""
+    if chance is None:
+        return {}
+    losses = [json.loads(line)["loss"] for line in (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
+    last = losses[-max(1, len(losses) // 10) :]
+    if (found := sum(last) / len(last)) > NEAR_CHANCE * chance:
+        logger.warning(
+            "%s: after its last step the loss is still at chance (%.2f, chance is %.2f): it has learnt nothing; train for more "
+            "steps or at a higher learning_rate, or pool where search works untrained (study=layers)",
+            folder.name,
+            found,
+            chance,
+        )
+    return {"chance": round(chance, 4)}
 
 
 def as_sets(examples: Sequence[Example], stage: TrainingStage, name: str, scored: bool) -> Any:

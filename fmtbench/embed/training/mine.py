@@ -87,7 +87,7 @@ class Finder:
 
         self.embedder, self.device = STEmbedder(work.loaded, STEmbedBackend()), "cpu"
         self.instructions = {text: one.instruction for one in examples for text in (one.positive, one.anchor)}
-        self.role = examples[0].other_role
+        self.role, self.instruction = examples[0].other_role, examples[0].instruction
 
     def encode_query(self, texts: Sequence[str], **unused: Any) -> Any:
         return self._vectors(texts, "query")
@@ -96,7 +96,7 @@ class Finder:
         return self._vectors(texts, self.role)
 
     def _vectors(self, texts: Sequence[str], role: Role) -> Any:
-        instructions = [self.instructions[text] for text in texts]
+        instructions = [self.instructions.get(text, self.instruction) for text in texts]
         roles = [role] * len(texts)
         tokens = tokenise_each(self.embedder.tokenizer, texts, self.embedder.spec, roles, instructions)
         return self.embedder.vectors(tokens)

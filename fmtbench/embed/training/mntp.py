@@ -65,14 +65,19 @@ def masking(tokenizer: Any, mask_token: str) -> Any:
     return masks
 
 
-def with_head(weights: Any, backbone: Backbone) -> Any:
-    """The causal language model around the encoder's own weights; its head is the backbone's and is not trained."""
+def causal_lm(weights: Any, backbone: Backbone) -> Any:
+    """The backbone as it is, in the dtype of these weights."""
     from transformers import AutoModelForCausalLM
 
     found = backbone.resolve()
-    model = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         prepare(found), revision=found.revision, dtype=weights.dtype, use_safetensors=True
     )
+
+
+def with_head(weights: Any, backbone: Backbone) -> Any:
+    """The causal language model around the encoder's own weights; its head is the backbone's and is not trained."""
+    model = causal_lm(weights, backbone)
     setattr(model, model.base_model_prefix, weights)
     model.get_output_embeddings().requires_grad_(False)
     return model

@@ -6,6 +6,7 @@ Decoder-only models have only attention dropout, which is 0 in their configs. It
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,9 @@ class SimCSE(TrainingStage):
     def check(self, supply: Supply, name: str) -> Supply:
         self.require(supply.texts, "texts", name)
         return replace(supply, adapter=self.lora is not None)
+
+    def chance(self, negatives: float) -> float:
+        return math.log(self.batch_size)
 
     def run(self, work: Work) -> dict[str, Any]:
         from fmtbench.embed.training.adapters import attention_dropout

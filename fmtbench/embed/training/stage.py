@@ -79,5 +79,12 @@ class TrainingStage(Stage):
         alone = supply.smallest == supply.examples
         self.require(supply.smallest, "examples" if alone else "examples in the smallest training set", name)
 
+    def chance(self, negatives: float) -> float | None:
+        """The loss of an encoder that finds no text nearer than another, with so many hard negatives an example.
+
+        None where the loss has no such value.
+        """
+        return None
+
     def restore(self, work: Work) -> None:
         restore_weights(work)
