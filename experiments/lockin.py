@@ -6,13 +6,13 @@ becomes that goes on in another format.
     python -m experiments.lockin run=results/quickstart/smollm2_135m/addition/json_schema/plain-seed0      one run folder
     python -m experiments.lockin results=results/sampled probe=swap backend=vllm          rationales that are cut, and go on
 
-`probe=mass` generates nothing: one pass of the model reads prompts and replies. It needs the run folders with their journals, and the
-weights that they were made with. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet` and `spelling.parquet`, a
-row a token; the same command again goes on where it was interrupted. Then `python -m experiments.tables` has the tables mass,
-tokens, closing and aligned, and its page a strip of each masked reply. Replies without figures are counted by their reason.
+It needs the run folders with their journals, and the weights that they were made with; the same command again goes on where it
+was interrupted. What is left out is counted by its reason. `probe=mass` generates nothing: one pass of the model reads prompts
+and replies. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet` and `spelling.parquet`, a row a token; then
+`python -m experiments.tables` has the tables mass, tokens, closing and aligned, and its page a strip of each masked reply.
 
-`probe=swap` cuts the rationales of two conditions that were sampled, continues each under both, and leaves an experiment of its own
-beside the first, `sampled-swap`, of ordinary run folders; the table is swap.
+`probe=swap` cuts the rationales of two conditions that were sampled, and continues each under both: an experiment of its own
+beside the first, `sampled-swap`, of ordinary run folders. The table is swap.
 """
 
 from __future__ import annotations

@@ -127,7 +127,8 @@ class CellWork:
         return grammars
 
     def _sources(self) -> dict[str, Any]:
-        """What the plan says, and checksums of what the two files beside the manifest say, so that damage to them is found (`experiments.audit`)."""
+        """What the plan says, and checksums of what the two files beside the manifest say, so that damage to them is found
+        (`experiments.audit`)."""
         config = self.cell.config.encode("utf-8", "backslashreplace")
         items = items_hash(one.item for one in self.planned)
         return {**self.further, "config_sha256": hashlib.sha256(config).hexdigest(), "items_sha256": items}

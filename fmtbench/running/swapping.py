@@ -117,7 +117,7 @@ def check_samples(side: Side, where: Path) -> None:
     """Raises `UserError` where there are no two halves of samples."""
     if any(one.request.temperature == 0 for one in side.planned):
         raise UserError(
-            f"{where}: its replies are greedy, and prefix swap chooses items on one half of the samples and estimates on the other: "
+            f"{where}: its replies are greedy, and a swap chooses items on one half of the samples and estimates on the other: "
             "run it with sampling.temperature=0.7 sampling.samples=8"
         )
     if not side.asked:

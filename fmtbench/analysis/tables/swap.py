@@ -60,7 +60,7 @@ def swap_table(rows: pd.DataFrame, swaps: pd.DataFrame | None = None, draws: int
 
 
 def curves(group: pd.DataFrame, told: dict[str, Any]) -> pd.DataFrame:
-    """A line for each item, prompt, seed and f, with the means of each arm over the samples: `hold`, `strict_hold`, `cut_hold`."""
+    """A line for each item, prompt, seed and f: means of each arm over the samples, as `hold`, `strict_hold` and `cut_hold`."""
     held, free = told["held"], told["free"]
     names = {(held, held): "hold", (held, free): "release", (free, free): "free_arm", (free, held): "bind"}
     arms = pd.Series([names.get(pair, "") for pair in zip(group["origin"], group["mode"])], index=group.index)
