@@ -31,7 +31,7 @@ from fmtbench.decoding.decoders import DecoderName
 from fmtbench.decoding.grammar import MASKS_WITH
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.errors import UserError
-from fmtbench.probes.swap import SwapSettings
+from fmtbench.probes.swap import FACTS, SwapSettings
 from fmtbench.running.job import Cell
 from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.store.stored import read_config
@@ -45,7 +45,7 @@ from .starting.start import start
 if TYPE_CHECKING:
     from fmtbench.probes.mass import MassProbe, MassRecord, MassSettings
     from fmtbench.probes.swap import Arm
-    from fmtbench.running.swapping import Engine
+    from fmtbench.running.swapping import Engine, Ran, SwapJob
     from fmtbench.types import Row
 
 logger = logging.getLogger(__name__)
@@ -200,24 +200,39 @@ def summed(name: str, own: Any, probe: MassProbe) -> Iterator[dict[str, Any]]:
 
 def swap(config: DictConfig, settings: SwapSettings, cells: list[StoredCell], root: Path) -> None:
     """Plan all that is swapped before any weights are read, and then run it."""
-    from fmtbench.running.pipeline import run
-    from fmtbench.running.swapping import Ran, swap_jobs
+    from fmtbench.running.swapping import greedy_jobs, swap_jobs
 
-    check_cells(wanted := [cell for cell in cells if cell.cell.condition in (settings.free, settings.held)] or cells)
-    jobs = []
-    for backbone, group in by_backbone(wanted).items():
-        ran = [
-            Ran(cell=one.cell, folder=one.folder, task=one.task, condition=one.condition, config=config_of(one)) for one in group
-        ]
-        jobs += swap_jobs(ran, settings, engine_of(config, backbone, group, root), results_of(group))
+    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # nothing is swapped twice
+    wanted = [cell for cell in cells if cell.cell.condition in (settings.free, settings.held)] or cells
+    check_cells(wanted)
+    todo = [
+        ([ran_of(one) for one in group], settings, engine_of(config, backbone, group, root), results_of(group))
+        for backbone, group in by_backbone(wanted).items()
+    ]
+    jobs = [job for one in todo for job in swap_jobs(*one)]
     left_out = sum((one.left_out for one in jobs), Counter[str]())
     told = ", ".join(f"{reason} {count}" for reason, count in left_out.items())
     if not any(one.job.cells for one in jobs):
         raise UserError(
             f"no reply in {root} can be cut ({told or 'no task has both conditions'}): see docs/guides/interventions.md"
         )
-    rows = [row for one in jobs if one.job.cells for row in run(one.job, progress, one.plans)]
+    rows = [row for one in jobs for row in continued(one)]
+    for one in todo if settings.greedy else ():
+        for job in greedy_jobs(*one):  # the second is made from what the first generates
+            continued(job)
     show_swaps(rows, settings, told)
+
+
+def continued(one: SwapJob) -> list[Row]:
+    from fmtbench.running.pipeline import run
+
+    return run(one.job, progress, one.plans) if one.job.cells else []
+
+
+def ran_of(one: StoredCell) -> Ran:
+    from fmtbench.running.swapping import Ran
+
+    return Ran(cell=one.cell, folder=one.folder, task=one.task, condition=one.condition, config=config_of(one))
 
 
 def config_of(one: StoredCell) -> dict[str, Any]:

@@ -326,7 +326,7 @@ def test_swapped_cells_are_resumed_and_audited_like_any_other(tmp_path: Path) ->
     assert row.reasoning_words == 8
     assert row.reasoning_tokens == 4, "those of the prefix were not generated"
     facts = RunFolder(folder).manifest()["swap"]
-    assert facts == {"free": "free_cot", "held": "json_schema", "left_out": {}}
+    assert facts == {"free": "free_cot", "held": "json_schema", "greedy": False, "left_out": {}}
 
     def silent(request: Request) -> str:
         raise AssertionError("it is there already")

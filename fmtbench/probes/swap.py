@@ -44,7 +44,10 @@ NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\
 SUFFIX = "-swap"
 """What the experiment of the swapped cells has behind its name."""
 FACTS = "swap"
-"""What a manifest calls the names of the two conditions, and the number of units that are in no arm, by the reason."""
+"""What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that are
+in no arm, by the reason."""
+GREEDY = "-greedy"
+"""What the experiment of the greedy null has behind its name."""
 
 
 class Arm(NamedTuple):
@@ -78,6 +81,9 @@ class SwapSettings:
     fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     words: int = Field(default=5, gt=0)
     """Fewest words of a rationale that is cut."""
+    greedy: bool = True
+    """Whether greedy replies are asked for as well, and continued from their own prefixes: what then ends otherwise than it ended
+    is neither the format's doing nor chance, but rounding, or tokens that the tokenizer would not have chosen."""
 
     @field_validator("fractions")
     @classmethod
@@ -92,6 +98,10 @@ class SwapSettings:
         which free text goes on freely has the replies that both sides of its own pair can be cut in."""
         usual = (self.free, self.held) == (SwapSettings.free, SwapSettings.held)
         return f"{name}{SUFFIX}" if usual else f"{name}{SUFFIX}+{self.free}+{self.held}"
+
+    def own_arms(self, name: str) -> list[Arm]:
+        """Those in which a condition's replies go on under it from a prefix of their own."""
+        return [Arm(name, name, fraction) for fraction in self.fractions if fraction]
 
     @property
     def arms(self) -> list[Arm]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ from fmtbench.backends.special import special_tokens
 from fmtbench.conditions.begun import why_not_begun
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
-from fmtbench.probes.swap import FACTS, Side, Swap, Swapped, SwapSettings, Tokens, Uncut
+from fmtbench.probes.swap import FACTS, GREEDY, Arm, Side, Swap, Swapped, SwapSettings, Tokens, Uncut
 from fmtbench.running.asking import swap_seed
 from fmtbench.running.job import Cell, Job
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.tasks.base import Task
-from fmtbench.types import Constraint, Sampling
+from fmtbench.types import Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,77 +131,107 @@ def swap_jobs(ran: Sequence[Ran], settings: SwapSettings, engine: Engine, result
     if why := engine.backend.why_not_continued():
         raise UserError(why)
     engine.backend.check_template(engine.backbone)
-    groups: dict[tuple[str, str], list[Ran]] = defaultdict(list)
-    for one in ran:
-        if one.cell.condition in (settings.free, settings.held):
-            groups[one.cell.experiment, json.dumps(one.config["sampling"], sort_keys=True)].append(one)
-    for group in groups.values():
-        yield _job(group, settings, engine, results)
+    for pairs in _groups(ran, settings):
+        grid = Grid(settings=settings, engine=engine, results=results)
+        for pair in pairs:
+            for name, one in pair.items():
+                check_samples(pair[name].side, one.folder.path)
+            grid.put(pair, _swap(pair, settings.arms, settings, engine).plan())
+        yield grid.job()
 
 
-def _job(ran: Sequence[Ran], settings: SwapSettings, engine: Engine, results: Path) -> SwapJob:
-    planned: dict[Cell, list[Planned]] = {}
-    facts: dict[Cell, dict[str, Any]] = {}
-    conditions: dict[str, Condition] = {}
-    total = Counter[Uncut]()
-    for pair in _pairs(ran, settings):
-        made = _swapped(pair, settings, engine)
-        total.update(made.left_out)
+def greedy_jobs(ran: Sequence[Ran], settings: SwapSettings, engine: Engine, results: Path) -> Iterator[SwapJob]:
+    """The null: a job for greedy replies under both conditions, and, to be asked for once that has run, one in which each goes on
+    from prefixes of its own."""
+    for pairs in _groups(ran, settings):
+        first, second = (Grid(settings=settings, engine=engine, results=results, greedy=True) for _ in range(2))
+        whole = [(name, one, first.add(one, name, greedy(one.side.planned), {})) for pair in pairs for name, one in pair.items()]
+        yield first.job()
+        for name, one, cell in whole:
+            said = {name: replace(one, folder=cell.folder(results))}
+            second.put(said, _swap(said, settings.own_arms(name), settings, engine).plan())
+        yield second.job()
+
+
+def greedy(planned: Sequence[Planned]) -> list[Planned]:
+    """One greedy request for each item."""
+    first = {one.item.id: one for one in reversed(planned)}
+    return [replace(one, sample=0, request=replace(one.request, temperature=0.0, seed=None)) for one in reversed(first.values())]
+
+
+@dataclass(kw_only=True)
+class Grid:
+    """The cells of one job, as they are planned."""
+
+    settings: SwapSettings
+    engine: Engine
+    results: Path
+    greedy: bool = False
+    modes: dict[Cell, Ran] = field(default_factory=dict)
+    """The cells that were run, under whose conditions each goes on."""
+    planned: dict[Cell, list[Planned]] = field(default_factory=dict)
+    facts: dict[Cell, dict[str, Any]] = field(default_factory=dict)
+    left_out: Counter[Uncut] = field(default_factory=Counter)
+
+    def put(self, pair: Mapping[str, Ran], made: Swapped) -> None:
+        """A cell for each arm that has requests."""
+        self.left_out.update(made.left_out)
         for arm, requests in made.planned.items():
             if requests:
-                cell = _cell(pair[arm.mode], settings.experiment(pair[arm.mode].cell.experiment), str(arm), engine)
-                planned[cell] = requests
-                facts[cell] = {"free": settings.free, "held": settings.held, "left_out": made.left_out}
-                conditions[str(arm)] = pair[arm.mode].condition
-    job = Job(
-        cells=list(planned),
-        tasks={one.cell.task: one.task for one in ran},
-        conditions=conditions,
-        prompts={},
-        backbone=engine.backbone,
-        backend=engine.backend,
-        sampling=Sampling(**ran[0].config["sampling"]),
-        results=results,
-    )
-    return SwapJob(job=job, plans=SwapPlans(planned, facts), left_out=total)
+                self.add(pair[arm.mode], str(arm), requests, made.left_out)
+
+    def add(self, mode: Ran, condition: str, requests: list[Planned], left_out: Mapping[Uncut, int]) -> Cell:
+        cell = self._cell(mode, condition)
+        named = {"free": self.settings.free, "held": self.settings.held, "greedy": self.greedy}
+        self.modes[cell], self.planned[cell], self.facts[cell] = mode, requests, named | {"left_out": dict(left_out)}
+        return cell
+
+    def job(self) -> SwapJob:
+        modes = self.modes
+        job = Job(
+            cells=list(modes),
+            tasks={cell.task: mode.task for cell, mode in modes.items()},
+            conditions={cell.condition: mode.condition for cell, mode in modes.items()},
+            prompts={},
+            backbone=self.engine.backbone,
+            backend=self.engine.backend,
+            sampling=Sampling(**self._sampling(next(iter(modes.values())))) if modes else Sampling(),
+            results=self.results,
+        )
+        return SwapJob(job=job, plans=SwapPlans(self.planned, self.facts), left_out=self.left_out)
+
+    def _sampling(self, mode: Ran) -> dict[str, Any]:
+        return mode.config["sampling"] | ({"temperature": 0.0, "samples": 1} if self.greedy else {})
+
+    def _cell(self, mode: Ran, condition: str) -> Cell:
+        experiment = self.settings.experiment(mode.cell.experiment) + GREEDY * self.greedy
+        config = {**mode.config, "name": experiment, "sampling": self._sampling(mode)}
+        config |= {"condition": {condition: mode.config["condition"][mode.cell.condition]}}
+        config |= {"backend": dict(self.engine.config)} if self.engine.config else {}
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return replace(mode.cell, experiment=experiment, condition=condition, config=text)
 
 
-def _pairs(ran: Sequence[Ran], settings: SwapSettings) -> Iterator[dict[str, Ran]]:
-    """The cells of both conditions that have task, prompt and seed in common."""
-    found: dict[tuple[str, str, int], dict[str, Ran]] = defaultdict(dict)
+def _groups(ran: Sequence[Ran], settings: SwapSettings) -> list[list[dict[str, Ran]]]:
+    """By experiment and sampling, the cells of both conditions that have task, prompt and seed in common."""
+    groups: dict[tuple[str, str], dict[tuple[str, str, int], dict[str, Ran]]] = defaultdict(lambda: defaultdict(dict))
     for one in ran:
-        found[one.cell.task, one.cell.prompt, one.cell.seed][one.cell.condition] = one
-    return (pair for pair in found.values() if {settings.free, settings.held} <= pair.keys())
+        cell = one.cell
+        group = groups[cell.experiment, json.dumps(one.config["sampling"], sort_keys=True)]
+        group[cell.task, cell.prompt, cell.seed][cell.condition] = one
+    both = (settings.free, settings.held)
+    pairs = [[pair for pair in group.values() if all(name in pair for name in both)] for group in groups.values()]
+    return [[{name: pair[name] for name in both} for pair in group] for group in pairs if group]
 
 
-def _swapped(pair: Mapping[str, Ran], settings: SwapSettings, engine: Engine) -> Swapped:
-    sides = {name: one.side for name, one in pair.items()}
-    for name, side in sides.items():
-        check_samples(side, pair[name].folder.path)
-    one = pair[settings.held]
+def _swap(pair: Mapping[str, Ran], arms: Sequence[Arm], settings: SwapSettings, engine: Engine) -> Swap:
+    one = next(iter(pair.values()))
     return Swap(
-        sides=sides,
-        arms=settings.arms,
+        sides={name: ran.side for name, ran in pair.items()},
+        arms=arms,
         kind_of=one.task.kind,
         tokens=engine.tokens,
-        identity=_identity(engine),
+        identity=cache(lambda constraint: engine.backend.identity(engine.backbone, constraint)),
         seed_of=lambda planned: swap_seed(one.cell.seed, planned.item.id, planned.sample),
         words=settings.words,
-    ).plan()
-
-
-def _identity(engine: Engine) -> Any:
-    """Once for each constraint, of which there are few."""
-
-    @cache
-    def identity(constraint: Constraint | None) -> str:
-        return engine.backend.identity(engine.backbone, constraint)
-
-    return identity
-
-
-def _cell(mode: Ran, experiment: str, condition: str, engine: Engine) -> Cell:
-    config = {**mode.config, "name": experiment, "condition": {condition: mode.config["condition"][mode.cell.condition]}}
-    config |= {"backend": dict(engine.config)} if engine.config else {}
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    return replace(mode.cell, experiment=experiment, condition=condition, config=text)
+    )

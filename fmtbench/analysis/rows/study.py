@@ -18,7 +18,7 @@ from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, dupl
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
-from fmtbench.analysis.rows.swaps import beside, parted, swap_rows
+from fmtbench.analysis.rows.swaps import beside, greedy_rows, parted, swap_rows
 from fmtbench.errors import UserError
 from fmtbench.price import Prices, prices_of
 from fmtbench.store import stored
@@ -52,6 +52,8 @@ class Study(NamedTuple):
     """Likewise."""
     swaps: pd.DataFrame | None = None
     """Rows of the prefix swap (rows/swaps.py); None where nothing was swapped."""
+    greedy_swaps: pd.DataFrame | None = None
+    """Those of its null."""
 
 
 def load_study(
@@ -101,6 +103,7 @@ def load_study(
         mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
         spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
         swaps=swap_rows(swapped),
+        greedy_swaps=greedy_rows(swapped),
     )
 
 

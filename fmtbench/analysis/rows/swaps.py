@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.rows.frame import RowsFile
@@ -33,13 +34,38 @@ def parted(files: Sequence[RowsFile]) -> tuple[list[RowsFile], list[RowsFile]]:
 def swap_rows(files: Iterable[RowsFile]) -> pd.DataFrame | None:
     """The rows of arms, with `origin`, `mode` and `fraction`, and what their manifest says: the names of the two conditions,
     `free` and `held`, and `left_out`, the units that are in no arm by the reason, in words."""
-    found = [_told(one, arm) for one in files if len(one.rows) and (arm := arm_of(str(one.rows["condition"].iloc[0])))]
+    found = [_told(one, arm) for one in files if not _greedy(one) and (arm := _arm(one))]
     return pd.concat(found, ignore_index=True) if found else None
+
+
+def greedy_rows(files: Iterable[RowsFile]) -> pd.DataFrame | None:
+    """Those of the null, with `mode` and `fraction`, which is NaN for a reply that was not cut, and with their `text`."""
+    found = [_whole(one) for one in files if _greedy(one) and len(one.rows)]
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def _greedy(file: RowsFile) -> bool:
+    return bool(file.manifest[FACTS].get("greedy"))
+
+
+def _arm(file: RowsFile) -> Arm | None:
+    return arm_of(str(file.rows["condition"].iloc[0])) if len(file.rows) else None
+
+
+def _whole(file: RowsFile) -> pd.DataFrame:
+    """No table else reads texts, and they are left on the disk."""
+    text = pd.read_parquet(file.path, columns=["text"])["text"].loc[file.rows.index]
+    arm = _arm(file)
+    mode, fraction = (arm.mode, arm.fraction) if arm else (str(file.rows["condition"].iloc[0]), np.nan)
+    return file.rows.assign(mode=mode, fraction=fraction, text=text, **_names(file))
+
+
+def _names(file: RowsFile) -> dict[str, str]:
+    return {name: str(file.manifest[FACTS].get(name, "")) for name in ("free", "held")}
 
 
 def _told(file: RowsFile, arm: Arm) -> pd.DataFrame:
     facts: dict[str, Any] = file.manifest[FACTS]
     counts = facts.get("left_out") or {}
     left_out = ", ".join(f"{reason} {count}" for reason, count in counts.items())
-    said = {name: str(facts.get(name, "")) for name in ("free", "held")}
-    return file.rows.assign(origin=arm.origin, mode=arm.mode, fraction=arm.fraction, **said, left_out=left_out)
+    return file.rows.assign(origin=arm.origin, mode=arm.mode, fraction=arm.fraction, left_out=left_out, **_names(file))
