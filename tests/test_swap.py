@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from fmtbench.analysis.rows.study import load_study
+from fmtbench.analysis.showing.swap_figure import swap_curves
 from fmtbench.analysis.tables import swap as tables
 from fmtbench.analysis.tables.swap import swap_table
 from fmtbench.auditing.cell import audit_cell
@@ -397,3 +398,18 @@ def test_plans_are_written_as_requests_are(tmp_path: Path) -> None:
     record = json.loads((folder / "requests.jsonl").read_text().splitlines()[0])
     assert record["request"]["messages"][-1] == {"role": "assistant", "content": '{"reasoning": "We add'}
     assert record["request"]["constraint"]["kind"] == "regex"
+
+
+def test_the_figure_shows_the_four_arms_and_the_point_of_no_return(tmp_path: Path) -> None:
+    def words(request: Request) -> str:
+        return WORDS.replace("two", "wrong") if request.constraint else WORDS
+
+    found = table(begin(tmp_path, model(lambda request, said: "wrong" not in said, words)))
+    figure = swap_curves(found)
+    (panel,) = [axis for axis in figure.axes if axis.axison]
+    release = next(line for line in panel.lines if str(line.get_label()).startswith("release"))
+    assert list(release.get_xdata()) == [0, 0.25, 0.5, 0.75, 1]
+    assert list(release.get_ydata()) == [100, 100, 0, 0, 0]
+    assert [text.get_text() for text in panel.texts] == ["f*"]
+    with pytest.raises(UserError, match="cut at two places"):
+        swap_curves(found[found.fraction == 0])

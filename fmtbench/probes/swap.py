@@ -44,8 +44,8 @@ NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\
 SUFFIX = "-swap"
 """What the experiment of the swapped cells has behind its name."""
 FACTS = "swap"
-"""What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that are
-in no arm, by the reason."""
+"""What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that
+are in no arm, by the reason."""
 GREEDY = "-greedy"
 """What the experiment of the greedy null has behind its name."""
 

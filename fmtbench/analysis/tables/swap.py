@@ -44,14 +44,14 @@ def swap_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task, pair of conditions, choice of items and f; accuracies in 0..1.
+    """One line for each backbone, task, condition that holds, choice of items and f; accuracies in 0..1. The `reference` lets go.
 
     `items`: all, or those that are locked on the half of the samples that chooses; everything else is of the other half. `hold
     release free_arm bind`: latent accuracy, mean over items. `L`, `C`: with 95% bootstrap intervals over items; `strict_L`,
-    `strict_C` likewise. `cut_*`: endings that the token limit cut. `f_star`: see above, the same on each line of a curve. `fresh`:
-    Hold less the own endings of the same replies. `same`: share of greedy replies that end as they ended, both conditions
-    together, and `same_change`, how much more of them are right, with its interval. `left_out`: pairs of replies that are in no
-    arm. Raises `UserError` where nothing was swapped.
+    `strict_C` likewise. `cut_*`: endings that the token limit cut. `f_star`: see above, the same on each line of a curve.
+    `fresh`: Hold less the own endings of the same replies. `same`: share of greedy replies that end as they ended, both
+    conditions together, and `same_change`, how much more of them are right, with its interval. `left_out`: pairs of replies that
+    are in no arm. Raises `UserError` where nothing was swapped.
     """
     if swaps is None:
         raise UserError("nothing was swapped: run python -m experiments.lockin results=FOLDER probe=swap")
@@ -62,12 +62,13 @@ def swap_table(
         curve = curves(group, _own(rows[estimated], told), told)
         locked = _locked(_of(rows[~estimated], told), told)
         null = _greedy(greedy_swaps, told, draws, seed)
+        head = {"backbone": told["backbone"], "task": told["task"], "condition": told["held"], "reference": told["free"]}
         tail = {"left_out": group["left_out"].iloc[0]}
         for items, some in (("all", curve), ("locked", curve[curve["item_id"].isin(locked or set())])):
             found = _lines(some, draws, seed)
-            lines += [{**told, "items": items, **line, **null.get(line["fraction"], {}), **tail} for line in found]
+            lines += [{**head, "items": items, **line, **null.get(line["fraction"], {}), **tail} for line in found]
         if locked is None:
-            lines.append({**told, "items": "locked", "n": 0, "note": NO_CHOICE, **tail})
+            lines.append({**head, "items": "locked", "n": 0, "note": NO_CHOICE, **tail})
     return pd.DataFrame(lines)
 
 
@@ -84,8 +85,8 @@ def curves(group: pd.DataFrame, own: pd.DataFrame, told: dict[str, Any]) -> pd.D
     rows = rows[rows["arm"] != ""].merge(own[[*unit, "own"]], on=unit, how="left")
     long = rows.groupby([*ITEM, "fraction", "arm"])[[*READINGS.values(), "cut", "own"]].mean().unstack("arm")
     columns = {(column, arm): f"{prefix}{arm}" for prefix, column in {**READINGS, "cut_": "cut"}.items() for arm in ARMS}
-    found = pd.DataFrame({name: long[place] if place in long else np.nan for place, name in columns.items()}, index=long.index)
-    found = found.assign(own=long["own", "hold"] if ("own", "hold") in long else np.nan)
+    found = pd.DataFrame({name: long.get(place, np.nan) for place, name in columns.items()}, index=long.index)
+    found = found.assign(own=long.get(("own", "hold"), np.nan))
     return found.dropna(subset=list(columns.values())).reset_index()
 
 
