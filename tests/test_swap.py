@@ -27,7 +27,7 @@ from fmtbench.probes.swap import Arm, SwapSettings, Tokens, arm_of
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import run
-from fmtbench.running.swapping import Engine, Ran, SwapJob, swap_jobs
+from fmtbench.running.swapping import Engine, Ran, SwapJob, greedy_jobs, swap_jobs
 from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Generation, Request, Row, Sampling
@@ -413,3 +413,50 @@ def test_the_figure_shows_the_four_arms_and_the_point_of_no_return(tmp_path: Pat
     assert [text.get_text() for text in panel.texts] == ["f*"]
     with pytest.raises(UserError, match="cut at two places"):
         swap_curves(found[found.fraction == 0])
+
+
+# -- what stands beside every curve
+
+
+def with_null(job: Job) -> pd.DataFrame:
+    swapped(job)
+    engine = Engine(backbone=job.backbone, backend=job.backend, tokens=WORDS_COUNT)
+    made = []
+    for one in greedy_jobs(ran(job), SwapSettings(), engine, job.results):
+        made.append(one)
+        run(one.job, plans=one.plans)
+    first, second = (len(one.job.cells) for one in made)
+    assert (first, second) == (2, 8)
+    study = load_study([job.results / "e"], slim=True)
+    assert set(study.rows.condition) == set(PAIR)
+    assert set(study.rows["sample"]) == {0, 1, 2, 3}, "the greedy replies are not among those of the run"
+    return swap_table(study.rows, study.swaps, study.greedy_swaps, draws=200)
+
+
+def test_greedy_replies_that_end_as_they_ended(tmp_path: Path) -> None:
+    found = with_null(begin(tmp_path, model(lambda request, said: True)))
+    at = found[(found["items"] == "all") & (found.fraction > 0)]
+    assert at.same.tolist() == [1, 1, 1, 1]
+    assert at.same_change.tolist() == [0, 0, 0, 0]
+    assert found[found.fraction == 0].same.isna().all(), "nothing is cut there"
+
+
+def test_greedy_replies_that_end_otherwise(tmp_path: Path) -> None:
+    """From half of its words on, a reply that goes on is wrong: whatever the swap finds there is not the format's."""
+
+    def right(request: Request, said: str) -> bool:
+        return len(prefix_of(request).removeprefix(OPENING).split()) < 4
+
+    found = with_null(begin(tmp_path, model(right)))
+    at = found[(found["items"] == "all") & (found.fraction > 0)]
+    assert at.same.tolist() == [1, 0, 0, 0]
+    assert at.same_change.tolist() == [0, -1, -1, -1]
+    assert (at.same_change_high.iloc[1:] < 0).all()
+
+
+def test_own_endings_against_fresh_ones(tmp_path: Path) -> None:
+    """A reply in the format is right as it was drawn, and wrong where it goes on from its text alone."""
+    found = table(begin(tmp_path, model(lambda request, said: request.constraint is None or not prefix_of(request))))
+    assert curve(found, "fresh") == [-1, -1, -1, -1, -1]
+    same = table(begin(tmp_path / "same", model(lambda request, said: True)))
+    assert curve(same, "fresh") == [0, 0, 0, 0, 0]
