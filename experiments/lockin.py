@@ -40,6 +40,7 @@ from fmtbench.tasks.base import Task
 from .reporting.progress import progress
 from .score import find_packs, stored_cell
 from .starting.build import build, build_stored_backbone, build_stored_engine
+from .starting.environment import naming_the_environment
 from .starting.start import start
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def results_of(group: list[StoredCell]) -> Path:
             raise UserError(
                 f"{path} is not where its config.yaml says, {'/'.join(parts)}: put it there, since its swap lies beside"
             )
-    return group[0].folder.path.parents[len(group[0].cell.folder(Path()).path.parts) - 1]
+    return group[0].folder.path.resolve().parents[len(group[0].cell.folder(Path()).path.parts) - 1]
 
 
 def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], root: Path) -> Engine:
@@ -259,7 +260,9 @@ def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], r
         _, backend = build_stored_engine(config_of(group[0]))
     else:
         config.decoder = config.decoder or decoder_of(group, root)
-        backend, node = build(config.backend, "backend"), OmegaConf.to_container(config.backend, resolve=True)
+        backend = build(config.backend, "backend")
+        with naming_the_environment():
+            node = OmegaConf.to_container(config.backend, resolve=True)
     return Engine(backbone=backbone, backend=backend, tokens=tokens_of(backbone), config=node)
 
 

@@ -23,7 +23,7 @@ from fmtbench.backends.scripted import Scripted
 from fmtbench.backends.special import USUAL
 from fmtbench.errors import UserError
 from fmtbench.probes import swap
-from fmtbench.probes.swap import Arm, SwapSettings, Tokens, arm_of
+from fmtbench.probes.swap import Arm, PrefixTokens, SwapSettings, arm_of
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import run
@@ -38,7 +38,7 @@ PAIR = {name: CONDITIONS[name] for name in ("free_cot", "json_schema")}
 WORDS = "We add the two numbers step by step"
 OPENING = '{"reasoning": "'
 SAMPLING = Sampling(max_tokens=50, temperature=0.7, samples=4)
-WORDS_COUNT = Tokens(count=lambda text: len(text.split()), special=USUAL)
+WORDS_COUNT = PrefixTokens(count=lambda text: len(text.split()), special=USUAL)
 
 
 def total(request: Request) -> int:
@@ -89,7 +89,7 @@ def begin(tmp_path: Path, reply: Callable[[Request], str], **changes: Any) -> Jo
     return job
 
 
-def swaps_of(job: Job, tokens: Tokens = WORDS_COUNT, **settings: Any) -> SwapJob:
+def swaps_of(job: Job, tokens: PrefixTokens = WORDS_COUNT, **settings: Any) -> SwapJob:
     engine = Engine(backbone=job.backbone, backend=job.backend, tokens=tokens)
     (made,) = swap_jobs(ran(job, job.sampling), SwapSettings(**settings), engine, job.results)
     return made
@@ -258,7 +258,7 @@ def test_what_cannot_be_cut_is_counted_by_its_reason(tmp_path: Path) -> None:
 
 def test_a_prefix_that_leaves_no_token_is_too_long(tmp_path: Path) -> None:
     job = begin(tmp_path, model(lambda request, said: True), limit=2)
-    tokens = Tokens(count=lambda text: 5 * len(text.split()) + 10 * text.startswith("{"), special=USUAL)
+    tokens = PrefixTokens(count=lambda text: 5 * len(text.split()) + 10 * text.startswith("{"), special=USUAL)
     made = swaps_of(job, tokens)
     assert (made.left_out, made.plans.cells) == ({"too_long": 4}, [])
 

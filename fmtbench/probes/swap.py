@@ -109,7 +109,7 @@ class SwapSettings:
         return [Arm(*one) for one in product(both, both, self.fractions)]
 
 
-class Tokens(NamedTuple):
+class PrefixTokens(NamedTuple):
     """What has to be known of a tokenizer."""
 
     count: Callable[[str], int]
@@ -157,7 +157,7 @@ class Swap:
     sides: Mapping[str, Side]
     arms: Sequence[Arm]
     kind_of: Callable[[Item], AnswerKind]
-    tokens: Tokens
+    tokens: PrefixTokens
     identity: Callable[[Constraint | None], str]
     seed_of: Callable[[Planned], int]
     """Seed of the continuations of an item and sample, which are draws of their own: the same in every arm, so that without a

@@ -24,7 +24,7 @@ from fmtbench.backends.special import special_tokens
 from fmtbench.conditions.begun import why_not_begun
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
-from fmtbench.probes.swap import FACTS, GREEDY, Arm, Side, Swap, Swapped, SwapSettings, Tokens, Uncut
+from fmtbench.probes.swap import FACTS, GREEDY, Arm, PrefixTokens, Side, Swap, Swapped, SwapSettings, Uncut
 from fmtbench.running.asking import swap_seed
 from fmtbench.running.job import Cell, Job
 from fmtbench.store.folder import Planned, RunFolder
@@ -85,14 +85,14 @@ class Engine:
 
     backbone: Backbone
     backend: Backend
-    tokens: Tokens
+    tokens: PrefixTokens
     config: Mapping[str, Any] | None = None
     """Its node, for the configs of the cells; None leaves those as the run had them."""
 
 
-def tokens_of(backbone: Backbone) -> Tokens:
+def tokens_of(backbone: Backbone) -> PrefixTokens:
     tokenizer = load_tokenizer(backbone.resolve())
-    return Tokens(
+    return PrefixTokens(
         count=lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), special=special_tokens(tokenizer)
     )
 
