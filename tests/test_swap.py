@@ -24,11 +24,13 @@ from fmtbench.backends.special import USUAL
 from fmtbench.errors import UserError
 from fmtbench.probes import swap
 from fmtbench.probes.swap import Arm, PrefixTokens, SwapSettings, arm_of
+from fmtbench.running import cell_work
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import run
 from fmtbench.running.swapping import Engine, Ran, SwapJob, greedy_jobs, swap_jobs
 from fmtbench.store.folder import RunFolder, find_folders
+from fmtbench.store.provenance import provenance
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Generation, Request, Row, Sampling
 from tests.test_pipeline import CONDITIONS
@@ -36,9 +38,17 @@ from tests.test_pipeline import job as base_job
 
 PAIR = {name: CONDITIONS[name] for name in ("free_cot", "json_schema")}
 WORDS = "We add the two numbers step by step"
+INSTALLED = provenance()
 OPENING = '{"reasoning": "'
-SAMPLING = Sampling(max_tokens=50, temperature=0.7, samples=4)
+SAMPLING = Sampling(max_tokens=50, temperature=0.7, samples=2)
+FOUR = replace(SAMPLING, samples=4)
 WORDS_COUNT = PrefixTokens(count=lambda text: len(text.split()), special=USUAL)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed here is looked up once, and not for each of the many cells."""
+    monkeypatch.setattr(cell_work, "provenance", lambda: dict(INSTALLED))
 
 
 def total(request: Request) -> int:
@@ -95,8 +105,8 @@ def swaps_of(job: Job, tokens: PrefixTokens = WORDS_COUNT, **settings: Any) -> S
     return made
 
 
-def swapped(job: Job) -> list[Row]:
-    made = swaps_of(job)
+def swapped(job: Job, **settings: Any) -> list[Row]:
+    made = swaps_of(job, **settings)
     return run(made.job, plans=made.plans)
 
 
@@ -138,7 +148,7 @@ def test_a_longer_prefix_buys_no_longer_reply(tmp_path: Path) -> None:
     for cell in made.plans.cells:
         for one in made.plans.plan(cell):
             assert one.request.max_tokens + len(prefix_of(one.request).split()) == 50
-            assert one.sample in (1, 3), "the others choose the items"
+            assert one.sample == 1, "the other chooses the items"
             assert one.request.seed != request_seed(0, one.item.id, one.sample), "a draw of its own"
 
 
@@ -205,12 +215,13 @@ def test_items_are_chosen_on_other_samples_than_they_are_estimated_on(tmp_path: 
     job = begin(
         tmp_path,
         model(lambda request, said: said.startswith("Rightly"), words),
-        limit=80,
-        tasks={"addition": Addition(seed=0, size=80)},
+        limit=60,
+        sampling=FOUR,
+        tasks={"addition": Addition(seed=0, size=60)},
     )
     with monkeypatch.context() as patched:
         patched.setattr(swap, "estimates", lambda sample: True)
-        swapped(job)
+        swapped(job, fractions=(0.0, 0.5))
     study = load_study([job.results / "e"], slim=True)
     assert study.swaps is not None
     assert set(study.swaps["sample"]) == {0, 1, 2, 3}
@@ -244,7 +255,7 @@ def test_what_cannot_be_cut_is_counted_by_its_reason(tmp_path: Path) -> None:
             return f"The answer is {total(request)}. {WORDS}."
         return plain(request)
 
-    job = begin(tmp_path, reply)
+    job = begin(tmp_path, reply, sampling=FOUR)
     made = swaps_of(job)
     assert made.left_out == {"truncated": 1, "answer_first": 1, "no_rationale": 2, "special_in_prefix": 1, "not_escapable": 1}
     run(made.job, plans=made.plans)
@@ -260,7 +271,7 @@ def test_a_prefix_that_leaves_no_token_is_too_long(tmp_path: Path) -> None:
     job = begin(tmp_path, model(lambda request, said: True), limit=2)
     tokens = PrefixTokens(count=lambda text: 5 * len(text.split()) + 10 * text.startswith("{"), special=USUAL)
     made = swaps_of(job, tokens)
-    assert (made.left_out, made.plans.cells) == ({"too_long": 4}, [])
+    assert (made.left_out, made.plans.cells) == ({"too_long": 2}, [])
 
 
 def test_replies_that_are_not_there_or_failed(tmp_path: Path) -> None:
@@ -318,7 +329,7 @@ def test_an_engine_that_would_begin_another_reply_is_refused(tmp_path: Path) -> 
 def test_swapped_cells_are_resumed_and_audited_like_any_other(tmp_path: Path) -> None:
     job = begin(tmp_path, model(lambda request, said: request.constraint is None))
     rows = swapped(job)
-    assert len(rows) == 20 * 16
+    assert len(rows) == 20 * 8
     root = job.results / "e-swap" / "b" / "addition"
     assert len(find_folders(root)) == 20
     folder = root / "json_schema+free_cot+0.50" / "p-seed0"
@@ -339,13 +350,17 @@ def test_swapped_cells_are_resumed_and_audited_like_any_other(tmp_path: Path) ->
 
 
 def test_a_swap_that_was_cut_short_goes_on(tmp_path: Path) -> None:
-    job = begin(tmp_path, model(lambda request, said: True), limit=4)
+    def words(request: Request) -> str:
+        return WORDS.replace("two", "2") if request.constraint else WORDS
+
+    reply = model(lambda request, said: True, words)
+    job = begin(tmp_path, reply, limit=4)
     rows = swapped(job)
     asked: list[str] = []
 
     def noted(request: Request) -> str:
         asked.append(request.key)
-        return model(lambda request, said: True)(request)
+        return reply(request)
 
     journals = sorted((job.results / "e-swap").rglob("generations.jsonl"))
     lines = journals[3].read_bytes().splitlines(keepends=True)
@@ -429,7 +444,7 @@ def with_null(job: Job) -> pd.DataFrame:
     assert (first, second) == (2, 8)
     study = load_study([job.results / "e"], slim=True)
     assert set(study.rows.condition) == set(PAIR)
-    assert set(study.rows["sample"]) == {0, 1, 2, 3}, "the greedy replies are not among those of the run"
+    assert set(study.rows["sample"]) == {0, 1}, "the greedy replies are not among those of the run"
     return swap_table(study.rows, study.swaps, study.greedy_swaps, draws=200)
 
 

@@ -37,12 +37,22 @@ def begun(condition: Condition, kind: AnswerKind, rationale: str) -> Begun:
     """A reply of this condition up to the end of `rationale`. Raises `UserError` where `why_not_begun` says why."""
     if why := why_not_begun(condition):
         raise UserError(why)
+    return Begun(written(condition, rationale), behind(condition, kind))
+
+
+def written(condition: Condition, rationale: str) -> str:
+    """The beginning of a reply up to the end of `rationale`."""
     prefix = _format(condition).begin(condition.layout, rationale)
-    assert prefix is not None
+    assert prefix is not None, "see why_not_begun"
+    return prefix
+
+
+def behind(condition: Condition, kind: AnswerKind) -> Constraint | None:
+    """What the decoder allows from inside the rationale on: the same behind every prefix."""
     allowed = condition.constraint(kind)
-    if allowed is not None and allowed != ANYTHING:
-        allowed = inside_first(allowed, condition.layout.stages[0])
-    return Begun(prefix, allowed)
+    if allowed is None or allowed == ANYTHING:
+        return allowed
+    return inside_first(allowed, condition.layout.stages[0])
 
 
 def why_not_begun(condition: Condition) -> str:

@@ -70,7 +70,10 @@ class TextFormat(Format):
     def rationale(self, text: str, layout: Layout, kind: AnswerKind) -> str | None:
         found = self.read(text, layout, kind)
         first = found.reasoning[0] if found.reasoning else (0, 0)
-        return None if found.span and first[0] >= found.span[1] else text[slice(*first)]
+        said = text[slice(*first)]
+        if found.span and first[0] >= found.span[1]:
+            return None if any(map(str.isalnum, said)) else ""
+        return said
 
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""

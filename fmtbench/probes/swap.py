@@ -24,7 +24,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from fmtbench.answers import AnswerKind
-from fmtbench.conditions.begun import begun, cut, rationale_of
+from fmtbench.conditions.begun import behind, cut, rationale_of, written
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.residual import in_string
 from fmtbench.store.folder import Planned
@@ -184,10 +184,10 @@ class Swap:
 
     def _unit(self, asked: Mapping[str, Planned]) -> dict[Arm, Planned]:
         rationales = {name: self._rationale(self.sides[name], one) for name, one in asked.items()}
-        return {
-            arm: self._continued(asked[arm.mode], self.sides[arm.mode].condition, cut(rationales[arm.origin], arm.fraction))
-            for arm in self.arms
-        }
+        modes = {arm.mode: self.sides[arm.mode].condition for arm in self.arms}
+        allowed = {name: behind(condition, self.kind_of(asked[name].item)) for name, condition in modes.items()}
+        prefixes = {arm: written(modes[arm.mode], cut(rationales[arm.origin], arm.fraction)) for arm in self.arms}
+        return {arm: self._continued(asked[arm.mode], prefix, allowed[arm.mode]) for arm, prefix in prefixes.items()}
 
     def _rationale(self, side: Side, one: Planned) -> str:
         reply = side.said.get(one.request.key)
@@ -206,9 +206,8 @@ class Swap:
             raise _UncutError("not_escapable")
         return said
 
-    def _continued(self, one: Planned, condition: Condition, rationale: str) -> Planned:
+    def _continued(self, one: Planned, prefix: str, constraint: Constraint | None) -> Planned:
         """The request of `one` with its reply begun, and what that leaves of its budget."""
-        prefix, constraint = begun(condition, self.kind_of(one.item), rationale)
         left = one.request.max_tokens - self.tokens.count(prefix)
         if left < 1:
             raise _UncutError("too_long")

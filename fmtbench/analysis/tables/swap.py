@@ -158,8 +158,8 @@ def _greedy(rows: pd.DataFrame | None, told: dict[str, Any], draws: int, seed: i
     if rows is None:
         return {}
     own, key = _of(rows[(rows["free"] == told["free"]) & (rows["held"] == told["held"])], told), [*ITEM, "mode"]
-    whole = own[own["fraction"].isna()].set_index(key)[["text", "latent_correct"]]
-    cut = own[own["fraction"].notna()].join(whole, on=key, rsuffix="_whole", how="inner")
+    whole = own[own["fraction"].isna()][[*key, "text", "latent_correct"]]
+    cut = own[own["fraction"].notna()].merge(whole, on=key, suffixes=("", "_whole"))
     return {
         float(fraction): {"same": float((at["text"] == at["text_whole"]).mean())}
         | named("same_change", difference(at, "latent_correct", "latent_correct_whole", draws, seed))
