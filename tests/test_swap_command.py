@@ -18,7 +18,8 @@ from tests.bigram import CHARACTERS, END, write_bigram
 from tests.commanding import Done, command
 from tests.test_lockin_command import run
 
-DRAWN = ("sampling.temperature=1", "sampling.samples=2", "condition=[free_cot,json_schema]", "sampling.max_tokens=300", "limit=6")
+DRAWN = ("sampling.temperature=1", "sampling.samples=2", "condition=[free_cot,json_schema]", "sampling.max_tokens=200", "limit=4")
+SWAP = ("probe=swap", "probe.fractions=[0,0.5,1]")
 
 
 def matrix() -> torch.Tensor:
@@ -41,7 +42,7 @@ def made(bigram: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def swapped(made: Path) -> Done:
-    done = command("lockin", f"results={made}", "probe=swap")
+    done = command("lockin", f"results={made}", *SWAP)
     assert done.code == 0, done.err
     return done
 
@@ -53,10 +54,10 @@ def cells(made: Path, suffix: str = "-swap") -> dict[str, RunFolder]:
 def test_every_arm_is_a_cell_of_its_own(made: Path, swapped: Done) -> None:
     found = cells(made)
     names = ("free_cot", "json_schema")
-    fractions = ("0.00", "0.25", "0.50", "0.75", "1.00")
+    fractions = ("0.00", "0.50", "1.00")
     assert set(found) == {f"{origin}+{mode}+{f}" for origin in names for mode in names for f in fractions}
     assert len({len(one.requests()) for one in found.values()}) == 1, "every arm has the same items and samples"
-    assert re.search(r"left out: .*no_rationale \d", swapped.out)
+    assert re.search(r"left out: (no_rationale|truncated) \d", swapped.out)
     assert "| free_cot" in swapped.out
     assert set(cells(made, "-swap-greedy")) >= set(names)
 
@@ -74,17 +75,17 @@ def test_what_goes_on_keeps_the_grammar_of_the_whole(made: Path, swapped: Done) 
                 assert allows(whole, row.text), row.text
             if "+free_cot+" in name:
                 assert not row.text.startswith("{"), "released: no brace is left"
-    assert seen > 10
+    assert seen > 5
 
 
 def test_the_same_command_again_generates_nothing(made: Path, swapped: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {one.path: (one.path / "generations.jsonl").read_bytes() for one in cells(made).values()}
     monkeypatch.setattr(HF, "open", lambda self, backbone: pytest.fail("weights are read, and nothing is to be generated"))
-    done = command("lockin", f"results={made}", "probe=swap")
+    done = command("lockin", f"results={made}", *SWAP)
     assert done.code == 0, done.err
     assert done.out == swapped.out
     assert {path: (path / "generations.jsonl").read_bytes() for path in before} == before
-    whole = command("lockin", f"results={made.parent}", "probe=swap")
+    whole = command("lockin", f"results={made.parent}", *SWAP)
     assert (whole.code, whole.out) == (0, swapped.out), "what was swapped is not swapped again"
 
 
@@ -93,14 +94,14 @@ def test_the_tables_find_it_beside_the_run(made: Path, swapped: Done, tmp_path: 
     assert done.code == 0, done.err
     found = pd.read_csv(tmp_path / "appendix" / "swap.csv")
     every = found[found["items"] == "all"]
-    assert every.fraction.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert every.fraction.tolist() == [0, 0.5, 1]
     assert (every.hold == every.bind)[every.fraction == 0].all(), "without a prefix there is one reply for both origins"
-    assert every.left_out.str.contains("no_rationale").all()
+    assert every.left_out.str.fullmatch(r"(\w+ \d+(, )?)+").all()
     main = pd.read_csv(next(tmp_path.rglob("main.csv")))
     assert set(main.condition) == {"free_cot", "json_schema"}
     alone = command("tables", f"results={made}-swap", "table=[main]", "figure=[]", f"output={tmp_path / 'o'}", "draws=200")
     assert alone.code == 0, alone.err
-    assert len(pd.read_csv(next((tmp_path / "o").rglob("main.csv")))) == 20, "given alone they are conditions like any other"
+    assert len(pd.read_csv(next((tmp_path / "o").rglob("main.csv")))) == 12, "given alone they are conditions like any other"
 
 
 def test_a_swapped_cell_is_audited_and_scored_again(made: Path, swapped: Done, tmp_path: Path) -> None:
