@@ -109,6 +109,15 @@ def test_a_greedy_reply_continued_from_its_own_prefix_ends_as_it_ended(hf_engine
 
 
 @pytest.mark.model
+@pytest.mark.slow
+def test_a_hundred_greedy_replies_end_as_they_ended(hf_engine: Any) -> None:
+    sums = [f"What is {7 * i % 90 + 10} + {11 * i % 80 + 5}? Think step by step." for i in range(35)]
+    same, tried = ends_as_it_ended(hf_engine, [replace(ASKED, messages=(Message(role="user", content=one),)) for one in sums])
+    assert tried >= 100
+    assert same == tried
+
+
+@pytest.mark.model
 def test_hf_continues_under_what_may_still_follow(hf_engine: Any, backbone: Backbone) -> None:
     from fmtbench.answers import Number
     from fmtbench.conditions.begun import begun

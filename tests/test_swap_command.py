@@ -18,14 +18,14 @@ from tests.bigram import CHARACTERS, END, write_bigram
 from tests.commanding import Done, command
 from tests.test_lockin_command import run
 
-DRAWN = ("sampling.temperature=1", "sampling.samples=2", "condition=[free_cot,json_schema]", "sampling.max_tokens=200", "limit=4")
+DRAWN = ("sampling.temperature=1", "sampling.samples=2", "condition=[free_cot,json_schema]", "sampling.max_tokens=200", "limit=6")
 SWAP = ("probe=swap", "probe.fractions=[0,0.5,1]")
 
 
 def matrix() -> torch.Tensor:
     """Rationales of some ten words: a space often, the ends of strings and replies now and then."""
     rows = 0.5 * torch.randn((len(CHARACTERS),) * 2, generator=torch.Generator().manual_seed(5))
-    for token, more in ((" ", 3.5), ('"', 1.0), (END, 0.7), ("}", 1.5)):
+    for token, more in ((" ", 4.2), ('"', 0.7), (END, 0.5), ("}", 1.5)):
         rows[:, CHARACTERS.index(token)] += more
     return rows
 
