@@ -1,5 +1,4 @@
-"""Look inside the replies of a finished run: what a mask takes away at each token, how it makes a model spell, and what a reply
-becomes that goes on in another format.
+"""Look inside the replies of a finished run: what a mask takes away, how it makes a model spell, what letting go of it repairs.
 
     python -m experiments.lockin results=results/quickstart probe=mass                    every run folder beneath it
     python -m experiments.lockin results=results/quickstart probe=mass decoder=xgrammar   the same replies under another's masks

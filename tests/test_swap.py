@@ -130,6 +130,8 @@ def test_a_format_that_changes_nothing_has_no_lock_in(tmp_path: Path) -> None:
         assert curve(found, column) == [0, 0, 0, 0, 0]
     assert curve(found, "hold") == curve(found, "bind") == [1, 1, 1, 1, 1]
     assert set(found[found["items"] == "all"].note) == {tables.NO_LOSS}
+    assert curve(found, "L_low")[0] == curve(found, "L_high")[0] == 0, "one request for both origins: zero by definition"
+    assert all(low < 0 for low in curve(found, "L_low")[1:]), "behind a prefix it is a finding, with an interval"
     assert "locked" not in set(found["items"]), "no item is"
 
 

@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 from fmtbench.analysis.showing.figures import PANEL, cell_panels, colour, legend, say_below
 from fmtbench.errors import UserError
 
-ARMS = {
-    "free_arm": ("free: begun and continued freely", "o-"),
-    "bind": ("bind: begun freely, continued in the format", "o--"),
-    "release": ("release: begun in the format, continued freely", "s-"),
-    "hold": ("hold: begun and continued in the format", "s--"),
-}
+ARMS = {"free_arm": ("free", "o-"), "bind": ("bind", "o--"), "release": ("release", "s-"), "hold": ("hold", "s--")}
 """What each is called, and its marker and line: the marker says where a prefix is from, the line what continues it."""
+NOTE = (
+    "share of the rationale's words that the reply was begun with; squares: begun in the format, circles: begun freely; dashed: "
+    "goes on in the format; shaded: L, free less release, its 95% at release"
+)
 
 
 def swap_curves(table: pd.DataFrame) -> Figure:
@@ -35,7 +34,7 @@ def swap_curves(table: pd.DataFrame) -> Figure:
     figure, panels = cell_panels(shown, "", height=lambda group: 2.4)
     for axis, (_, group) in zip(panels, shown.groupby(PANEL)):
         _curves(axis, group.sort_values("fraction"))
-    say_below(figure, "share of the rationale's words that the reply was begun with; bars: 95% of L, free less release")
+    say_below(figure, NOTE)
     legend(figure, panels[0])
     return figure
 

@@ -124,19 +124,20 @@ def _lines(curve: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any
         line: dict[str, Any] = {"fraction": fraction, "n": int(at["item_id"].nunique())}
         line |= dict(at[[*ARMS]].mean())
         for prefix in READINGS:
-            line |= named(f"{prefix}L", difference(at, f"{prefix}free_arm", f"{prefix}release", draws, seed))
+            one_request = fraction == 0  # then L is zero by definition, and has no interval
+            line |= named(f"{prefix}L", difference(at, f"{prefix}free_arm", f"{prefix}release", draws, seed, one_request))
             line |= named(f"{prefix}C", difference(at, f"{prefix}release", f"{prefix}hold", draws, seed))
         line |= named("fresh", difference(at.dropna(subset=["own"]), "hold", "own", draws, seed))
         yield line | dict(at[[f"cut_{arm}" for arm in ARMS]].mean()) | {"f_star": point, "note": note}
 
 
-def difference(at: pd.DataFrame, one: str, other: str, draws: int, seed: int) -> Interval:
-    """Mean over items of the first less the second, prompts and seeds of an item together."""
+def difference(at: pd.DataFrame, one: str, other: str, draws: int, seed: int, constant: bool = False) -> Interval:
+    """Mean over items of the first less the second, prompts and seeds of an item together; `constant`: the two are the same."""
     apart = (at[one] - at[other]).groupby(at["item_id"]).agg(["sum", "count"])
     if apart.empty:
         return NOTHING
     value, count = (apart[name].to_numpy(dtype=float)[:, None, None] for name in ("sum", "count"))
-    found = bootstrap(Sums(value, count), draws, seed)
+    found = bootstrap(Sums(value, count), draws, seed, np.array([constant]))
     low, high = found.interval(bounds=(-1, 1))
     return Interval(*(float(end[0]) + 0.0 for end in (found.means_K, low, high)))
 
