@@ -1,24 +1,28 @@
-"""Look inside the replies of a finished run: what a mask takes away at each token, and how it makes a model spell.
+"""Look inside the replies of a finished run: what a mask takes away, how it makes a model spell, what letting go of it repairs.
 
     python -m experiments.lockin results=results/quickstart probe=mass                    every run folder beneath it
     python -m experiments.lockin results=results/quickstart probe=mass decoder=xgrammar   the same replies under another's masks
     python -m experiments.lockin run=results/quickstart/smollm2_135m/addition/json_schema/plain-seed0      one run folder
+    python -m experiments.lockin results=results/sampled probe=swap backend=vllm          rationales that are cut, and go on
 
-Nothing is generated: one pass of the model reads prompts and replies. It needs the run folders with their journals, and the
-weights that they were made with. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet` and `spelling.parquet`, a
-row a token; the same command again goes on where it was interrupted. Then `python -m experiments.tables` has the tables mass,
-tokens, closing and aligned, and its page a strip of each masked reply. Replies without figures are counted by their reason.
+It needs the run folders with their journals, and the weights that they were made with; the same command again goes on where it
+was interrupted. What is left out is counted by its reason. `probe=mass` generates nothing: one pass of the model reads prompts
+and replies. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet` and `spelling.parquet`, a row a token; then
+`python -m experiments.tables` has the tables mass, tokens, closing and aligned, and its page a strip of each masked reply.
+
+`probe=swap` cuts the rationales of two conditions that were sampled, and continues each under both: an experiment of its own
+beside the first, `sampled-swap`, of ordinary run folders. The table is swap.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fmtbench.backbone import Backbone
 from fmtbench.conditions.condition import Condition
@@ -26,22 +30,30 @@ from fmtbench.decoding.decoders import DecoderName
 from fmtbench.decoding.grammar import MASKS_WITH
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.errors import UserError
+from fmtbench.probes.swap import FACTS, SwapSettings
+from fmtbench.running.job import Cell
 from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.store.stored import read_config
 from fmtbench.tasks.base import Task
 
+from .reporting.progress import progress
 from .score import find_packs, stored_cell
-from .starting.build import build, build_stored_backbone
+from .starting.build import build, build_stored_backbone, build_stored_engine
+from .starting.environment import naming_the_environment
 from .starting.start import start
 
 if TYPE_CHECKING:
     from fmtbench.probes.mass import MassProbe, MassRecord, MassSettings
+    from fmtbench.probes.swap import Arm
+    from fmtbench.running.swapping import Engine, Ran, SwapJob
+    from fmtbench.types import Row
 
 logger = logging.getLogger(__name__)
 LEGEND = """\
 Tax in nats: -ln of the mass that the mask left. Overrides: tokens at which the most likely one was forbidden.
 string: a free rationale against the mask inside a JSON string. schema: JSON that was only asked for, up to where it leaves it.\
 """
+SWAP_LEGEND = "Differences with intervals: python -m experiments.tables results=... table=[swap]"
 QUIET = 200
 """Replies between two lines of progress."""
 
@@ -50,6 +62,7 @@ class StoredCell(NamedTuple):
     """A run folder, and what its config builds."""
 
     folder: RunFolder
+    cell: Cell
     task: Task
     condition: Condition
     backbone: Backbone
@@ -60,15 +73,24 @@ def main(config: DictConfig) -> None:
     given = build(config.backbone, "backbone") if config.backbone else None
     cells = [stored(folder, given) for folder in find_folders(root)]
     check_run(config, cells, root)
+    settings: MassSettings | SwapSettings = build(config.probe, "probe")
+    if isinstance(settings, SwapSettings):
+        swap(config, settings, cells, root)
+    else:
+        mass(config, settings, cells, root)
+
+
+def mass(config: DictConfig, settings: MassSettings, cells: list[StoredCell], root: Path) -> None:
+    if config.backend is not None:
+        raise UserError("probe=mass generates nothing: leave out backend=, its pass is made by transformers whatever the run had")
     decoder = config.decoder or decoder_of(cells, root)
     limits = Limits(seconds=config.compile.seconds, memory_gb=config.compile.memory_gb)
     check_cells(cells)
-    settings: MassSettings = build(config.probe, "probe")
     lines = []
     for backbone, group in by_backbone(cells).items():
         probe = settings.open(backbone, decoder, limits)
         lines += [line for cell in group for line in probe_cell(cell, probe, root)]
-    show(lines)
+    show(lines, LEGEND)
 
 
 # -- what is wrong is said before any weights are loaded
@@ -79,7 +101,7 @@ def root_of(config: DictConfig) -> Path:
         raise UserError(
             "give results=FOLDER, such as results=results/quickstart, for all run folders beneath it, or run=FOLDER for one"
         )
-    if config.decoder is not None and config.decoder not in get_args(DecoderName):
+    if config.decoder is not None and config.backend is None and config.decoder not in get_args(DecoderName):
         raise UserError(f"decoder={config.decoder}: allowed are {', '.join(get_args(DecoderName))}")
     root = Path(config.results or config.run)
     if find_packs(root):
@@ -96,12 +118,12 @@ def check_run(config: DictConfig, cells: list[StoredCell], root: Path) -> None:
 
 def stored(folder: RunFolder, given: Backbone | None) -> StoredCell:
     """Raises `UserError` for a config that does not say how its replies were made."""
-    _, task, condition = stored_cell(folder.path)
+    cell, task, condition = stored_cell(folder.path)
     try:
         backbone = given or build_stored_backbone(read_config(folder.path / "config.yaml"))
     except UserError as error:
         raise UserError(f"{folder.path}: {error}") from error
-    return StoredCell(folder, task, condition, backbone)
+    return StoredCell(folder, cell, task, condition, backbone)
 
 
 def decoder_of(cells: list[StoredCell], root: Path) -> DecoderName:
@@ -173,13 +195,104 @@ def summed(name: str, own: Any, probe: MassProbe) -> Iterator[dict[str, Any]]:
             }
 
 
-def show(lines: list[dict[str, Any]]) -> None:
+# -- the swap
+
+
+def swap(config: DictConfig, settings: SwapSettings, cells: list[StoredCell], root: Path) -> None:
+    """Plan all that is swapped before any weights are read, and then run it."""
+    from fmtbench.running.swapping import greedy_jobs, swap_jobs
+
+    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # nothing is swapped twice
+    wanted = [cell for cell in cells if cell.cell.condition in (settings.free, settings.held)] or cells
+    check_cells(wanted)
+    todo = [
+        ([ran_of(one) for one in group], settings, engine_of(config, backbone, group, root), results_of(group))
+        for backbone, group in by_backbone(wanted).items()
+    ]
+    jobs = [job for one in todo for job in swap_jobs(*one)]
+    left_out = sum((one.left_out for one in jobs), Counter[str]())
+    told = ", ".join(f"{reason} {count}" for reason, count in left_out.items())
+    if not any(one.job.cells for one in jobs):
+        raise UserError(
+            f"no reply in {root} can be cut ({told or 'no task has both conditions'}): see docs/guides/interventions.md"
+        )
+    rows = [row for one in jobs for row in continued(one)]
+    for one in todo if settings.greedy else ():
+        for job in greedy_jobs(*one):  # the second is made from what the first generates
+            continued(job)
+    show_swaps(rows, settings, told)
+
+
+def continued(one: SwapJob) -> list[Row]:
+    from fmtbench.running.pipeline import run
+
+    return run(one.job, progress, one.plans) if one.job.cells else []
+
+
+def ran_of(one: StoredCell) -> Ran:
+    from fmtbench.running.swapping import Ran
+
+    return Ran(cell=one.cell, folder=one.folder, task=one.task, condition=one.condition, config=config_of(one))
+
+
+def config_of(one: StoredCell) -> dict[str, Any]:
+    return read_config(one.folder.path / "config.yaml")
+
+
+def results_of(group: list[StoredCell]) -> Path:
+    """Where the experiment of these cells lies. Raises `UserError` for one that was moved, whose swap would lie elsewhere."""
+    for one in group:
+        path, parts = one.folder.path, one.cell.folder(Path()).path.parts
+        if path.resolve().parts[-len(parts) :] != parts:
+            raise UserError(
+                f"{path} is not where its config.yaml says, {'/'.join(parts)}: put it there, since its swap lies beside"
+            )
+    return group[0].folder.path.resolve().parents[len(group[0].cell.folder(Path()).path.parts) - 1]
+
+
+def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], root: Path) -> Engine:
+    """What continues the replies: what is given, or what the cells' own configs name. Raises `UserError`."""
+    from fmtbench.running.swapping import Engine, tokens_of
+
+    node = None
+    if config.backend is None:
+        _, backend = build_stored_engine(config_of(group[0]))
+    else:
+        config.decoder = config.decoder or decoder_of(group, root)
+        backend = build(config.backend, "backend")
+        with naming_the_environment():
+            node = OmegaConf.to_container(config.backend, resolve=True)
+    return Engine(backbone=backbone, backend=backend, tokens=tokens_of(backbone), config=node)
+
+
+def show_swaps(rows: list[Row], settings: SwapSettings, left_out: str) -> None:
+    """Accuracy of each arm along the rationale, latent and strict, over all tasks; the table has the differences."""
+    lines = [swap_line(arm, [row for row in rows if row.condition == str(arm)]) for arm in settings.arms]
+    show(lines, f"left out: {left_out or 'nothing'}. {SWAP_LEGEND}")
+
+
+def swap_line(arm: Arm, rows: list[Row]) -> dict[str, Any]:
+    def share(hits: Iterable[bool]) -> str:
+        return f"{sum(hits) / len(rows):.1%}" if rows else ""
+
+    return {
+        "begun": arm.origin,
+        "goes on": arm.mode,
+        "cut at": f"{arm.fraction:.2f}",
+        "replies": len(rows),
+        "latent": share(row.latent_correct for row in rows),
+        "strict": share(row.correct for row in rows),
+        "cut by the limit": share(row.finish_reason == "length" for row in rows),
+    }
+
+
+def show(lines: list[dict[str, Any]], legend: str) -> None:
     import pandas as pd
 
     from fmtbench.analysis.showing.markdown import to_markdown
 
     print(to_markdown(pd.DataFrame(lines)), end="")
-    print(LEGEND)
+    print(legend)
 
 
 if __name__ == "__main__":

@@ -208,6 +208,7 @@ class LockinConfig:
     plugins: list[str] = field(default_factory=list)
     probe: Any = MISSING
     backbone: Any = None
+    backend: Any = None
 
 
 @dataclass

@@ -14,6 +14,7 @@ from fmtbench.auditing.rows import check_rows
 from fmtbench.auditing.side_files import check_config, check_items, read_manifest
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
+from fmtbench.probes.swap import arm_of
 from fmtbench.running.job import Cell
 from fmtbench.store.folder import Planned
 from fmtbench.store.stored import read_config
@@ -79,7 +80,8 @@ def _scored(path: Path, build: Build, planned: list[Planned], manifest: dict[str
     except UserError as error:
         return [Finding(file="config.yaml", what=f"cannot be used: {error}")]
     first = [one for one in planned if not one.after]
-    found = astray + check_sampling(first, sampling if isinstance(sampling, dict) else {}, cell.seed)
+    swapped = arm_of(cell.condition) is not None
+    found = astray + check_sampling(first, sampling if isinstance(sampling, dict) else {}, cell.seed, swapped)
     if torn:
         return [*found, Finding(file="rows.parquet", what="is not compared, because rows follow from requests.jsonl")]
     return found + check_rows(path, cell, task, condition, manifest)

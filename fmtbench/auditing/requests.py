@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtbench.auditing.findings import Finding, judged_lines, why_unread
-from fmtbench.running.asking import request_seed
+from fmtbench.running.asking import request_seed, swap_seed
 from fmtbench.store.folder import Planned, planned_of
 
 NAME = "requests.jsonl"
@@ -58,13 +58,17 @@ def _misplaced(planned: Sequence[Planned]) -> list[Finding]:
     return found
 
 
-def check_sampling(planned: Sequence[Planned], sampling: Mapping[str, Any], seed: int) -> list[Finding]:
-    """Is each first pass drawn as the config says, with the seed that it gives?"""
+def check_sampling(planned: Sequence[Planned], sampling: Mapping[str, Any], seed: int, swapped: bool = False) -> list[Finding]:
+    """Is each first pass drawn as the config says, with the seed that it gives? Of a swapped cell a prefix takes some of the
+    tokens, and the draws are others than those of the replies that were cut."""
     found: list[Finding] = []
     for one in planned:
         drawn = {name: getattr(one.request, name) for name in SAMPLED}
         told = {name: sampling.get(name) for name in SAMPLED}
-        wanted = request_seed(seed, one.item.id, one.sample) if one.request.temperature else None
+        if swapped and isinstance(most := told["max_tokens"], int):
+            told["max_tokens"] = min(most, one.request.max_tokens)
+        seed_of = swap_seed if swapped else request_seed
+        wanted = seed_of(seed, one.item.id, one.sample) if one.request.temperature else None
         if drawn != told:
             found.append(_finding(one, f"is drawn with {_listed(drawn)}, and config.yaml says {_listed(told)}"))
         elif one.request.seed != wanted:

@@ -31,6 +31,9 @@ class MaskingBackend(Backend):
         if backbone.chat_template_kwargs or backbone.thinking:
             check_arguments_read(load_tokenizer(backbone.resolve()).chat_template, backbone)
 
+    def why_not_continued(self) -> str:
+        return ""
+
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
         compiled = sandbox(backbone, self.decoder, self.limits).compile(constraint)
         return {

@@ -74,6 +74,10 @@ class Backend(ABC):
         """
         return f"{type(self).__name__} keeps no thought apart: use backend=hf"
 
+    def why_not_continued(self) -> str:
+        """Why a reply that its request has begun (see `prefix`) cannot be continued here; empty where it can."""
+        return f"{type(self).__name__} has no words for going on with a reply that is begun: use backend=hf or backend=vllm"
+
     @abstractmethod
     def open(self, backbone: Backbone) -> Session:
         """Load the weights. Raises `DecoderError` where constraints turn out not to bind."""

@@ -37,6 +37,8 @@ class Dialect(NamedTuple):
     """Whether the server decides on the white space between JSON's tokens."""
     asked: bool = False
     """Whether it takes all of OpenAI's fields has to be found out (see `fields`)."""
+    continued: dict[str, Any] | None = None
+    """Further fields of a request whose reply has begun; None where it has no words for that."""
 
 
 def keeps(dialect: Dialect, constraint: Constraint, text: str) -> bool:
@@ -72,6 +74,7 @@ DIALECTS = {
         lambda constraint: {"structured_outputs": {"regex": regex(constraint)}},
         NO_DEFAULTS | {"return_token_ids": True},
         version=("version", "version"),
+        continued={"add_generation_prompt": False, "continue_final_message": True},
     ),
     "sglang": Dialect("regex", lambda constraint: {"regex": regex(constraint)}, NO_DEFAULTS),
     "llamacpp": Dialect(

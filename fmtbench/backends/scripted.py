@@ -60,6 +60,9 @@ class Scripted(Backend):
     def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
         return ""
 
+    def why_not_continued(self) -> str:
+        return ""
+
     def open(self, backbone: Backbone) -> Session:
         return ScriptedSession(self.reply)
 

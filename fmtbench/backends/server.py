@@ -25,6 +25,7 @@ from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
+from fmtbench.backends.prefix import parted, prefix_of
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.served_thoughts import check_arguments, probe_of, taken_apart, thinking_fields, unkept, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
@@ -167,6 +168,14 @@ class Server(Backend):
     def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
         return why_unthinkable(self.dialect, budget=budget, masked=masked)
 
+    def why_not_continued(self) -> str:
+        if DIALECTS[self.dialect].continued is not None:
+            return ""
+        return (
+            f"backend.dialect={self.dialect} has no words for going on with a reply that is begun: use backend=hf, backend=vllm, "
+            "or `vllm serve` with backend.dialect=vllm"
+        )
+
 
 class ServerSession(Session):
     """Requests to one model of a server. It holds no connection: each call to `generate` closes its own."""
@@ -184,6 +193,8 @@ class ServerSession(Session):
         """The kinds of requests whose fields the server is known to take."""
 
     def prepare(self, requests: Sequence[Request]) -> None:
+        if any(map(prefix_of, requests)) and (why := self._options.why_not_continued()):
+            raise UserError(why)
         for request in {kind_of(one): one for one in requests}.values():
             if kind_of(request) not in self._settled:
                 self._fields.check(request.temperature, request.top_p)
@@ -314,6 +325,8 @@ class ServerSession(Session):
             body["logprobs"] = True
         if request.constraint is not None:
             body |= self._dialect.constrain(request.constraint)
+        if parted(messages)[1]:
+            body |= self._dialect.continued or {}
         body |= thinking_fields(self._options.dialect, request)
         return fields.sent(body) | self._options.extra_body
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fmtbench.backends.base import Session
+from fmtbench.backends.prefix import parted
 from fmtbench.backends.special import neutral, special_tokens
 from fmtbench.backends.thoughts import opened, split
 from fmtbench.decoding.grammar import allows, decoder_version
@@ -30,6 +31,8 @@ class Prompted:
     ids: list[int]
     neutralised: int = 0
     """How many special tokens the messages spelled out; they were broken up."""
+    begun: int = 0
+    """How many of the last ids are the beginning of the reply."""
 
     def excess(self, context: int) -> str:
         """Why the request does not fit into the context; empty if it does."""
@@ -40,15 +43,21 @@ class Prompted:
 
 
 def prompt(tokenizer: Any, request: Request) -> Prompted:
-    """The request's messages under the chat template, and the beginning of the thought that is asked for; special tokens are
-    added here and nowhere else."""
+    """The request's messages under the chat template, and the beginning of the thought that is asked for, or of the reply;
+    special tokens are added here and nowhere else.
+
+    A reply that has begun goes behind the template's prompt for it, token by token: what templates themselves offer for this
+    takes white space off, some of them.
+    """
     messages, neutralised = neutral(request.messages, special_tokens(tokenizer))
-    chat = [{"role": message.role, "content": message.content} for message in messages]
+    asked, begun = parted(messages)
+    chat = [{"role": message.role, "content": message.content} for message in asked]
     further = request.chat_template_kwargs
     ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, **further)["input_ids"]
     if request.thinking is not None:
         ids = opened(tokenizer, ids, request.thinking)
-    return Prompted(request=request, ids=ids, neutralised=neutralised)
+    prefix = tokenizer(begun, add_special_tokens=False)["input_ids"] if begun else []
+    return Prompted(request=request, ids=[*ids, *prefix], neutralised=neutralised, begun=len(prefix))
 
 
 def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tuple[list[Prompted], Iterator[Generation]]:
@@ -83,7 +92,8 @@ def finished(
 ) -> Generation:
     """The reply with its text, checked against the grammar it was held to. What is still a thought was held to none."""
     thought = split(tokenizer, ids, prompted.request.thinking)
-    text, token_ends = decode_with_ends(tokenizer, ids[thought.tokens :])
+    before = prompted.ids[len(prompted.ids) - prompted.begun :]
+    text, token_ends = decode_with_ends(tokenizer, ids[thought.tokens :], before)
     if prompted.request.thinking is not None:
         text, token_ends = thought.before(text, token_ends)
     constraint = prompted.request.constraint
@@ -107,11 +117,16 @@ def finished(
     )
 
 
-def decode_with_ends(tokenizer: Any, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
-    """The text, and where in it each token ends; a token inside a character ends where the character begins."""
+def decode_with_ends(tokenizer: Any, ids: Sequence[int], before: Sequence[int] = ()) -> tuple[str, tuple[int, ...]]:
+    """The text, and where in it each token ends; a token inside a character ends where the character begins.
+
+    `before`: what these tokens continue. Some tokenizers write no space before the first word of a text.
+    """
     from tokenizers.decoders import DecodeStream
 
     stream = DecodeStream(skip_special_tokens=True)
+    for token in before:
+        stream.step(tokenizer.backend_tokenizer, token)
     pieces: list[str] = []
     ends: list[int] = []
     for token in ids:

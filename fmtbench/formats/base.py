@@ -111,6 +111,17 @@ class Format(ABC):
         fill(parts, [found.span] if found.span else [], "answer")
         return parts
 
+    # -- a rationale that is cut and goes on (formats of one stage; see conditions/begun.py)
+
+    def begin(self, layout: Layout, rationale: str) -> str | None:
+        """A reply up to here: what this format writes before its rationale, and a beginning of that. None: no way is known."""
+        return None
+
+    def rationale(self, text: str, layout: Layout, kind: AnswerKind) -> str | None:
+        """What a finished reply says before its answer, as plain text; empty where it says nothing, or is not of this format.
+        None where the answer comes first."""
+        return ""
+
     # -- how any reply is read, whatever was asked for
 
     @abstractmethod

@@ -87,6 +87,19 @@ class JsonFormat(StructuredFormat):
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
         return divide_object(text, layout.answer)
 
+    def begin(self, layout: Layout, rationale: str) -> str:
+        (stage,) = layout.stages
+        return f"{{{json.dumps(stage, ensure_ascii=False)}: {json.dumps(rationale, ensure_ascii=False)}"[:-1]
+
+    def rationale(self, text: str, layout: Layout, kind: AnswerKind) -> str | None:
+        parts = self.parts(text, None if isinstance(kind, Record) else layout.fields) or []
+        names = [part.name for part in parts]
+        (stage,) = layout.stages
+        if stage not in names:
+            return ""
+        place = names.index(stage)
+        return None if layout.answer in names[:place] else parts[place].written or ""
+
     def find(self, text: str) -> Iterator[Field]:
         """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
         for match in some(list(FIELD.finditer(text))) if "{" in text and ":" in text else ():

@@ -64,6 +64,17 @@ class TextFormat(Format):
             return Extraction(status="no_answer", reasoning=spans((0, found.start)))
         return Extraction(status="ok", answer=found.answer, span=found.span, reasoning=spans((0, found.start), (end, len(text))))
 
+    def begin(self, layout: Layout, rationale: str) -> str:
+        return rationale
+
+    def rationale(self, text: str, layout: Layout, kind: AnswerKind) -> str | None:
+        found = self.read(text, layout, kind)
+        first = found.reasoning[0] if found.reasoning else (0, 0)
+        said = text[slice(*first)]
+        if found.span and first[0] >= found.span[1]:
+            return None if any(map(str.isalnum, said)) else ""
+        return said
+
     def find(self, text: str) -> Iterable[Field]:
         """None: text has no fields, and its statements are marks (readers/marks.py), which count for less."""
         return ()

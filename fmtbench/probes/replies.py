@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fmtbench.answers import AnswerKind
+from fmtbench.backends.prefix import prefix_of
 from fmtbench.backends.tokens import decode_with_ends
 from fmtbench.conditions.condition import Condition
 from fmtbench.formats.parts import PartName
@@ -56,7 +57,8 @@ def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterato
 def probed(planned: Planned, generation: Generation, condition: Condition, task: Task) -> ProbedReply:
     text, _ = whole(generation.text)
     kind = task.kind(planned.item)
-    parts = condition.divide(text, kind) if generation.token_ends else []
+    begun = prefix_of(planned.request)
+    parts = condition.divide(begun + text, kind)[len(begun) :] if generation.token_ends else []
     return ProbedReply(
         planned=planned,
         generation=generation,

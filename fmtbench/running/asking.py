@@ -25,6 +25,11 @@ def request_seed(seed: int, item_id: str, sample: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{item_id}/{sample}".encode()).digest()[:7], "big")
 
 
+def swap_seed(seed: int, item_id: str, sample: int) -> int:
+    """That of a reply which goes on from a prefix: the noise of the reply that the prefix is from is not drawn again."""
+    return request_seed(seed, f"{item_id}/swap", sample)
+
+
 def unanswered(planned: Sequence[Planned], done: Container[str]) -> list[Request]:
     """The requests of a plan whose keys are not among those done, each once."""
     wanted = {one.request.key: one.request for one in planned}

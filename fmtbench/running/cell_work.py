@@ -47,6 +47,8 @@ class CellWork:
     """Keys of the requests that are not generated again."""
     barred: str = ""
     """Why the cell cannot run; empty where it can."""
+    further: Mapping[str, Any] = field(default_factory=dict)
+    """What the plan has to say in the manifest."""
 
     def __post_init__(self) -> None:
         self.done = self.folder.done(partial(stands, self.job))
@@ -124,11 +126,12 @@ class CellWork:
             grammars |= {self.condition.constraint(self.task.kind(one.item)) for one in self.first}
         return grammars
 
-    def _sources(self) -> dict[str, str]:
-        """Checksums of what the two files beside the manifest say, so that damage to them is found (`experiments.audit`)."""
+    def _sources(self) -> dict[str, Any]:
+        """What the plan says, and checksums of what the two files beside the manifest say, so that damage to them is found
+        (`experiments.audit`)."""
         config = self.cell.config.encode("utf-8", "backslashreplace")
         items = items_hash(one.item for one in self.planned)
-        return {"config_sha256": hashlib.sha256(config).hexdigest(), "items_sha256": items}
+        return {**self.further, "config_sha256": hashlib.sha256(config).hexdigest(), "items_sha256": items}
 
     def _engine_of_the_keys(self) -> dict[str, Any]:
         """What the keys of the requests say of the engine, for a manifest that was lost; an engine that opens says more."""

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from fmtbench.errors import LockedError
 from fmtbench.running.cell_work import CellWork
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.planning import MOST_REQUESTS, Planner
+from fmtbench.running.planning import MOST_REQUESTS, Plans
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ LOOK_AGAIN_SECONDS = 2.0
 """How often cells that another process is writing are tried again."""
 
 
-def claims(job: Job, planner: Planner) -> Generator[list[CellWork]]:
+def claims(job: Job, planner: Plans) -> Generator[list[CellWork]]:
     """Free cells, locked for us until the next step, as many as memory has room for; then others, until none is left.
 
     So two workers never do the same cell, and no cell is forgotten. Cells of one task and prompt come together where one step
@@ -39,13 +39,13 @@ def claims(job: Job, planner: Planner) -> Generator[list[CellWork]]:
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _in_order(job: Job, planner: Planner) -> list[Cell]:
+def _in_order(job: Job, planner: Plans) -> list[Cell]:
     if sum(map(planner.size, job.cells)) <= MOST_REQUESTS:
         return list(job.cells)
     return sorted(job.cells, key=lambda cell: (cell.task, cell.prompt))
 
 
-def _free(job: Job, planner: Planner, waiting: Sequence[Cell], locks: ExitStack) -> tuple[list[CellWork], list[Cell]]:
+def _free(job: Job, planner: Plans, waiting: Sequence[Cell], locks: ExitStack) -> tuple[list[CellWork], list[Cell]]:
     """The work on the first cells whose locks we got, up to `MOST_REQUESTS`; and the cells that others hold."""
     ours: list[CellWork] = []
     busy: list[Cell] = []
@@ -61,9 +61,9 @@ def _free(job: Job, planner: Planner, waiting: Sequence[Cell], locks: ExitStack)
     return ours, busy
 
 
-def _claim(job: Job, cell: Cell, planner: Planner, locks: ExitStack) -> CellWork | None:
+def _claim(job: Job, cell: Cell, planner: Plans, locks: ExitStack) -> CellWork | None:
     """The work on a cell whose lock we got; None where another process holds it."""
     with suppress(LockedError):
         folder = locks.enter_context(cell.folder(job.results))
-        return CellWork(job=job, cell=cell, folder=folder, first=planner.plan(cell))
+        return CellWork(job=job, cell=cell, folder=folder, first=planner.plan(cell), further=planner.facts(cell))
     return None

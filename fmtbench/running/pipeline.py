@@ -21,27 +21,30 @@ from fmtbench.running.asking import answer
 from fmtbench.running.cell_work import CellWork, stands
 from fmtbench.running.claiming import claims
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.planning import Planner
+from fmtbench.running.planning import Planner, Plans
 from fmtbench.store.folder import RunFolder
 from fmtbench.types import Row, Watch
 
 logger = logging.getLogger(__name__)
 
 
-def run(job: Job, watch: Watch = lambda total, stream: stream) -> list[Row]:
+def run(job: Job, watch: Watch = lambda total, stream: stream, plans: Plans | None = None) -> list[Row]:
     """Bring every cell of the job up to its plan, and return the scored rows of all cells, some 5 KB each.
 
-    What a cell's journal holds already is not generated again. Raises `UserError` before any weights are loaded, for
+    What a cell's journal holds already is not generated again. `plans`: what the cells ask, where that is not every item and
+    sample under its condition. Raises `UserError` before any weights are loaded, for
     everything that can be known before, and `BarredError` where no cell can run.
     """
-    rows = dict(finished(job, watch))
+    rows = dict(finished(job, watch, plans))
     return [row for cell in job.cells for row in rows[cell]]
 
 
-def finished(job: Job, watch: Watch = lambda total, stream: stream) -> Iterator[tuple[Cell, list[Row]]]:
+def finished(
+    job: Job, watch: Watch = lambda total, stream: stream, plans: Plans | None = None
+) -> Iterator[tuple[Cell, list[Row]]]:
     """As `run`, cell by cell, each as soon as it is scored: a million rows need not be held at once."""
     barred, scored = "", False
-    with closing(claims(job, Planner(job))) as claimed:
+    with closing(claims(job, plans or Planner(job))) as claimed:
         for cells in claimed:
             share(job, [one for one in cells if not one.barred])
             for one in cells:

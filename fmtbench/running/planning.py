@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any, Protocol
 
 from fmtbench.errors import UserError
 from fmtbench.running.asking import request_seed
@@ -18,6 +19,22 @@ logger = logging.getLogger(__name__)
 
 MOST_REQUESTS = 50_000
 """Of all cells that are worked on at once: some 100 MB of requests. Engines need far fewer to stay full."""
+
+
+class Plans(Protocol):
+    """What the cells of a job ask first."""
+
+    def size(self, cell: Cell) -> int:
+        """How many requests a cell has, but for second passes."""
+        ...
+
+    def plan(self, cell: Cell) -> list[Planned]:
+        """The first passes."""
+        ...
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """What the plan has to say in the manifest of a cell."""
+        ...
 
 
 class Planner:
@@ -52,6 +69,9 @@ class Planner:
     def plan(self, cell: Cell) -> list[Planned]:
         """One request for each item and sample."""
         return self._kept.get(cell) or _plan_cell(cell, self._job, self._items[cell.task])
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        return {}
 
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:

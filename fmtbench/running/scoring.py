@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fmtbench.answers import AnswerKind
+from fmtbench.backends.prefix import prefix_of
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.json_mode import held_to_object, whitespace
 from fmtbench.errors import DecoderError
@@ -57,7 +58,8 @@ def _why_fewer(planned: Sequence[Planned], rows: Sequence[Row]) -> str:
 
 def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
     """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
-    one, passes = answered
+    one, begun = answered.planned, prefix_of(answered.planned.request)
+    passes = [_whole_reply(generation, begun) for generation in answered.generations]
     first, last = passes[0], passes[-1]
     reasoning, found = rationale(first.text, kind), located(last.text, condition.read(last, kind), kind)
     return Row(
@@ -75,7 +77,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         finish_reason=last.finish_reason,
         prompt_tokens=sum(one.prompt_tokens for one in passes),
         completion_tokens=sum(one.completion_tokens for one in passes),
-        reasoning_tokens=count_tokens(first, reasoning),
+        reasoning_tokens=count_tokens(first, reasoning, len(begun)),
         reasoning_words=len(words(reasoning)),
         text=last.text,
         request_key=one.request.key,
@@ -93,14 +95,24 @@ def _thoughts(passes: Sequence[Generation]) -> dict[str, Any]:
     return {"thought": thought or None, "thought_tokens": tokens or None, "thought_words": len(thought.split()) or None}
 
 
-def count_tokens(generation: Generation, reasoning: str) -> int | None:
+def _whole_reply(generation: Generation, begun: str) -> Generation:
+    """What a request has begun and what was generated behind it, read as one text. An engine's error is no reply, and a prefix
+    alone is none either, whatever it says."""
+    if not begun or generation.finish_reason == "error":
+        return generation
+    ends = tuple(end + len(begun) for end in generation.token_ends)
+    return replace(generation, text=begun + generation.text, token_ends=ends)
+
+
+def count_tokens(generation: Generation, reasoning: str, begun: int = 0) -> int | None:
     """Tokens that wrote at least one character of the rationale's words; None if it is not known which token wrote what.
 
-    `reasoning` is what `rationale` leaves of the text, whether that was parsed or not.
+    `reasoning` is what `rationale` leaves of the text, whether that was parsed or not. `begun`: characters that stood there
+    before the first token.
     """
     if words(reasoning) and not generation.token_ends:
         return None
-    starts = (0, *generation.token_ends[:-1])
+    starts = (begun, *generation.token_ends[:-1])
     return sum(bool(words(reasoning[start:end])) for start, end in zip(starts, generation.token_ends))
 
 

@@ -23,7 +23,9 @@ SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("status", "barred", "refused", "error", "items_sha256", "python"), (lambda one: isinstance(one, str), "a text")
     ),
-    **dict.fromkeys(("packages", "hardware", "sampling", "statuses", "engine"), (lambda one: isinstance(one, dict), "a mapping")),
+    **dict.fromkeys(
+        ("packages", "hardware", "sampling", "statuses", "engine", "swap"), (lambda one: isinstance(one, dict), "a mapping")
+    ),
     **dict.fromkeys(("code", "determinism"), (lambda one: isinstance(one, dict | None), "a mapping or null")),
     **dict.fromkeys(
         ("planned", "missing_at_start", "transient", "neutralised", "halves"), (lambda one: isinstance(one, int), "a count")

@@ -18,6 +18,7 @@ from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, dupl
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
+from fmtbench.analysis.rows.swaps import beside, greedy_rows, parted, swap_rows
 from fmtbench.errors import UserError
 from fmtbench.price import Prices, prices_of
 from fmtbench.store import stored
@@ -49,6 +50,10 @@ class Study(NamedTuple):
     """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
+    swaps: pd.DataFrame | None = None
+    """Rows of the prefix swap (rows/swaps.py); None where nothing was swapped."""
+    greedy_swaps: pd.DataFrame | None = None
+    """Those of its null."""
 
 
 def load_study(
@@ -66,9 +71,10 @@ def load_study(
     probes found. `first`: of measurements that occur twice the first one counts; otherwise a file that repeats another is left
     out.
     """
-    files, complaints = load_files(roots, slim=slim)
+    files, complaints = load_files([*roots, *(beside(roots) if slim else ())], slim=slim)
     if not files:
         raise UserError("; ".join(complaints))
+    files, swapped = parted(files)
     try:
         rows = join(files, mixed=mixed)
     except DuplicateError:
@@ -89,13 +95,15 @@ def load_study(
         tasks=_settings(configs, "task"),
         presets=presets,
         planned=_planned(configs),
-        origin=_origin(list(map(Path, roots)), files),
+        origin=_origin(list(map(Path, roots)), [*files, *(file for file in swapped if id(file) not in set(map(id, files)))]),
         complaints=complaints,
         notes=whitespace_notes(files),
         missing=missing_cells(rows),
         prices=_prices(files, configs),
         mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
         spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
+        swaps=swap_rows(swapped),
+        greedy_swaps=greedy_rows(swapped),
     )
 
 

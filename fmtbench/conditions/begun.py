@@ -1,0 +1,96 @@
+"""Cutting the rationale of a reply, and writing its beginning as a reply of another condition, which then goes on.
+
+    cut(rationale_of(json_schema, reply, kind), 0.5)        First, 7 + 5 is 12. Then
+    begun(free_cot, kind, "First, 7 + 5 is 12. Then")       First, 7 + 5 is 12. Then
+    begun(json_schema, kind, "First, 7 + 5 is 12. Then")    {"reasoning": "First, 7 + 5 is 12. Then
+
+With the second comes the grammar of what may follow there.
+
+From prose to JSON and back a rationale is the same to the character, so what differs between two continuations is their format.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.condition import Condition
+from fmtbench.decoding.grammar import ANYTHING
+from fmtbench.decoding.residual import inside_first
+from fmtbench.errors import UserError
+from fmtbench.formats.base import Format
+from fmtbench.readers.reply import reply_place
+from fmtbench.types import Constraint
+
+WORD = re.compile(r"\S+")
+
+
+class Begun(NamedTuple):
+    """The beginning of a reply, and what the decoder allows behind it."""
+
+    prefix: str
+    constraint: Constraint | None
+
+
+def begun(condition: Condition, kind: AnswerKind, rationale: str) -> Begun:
+    """A reply of this condition up to the end of `rationale`. Raises `UserError` where `why_not_begun` says why."""
+    if why := why_not_begun(condition):
+        raise UserError(why)
+    return Begun(written(condition, rationale), behind(condition, kind))
+
+
+def written(condition: Condition, rationale: str) -> str:
+    """The beginning of a reply up to the end of `rationale`."""
+    prefix = _format(condition).begin(condition.layout, rationale)
+    assert prefix is not None, "see why_not_begun"
+    return prefix
+
+
+def behind(condition: Condition, kind: AnswerKind) -> Constraint | None:
+    """What the decoder allows from inside the rationale on: the same behind every prefix."""
+    allowed = condition.constraint(kind)
+    if allowed is None or allowed == ANYTHING:
+        return allowed
+    return inside_first(allowed, condition.layout.stages[0])
+
+
+def why_not_begun(condition: Condition) -> str:
+    """Why the rationale of a condition cannot be cut and taken up; empty where it can."""
+    stages = len(condition.layout.stages)
+    reasons = {
+        "several_stages: its rationale has several parts": stages > 1,
+        "no_rationale: it asks for an answer alone": stages == 0,
+        "answer_first: its rationale comes when the answer is given": condition.order == "answer_first",
+        f"when={condition.when}: its format does not hold from the first token": condition.when != "whole",
+        f"thinking={condition.thinking}: what comes before its reply is no part of a rationale": condition.thinking != "off",
+        "budget=hard: how many words are left is not known behind a prefix": condition.budget == "hard",
+        "enforced=object: the keys of its object are not known": condition.enforced == "object",
+    }
+    reason = next((told for told, holds in reasons.items() if holds), "")
+    if not reason and _format(condition).begin(condition.layout, "") is None:
+        reason = f"asked={condition.asked}: no reply of this format can be taken up in its middle"
+    return reason
+
+
+def rationale_of(condition: Condition, text: str, kind: AnswerKind) -> str | None:
+    """What a finished reply of this condition says before its answer; empty where it says nothing, or breaks its contract in a
+    way that hides it. None where the answer comes first."""
+    kind = condition.layout.arranged(kind)
+    start, end = reply_place(text, kind)
+    said = _format(condition).rationale(text[start:end], condition.layout, kind)
+    lead = text[:start] if said and text.startswith(said, start) and not text[:start].strip() else ""
+    return said if said is None else lead + said
+
+
+def cut(rationale: str, fraction: float) -> str:
+    """The first round(fraction x N) of its N words, up to the end of the last of them."""
+    ends = [word.end() for word in WORD.finditer(rationale)]
+    kept = round(fraction * len(ends))
+    return rationale[: ends[kept - 1]] if kept else ""
+
+
+def _format(condition: Condition) -> Format:
+    found = condition.produced
+    assert isinstance(found, Format), "see why_not_begun"
+    return found

@@ -1,0 +1,223 @@
+"""Prefix swap: a rationale is cut, and what was begun under one condition goes on under it or under the other.
+
+    free_cot+json_schema+0.50       begun freely, and continued as JSON from the middle of its words
+
+With H the condition that holds and F the free one there are four arms, each named by where its prefix is from and what continues
+it: Hold (H+H), Release (H+F), Free (F+F) and Bind (F+H). Lock-in L(f) = Free(f) - Release(f) is what letting go at f no longer
+repairs; drag C(f) = Release(f) - Hold(f) is what it still repairs.
+
+Items are chosen on one half of the samples and everything else is estimated on the other: replies that were picked because they
+are wrong are wrong by chance as well, and the next ones less so. The halves are the even and the odd samples, so that a reply
+stays in its half when a run gets more samples. A prefix takes its tokens from the reply's budget.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal, NamedTuple, get_args
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from fmtbench.answers import AnswerKind
+from fmtbench.conditions.begun import behind, cut, rationale_of, written
+from fmtbench.conditions.condition import Condition
+from fmtbench.decoding.residual import in_string
+from fmtbench.store.folder import Planned
+from fmtbench.types import Constraint, Generation, Item, Message, whole
+
+Uncut = Literal[
+    "no_reply", "engine_error", "truncated", "answer_first", "no_rationale", "special_in_prefix", "not_escapable", "too_long"
+]
+"""Why the replies of an item and sample are not cut. `no_rationale`: a rationale has fewer than `SwapSettings.words` words, and
+then the item is left out as a whole. `special_in_prefix`: it spells a special token. `not_escapable`: it has a character that a
+decoder's strings cannot hold. `too_long`: no token of the budget is left behind it. `truncated`: where it would have ended is
+not known."""
+UNCUT: tuple[Uncut, ...] = get_args(Uncut)
+Unit = tuple[str, int]
+"""Item and sample."""
+NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\d\d)")
+SUFFIX = "-swap"
+"""What the experiment of the swapped cells has behind its name."""
+FACTS = "swap"
+"""What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that
+are in no arm, by the reason."""
+GREEDY = "-greedy"
+"""What the experiment of the greedy null has behind its name."""
+
+
+class Arm(NamedTuple):
+    """Where a prefix is from, what continues it, and where it is cut."""
+
+    origin: str
+    mode: str
+    fraction: float
+
+    def __str__(self) -> str:
+        return f"{self.origin}+{self.mode}+{self.fraction:.2f}"
+
+
+def arm_of(condition: str) -> Arm | None:
+    """The arm that a condition's name tells of; None for any other condition."""
+    found = NAME.fullmatch(condition)
+    return Arm(found["origin"], found["mode"], float(found["fraction"])) if found else None
+
+
+def estimates(sample: int) -> bool:
+    """Whether a sample is of the half that is estimated on; the other one chooses items."""
+    return sample % 2 == 1
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class SwapSettings:
+    """Which conditions are swapped, and where."""
+
+    free: str = "free_cot"
+    held: str = "json_schema"
+    fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    words: int = Field(default=5, gt=0)
+    """Fewest words of a rationale that is cut."""
+    greedy: bool = True
+    """Whether greedy replies are asked for as well, and continued from their own prefixes: what then ends otherwise than it ended
+    is neither the format's doing nor chance, but rounding, or tokens that the tokenizer would not have chosen."""
+
+    @field_validator("fractions")
+    @classmethod
+    def _in_order(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        told = {f"{one:.2f}" for one in given}
+        if len(told) < len(given) or list(given) != sorted(given) or not all(0 <= one <= 1 for one in given) or len(given) < 2:
+            raise ValueError("must be two numbers or more from 0 to 1, in order, and differ by 0.01 or more")
+        return given
+
+    def experiment(self, name: str) -> str:
+        """Where the cells of a swap lie. Another pair of conditions than the usual one shares no folder with it, since the arm in
+        which free text goes on freely has the replies that both sides of its own pair can be cut in."""
+        usual = (self.free, self.held) == (SwapSettings.free, SwapSettings.held)
+        return f"{name}{SUFFIX}" if usual else f"{name}{SUFFIX}+{self.free}+{self.held}"
+
+    def own_arms(self, name: str) -> list[Arm]:
+        """Those in which a condition's replies go on under it from a prefix of their own."""
+        return [Arm(name, name, fraction) for fraction in self.fractions if fraction]
+
+    @property
+    def arms(self) -> list[Arm]:
+        both = (self.free, self.held)
+        return [Arm(*one) for one in product(both, both, self.fractions)]
+
+
+class PrefixTokens(NamedTuple):
+    """What has to be known of a tokenizer."""
+
+    count: Callable[[str], int]
+    special: re.Pattern[str]
+    """Matches what spells a special token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What a condition asked, and was told, in a cell that has run."""
+
+    condition: Condition
+    planned: Sequence[Planned]
+    said: Mapping[str, Generation]
+    """By the keys of the requests."""
+
+    @property
+    def asked(self) -> dict[Unit, Planned]:
+        """The requests of the half that is estimated on; greedy ones have no halves."""
+        return {(one.item.id, one.sample): one for one in self.planned if not one.request.temperature or estimates(one.sample)}
+
+
+class Swapped(NamedTuple):
+    """The requests of each arm, and how many units are in none, by the reason."""
+
+    planned: dict[Arm, list[Planned]]
+    left_out: dict[Uncut, int]
+
+
+class _UncutError(Exception):
+    """Ends the work on one unit."""
+
+    def __init__(self, why: Uncut) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap:
+    """The sides of one task, prompt and seed by the names of their conditions, and what becomes of them.
+
+    An item and sample is in every arm or in none, so that the points of a curve are of the same replies.
+    """
+
+    sides: Mapping[str, Side]
+    arms: Sequence[Arm]
+    kind_of: Callable[[Item], AnswerKind]
+    tokens: PrefixTokens
+    identity: Callable[[Constraint | None], str]
+    seed_of: Callable[[Planned], int]
+    """Seed of the continuations of an item and sample, which are draws of their own: the same in every arm, so that without a
+    prefix there is one request for both origins."""
+    words: int = 5
+
+    def plan(self) -> Swapped:
+        asked = {name: side.asked for name, side in self.sides.items()}
+        units = [unit for unit in next(iter(asked.values())) if all(unit in own for own in asked.values())]
+        refused: dict[Unit, Uncut] = {}
+        made: dict[Unit, dict[Arm, Planned]] = {}
+        for unit in units:
+            try:
+                made[unit] = self._unit({name: own[unit] for name, own in asked.items()})
+            except _UncutError as error:
+                refused[unit] = error.why
+        bare = {item for (item, _), why in refused.items() if why == "no_rationale"}
+        refused |= {unit: "no_rationale" for unit in made if unit[0] in bare}
+        kept = [arms for unit, arms in made.items() if unit not in refused]
+        counted = Counter(refused.values())
+        return Swapped(
+            {arm: [one[arm] for one in kept] for arm in self.arms}, {why: counted[why] for why in UNCUT if counted[why]}
+        )
+
+    def _unit(self, asked: Mapping[str, Planned]) -> dict[Arm, Planned]:
+        rationales = {name: self._rationale(self.sides[name], one) for name, one in asked.items()}
+        modes = {arm.mode: self.sides[arm.mode].condition for arm in self.arms}
+        allowed = {name: behind(condition, self.kind_of(asked[name].item)) for name, condition in modes.items()}
+        prefixes = {arm: written(modes[arm.mode], cut(rationales[arm.origin], arm.fraction)) for arm in self.arms}
+        return {arm: self._continued(asked[arm.mode], prefix, allowed[arm.mode]) for arm, prefix in prefixes.items()}
+
+    def _rationale(self, side: Side, one: Planned) -> str:
+        reply = side.said.get(one.request.key)
+        if reply is None or reply.finish_reason == "error":
+            raise _UncutError("no_reply" if reply is None else "engine_error")
+        if reply.finish_reason == "length":
+            raise _UncutError("truncated")
+        said = rationale_of(side.condition, whole(reply.text)[0], self.kind_of(one.item))
+        if said is None:
+            raise _UncutError("answer_first")
+        if len(said.split()) < self.words:
+            raise _UncutError("no_rationale")
+        if self.tokens.special.search(said):
+            raise _UncutError("special_in_prefix")
+        if not in_string(said):
+            raise _UncutError("not_escapable")
+        return said
+
+    def _continued(self, one: Planned, prefix: str, constraint: Constraint | None) -> Planned:
+        """The request of `one` with its reply begun, and what that leaves of its budget."""
+        left = one.request.max_tokens - self.tokens.count(prefix)
+        if left < 1:
+            raise _UncutError("too_long")
+        message = (Message(role="assistant", content=prefix),) if prefix else ()
+        request = replace(
+            one.request,
+            messages=(*one.request.messages, *message),
+            constraint=constraint,
+            max_tokens=left,
+            seed=self.seed_of(one) if one.request.temperature else None,
+            identity=self.identity(constraint),
+        )
+        return replace(one, request=request)
