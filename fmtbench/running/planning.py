@@ -35,6 +35,7 @@ class Planner:
         if all(reasons := [why_unthinkable(job, cell) for cell in job.cells]):
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
+        _check_wordings(job)
         self._job = job
         self._items = {name: select_items(name, task, job.limit) for name, task in job.tasks.items() if name in asked}
         self._kept: dict[Cell, list[Planned]] = {}
@@ -51,6 +52,15 @@ class Planner:
     def plan(self, cell: Cell) -> list[Planned]:
         """One request for each item and sample."""
         return self._kept.get(cell) or _plan_cell(cell, self._job, self._items[cell.task])
+
+
+def _check_wordings(job: Job) -> None:
+    for cell in job.cells:
+        if job.conditions[cell.condition].when == "reconsider" and not job.prompts[cell.prompt].reconsider:
+            raise UserError(
+                f"condition {cell.condition} asks for a new answer, and prompt {cell.prompt} has no words for that: give it a "
+                "reconsider, such as reconsider: Reconsider the question in plain prose."
+            )
 
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:
