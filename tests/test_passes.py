@@ -11,6 +11,7 @@ import pytest
 from fmtbench.analysis.tables.reconsidered import reconsidered_table
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
+from fmtbench.probes.replies import cell_replies
 from fmtbench.running.pipeline import run
 from fmtbench.running.planning import plan
 from fmtbench.running.scoring import score
@@ -107,6 +108,16 @@ def test_a_run_and_its_table_say_that_all_is_unlocked(tmp_path: Path) -> None:
     table = reconsidered_table(pd.DataFrame([row.as_dict() for row in rows]), axes, draws=100)
     found = table[(table.condition == "json_schema_reconsidered") & (table.reading == "strict")].iloc[0]
     assert (found.before, found.locked, found.unlocked) == ("json_schema", 8, 1)
+
+
+def test_probes_see_each_pass_as_the_condition_that_it_was(tmp_path: Path) -> None:
+    this = job(tmp_path, thinks_again, conditions=RECONSIDERED, prompts={"p": SAID})
+    run(this)
+    cell = next(cell for cell in this.cells if cell.condition == "json_schema_reconsidered")
+    found = list(cell_replies(cell.folder(this.results), this.tasks["addition"], this.conditions[cell.condition]))
+    assert len(found) == 16
+    for one in found:
+        assert one.condition == RECONSIDERED["json_schema" if one.request.constraint else "free_cot"]
 
 
 def test_a_prompt_without_words_for_it_asks_no_reconsidering(tmp_path: Path) -> None:

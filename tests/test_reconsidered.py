@@ -94,12 +94,12 @@ def test_the_interval_of_the_excess_covers_a_planted_one() -> None:
     rng = np.random.default_rng(1)
     held = {0.0: 0, 0.3: 0}
     for planted_excess in held:
-        for _ in range(40):
+        for _ in range(20):
             rate = rng.choice([0.1, 0.5], 150)
-            table = reconsidered_table(made_rows(draws_of(rate, rng, planted_excess)), AXES, draws=200)
+            table = reconsidered_table(made_rows(draws_of(rate, rng, planted_excess)), AXES, draws=100)
             found = line(table)
             held[planted_excess] += found.excess_low <= planted_excess <= found.excess_high
-    assert min(held.values()) >= 34
+    assert min(held.values()) >= 17
     assert found.excess_low > 0
 
 

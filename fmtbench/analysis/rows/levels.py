@@ -87,6 +87,11 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
     """The name of the condition at this cell, or the settings that such a condition would need."""
     if cell in names:
         return names[cell]
+    return " ".join(f"{name}={value}" for name, value in settings_at(cell).items())
+
+
+def settings_at(cell: Levels) -> dict[str, Any]:
+    """The settings that a condition at this cell would need."""
     wording, asked, enforced, order, (reasoning, words, hard), (thinking, tokens) = cell
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
     settings = {
@@ -101,4 +106,4 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
         "thinking_tokens": tokens,
         **dict(wording),
     }
-    return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+    return {name: value for name, value in settings.items() if value is not None}
