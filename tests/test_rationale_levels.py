@@ -89,6 +89,7 @@ VIOLATIONS = [
     ("list", '{"reasoning": "9 * 2", "answer": 18}'),
     ("list", '{"reasoning": ["9 * 2", 18], "answer": 18}'),
     ("list", '{"reasoning": [["9 * 2"]], "answer": 18}'),
+    ("list", '{"reasoning": [], "answer": 18}'),
     ("list", '{"reasoning": {"one": "9 * 2"}, "answer": 18}'),
     ("list", '{"answer": 18, "reasoning": ["9 * 2"]}'),
     ("string", '{"reasoning": ["9 * 2"], "answer": 18}'),
@@ -111,7 +112,7 @@ def test_statuses_of_cut_and_looping_lists() -> None:
     condition = Condition(**LEVELS["list"])
     assert condition.read(reply('{"reasoning": ["9 * 2", "is', "length"), Number()).status == "truncated"
     assert condition.read(reply('{"reasoning": [' + '"So. ", ' * 40, "length"), Number()).status == "loop"
-    assert condition.read(reply('{"reasoning": [], "answer": 18}'), Number()).status == "ok"
+    assert condition.read(reply('{"reasoning": [""], "answer": 18}'), Number()).status == "ok"
 
 
 def test_walks_through_the_grammar_of_a_list() -> None:

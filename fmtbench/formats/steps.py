@@ -12,7 +12,9 @@ its steps in three ways, and the last takes the line breaks away from text.
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 Rationale = Literal["string", "list", "lines", "paragraph"]
 SENTENCES = re.compile(r"(?<=[.!?])[ \t]+(?=\S)")
@@ -29,9 +31,9 @@ def laid_out(reasoning: str, rationale: Rationale) -> str | list[str]:
 
 
 def _steps(reasoning: str) -> list[str]:
-    """Its lines, or the sentences of the only one."""
+    """Its lines, or the sentences of the only one; of nothing, nothing in one step."""
     lines = [line for line in reasoning.splitlines() if line.strip()]
-    return SENTENCES.split(lines[0]) if len(lines) == 1 else lines
+    return lines if len(lines) > 1 else SENTENCES.split(lines[0] if lines else reasoning)
 
 
 def placeholder(rationale: Rationale) -> str | list[str]:
@@ -41,15 +43,15 @@ def placeholder(rationale: Rationale) -> str | list[str]:
 
 def annotation(rationale: Rationale) -> Any:
     """The Python type that a schema of fields is made from."""
-    return list[str] if rationale == "list" else str
+    return Annotated[list[str], Field(min_length=1)] if rationale == "list" else str
 
 
 def fragment(rationale: Rationale) -> dict[str, Any]:
-    """The same as a fragment of a JSON schema."""
+    """The same as a fragment of a JSON schema. A list has a step: Outlines allows two spaces in an empty one."""
     text: dict[str, Any] = {"type": "string"}
-    return {"type": "array", "items": text} if rationale == "list" else text
+    return {"type": "array", "items": text, "minItems": 1} if rationale == "list" else text
 
 
 def is_list(value: Any) -> bool:
-    """Whether what was read is a list of strings and nothing else."""
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    """Whether what was read is a list of strings, at least of one, and nothing else."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
