@@ -151,7 +151,9 @@ def test_the_decoder_forbids_line_breaks_alone() -> None:
 
 def test_a_record_has_no_text_on_one_line() -> None:
     kind = Record(source=json.dumps({"type": "object", "properties": {"total": {"type": "number"}}}))
-    with pytest.raises(UserError, match="enforced=one_line forbids the line breaks between the fields of a record: leave out"):
+    with pytest.raises(
+        UserError, match="enforced=one_line forbids the line breaks between the fields of a record: leave out conditions"
+    ):
         Condition(enforced="one_line").constraint(kind)
 
 

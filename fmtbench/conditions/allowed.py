@@ -65,7 +65,10 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
 def one_line(kind: AnswerKind) -> Constraint:
     """All texts that have no line break. Raises `UserError` for a record, whose fields stand on lines of their own in text."""
     if isinstance(kind, Record):
-        raise UserError("enforced=one_line forbids the line breaks between the fields of a record: leave out such conditions")
+        raise UserError(
+            "enforced=one_line forbids the line breaks between the fields of a record: "
+            "leave out conditions such as no_line_breaks"
+        )
     return Constraint(kind="regex", source=f"[^{BREAKS}]*")
 
 
