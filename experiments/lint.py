@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
     backend, backbone = build(config.backend, "backend"), build(config.backbone, "backbone")
     kinds, missing = reachable(tasks, config.limit)
     lines: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    free = [name for name, condition in conditions.items() if not constrains(condition, kinds)]
+    free = [name for name, condition in conditions.items() if not constrains(condition)]
     for name in sorted(set(conditions) - set(free)):
         for task, found in kinds.items():
             lines[(name, *cells(compiled(conditions[name], found, backend, backbone)))].append(task)
@@ -74,8 +74,14 @@ def reachable(tasks: dict[str, Any], limit: int | None) -> tuple[dict[str, list[
     return kinds, missing
 
 
-def constrains(condition: Any, kinds: dict[str, list[Any]]) -> bool:
-    return any(condition.constraint(kind) is not None for found in kinds.values() for kind in found)
+def constrains(condition: Any) -> bool:
+    return any(one.enforced != "no" or one.budget == "hard" for one in (condition.opening, condition.closing))
+
+
+def constraints(condition: Any, kinds: list[Any]) -> list[Any]:
+    """Those of both passes. Raises `UserError` for a kind of answer that the condition cannot ask for."""
+    found = dict.fromkeys(one.constraint(kind) for one in (condition.opening, condition.closing) for kind in kinds)
+    return [constraint for constraint in found if constraint]
 
 
 def compiled(condition: Any, kinds: list[Any], backend: Any, backbone: Any) -> Grammars:
@@ -84,7 +90,11 @@ def compiled(condition: Any, kinds: list[Any], backend: Any, backbone: Any) -> G
     states: list[int | None] = []
     seconds, refused = 0.0, ""
     forbidden: dict[str, set[str]] = {"never": set(), "escaped": set(), "raw": set()}
-    for constraint in dict.fromkeys(condition.constraint(kind) for kind in kinds):
+    try:
+        allowed = constraints(condition, kinds)
+    except UserError as error:
+        return Grammars(states, seconds, forbidden, str(error))
+    for constraint in allowed:
         try:
             facts = backend.admit(backbone, constraint)
         except BarredError as error:

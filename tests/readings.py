@@ -21,7 +21,7 @@ class Reading(NamedTuple):
 
 
 def reading(condition: Condition) -> Reading:
-    return Reading(*described(condition.produced), condition.layout)
+    return Reading(*described(condition.produced), condition.returned)
 
 
 def described(written: Any) -> tuple[str, str | None]:

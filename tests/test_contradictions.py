@@ -65,6 +65,45 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"thinking": "masked", "enforced": "schema", "asked": "json", "when": "answer"},
         "thinking=masked contradicts when=answer: the mask that forbids the thought holds from the first token",
     ),
+    ({"rationale": "list"}, "rationale=list contradicts asked=text, enforced=no: .* set asked=json or enforced=schema"),
+    ({"rationale": "list", "asked": "prose"}, "rationale=list contradicts asked=prose, enforced=no: a list of strings is JSON's"),
+    ({"rationale": "list", "asked": "yaml"}, "rationale=list contradicts asked=yaml, enforced=no"),
+    ({"rationale": "list", "enforced": "sham"}, "rationale=list contradicts asked=text, enforced=sham"),
+    (
+        {"rationale": "list", "asked": "json", "reasoning": "none", "order": "answer_only"},
+        "rationale=list contradicts reasoning=none: there is no rationale",
+    ),
+    ({"rationale": "list", "asked": "json", "when": "answer"}, "rationale=list contradicts when=answer"),
+    ({"rationale": "lines", "asked": "json", "when": "answer"}, "rationale=lines contradicts when=answer"),
+    (
+        {"rationale": "list", "asked": "json", "enforced": "schema", "reasoning": "budget", "words": 9, "budget": "hard"},
+        "rationale=list contradicts budget=hard: .* set budget=soft",
+    ),
+    ({"rationale": "lines"}, "rationale=lines contradicts asked=text, rendering=form, schema_shown=true"),
+    ({"rationale": "lines", "enforced": "schema"}, "rationale=lines contradicts asked=text"),
+    ({"rationale": "lines", "asked": "xml"}, "rationale=lines contradicts asked=xml"),
+    (
+        {"rationale": "lines", "asked": "json", "rendering": "typescript"},
+        "rationale=lines contradicts asked=json, rendering=typescript",
+    ),
+    (
+        {"rationale": "lines", "asked": "json", "enforced": "schema", "schema_shown": False},
+        "rationale=lines contradicts asked=json, rendering=form, schema_shown=false",
+    ),
+    ({"rationale": "paragraph", "asked": "json"}, "rationale=paragraph contradicts asked=json, enforced=no, reasoning=free"),
+    ({"rationale": "paragraph", "enforced": "schema"}, "rationale=paragraph contradicts asked=text, enforced=schema"),
+    (
+        {"rationale": "paragraph", "reasoning": "staged"},
+        "rationale=paragraph contradicts asked=text, enforced=no, reasoning=staged",
+    ),
+    ({"enforced": "one_line", "asked": "json"}, "enforced=one_line contradicts asked=json: .* set asked=text or asked=prose"),
+    ({"enforced": "one_line", "reasoning": "staged"}, "enforced=one_line contradicts reasoning=staged"),
+    ({"enforced": "one_line", "asked": "prose", "rationale": "lines"}, "enforced=one_line contradicts rationale=lines"),
+    (
+        {"enforced": "one_line", "reasoning": "budget", "words": 9, "budget": "hard"},
+        "budget=hard contradicts asked=text, enforced=one_line",
+    ),
+    ({"rationale": "table"}, "Input should be 'string', 'list', 'lines' or 'paragraph'"),
     ({"shots": 2, "reasoning": "staged"}, "shots=2 contradicts reasoning=staged"),
     ({"shots": 2, "reasoning": "budget", "words": 9}, "shots=2 contradicts reasoning=budget"),
     ({"shots": -1}, "greater than or equal to 0"),
@@ -89,6 +128,7 @@ def test_every_combination_is_refused_with_a_reason_or_works_as_a_whole() -> Non
     levels["asked"] = tuple(FORMATS)
     assert all(levels.values())
     built = 0
+    levels["rationale"] = get_args(annotations["rationale"])
     for point in itertools.product(*levels.values()):
         chosen: dict[str, Any] = dict(zip(levels, point))
         chosen |= {"words": 25} if chosen["reasoning"] == "budget" else {}
@@ -97,7 +137,7 @@ def test_every_combination_is_refused_with_a_reason_or_works_as_a_whole() -> Non
             continue
         built += 1
         text = condition.example(Number(), "nine times two", "18")
-        found = condition.produced.read(text, condition.layout, Number())
+        found = condition.produced.read(text, condition.returned, Number())
         constraint = condition.constraint(Number())
         assert (found.status, found.answer) == ("ok", "18"), chosen
         assert constraint is None or allows(constraint, text), chosen

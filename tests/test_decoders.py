@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from outlines_core import Guide
 
 from experiments.decoders import PACKAGES, complaint
 from experiments.starting.build import build
+from fmtbench.answers import Text
 from fmtbench.backends.hf import HF
-from fmtbench.decoding.decoders import DECODERS
+from fmtbench.conditions.allowed import one_line
+from fmtbench.decoding.decoders import DECODERS, token_bytes
 from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import BarredError, UserError
-from fmtbench.probes.walks import Comparison
+from fmtbench.probes.walks import Comparison, unpacked
 from fmtbench.types import Constraint
 from tests.conftest import composed
 from tests.test_backends import SCHEMA, requests
@@ -63,6 +66,26 @@ def test_walks(driver: str, walks: int, tokenizer: Any, tmp_path: Path) -> None:
         box.close()
     assert ended >= 2 * walks * 0.95
     assert all(found.steps > 5 * walks for found in comparison.differences.values())
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("driver", EACH)
+def test_line_breaks_alone_are_forbidden(driver: str, tokenizer: Any, tmp_path: Path) -> None:
+    """At the start and along walks: no token that writes a line break, and every word of a text without one."""
+    decoder, constraint = DECODERS[driver](tokenizer), one_line(Text())
+    with closing(Sandbox(decoder, Limits(seconds=120), tmp_path)) as box:
+        grammar = decoder.load(box.payload(constraint))
+    broken = [number for text, numbers in token_bytes(tokenizer).items() if b"\n" in text for number in numbers]
+    assert len(broken) > 50
+    matcher = decoder.matcher(grammar)
+    for token in tokenizer("So 3 + 4, as é shows:\t7. The answer is 7.")["input_ids"]:
+        words = torch.zeros(-(-len(tokenizer) // 32), dtype=torch.int32)
+        matcher.fill(words)
+        allowed_V = unpacked(words)
+        assert allowed_V[token]
+        assert not allowed_V[broken].any()
+        assert allowed_V.sum() > 0.9 * (len(tokenizer) - len(broken)), "nothing else is, but for what begins no character"
+        matcher.advance(token)
 
 
 def test_a_remembered_mask_is_the_one_that_outlines_writes(

@@ -100,7 +100,7 @@ class Only(NamedTuple):
     """A condition of which nothing is left but what it reads by."""
 
     produced: Any
-    layout: Layout
+    returned: Layout
 
 
 def test_the_readings_cover_every_condition(conditions: dict[str, Any], readings: dict[Reading, Condition]) -> None:
@@ -108,7 +108,7 @@ def test_the_readings_cover_every_condition(conditions: dict[str, Any], readings
     assert {type(condition) for condition in conditions.values()} == {Condition}, "no condition has a reader of its own"
     assert len(readings) >= 15
     for name, condition in conditions.items():
-        tested, only = readings[reading(condition)], Only(condition.produced, condition.layout)
+        tested, only = readings[reading(condition)], Only(condition.produced, condition.returned)
         for kind, gold, _, _ in FORMS:
             text = condition.example(kind, "Let me think.", gold)
             assert text == tested.example(kind, "Let me think.", gold), name

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,7 +64,10 @@ def page(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) ->
     except UserError as error:
         return f"== {task}\n[refused]\n{error}\n\n"
     kind = tasks[task].kind(tasks[task].items()[0])
-    constraint = condition.constraint(kind) if isinstance(kind, Record) else allowed(condition, kind.annotation())
+    try:
+        constraint = condition.constraint(kind) if isinstance(kind, Record) else allowed(condition, kind.annotation())
+    except UserError as error:
+        return f"== {task}\n{turns}[refused]\n{error}\n\n"
     return f"== {task}\n{turns}" + (f"[{constraint.kind}]\n{constraint.source}\n\n" if constraint else "\n")
 
 
@@ -239,12 +243,31 @@ def test_the_words_around_the_contract_are_the_same_for_every_format(conditions:
             assert wrapped == before + condition.asking.ask(condition.layout, Number()) + after
 
 
-def test_unasked_sham_and_first_passes_show_the_prompt_of_free_cot(
+def test_unasked_sham_one_line_and_first_passes_show_the_prompt_of_free_cot(
     tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
 ) -> None:
     item = tasks["addition"].items()[0]
-    names = ("free_cot", "sham", "json_schema_unasked", *(name for name, one in conditions.items() if one.passes == 2))
+    converted = [name for name, one in conditions.items() if one.when == "second_pass"]
+    names = ("free_cot", "sham", "no_line_breaks", "json_schema_unasked", "free_cot_reconsidered", *converted)
     assert len({conditions[name].render(item, tasks["addition"].kind(item), prompts["plain"]) for name in names}) == 1
+
+
+def test_whatever_is_reconsidered_is_so_in_the_same_words(
+    tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
+) -> None:
+    item = tasks["addition"].items()[0]
+    kind = tasks["addition"].kind(item)
+    again = {}
+    for before in ("free_cot", "json_schema", "json_schema_answer_first", "direct", "staged", "yaml_prompt"):
+        condition = replace(conditions[before], when="reconsider")
+        first = condition.render(item, kind, prompts["plain"])
+        assert first == conditions[before].render(item, kind, prompts["plain"])
+        assert condition.opening == conditions[before]
+        again[before] = condition.follow(first, "a reply", kind, prompts["plain"])[-1].content
+        assert condition.constraint(kind) is None
+    assert len(set(again.values())) == 1
+    assert again["free_cot"].startswith(prompts["plain"].reconsider)
+    assert again["free_cot"].endswith(conditions["free_cot"].contract(kind))
 
 
 FIELDS = re.compile(r"[a-z]+")

@@ -43,6 +43,7 @@ def walk(index: Index, rng: random.Random) -> str:
 @pytest.mark.parametrize("name", [name for name in options("condition") if "schema" in name and "hard" not in name])
 def test_walks(conditions: dict[str, Any], name: str, kind: Any) -> None:
     condition = conditions[name]
+    condition = condition.opening if condition.when == "reconsider" else condition
     constraint = condition.constraint(kind)
     index = Index(regex(constraint), VOCABULARY)
     for seed in range(60):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fmtbench.analysis.rows.levels import TAKEN, levels
+from fmtbench.analysis.rows.levels import AXES, TAKEN, between, describe, levels
 from fmtbench.conditions.axes import DEFAULTS
 from fmtbench.conditions.condition import Condition
 from tests.conftest import CONF, options
@@ -21,6 +21,7 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "words": ({"reasoning": "budget", "words": 10}, {"reasoning": "budget", "words": 25}),
     "budget": ({"reasoning": "budget", "words": 10}, {"reasoning": "budget", "words": 10, "budget": "hard"}),
     "stages": ({"reasoning": "staged"}, {"reasoning": "staged", "stages": ("first", "then")}),
+    "rationale": ({"asked": "json"}, {"asked": "json", "rationale": "list"}),
     "reasoning_field": ({"asked": "json"}, {"asked": "json", "reasoning_field": "thoughts"}),
     "answer_field": ({"asked": "json"}, {"asked": "json", "answer_field": "final"}),
     "schema_shown": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "schema_shown": False}),
@@ -61,6 +62,7 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "words": None,
         "budget": "soft",
         "stages": ("phenomenon", "observation", "conclusion"),
+        "rationale": "string",
         "reasoning_field": "reasoning",
         "answer_field": "answer",
         "schema_shown": True,
@@ -83,6 +85,24 @@ def test_every_axis_moves_a_level(axis: str) -> None:
     one, other = (asdict(Condition(**settings)) for settings in MOVED[axis])
     assert [name for name in one if one[name] != other[name]] == [axis]
     assert levels(one) != levels(other)
+
+
+def test_reconsidering_is_a_step_of_its_own_beside_asking_and_masking() -> None:
+    """So the control lies between free and reconsidered JSON, and the decomposition can go by way of it."""
+    free, control, schema, both = (
+        levels(preset(name)) for name in ("free_cot", "free_cot_reconsidered", "json_schema", "json_schema_reconsidered")
+    )
+    wording = AXES.index("wording")
+    assert control == between(free, both, frozenset({wording})) != free
+    assert schema == between(both, free, frozenset({wording})) != both
+    assert " when=reconsider" in describe(control, {})
+
+
+def test_line_breaks_are_discouraged_by_words_and_forbidden_by_the_decoder() -> None:
+    free = levels(preset("free_cot"))
+    for name, axis in (("one_paragraph", "wording"), ("no_line_breaks", "masking")):
+        found = levels(preset(name))
+        assert [one for one, a, b in zip(AXES, free, found) if a != b] == [axis]
 
 
 def test_axes_are_called_as_in_the_design() -> None:

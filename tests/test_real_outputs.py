@@ -68,7 +68,7 @@ def test_every_condition_runs_or_says_why_not(replies: dict[str, Any], refused: 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_what_is_enforced_is_kept(replies: dict[str, Any], conditions: dict[str, Condition], name: str) -> None:
-    condition = conditions[name]
+    condition = conditions[name].closing
     constraint = condition.constraint(Number())
     for row, generation in replies[name]:
         assert (generation.decoder == "none") == (constraint is None)

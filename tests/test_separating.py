@@ -33,3 +33,10 @@ def test_every_proposal_of_a_single_cell_helps() -> None:
                 after = {other.condition: other.axes for other in of(name, cell)}
                 assert len(after.get(name, ())) <= len(one.axes)
             assert set(one.axes) <= set(AXES)
+
+
+def test_no_cell_is_proposed_whose_levels_contradict_each_other() -> None:
+    """A list of steps is no free text, so of it only what is asked for or enforced can be run."""
+    (one,) = of("json_schema_list")
+    assert not [cell for cell in one.cells if "rationale=list" in cell and "asked=text enforced=no" in cell]
+    assert {"json_prompt", "json_prompt_list"} & set(one.cells)

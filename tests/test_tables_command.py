@@ -69,6 +69,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "run another task",
         "not made: order, order_contrasts: it needs rows whose realised order was read, and these have none: "
         "score the folder again (python -m experiments.score), or run the same rescore command",
+        "not made: reconsidered: no reply was reconsidered: run condition=[free_cot,free_cot_reconsidered,json_schema,"
+        "json_schema_reconsidered]",
         "not made: replication: no published number matches a task and condition of these rows: published are tasks "
         "ddxplus, gsm8k, last_letter, shuffled_objects",
         "not made: samples: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0",
@@ -86,7 +88,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
-    others = {"fields", "ladder", "meta", "order", "order_contrasts", "replication", "samples", "strata"}
+    others = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "replication", "samples", "strata"}
     for name in set(options("table")) - probed - others:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()

@@ -14,7 +14,9 @@ from fmtbench.decoding.json_mode import DEEPEST, DEPTH, any_object
 from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
 from fmtbench.decoding.records import decodable
 from fmtbench.decoding.schema import json_schema
+from fmtbench.errors import UserError
 from fmtbench.formats.base import Layout
+from fmtbench.formats.steps import annotation, fragment
 from fmtbench.types import Constraint
 
 CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
@@ -24,20 +26,23 @@ GAP = 6
 """Most white space in a row under a budget of words, which does not count it: room for a blank line and an indented item, none
 for a model that repeats its line breaks."""
 ANSWER = "The answer is "
+BREAKS = r"\n\r\x0B\x0C\x85\u2028\u2029"
+"""The characters that always break a line (classes BK, CR, LF and NL of Unicode Standard Annex 14)."""
 
 
 def object_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
     """The schema that a decoder enforces; its property order is the layout's order."""
     if isinstance(kind, Record):
         return object_of_record(layout, kind)
-    fields = {name: kind.annotation() if name == layout.answer else str for name in layout.fields}
+    rationale = annotation(layout.rationale)
+    fields = {name: kind.annotation() if name == layout.answer else rationale for name in layout.fields}
     return Constraint(kind="json_schema", source=json_schema(fields))
 
 
 def object_of_record(layout: Layout, kind: Record) -> Constraint:
     """The schema of a record, with the rationale's parts before or after its own fields."""
     schema = decodable(kind.schema)
-    stages = {stage: {"type": "string"} for stage in layout.stages}
+    stages = {stage: fragment(layout.rationale) for stage in layout.stages}
     order = (schema["properties"], stages) if layout.order == "answer_first" else (stages, schema["properties"])
     properties = order[0] | order[1]
     required = [name for name in properties if name in stages or name in schema.get("required", ())]
@@ -58,6 +63,16 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
         schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words, GAP)}
     source = json.dumps(schema, ensure_ascii=False)
     return Constraint(kind="regex", source=regex(Constraint(kind="json_schema", source=source)))
+
+
+def one_line(kind: AnswerKind) -> Constraint:
+    """All texts that have no line break. Raises `UserError` for a record, whose fields stand on lines of their own in text."""
+    if isinstance(kind, Record):
+        raise UserError(
+            "enforced=one_line forbids the line breaks between the fields of a record: "
+            "leave out conditions such as no_line_breaks"
+        )
+    return Constraint(kind="regex", source=f"[^{BREAKS}]*")
 
 
 def budgeted_text(words: int) -> Constraint:

@@ -17,9 +17,12 @@ from fmtbench.answers.arranging import Arrangement
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
 from fmtbench.formats.rendering import Rendering
+from fmtbench.formats.steps import Rationale
 
 REFERENCE = "free_cot"
 """The condition that others are compared with, unless something else is asked for."""
+FROM_THE_FIRST = ("whole", "reconsider")
+"""Levels of `when` at which the format holds from the first token of the first pass."""
 
 
 def known_format(name: str) -> str:
@@ -43,10 +46,12 @@ class Axes:
     """Answer at once, reason freely, in at most `words` words, in the `stages` in order, or in steps of five words."""
     asked: Annotated[str, AfterValidator(known_format)] = "text"
     """The format that the prompt demands, by its name; `prose` asks for the fields of the formats without a format."""
-    enforced: Literal["no", "object", "schema", "sham"] = "no"
-    """What the decoder allows: everything, any JSON object, the JSON schema, or everything through the same machinery."""
-    when: Literal["whole", "answer", "second_pass"] = "whole"
-    """The format holds from the first token, after the `trigger`, or in a second pass that converts a free reply."""
+    enforced: Literal["no", "object", "schema", "sham", "one_line"] = "no"
+    """What the decoder allows: everything, any JSON object, the JSON schema, everything through the same machinery, or
+    everything but line breaks."""
+    when: Literal["whole", "answer", "second_pass", "reconsider"] = "whole"
+    """The format holds from the first token, after the `trigger`, or in a second pass that converts a free reply. `reconsider`
+    is `whole` with a second pass that shows the model its reply and asks for a new answer in prose."""
     order: Order = "reasoning_first"
     words: int | None = Field(default=None, gt=0)
     """Word budget of the rationale, for `reasoning: budget`."""
@@ -54,6 +59,9 @@ class Axes:
     """Whether the word budget is only asked for, or counted by the decoder as well."""
     stages: tuple[str, ...] = ("phenomenon", "observation", "conclusion")
     """Names of the parts, for `reasoning: staged`."""
+    rationale: Rationale = "string"
+    """How a JSON object holds its rationale: in one string, in a list of strings, or in a string for which the form in the
+    prompt shows a line break, as prose may as well. `paragraph` is for text, and discourages line breaks in words."""
     reasoning_field: str = "reasoning"
     answer_field: str = "answer"
     schema_shown: bool = True
@@ -93,6 +101,7 @@ class Axes:
             stages=stages,
             answer=self.answer_field,
             order=self.order,
+            rationale=self.rationale,
             shown=self.schema_shown,
             rendering=self.rendering,
             described=self.descriptions == "schema",
@@ -130,6 +139,8 @@ def _reasons(c: Axes) -> Iterator[str]:
         yield f"the fields {list(c.layout.fields)} are not all different: rename one of them"
     yield from _of_when(c)
     yield from _of_formats(c)
+    yield from _of_rationale(c)
+    yield from _of_one_line(c)
     yield from _of_records(c)
     yield from _of_budget(c)
     yield from _of_thinking(c)
@@ -138,7 +149,7 @@ def _reasons(c: Axes) -> Iterator[str]:
 
 
 def _of_when(c: Axes) -> Iterator[str]:
-    if c.when == "whole":
+    if c.when in FROM_THE_FIRST:
         return
     if c.order != "reasoning_first":
         yield f"when={c.when} contradicts order={c.order}: free thought comes before the answer"
@@ -162,6 +173,42 @@ def _of_formats(c: Axes) -> Iterator[str]:
         )
 
 
+def _of_rationale(c: Axes) -> Iterator[str]:
+    asked = f"rationale={c.rationale} contradicts asked={c.asked}"
+    if c.rationale == "string":
+        return
+    if c.reasoning == "none":
+        yield f"rationale={c.rationale} contradicts reasoning=none: there is no rationale to lay out"
+    if c.rationale != "paragraph" and c.when == "answer":
+        yield f"rationale={c.rationale} contradicts when=answer: the rationale before the trigger is plain text"
+    if c.rationale == "list":
+        if c.asked != "json" and c.enforced != "schema":
+            yield f"{asked}, enforced={c.enforced}: a list of strings is JSON's; set asked=json or enforced=schema"
+        if c.budget == "hard":
+            yield "rationale=list contradicts budget=hard: the decoder counts the words of one string; set budget=soft"
+    if c.rationale == "lines" and (c.asked not in ("json", "prose") or c.rendering != "form" or not c.schema_shown):
+        yield (
+            f"{asked}, rendering={c.rendering}, schema_shown={str(c.schema_shown).lower()}: the line break stands in the form "
+            "that the prompt shows, which JSON and prose have; set asked=json or asked=prose, with the form shown"
+        )
+    if c.rationale == "paragraph" and (c.asked != "text" or c.enforced == "schema" or c.reasoning == "staged"):
+        yield (
+            f"{asked}, enforced={c.enforced}, reasoning={c.reasoning}: one paragraph is asked of text, whose stages stand on "
+            "lines of their own; set asked=text without a schema or stages"
+        )
+
+
+def _of_one_line(c: Axes) -> Iterator[str]:
+    if c.enforced != "one_line":
+        return
+    if c.asked not in ("text", "prose"):
+        yield f"enforced=one_line contradicts asked={c.asked}: one line of text is no {c.asked}; set asked=text or asked=prose"
+    if c.rationale == "lines":
+        yield "enforced=one_line contradicts rationale=lines: the decoder forbids the line break that the prompt shows"
+    if c.asked == "text" and c.reasoning == "staged":
+        yield "enforced=one_line contradicts reasoning=staged: in text each stage stands on a line of its own; set asked=prose"
+
+
 def _of_records(c: Axes) -> Iterator[str]:
     if c.rendering != "form" and (c.asked != "json" or not c.schema_shown):
         yield (
@@ -177,7 +224,7 @@ def _of_budget(c: Axes) -> Iterator[str]:
         return
     if c.reasoning != "budget":
         yield f"budget=hard contradicts reasoning={c.reasoning}: only reasoning=budget has words to count"
-    if c.when != "whole" or c.order != "reasoning_first":
+    if c.when not in FROM_THE_FIRST or c.order != "reasoning_first":
         yield f"budget=hard contradicts when={c.when}, order={c.order}: words are counted from the start up to the answer"
     if (c.asked, c.enforced) not in (("text", "no"), ("text", "schema"), ("json", "schema")):
         yield (
@@ -194,5 +241,5 @@ def _of_thinking(c: Axes) -> Iterator[str]:
         )
     if c.thinking == "masked" and c.enforced not in ("object", "schema"):
         yield f"thinking=masked contradicts enforced={c.enforced}: only a mask forbids the thought; set enforced=schema or object"
-    if c.thinking == "masked" and c.when != "whole":
+    if c.thinking == "masked" and c.when not in FROM_THE_FIRST:
         yield f"thinking=masked contradicts when={c.when}: the mask that forbids the thought holds from the first token"

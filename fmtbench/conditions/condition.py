@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
-from fmtbench.conditions.allowed import budgeted_object, budgeted_text, free_object, object_of_fields
+from fmtbench.conditions.allowed import budgeted_object, budgeted_text, free_object, object_of_fields, one_line
 from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.formats import FORMATS
-from fmtbench.formats.base import Format
+from fmtbench.formats.base import Format, Layout
 from fmtbench.formats.json import JsonFormat
 from fmtbench.formats.parts import PartName, around, fill, stripped
 from fmtbench.readers.failure import name_failure
@@ -28,6 +28,25 @@ from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Sh
 
 JSON = JsonFormat()
 """What is enforced: the decoders' grammars are JSON's."""
+FREELY: dict[str, Any] = {
+    "asked": "text",
+    "enforced": "no",
+    "when": "whole",
+    "rationale": "string",
+    "schema_shown": True,
+    "rendering": "form",
+}
+"""The levels of a pass that has no format."""
+REASONED: dict[str, Any] = {
+    "reasoning": "free",
+    "words": None,
+    "budget": "soft",
+    "order": "reasoning_first",
+    "thinking": "off",
+    "thinking_tokens": None,
+    "shots": 0,
+}
+"""Those of a reply that reasons freely before its answer, whatever came before it."""
 
 
 class Parts(NamedTuple):
@@ -48,11 +67,15 @@ class Condition(Axes):
     @property
     def opening(self) -> Condition:
         """The condition of the first pass: itself, or free text where a second pass makes the format."""
-        if self.when != "second_pass":
-            return self
-        return replace(
-            self, asked="text", enforced="no", when="whole", schema_shown=True, rendering="form", descriptions=self._worded
-        )
+        if self.when == "reconsider":
+            return replace(self, when="whole")
+        return replace(self, **FREELY, descriptions=self._worded) if self.when == "second_pass" else self
+
+    @property
+    def closing(self) -> Condition:
+        """The condition of the last pass: itself, or free chain of thought where a first reply is reconsidered. What that one
+        was held to is no part of it, so all are reconsidered in the same words."""
+        return replace(self, **FREELY, **REASONED, descriptions=self._worded) if self.when == "reconsider" else self
 
     @property
     def _worded(self) -> Literal["prompt", "schema", "nowhere"]:
@@ -61,7 +84,7 @@ class Condition(Axes):
 
     @property
     def passes(self) -> int:
-        return 2 if self.when == "second_pass" else 1
+        return 2 if self.when in ("second_pass", "reconsider") else 1
 
     # -- ask
 
@@ -108,16 +131,19 @@ class Condition(Axes):
         return shot.draft if self.reasoning == "draft" else shot.reasoning
 
     def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
-        """What the model is shown in the second pass: the first one, its own reply, and the demand to convert that."""
-        convert = f"{prompt.convert} {prompt.wrapped(self.asking.ask(self.layout, self.layout.arranged(kind)))}"
-        return (*asked, Message(role="assistant", content=reply), Message(role="user", content=convert))
+        """What the model is shown in the second pass: the first one, its own reply, and the demand to convert or rethink it."""
+        last, demand = self.closing, prompt.reconsider if self.when == "reconsider" else prompt.convert
+        again = f"{demand} {prompt.wrapped(last.asking.ask(last.layout, last.layout.arranged(kind)))}"
+        return (*asked, Message(role="assistant", content=reply), Message(role="user", content=again))
 
     # -- allow
 
     def constraint(self, kind: AnswerKind) -> Constraint | None:
-        """What the decoder allows in the last pass; the first of two is free."""
-        if self.enforced == "sham":
-            return ANYTHING
+        """What the decoder allows in the last pass; that of the first is its `opening`'s."""
+        if self.when == "reconsider":
+            return self.closing.constraint(kind)
+        if self.enforced in ("sham", "one_line"):
+            return ANYTHING if self.enforced == "sham" else one_line(kind)
         kind = self.layout.arranged(kind)
         if self.budget == "hard" and self.words:
             return budgeted_object(self.layout, kind, self.words) if self.enforced == "schema" else budgeted_text(self.words)
@@ -131,14 +157,22 @@ class Condition(Axes):
 
     @property
     def produced(self) -> Format | DelayedFormat:
-        """The format that comes out: an enforced schema wins over what was asked."""
-        return JSON if self.enforced == "schema" and self.when != "answer" else self.asking
+        """The format that comes out at last: an enforced schema wins over what was asked."""
+        last = self.closing
+        return JSON if last.enforced == "schema" and last.when != "answer" else last.asking
+
+    @property
+    def returned(self) -> Layout:
+        """Its layout: what the decoder keeps on one line is one paragraph, whatever was asked."""
+        last = self.closing
+        return replace(last.layout, rationale="paragraph") if last.enforced == "one_line" else last.layout
 
     def read(self, generation: Generation, kind: AnswerKind) -> Extraction:
         """Locate the answer by the contract, and name the status; the answer kind normalises and judges."""
-        kind = self.layout.arranged(kind)
+        layout = self.returned
+        kind = layout.arranged(kind)
         start, end = reply_place(generation.text, kind)
-        found = self.produced.read(generation.text[start:end], self.layout, kind).moved(start)
+        found = self.produced.read(generation.text[start:end], layout, kind).moved(start)
         status = name_failure(found, generation, kind)
         if status == "ok":
             return found
@@ -150,9 +184,10 @@ class Condition(Axes):
         start, end = reply_place(text, kind)
         parts = around(text)
         fill(parts, [stripped(text, 0, start)], "reasoning")
-        parts[start:end] = self.produced.divide(text[start:end], self.layout, kind)
+        parts[start:end] = self.produced.divide(text[start:end], self.returned, kind)
         return parts
 
     def example(self, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        """A reply that keeps this condition's contract."""
-        return self.produced.write(self.layout, self.layout.arranged(kind), reasoning, answer)
+        """A last reply that keeps this condition's contract."""
+        layout = self.returned
+        return self.produced.write(layout, layout.arranged(kind), reasoning, answer)

@@ -23,6 +23,8 @@ class Prompt:
     draft: str
     convert: str
     """Asks for the previous reply in another form, for `when: second_pass`."""
+    reconsider: str = ""
+    """Asks for a new answer in prose, for `when: reconsider`; a prompt without it asks no such condition."""
     format: str = "{contract}"
     """The format wording: the words around the contract, whose place is `{contract}`."""
 

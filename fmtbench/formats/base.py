@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, NamedTuple
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.arranging import AS_GIVEN, Arrangement
 from fmtbench.formats.parts import PartName, around, fill
+from fmtbench.formats.steps import Rationale
 from fmtbench.types import Extraction
 
 Order = Literal["reasoning_first", "answer_first", "answer_only"]
@@ -29,6 +30,8 @@ class Layout:
     answer: str
     """Name of the answer field."""
     order: Order
+    rationale: Rationale = "string"
+    """How each stage is laid out."""
     shown: bool = True
     """Whether the prompt shows the names and types of the fields."""
     rendering: str = "form"

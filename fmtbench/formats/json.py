@@ -17,6 +17,7 @@ from fmtbench.formats.parts import PartName
 from fmtbench.formats.records import Bare, filled, merged, shape
 from fmtbench.formats.rendering import rendered
 from fmtbench.formats.statements import heads_rationale, some
+from fmtbench.formats.steps import is_list, laid_out, placeholder
 from fmtbench.formats.structured import Part, StructuredFormat
 
 FIELD = re.compile(
@@ -66,13 +67,15 @@ class JsonFormat(StructuredFormat):
         if isinstance(kind, Record):
             return self.dump(shape(layout, kind))
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
-        return "{" + ", ".join(f'"{name}": ' + (answer if name == layout.answer else '"<text>"') for name in layout.fields) + "}"
+        rationale = json.dumps(placeholder(layout.rationale))
+        return "{" + ", ".join(f'"{name}": {answer if name == layout.answer else rationale}' for name in layout.fields) + "}"
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         if isinstance(kind, Record):
             return self.dump(filled(layout, kind, reasoning, answer))
         shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer
-        return json.dumps({name: shown if name == layout.answer else reasoning for name in layout.fields}, ensure_ascii=False)
+        rationale = laid_out(reasoning, layout.rationale)
+        return json.dumps({name: shown if name == layout.answer else rationale for name in layout.fields}, ensure_ascii=False)
 
     def dump(self, tree: Mapping[str, Any]) -> str:
         return _dumped(tree)
@@ -159,7 +162,8 @@ def _part(member: Member, body: str) -> Part:
         written = ""
     if isinstance(member.value, dict | list):
         written = None
-    return Part(member.key, written, (member.start, member.end), prose=isinstance(member.value, str))
+    span, prose = (member.start, member.end), isinstance(member.value, str)
+    return Part(member.key, written, span, prose=prose, listed=is_list(member.value))
 
 
 def _reject(constant: str) -> None:

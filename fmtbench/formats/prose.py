@@ -16,6 +16,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Format, Layout, Syntax
 from fmtbench.formats.records import filled, flat, judged, openings, put_together, shape
 from fmtbench.formats.statements import answer_span
+from fmtbench.formats.steps import laid_out, placeholder
 from fmtbench.formats.text import spans
 from fmtbench.types import Extraction
 
@@ -35,13 +36,13 @@ class ProseFormat(Format):
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
         if isinstance(kind, Record):
             return f"Reply with only prose of this form{layout.in_order('parts')}: {_of_record(shape(layout, kind))}"
-        form = self._sentences(layout, "<text>", kind.placeholder())
+        form = self._sentences(layout, str(placeholder(layout.rationale)), kind.placeholder())
         return f"Reply with only prose of this form{layout.in_order('parts')}: {form}"
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         if isinstance(kind, Record):
             return _of_record(filled(layout, kind, reasoning.removesuffix("."), answer))
-        return self._sentences(layout, reasoning.removesuffix("."), answer)
+        return self._sentences(layout, str(laid_out(reasoning.removesuffix("."), layout.rationale)), answer)
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         if isinstance(kind, Record):

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import fmtbench.answers.spelling as spelling
+import fmtbench.formats.steps as steps
 from fmtbench.answers import Record
 from fmtbench.answers.nodes import Node, placeholder
 from fmtbench.answers.number import Number
@@ -45,19 +46,19 @@ class Labelled(NamedTuple):
 
 def shape(layout: Layout, kind: Record) -> dict[str, Any]:
     """The form that a contract shows: a placeholder for each leaf, lists with one element."""
-    return _joined(layout, kind, "<text>", _shape(kind.tree))
+    return _joined(layout, kind, steps.placeholder(layout.rationale), _shape(kind.tree))
 
 
 def filled(layout: Layout, kind: Record, reasoning: str, answer: str) -> dict[str, Any]:
     """A reply's tree: the record of a JSON text with a rationale."""
-    return _joined(layout, kind, reasoning, _filled(json.loads(answer), kind.tree))
+    return _joined(layout, kind, steps.laid_out(reasoning, layout.rationale), _filled(json.loads(answer), kind.tree))
 
 
-def _joined(layout: Layout, kind: Record, reasoning: str, record: dict[str, Any]) -> dict[str, Any]:
+def _joined(layout: Layout, kind: Record, rationale: str | list[str], record: dict[str, Any]) -> dict[str, Any]:
     own = set(map(spelling.squeeze, kind.tree.members))
     if taken := [stage for stage in layout.stages if spelling.squeeze(stage) in own]:
         raise UserError(f"the schema has a field like the rationale's {taken[0]!r}: give the condition another reasoning_field")
-    stages = dict.fromkeys(layout.stages, reasoning)
+    stages = dict.fromkeys(layout.stages, rationale)
     return {**record, **stages} if layout.order == "answer_first" else {**stages, **record}
 
 
@@ -207,7 +208,8 @@ def judged(tree: Mapping[str, Any] | None, layout: Layout, kind: Record, found: 
     record = {name: one for name, one in tree.items() if name not in layout.stages}
     stages = tuple(name for name in tree if name in layout.stages)
     outer = [*record, *layout.stages] if layout.order == "answer_first" else [*layout.stages, *record]
-    if stages != layout.stages or list(tree) != outer or kind.fault(record):
+    listed = layout.rationale != "list" or all(steps.is_list(tree[stage]) for stage in stages)
+    if stages != layout.stages or not listed or list(tree) != outer or kind.fault(record):
         return Extraction(status="schema_violation", reasoning=found.reasoning)
     if not record:
         return Extraction(status="no_answer", reasoning=found.reasoning)

@@ -10,6 +10,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.inlining import settled
 from fmtbench.decoding.schema import json_schema
 from fmtbench.formats.base import Layout
+from fmtbench.formats.steps import annotation, fragment
 
 Rendering = Literal["form", "json_schema", "typescript"]
 SILENT = ("title", "default", "examples", "$schema", "$id", "$comment")
@@ -26,10 +27,11 @@ def rendered(layout: Layout, kind: AnswerKind) -> str:
 def object_schema(layout: Layout, kind: AnswerKind) -> dict[str, Any]:
     """The whole object's schema as a prompt shows it, with descriptions where the layout puts them there."""
     if not isinstance(kind, Record):
-        fields = {name: kind.annotation() if name == layout.answer else str for name in layout.fields}
+        rationale = annotation(layout.rationale)
+        fields = {name: kind.annotation() if name == layout.answer else rationale for name in layout.fields}
         return json.loads(json_schema(fields))
     own = _shown(kind.schema, layout.described)
-    stages = {stage: {"type": "string"} for stage in layout.stages}
+    stages = {stage: fragment(layout.rationale) for stage in layout.stages}
     properties = own["properties"] | stages if layout.order == "answer_first" else stages | own["properties"]
     required = [name for name in properties if name in stages or name in own.get("required", ())]
     return {**own, "properties": properties, "required": required}

@@ -33,7 +33,9 @@ class Part(NamedTuple):
     """As the model wrote it; None where it holds no scalar, empty where it holds nothing."""
     span: tuple[int, int]
     prose: bool = True
-    """Whether it may hold a rationale."""
+    """Whether it may hold a rationale in one text."""
+    listed: bool = False
+    """Whether it may hold one in a list of texts."""
 
 
 class StructuredFormat(Format, base=True):
@@ -129,7 +131,9 @@ class StructuredFormat(Format, base=True):
 
 def _judged(parts: Sequence[Part], layout: Layout) -> Status:
     found = {part.name: part for part in parts}
-    if tuple(part.name for part in parts) != layout.fields or not all(found[stage].prose for stage in layout.stages):
+    if tuple(part.name for part in parts) != layout.fields:
+        return "schema_violation"
+    if not all(found[stage].listed if layout.rationale == "list" else found[stage].prose for stage in layout.stages):
         return "schema_violation"
     written = found[layout.answer].written
     if written is None:

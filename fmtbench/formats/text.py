@@ -10,6 +10,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Format, Layout, Syntax
 from fmtbench.formats.records import filled, flat, judged, openings, put_together, shape
 from fmtbench.formats.statements import stated
+from fmtbench.formats.steps import laid_out
 from fmtbench.types import Extraction
 
 
@@ -27,30 +28,33 @@ class TextFormat(Format):
         if layout.order == "answer_only":
             return f"Reply with only the answer, {state}"
         place = "start" if layout.order == "answer_first" else "end"
-        return f"{self._ask_headings(layout)}At the {place}, state the answer {state}"
+        return f"{self._ask_lines(layout, 'everything')}At the {place}, state the answer {state}"
 
     def _ask_record(self, layout: Layout, kind: Record) -> str:
         lines = "\n".join(f"{one.label}: {one.text}" for one in flat(shape(replace(layout, stages=()), kind)))
         if layout.order == "answer_only":
             return f"Reply with only the fields, each on a line of its own:\n{lines}"
         place = "start" if layout.order == "answer_first" else "end"
-        return f"{self._ask_headings(layout)}At the {place}, state the fields, each on a line of its own:\n{lines}"
+        before = self._ask_lines(layout, f"the {' and the '.join(layout.stages)}")
+        return f"{before}At the {place}, state the fields, each on a line of its own:\n{lines}"
 
-    def _ask_headings(self, layout: Layout) -> str:
+    def _ask_lines(self, layout: Layout, whole: str) -> str:
+        """What is asked of the lines of the text, if anything. `whole`: what a paragraph has to hold."""
+        if layout.rationale == "paragraph":
+            return f"Write {whole} in one paragraph, without line breaks. "
         if len(layout.stages) < 2:
             return ""
         headings = ", ".join(f'"{stage.capitalize()}:"' for stage in layout.stages)
         return f"Write each part on a line of its own, beginning with {headings}. "
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        held = str(laid_out(reasoning, layout.rationale))
+        rationale = [f"{stage.capitalize()}: {held}" if len(layout.stages) > 1 else held for stage in layout.stages]
+        lines, between = [f"The answer is {answer}."], " " if layout.rationale == "paragraph" else "\n"
         if isinstance(kind, Record):
             record = flat(filled(replace(layout, stages=()), kind, "", answer))
-            lines = [f"{one.label}: {one.text}" for one in record]
-            stages = [f"{stage.capitalize()}: {reasoning}" if len(layout.stages) > 1 else reasoning for stage in layout.stages]
-            return "\n".join([*lines, *stages] if layout.order == "answer_first" else [*stages, *lines])
-        rationale = [f"{stage.capitalize()}: {reasoning}" if len(layout.stages) > 1 else reasoning for stage in layout.stages]
-        line = f"The answer is {answer}."
-        return "\n".join([line, *rationale] if layout.order == "answer_first" else [*rationale, line])
+            lines, between = [f"{one.label}: {one.text}" for one in record], "\n"
+        return between.join([*lines, *rationale] if layout.order == "answer_first" else [*rationale, *lines])
 
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         if isinstance(kind, Record):

@@ -225,8 +225,9 @@ def against_what(one: ProbedReply) -> tuple[Against | None, Constraint | None]:
 
 
 def under_schema(condition: Condition) -> Condition:
-    """The condition with its JSON object enforced."""
-    return replace(condition, asked="json", enforced="schema", budget="soft")
+    """The condition with its JSON object enforced; what is asked of text as a paragraph is a string there."""
+    rationale = "string" if condition.rationale == "paragraph" else condition.rationale
+    return replace(condition, asked="json", enforced="schema", budget="soft", rationale=rationale)
 
 
 def begun_string(condition: Condition, kind: AnswerKind, answer: str) -> str:

@@ -50,8 +50,7 @@ def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterato
     said = {one.key: one for one in folder.generations()}
     for one in folder.requests():
         if generation := said.pop(one.request.key, None):
-            own = condition if one.after or condition.passes == 1 else condition.opening
-            yield probed(one, generation, own, task)
+            yield probed(one, generation, condition.closing if one.after else condition.opening, task)
 
 
 def probed(planned: Planned, generation: Generation, condition: Condition, task: Task) -> ProbedReply:

@@ -15,8 +15,10 @@ from fmtbench.probes.spelling import Speller
 from fmtbench.readers.plain import words
 
 Kind = Literal["line_break", "space", "word", "mark", "special"]
-STRING = re.compile(r'((?:[^"\\]|\\.)*+)"', re.S)
-"""What is left of a JSON string behind its opening quote, if it is closed."""
+STRING = r'"(?:[^"\\]|\\.)*+"'
+CLOSED = re.compile(rf"(?P<held>{STRING})", re.S)
+LISTED = re.compile(rf"\[\s*(?P<held>{STRING}(?:\s*,\s*{STRING})*)\s*\]", re.S)
+"""A rationale in JSON, if it is closed, up to the last quote of its string or strings."""
 
 
 def token_kinds(tokenizer: Any) -> dict[int, Kind]:
@@ -92,17 +94,18 @@ def _tokens(one: ProbedReply) -> Iterator[dict[str, Any]]:
 
 
 def closing(one: ProbedReply) -> tuple[int | None, int | None]:
-    """The place of the token that closes the rationale's string, the last of several, and how many words that has.
+    """The place of the token that closes the rationale's string, the last of several, and how many words that has; of a list
+    the place where its last string closes, and the words of all.
 
     None where a reply is no JSON, has no rationale, or was cut before its end.
     """
     layout, text = one.condition.layout, one.generation.text
     if not isinstance(one.condition.produced, JsonFormat) or not layout.stages:
         return None, None
-    opening = re.search(rf'"{re.escape(layout.stages[-1])}"\s*:\s*"', text)
-    held = STRING.match(text, opening.end()) if opening else None
+    opening = re.search(rf'"{re.escape(layout.stages[-1])}"\s*:\s*', text)
+    held = (LISTED if layout.rationale == "list" else CLOSED).match(text, opening.end()) if opening else None
     if held is None:
         return None, None
-    quote = held.end() - 1
+    quote = held.end("held") - 1
     place = next((place for place, (_, end) in enumerate(places(one.generation)) if end > quote), None)
-    return place, len(words(undone(held[1])))
+    return place, sum(len(words(undone(string[1:-1]))) for string in re.findall(STRING, held["held"], re.S))

@@ -19,8 +19,9 @@ from typing import Protocol
 from fmtbench.answers import AnswerKind
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
-from fmtbench.formats.base import Layout
+from fmtbench.formats.base import Layout, Order
 from fmtbench.formats.statements import MOST
+from fmtbench.formats.steps import Rationale
 from fmtbench.readers.reply import ends, place_in_whole
 from fmtbench.time_limit import time_limit
 from fmtbench.types import Extraction
@@ -81,6 +82,7 @@ class DemandedObject:
 
     fields: tuple[str, ...]
     answer: str
+    rationale: Rationale = "string"
 
     def __post_init__(self) -> None:
         said = f"contract.fields={list(self.fields)} contract.answer={self.answer}"
@@ -93,7 +95,8 @@ class DemandedObject:
     def layout(self) -> Layout:
         stages = tuple(name for name in self.fields if name != self.answer)
         first = bool(stages) and self.fields[0] == self.answer
-        return Layout(stages=stages, answer=self.answer, order="answer_first" if first else "reasoning_first")
+        order: Order = "answer_first" if first else "reasoning_first"
+        return Layout(stages=stages, answer=self.answer, order=order, rationale=self.rationale)
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction:
         return FORMATS["json"].read(reply, self.layout, kind)

@@ -1,7 +1,8 @@
 """Second passes: requests made from the replies of first passes, and the pairs that both form.
 
-A condition with two passes first asks for free text (exactly the request of `free_cot`, so that cells share it), then shows
-the model its own reply and asks for it in a format. Both requests are planned, journalled and resumed in the same way.
+A condition with two passes shows the model its own first reply, and asks for it in a format, or for a new answer in prose. The
+first pass is exactly the request of a condition with one (`free_cot`, or the one that is reconsidered), so that cells share it.
+Both requests are planned, journalled and resumed in the same way.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def second_passes(
     identity: Callable[[Constraint | None], str],
     arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Planned]:
-    """The second pass of every first pass that has a reply; where the engine failed there is nothing to convert.
+    """The second pass of every first pass that has a reply; where the engine failed there is nothing to go on from.
 
     It keeps the seed of the first pass: with another prompt that is another draw. It is not asked to think: its chat template
     has the `arguments` that are the backbone's own.

@@ -53,6 +53,7 @@ class Planner:
         if all(reasons := [why_unthinkable(job, cell) for cell in job.cells]):
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
+        _check_wordings(job)
         self._job = job
         self._items = {name: select_items(name, task, job.most_items(name)) for name, task in job.tasks.items() if name in asked}
         self._kept: dict[Cell, list[Planned]] = {}
@@ -72,6 +73,15 @@ class Planner:
 
     def facts(self, cell: Cell) -> dict[str, Any]:
         return {}
+
+
+def _check_wordings(job: Job) -> None:
+    for cell in job.cells:
+        if job.conditions[cell.condition].when == "reconsider" and not job.prompts[cell.prompt].reconsider:
+            raise UserError(
+                f"condition {cell.condition} asks for a new answer, and prompt {cell.prompt} has no words for that: give it a "
+                "reconsider, such as reconsider: Reconsider the question in plain prose."
+            )
 
 
 def plan(job: Job) -> dict[Cell, list[Planned]]:

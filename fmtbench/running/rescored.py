@@ -138,4 +138,7 @@ def _names() -> list[str]:
 def demanded(conditions: Mapping[str, Axes]) -> dict[str, Contract]:
     """The contract of each condition that asks for JSON, with the names and the order of its fields."""
     asked = {name: axes.layout for name, axes in conditions.items() if axes.asked == "json"}
-    return {name: DemandedObject(fields=layout.fields, answer=layout.answer) for name, layout in asked.items()}
+    return {
+        name: DemandedObject(fields=layout.fields, answer=layout.answer, rationale=layout.rationale)
+        for name, layout in asked.items()
+    }

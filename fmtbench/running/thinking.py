@@ -33,7 +33,7 @@ def why_unthinkable(job: Job, cell: Cell) -> str:
 def _why_not_this_engine(backend: Backend, condition: Condition) -> str:
     if condition.thinking in ("off", "masked"):
         return ""
-    masked = condition.passes == 1 and (condition.enforced != "no" or condition.budget == "hard")
+    masked = condition.opening.enforced != "no" or condition.opening.budget == "hard"
     return backend.why_unthinkable(budget=condition.thinking == "budget", masked=masked)
 
 

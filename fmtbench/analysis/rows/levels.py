@@ -18,7 +18,9 @@ AXES = ("wording", "asking", "masking", "order", "length", "thinking")
 Levels = tuple[Any, ...]
 """One level for each of `AXES`."""
 
-WHOLE = DEFAULTS["when"]
+WHOLE, RECONSIDERED = DEFAULTS["when"], "reconsider"
+UNNAMED = ("no", "sham", "one_line")
+"""What may be enforced without a field being named."""
 TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order", "thinking", "thinking_tokens"}
 """Settings that belong to another axis than wording. All others count as wording, unknown settings included."""
 PROSE, FIELDS = "prose", ("fields", "named")
@@ -31,13 +33,14 @@ def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
     then lies between text and JSON. Without `fields`, naming them is part of asking.
 
     A format that applies only to the answer or in a second pass (`json@answer`) is another level of asking and masking than
-    one that applies from the first token: no cell of the latter lies between the two.
+    one that applies from the first token: no cell of the latter lies between the two. To have the reply reconsidered is a
+    matter of wording, since it asks and masks as before and then says more.
     """
     known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
     order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
-    at = "" if known["when"] == WHOLE else f"@{known['when']}"
+    at = "" if known["when"] in (WHOLE, RECONSIDERED) else f"@{known['when']}"
     asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
-    enforced = known["enforced"] if known["enforced"] in ("no", "sham") else known["enforced"] + at
+    enforced = known["enforced"] if known["enforced"] in UNNAMED else known["enforced"] + at
     cell = (_wording(known), asked, enforced, order, _length(known), _thinking(known))
     return _with_fields(cell, known) if fields else cell
 
@@ -63,15 +66,16 @@ def _thinking(known: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Settings outside the other axes that differ from their default and that the prompt or the decoder sees."""
-    named = known["asked"] != "text" or known["enforced"] not in ("no", "sham")
+    named = known["asked"] != "text" or known["enforced"] not in UNNAMED
     unseen = {"stages"}
     if not named:
         unseen |= {"reasoning_field", "answer_field", "schema_shown"}
     if known["when"] != "answer":
         unseen |= {"trigger"}
     staged = (("stages", tuple(known["stages"])),) if known["reasoning"] == "staged" else ()
+    again = (("when", RECONSIDERED),) if known["when"] == RECONSIDERED else ()
     others = sorted(set(known) - TAKEN - unseen)
-    return staged + tuple((name, str(known[name])) for name in others if known[name] not in (None, DEFAULTS.get(name)))
+    return staged + again + tuple((name, str(known[name])) for name in others if known[name] not in (None, DEFAULTS.get(name)))
 
 
 def between(reference: Levels, condition: Levels, moved: frozenset[int]) -> Levels:
@@ -83,6 +87,11 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
     """The name of the condition at this cell, or the settings that such a condition would need."""
     if cell in names:
         return names[cell]
+    return " ".join(f"{name}={value}" for name, value in settings_at(cell).items())
+
+
+def settings_at(cell: Levels) -> dict[str, Any]:
+    """The settings that a condition at this cell would need."""
     wording, asked, enforced, order, (reasoning, words, hard), (thinking, tokens) = cell
     (asked, _, when), (enforced, _, masked_when) = asked.partition("@"), enforced.partition("@")
     settings = {
@@ -97,4 +106,4 @@ def describe(cell: Levels, names: Mapping[Levels, str]) -> str:
         "thinking_tokens": tokens,
         **dict(wording),
     }
-    return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+    return {name: value for name, value in settings.items() if value is not None}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from fmtbench.analysis.rows.levels import AXES, PROSE, Levels, describe, levels
+from pydantic import ValidationError
+
+from fmtbench.analysis.rows.levels import AXES, PROSE, Levels, describe, levels, settings_at
 from fmtbench.analysis.statistics.orders import find_paths
-from fmtbench.conditions.axes import REFERENCE
+from fmtbench.conditions.axes import REFERENCE, Axes
 
 
 class Separation(NamedTuple):
@@ -51,6 +53,18 @@ def _separation(
     def left(cell: Levels) -> int:
         return len(find_paths(reference, condition, {**there, cell: ""}).unseparated)
 
-    helping = [cell for cell in paths.missing if left(cell) < len(joint)] or paths.missing
+    possible = [cell for cell in paths.missing if cell in names or _is_possible(cell)] or paths.missing
+    helping = [cell for cell in possible if left(cell) < len(joint)] or possible
     helping.sort(key=lambda cell: (cell not in names, left(cell)))
     return Separation(name, tuple(AXES[i] for i in joint), tuple(describe(cell, names) for cell in helping))
+
+
+def _is_possible(cell: Levels) -> bool:
+    """Whether its levels can go together, such as a list of steps and free text cannot."""
+    settings = settings_at(cell)
+    order = {"order": "answer_only"} if settings["reasoning"] == "none" else {}
+    try:
+        Axes(**{**settings, **order})
+    except ValidationError as error:
+        return "contradicts" not in str(error)
+    return True
