@@ -30,7 +30,7 @@ from .starting.start import start
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fmtbench.analysis.statistics.diagnosis import Diagnosis, Part
+    from fmtbench.analysis.statistics.diagnosis import Diagnosis, SchemaPart
     from fmtbench.running.job import Job
 
 logger = logging.getLogger(__name__)
@@ -65,18 +65,18 @@ def check(config: DictConfig) -> None:
         raise UserError(f"{given}: give one whose answers are records, such as task=file with task.file.path= and schema.path=")
 
 
-def parts_of(config: DictConfig) -> list[Part]:
+def parts_of(config: DictConfig) -> list[SchemaPart]:
     """Raises `UserError` for a part that is none, and where a condition of the design is missing."""
     from pydantic import ValidationError
 
-    from fmtbench.analysis.statistics.diagnosis import STEPS, Part
+    from fmtbench.analysis.statistics.diagnosis import STEPS, SchemaPart
     from fmtbench.conditions.axes import REFERENCE
 
     found: Any = OmegaConf.to_container(config.parts, resolve=True)
     parts = []
     for name, node in found.items():
         try:
-            parts.append(Part(name=str(name), **(node if isinstance(node, dict) else {})))
+            parts.append(SchemaPart(name=str(name), **(node if isinstance(node, dict) else {})))
         except (ValidationError, TypeError) as error:
             raise UserError(f"parts.{name}={node}: give condition, fault and change, as in conf/doctor.yaml") from error
     needed = [REFERENCE, *STEPS, *(part.condition for part in parts)]
@@ -85,7 +85,7 @@ def parts_of(config: DictConfig) -> list[Part]:
     return parts
 
 
-def that_change_something(job: Job, parts: list[Part]) -> tuple[Job, dict[str, str]]:
+def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[str, str]]:
     """The job without the conditions that change nothing in this schema, and the parts that are left out with the reason.
 
     Raises `UserError` where the answers are no records.
@@ -111,14 +111,14 @@ def that_change_something(job: Job, parts: list[Part]) -> tuple[Job, dict[str, s
     return replace(job, cells=[cell for cell in job.cells if cell.condition not in left_out]), untried
 
 
-class Answered(NamedTuple):
+class AnsweredArms(NamedTuple):
     """The rows of a job, and why which conditions have none."""
 
     rows: pd.DataFrame
     barred: dict[str, str]
 
 
-def examined(config: DictConfig, job: Job, parts: list[Part]) -> tuple[Diagnosis, Answered]:
+def examined(config: DictConfig, job: Job, parts: list[SchemaPart]) -> tuple[Diagnosis, AnsweredArms]:
     """Ask a few items, then as many as are needed or as there are."""
     from fmtbench.analysis.statistics.diagnosis import diagnose
 
@@ -137,7 +137,7 @@ def examined(config: DictConfig, job: Job, parts: list[Part]) -> tuple[Diagnosis
     return found, answered
 
 
-def ask(job: Job) -> Answered:
+def ask(job: Job) -> AnsweredArms:
     """Raises `BarredError` where free text, the schema or a step between them has no replies."""
     from fmtbench.analysis.rows.broken import broken_notes, without_broken
     from fmtbench.analysis.rows.frame import load_rows
@@ -162,7 +162,7 @@ def ask(job: Job) -> Answered:
     notes = dict.fromkeys(set(rows["condition"]) - set(kept["condition"]), "the engine failed on too many of its items")
     if lacking := [name for name in (REFERENCE, *STEPS) if name in notes]:
         raise FmtbenchError(f"{broken_notes(rows)[0]}: without {lacking[0]} there is no diagnosis")
-    return Answered(kept, barred | notes)
+    return AnsweredArms(kept, barred | notes)
 
 
 def check_allowed(found: Diagnosis, fail_below: float | None) -> None:

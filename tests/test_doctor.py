@@ -18,7 +18,7 @@ from experiments.doctor import parts_of, that_change_something
 from experiments.run import make_job
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
-from fmtbench.analysis.statistics.diagnosis import OWN, STEPS, Diagnosis, Effect, Part, diagnose
+from fmtbench.analysis.statistics.diagnosis import OWN, STEPS, Diagnosis, Effect, SchemaPart, diagnose
 from fmtbench.analysis.tables.arms import arms_table
 from fmtbench.answers import Record
 from fmtbench.answers.arranging import Arrangement
@@ -30,7 +30,7 @@ from tests.conftest import composed
 from tests.made_rows import made_rows
 
 DATE = {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
-PARTS: list[Part] = parts_of(composed("task=[invoices]", root="doctor"))
+PARTS: list[SchemaPart] = parts_of(composed("task=[invoices]", root="doctor"))
 NAMES = [part.name for part in PARTS]
 
 
@@ -96,7 +96,7 @@ def coin_rows(seed: int, items: int, arms: int = 7, right: float = 0.7) -> pd.Da
     return rows.assign(fields=told)
 
 
-ARMS = [Part(name=f"part {k}", condition=f"arm_{k}", fault="f", change="c") for k in range(7)]
+ARMS = [SchemaPart(name=f"part {k}", condition=f"arm_{k}", fault="f", change="c") for k in range(7)]
 
 
 def diagnoses(rounds: int) -> Iterator[Diagnosis]:

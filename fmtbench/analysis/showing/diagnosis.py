@@ -138,8 +138,8 @@ def parts_table(found: Diagnosis) -> pd.DataFrame:
             "if it is changed": points(one.effect),
             "p (Holm)": f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001",
             "verdict": standing(one, found.margin),
-            "tokens": number(one.tokens),
-            "prompt tokens": number(one.prompt_tokens),
+            "more tokens": number(one.tokens),
+            "more prompt tokens": number(one.prompt_tokens),
         }
         for one in found.parts
     )

@@ -1,6 +1,6 @@
 """Does a schema hurt, and which part of it? Paired differences in the share of a record's fields that are right.
 
-    diagnose(rows, [Part(name="enum", condition="own_schema_open_enums", fault="...", change="...")])
+    diagnose(rows, [SchemaPart(name="enum", condition="own_schema_open_enums", fault="...", change="...")])
 
 `own_schema` is compared with free text, step by step, and then with itself after one change at a time. No fraction of a
 factorial: the effects of parts do not add up (a field that is left out is not invented), and a fraction would blame one part
@@ -43,7 +43,7 @@ Standing = Literal["worse", "better", "alike", "open"]
 
 
 @dataclass(frozen=True, kw_only=True, config={"extra": "forbid"})
-class Part:
+class SchemaPart:
     """A part of a schema, and the condition that changes this part alone."""
 
     name: str
@@ -87,7 +87,7 @@ class Effect(NamedTuple):
 class PartEffect(NamedTuple):
     """What changing one part of the schema does."""
 
-    part: Part
+    part: SchemaPart
     effect: Effect
     p_adjusted: float
     fields: tuple[str, ...]
@@ -123,7 +123,9 @@ class Diagnosis(NamedTuple):
         return None if None in each else max(one for one in each if one is not None)
 
 
-def diagnose(rows: pd.DataFrame, parts: Sequence[Part], margin: float = 0.03, draws: int = DRAWS, seed: int = SEED) -> Diagnosis:
+def diagnose(
+    rows: pd.DataFrame, parts: Sequence[SchemaPart], margin: float = 0.03, draws: int = DRAWS, seed: int = SEED
+) -> Diagnosis:
     """`rows`: of one backbone and one task whose answers are records, under free_cot, the conditions of `STEPS` and those of the
     parts; a part whose condition is not there is left out. Intervals are those for the prompts that were asked."""
     (one,) = cubes(rows)
