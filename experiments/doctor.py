@@ -119,22 +119,22 @@ class AnsweredArms(NamedTuple):
 
 
 def examined(config: DictConfig, job: Job, parts: list[SchemaPart]) -> tuple[Diagnosis, AnsweredArms]:
-    """Ask a few items, then as many as are needed or as there are."""
+    """Ask a few items, and more until they are as many as their own replies say are needed, at most twice as many at a time: how
+    much arms disagree is learnt as they come in, and what no item has shown is taken to be large."""
     from fmtbench.analysis.statistics.diagnosis import diagnose
 
     (task,) = {cell.task for cell in job.cells}
     available = len(job.tasks[task].items())
     most = min(available, config.limit or available)
-    first = min(config.pilot_items, most)
-    answered = ask(replace(job, limit=first))
-    found = diagnose(answered.rows, parts, config.detect / 100)
-    wanted = most if found.needed is None else min(most, found.needed)
-    number = "no number of items" if found.needed is None else f"{found.needed} items"
-    logger.info("by the first %d, %s would show %g points; %d are asked", first, number, config.detect, wanted)
-    if wanted > first:
-        answered = ask(replace(job, limit=wanted))
+    size = min(config.pilot_items, most)
+    while True:
+        answered = ask(replace(job, limit=size))
         found = diagnose(answered.rows, parts, config.detect / 100)
-    return found, answered
+        wanted = min(most, 2 * size, found.needed or most)
+        if wanted <= size:
+            return found, answered
+        logger.info("%d items ask for %s to show %g points: %d are asked next", size, found.needed, config.detect, wanted)
+        size = wanted
 
 
 def ask(job: Job) -> AnsweredArms:

@@ -18,26 +18,37 @@ from typing import Any
 import fmtbench
 from fmtbench.backbone import Backbone
 from fmtbench.backends.scripted import Scripted
+from fmtbench.conditions.condition import Condition
 from fmtbench.errors import BarredError
 from fmtbench.tasks.facts import Facts
 from fmtbench.types import Constraint, Request
 
-SIZE = 40
+SIZE = 24
 Record = dict[str, Any]
 
 
 def invoices(**properties: Any) -> Facts:
     """The task, with other properties, of which all those with a null among their types are required."""
-    plain: Facts = fmtbench.task("invoices", size=SIZE)  # type: ignore[assignment]
-    schema = deepcopy(plain.schema)
+    as_it_is: Facts = fmtbench.task("invoices", size=SIZE)  # type: ignore[assignment]
+    schema = deepcopy(as_it_is.schema)
     schema["properties"] |= properties
     schema["required"] = [*schema["required"], *(name for name in properties if "anyOf" in schema["properties"][name])]
     return fmtbench.task("invoices", size=SIZE, schema=schema)  # type: ignore[return-value]
 
 
 @cache
+def plain() -> Facts:
+    return invoices()
+
+
+@cache
 def golds() -> dict[str, Record]:
-    return {item.question: json.loads(item.gold) for item in invoices().items()}
+    return {item.question: json.loads(item.gold) for item in plain().items()}
+
+
+@cache
+def free_text() -> Condition:
+    return fmtbench.condition("free_cot")
 
 
 def schema_of(request: Request) -> Record | None:
@@ -62,7 +73,7 @@ Fault = Callable[[Request, Record, Record], None]
 def written(request: Request, fault: Fault) -> str:
     record, schema = told(request), schema_of(request)
     if schema is None:
-        return fmtbench.condition("free_cot").example(invoices().record, "So it is.", json.dumps(record))
+        return free_text().example(plain().record, "So it is.", json.dumps(record))
     fault(request, record, schema)
     stages = {name: "So it is." for name in schema["properties"] if name == "reasoning"}
     nulls = {name: None for name in schema["required"] if "anyOf" in schema["properties"][name]}

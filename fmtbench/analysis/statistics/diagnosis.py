@@ -23,8 +23,8 @@ from pydantic.dataclasses import dataclass
 from fmtbench.analysis.rows.fields import right_fields
 from fmtbench.analysis.statistics.bootstrap import DRAWS, SEED, bootstrap
 from fmtbench.analysis.statistics.components import components
-from fmtbench.analysis.statistics.cube import Array, Cube, cells, cubes, sums, unit_values
-from fmtbench.analysis.statistics.exact import LEVEL, adjust, sign_test
+from fmtbench.analysis.statistics.cube import Array, Cube, Sums, cells, cubes, sums, unit_values
+from fmtbench.analysis.statistics.exact import LEVEL, ROUNDING, adjust, sign_test
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 from fmtbench.analysis.statistics.per_item import Interval, paired_difference
 from fmtbench.analysis.statistics.sizes import FEWEST_ITEMS, items_for
@@ -134,32 +134,45 @@ def diagnose(
     ladder = [REFERENCE, *STEPS]
     there = [part for part in parts if part.condition in one.conditions]
     pairs = [Pair(OWN, REFERENCE), *map(Pair, ladder[1:], ladder), *(Pair(part.condition, OWN) for part in there)]
-    whole, *rest = effects(one, pairs, margin, draws, seed)
+    whole, *rest = (effect_of(one, pair, margin, draws, seed) for pair in pairs)
     steps, changed = rest[: len(STEPS)], rest[len(STEPS) :]
     p_adjusted = adjust(np.array([one.p for one in changed]), np.ones(len(changed), bool))
+    cost = rows.groupby(["condition", "item_id"], observed=True)[list(TOKENS)].mean()
     found = []
     for part, effect, p in zip(there, changed, p_adjusted):
         gained = gained_fields(one, fields, rows, effect) if effect.value > 0 and p < LEVEL else ()
-        found.append(PartEffect(part, effect, float(p), gained, *(longer(rows, effect, name, draws, seed) for name in TOKENS)))
+        found.append(PartEffect(part, effect, float(p), gained, *longer(cost, effect, draws, seed)))
     return Diagnosis(whole.items, margin, whole, tuple(steps), tuple(found))
 
 
 TOKENS = ("completion_tokens", "prompt_tokens")
 
 
-def effects(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed: int) -> list[Effect]:
-    """Of the readings in the cube's `latent_CU`."""
+def effect_of(one: Cube, pair: Pair, margin: float, draws: int, seed: int) -> Effect:
+    """Of the readings in the cube's `latent_CU`.
+
+    The bootstrap and the plan imagine a few items beside those that were seen, of the size of a verdict: one right, one wrong. A
+    share of fields mostly moves by less, so both are given the differences in units of those that there are.
+    """
     averaged = cells(one)
-    summed = sums(difference_KU(averaged, pairs, READING), averaged)
+    unit = _unit(sums(difference_KU(averaged, [pair], READING), averaged))
+    scaled = one._replace(latent_CU=one.latent_CU / unit)
+    averaged = cells(scaled)
+    summed = sums(difference_KU(averaged, [pair], READING), averaged)
     drawn = bootstrap(summed, draws, seed)
-    low, high = drawn.interval(bounds=(-1.0, 1.0))
-    found = []
-    for k, pair in enumerate(pairs):
-        there_I = summed.count_IPK[:, :, k].sum(1) > 0
-        p = sign_test(summed.value_IPK[:, :, k].sum(1)[there_I]).p_mid
-        ends = (float(end[k]) for end in (drawn.means_K, low, high))
-        found.append(Effect(*pair, int(there_I.sum()), *ends, p, _needed(one, pair, margin)))
-    return found
+    value, low, high = (unit * float(end[0]) for end in (drawn.means_K, *drawn.interval(bounds=(-1 / unit, 1 / unit))))
+    there_I = summed.count_IPK[:, :, 0].sum(1) > 0
+    p = sign_test(summed.value_IPK[:, :, 0].sum(1)[there_I] * unit).p_mid
+    return Effect(*pair, int(there_I.sum()), value, low, high, p, _needed(scaled, pair, margin / unit))
+
+
+def _unit(summed: Sums) -> float:
+    """Root mean square of the items' differences that are not zero; a whole record where all are, since a record that breaks
+    loses all of its fields."""
+    count_I = summed.count_IPK[:, :, 0].sum(1)
+    mean_I = summed.value_IPK[:, :, 0].sum(1)[count_I > 0] / count_I[count_I > 0]
+    moved_I = mean_I[np.abs(mean_I) > ROUNDING]
+    return float(np.sqrt((moved_I**2).mean())) if len(moved_I) else 1.0
 
 
 def _needed(one: Cube, pair: Pair, margin: float) -> int | None:
@@ -187,10 +200,9 @@ def _totals(one: Cube, pair: Pair) -> Array:
     return total_I
 
 
-def longer(rows: pd.DataFrame, effect: Effect, name: str, draws: int, seed: int) -> Interval:
-    """By how many tokens a reply, or its prompt, is longer under the condition than under the reference."""
-    means = [
-        rows[rows["condition"] == condition].groupby("item_id", observed=True)[name].mean()
-        for condition in (effect.condition, effect.reference)
-    ]
-    return paired_difference(*means, draws, seed)
+def longer(cost: pd.DataFrame, effect: Effect, draws: int, seed: int) -> tuple[Interval, Interval]:
+    """By how many tokens a reply, and its prompt, is longer under the condition than under the reference. `cost`: means by
+    condition and item."""
+    ours, base = cost.xs(effect.condition), cost.xs(effect.reference)
+    reply, prompt = (paired_difference(ours[name], base[name], draws, seed) for name in TOKENS)
+    return reply, prompt
