@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import fmtbench
 import tests.schema_worlds as worlds
 from experiments.doctor import parts_of, that_change_something
-from experiments.run import make_job
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
 from fmtbench.analysis.statistics.diagnosis import OWN, STEPS, Diagnosis, Effect, SchemaPart, diagnose
@@ -24,7 +24,9 @@ from fmtbench.answers import Record
 from fmtbench.answers.arranging import Arrangement
 from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.axes import REFERENCE
+from fmtbench.running.job import Cell, Job
 from fmtbench.running.pipeline import run
+from fmtbench.types import Sampling
 from tests.commanding import Done, command
 from tests.conftest import composed
 from tests.made_rows import made_rows
@@ -39,9 +41,19 @@ class World:
 
     def __init__(self, fault: worlds.Fault, results: Path, **properties: Any) -> None:
         task = worlds.invoices(**properties)
-        job = make_job(composed("task=[invoices]", "backend=scripted", f"results={results}", root="doctor"))
-        backend = Scripted(reply=lambda request: worlds.written(request, fault))
-        self.job, self.untried = that_change_something(replace(job, tasks={"invoices": task}, backend=backend), PARTS)
+        conditions = [REFERENCE, *STEPS, *(part.condition for part in PARTS)]
+        cell = Cell(experiment="e", backbone="b", task="invoices", condition="", prompt="plain", seed=0)
+        job = Job(
+            cells=[replace(cell, condition=name) for name in conditions],
+            tasks={"invoices": task},
+            conditions={name: fmtbench.condition(name) for name in conditions},
+            prompts={"plain": fmtbench.prompt()},
+            backbone=fmtbench.model("smollm2_135m"),
+            backend=Scripted(reply=lambda request: worlds.written(request, fault)),
+            sampling=Sampling(),
+            results=results,
+        )
+        self.job, self.untried = that_change_something(job, PARTS)
         run(self.job)
         self.rows = load_rows(results)
         self.found: Diagnosis = diagnose(self.rows, PARTS, draws=200)
@@ -110,7 +122,7 @@ def diagnoses(rounds: int) -> Iterator[Diagnosis]:
         yield found
 
 
-@pytest.mark.parametrize("rounds", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_schema_that_does_nothing_is_blamed_at_most_at_the_nominal_rate(rounds: int) -> None:
     found = list(diagnoses(rounds))
     allowed = 0.05 * rounds + 3 * (0.05 * 0.95 * rounds) ** 0.5
@@ -121,8 +133,8 @@ def test_a_schema_that_does_nothing_is_blamed_at_most_at_the_nominal_rate(rounds
 # -- words
 
 
-def effect(value: float, low: float, high: float, needed: int | None = 300, items: int = 100) -> Effect:
-    return Effect(OWN, REFERENCE, items, value, low, high, 0.5, needed)
+def effect(value: float, low: float, high: float, needed: int | None = 300, items: int = 100, moved: int = 9) -> Effect:
+    return Effect(OWN, REFERENCE, items, value, low, high, 0.5, moved, needed)
 
 
 def test_standings() -> None:
@@ -137,6 +149,21 @@ def test_the_items_that_would_do_shrink_the_interval_until_it_decides() -> None:
     assert effect(0.0, -0.02, 0.02, needed=300).deciding(0.03) == 300
     assert effect(-0.02, -0.06, 0.02, needed=10).deciding(0.03) == 400
     assert effect(0.0, -0.06, 0.06, needed=None).deciding(0.03) is None
+
+
+def test_they_are_enough_where_no_item_differs() -> None:
+    """Two arms that do the same on 30 items: the number that the page names puts the interval inside the margin."""
+    same = coin_rows(0, 30).query("condition == 'free_cot'")
+    few = arms_alike(same)
+    assert few.whole.standing(0.03) == "open"
+    many = few.whole.deciding(0.03)
+    assert many is not None
+    assert arms_alike(coin_rows(0, many).query("condition == 'free_cot'")).whole.standing(0.03) == "alike"
+    assert arms_alike(coin_rows(0, many // 2).query("condition == 'free_cot'")).whole.standing(0.03) == "open"
+
+
+def arms_alike(rows: pd.DataFrame) -> Diagnosis:
+    return diagnose(pd.concat([rows.assign(condition=name) for name in (REFERENCE, *STEPS)], ignore_index=True), [], draws=1000)
 
 
 def page(found: Diagnosis) -> str:

@@ -42,7 +42,7 @@ def _table(table: pd.DataFrame) -> str:
 def _figure(bars: Bars) -> str:
     """Differences in points with their intervals, zero in the same place for all."""
     most = 100 * max(max(abs(one.low), abs(one.high)) for one in bars.effects)
-    widest = next((edge for edge in (2, 5, 10, 20, 50) if most <= edge), 100)
+    widest = next((edge for edge in (2, 5, 10, 25, 50) if most <= edge), 100)
     height = LINE * (len(bars.labels) + 1)
     ticks = "".join(_tick(value, widest, height) for value in (-widest, -widest / 2, 0, widest / 2, widest))
     lines = "".join(_line(label, one, i, widest) for i, (label, one) in enumerate(zip(bars.labels, bars.effects)))

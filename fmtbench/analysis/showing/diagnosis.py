@@ -162,7 +162,7 @@ def arms_in_words(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bars(found: Diagnosis) -> tuple[tuple[str, ...], tuple[Effect, ...]]:
-    parts = [(f"without: {spoken(one.part.name)}", one.effect) for one in found.parts]
+    parts = [(f"changed: {spoken(one.part.name)}", one.effect) for one in found.parts]
     labels, shown = zip(("the schema, against free text", found.whole), *parts)
     return tuple(labels), tuple(shown)
 

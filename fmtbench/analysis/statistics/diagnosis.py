@@ -64,16 +64,21 @@ class Effect(NamedTuple):
     low: float
     high: float
     p: float
+    moved: int
+    """Items that differ."""
     needed: int | None
     """Items that show the difference that matters four times in five; None where no number does."""
 
     def deciding(self, margin: float) -> int | None:
-        """Items that would do where these do not: as many as show the margin, and as many as take the interval off zero or inside
-        the margin if the difference stays as it is."""
+        """Items that would do where these do not, if the difference stays as it is: as many as show the margin, and as many as
+        take the interval off zero or inside the margin. It narrows with the root of the items, and with their number where none
+        of them differs."""
         if self.needed is None:
             return None
-        room = max(abs(self.value), margin - abs(self.value))
-        return max(self.needed, math.ceil(self.items * ((self.high - self.low) / 2 / room) ** 2 - 1e-6))
+        wide = (self.high - self.low) / 2 / max(abs(self.value), margin - abs(self.value))
+        if not self.moved:
+            return math.ceil((self.items + 2) * wide)  # two items are imagined
+        return max(self.needed, math.ceil(self.items * wide**2 - 1e-6))
 
     def standing(self, margin: float) -> Standing:
         """By the 95% interval; `alike` where it lies within the margin on both sides."""
@@ -162,8 +167,9 @@ def effect_of(one: Cube, pair: Pair, margin: float, draws: int, seed: int) -> Ef
     drawn = bootstrap(summed, draws, seed)
     value, low, high = (unit * float(end[0]) for end in (drawn.means_K, *drawn.interval(bounds=(-1 / unit, 1 / unit))))
     there_I = summed.count_IPK[:, :, 0].sum(1) > 0
-    p = sign_test(summed.value_IPK[:, :, 0].sum(1)[there_I] * unit).p_mid
-    return Effect(*pair, int(there_I.sum()), value, low, high, p, _needed(scaled, pair, margin / unit))
+    total_I = unit * summed.value_IPK[:, :, 0].sum(1)[there_I]
+    moved = int((np.abs(total_I) > ROUNDING).sum())
+    return Effect(*pair, len(total_I), value, low, high, sign_test(total_I).p_mid, moved, _needed(scaled, pair, margin / unit))
 
 
 def _unit(summed: Sums) -> float:
