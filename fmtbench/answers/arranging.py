@@ -65,7 +65,14 @@ def _arranged(fragment: Any, how: Arrangement) -> Any:
     if "properties" in made:
         made["properties"] = _properties(fragment, how)
         made["required"] = _required(fragment, list(made["properties"]), how)
+        if how.optional == "required":
+            made = {name: held for name, held in made.items() if not _is_choice_of_required(name, held)}
     return made
+
+
+def _is_choice_of_required(name: str, held: Any) -> bool:
+    """Whether it only says which fields must be there together: where all must be there, each is given, null or not."""
+    return name in ("anyOf", "oneOf") and all(isinstance(one, dict) and set(one) == {"required"} for one in held)
 
 
 def _required(fragment: Fragment, names: list[str], how: Arrangement) -> list[str]:
