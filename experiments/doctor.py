@@ -6,8 +6,8 @@
     python -m experiments.doctor task=[invoices] limit=100          a generated task, with a schema of its own
 
 The schema is compared with free text, step by step, and then with itself after one change at a time; see conf/doctor.yaml. A few
-items are asked first, and as many in all as show a difference of `detect` points four times in five, if there are so many. The
-page is doctor.html and doctor.md in the results folder. The same command goes on where it was.
+items are asked first, then twice as many, until they are as many as show a difference of `detect` points four times in five, by
+their own replies. The page is doctor.html and doctor.md in the results folder. The same command goes on where it was.
 
 With fail_below=-3 the exit code is 1 where the whole interval lies below -3 points. Too few items are no failure: the page says
 how many would do.
