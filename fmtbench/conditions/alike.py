@@ -20,7 +20,7 @@ def _shape(condition: Condition, kind: Record) -> tuple[Any, ...]:
     bare = replace(
         condition, optional_fields="as_given", nulls="as_given", field_order="as_given", last_fields=(), enums="as_given"
     )
-    return _canonical(condition.layout.arranged(kind).schema), bare.contract(kind), bare.constraint(kind)
+    return _canonical(kind.arranged(condition.arrangement).schema), bare.contract(kind), bare.constraint(kind)
 
 
 def _canonical(schema: Any) -> Any:

@@ -31,7 +31,11 @@ class Bars(NamedTuple):
     effects: tuple[Effect, ...]
 
 
-Block = Heading | Paragraph | Bars | pd.DataFrame
+class Grid(NamedTuple):
+    cells: pd.DataFrame
+
+
+Block = Heading | Paragraph | Bars | Grid
 
 
 class Said(NamedTuple):
@@ -57,16 +61,16 @@ def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
     yield Bars(*_bars(found))
     yield Heading("Where does it come in?")
     yield Paragraph("From free text to the schema, one thing at a time. The steps add up to the whole difference.")
-    yield steps_table(found)
+    yield Grid(steps_table(found))
     yield Heading("Which part of the schema, and what to change?")
     yield from map(Paragraph, parts_in_words(found))
     if found.parts:
-        yield parts_table(found)
+        yield Grid(parts_table(found))
     yield from (Paragraph(f"Not tried: {spoken(name)}, since {why}.") for name, why in said.untried.items())
     if said.ignored:
         yield Paragraph(f"The decoder does not enforce: {'; '.join(said.ignored)}.")
     yield Heading("All arms")
-    yield arms_in_words(arms)
+    yield Grid(arms_in_words(arms))
     yield from map(Paragraph, LEGEND)
 
 
@@ -204,4 +208,4 @@ def _markdown(block: Block) -> str:
         return f"## {block.text}"
     if isinstance(block, Paragraph):
         return block.text
-    return to_markdown(block).rstrip("\n") if isinstance(block, pd.DataFrame) else ""
+    return to_markdown(block.cells).rstrip("\n") if isinstance(block, Grid) else ""
