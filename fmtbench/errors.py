@@ -5,6 +5,7 @@ FmtbenchError
 │   └── LockedError    another process writes to the same run folder
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
 │   └── BarredError    a grammar that does not compile within its limits: bars its cell, the others go on
+├── LossError          a schema costs more than was allowed: exit code 1
 ├── DifferenceError    what is kept differs from what the same input makes now
 ├── StorageError       the disk is full or fails: exit code 1
 ├── ServerError        a server that fails, or whose failures are not believed: exit code 1
@@ -39,6 +40,10 @@ class BarredError(DecoderError):
         super().__init__(message)
         self.declared = declared
         """False if the schema could not even be turned into a grammar."""
+
+
+class LossError(FmtbenchError):
+    """A schema costs more than `fail_below` allows: exit code 1."""
 
 
 class DifferenceError(FmtbenchError):

@@ -99,6 +99,7 @@ MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
     "catalogue": (["x"], "x: catalogue takes no arguments"),
     "coverage": (["limit=0"], "limit=0: give a number above 0"),
     "decoders": (["walks=-1"], "walks=-1: give a whole number"),
+    "doctor": ([], "no task is chosen: give one whose answers are records"),
     "embed": (["output=x"], "give exactly one of texts=FILE"),
     "export": (["output=x", "format=lm_eval"], "results= is missing: give a results folder"),
     "lockin": ([], "give results=FOLDER"),

@@ -23,7 +23,7 @@ from tests.conftest import ROOT, composed, write_own_rows
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.S | re.M)
 PREFIX = re.compile(r"^\$ ?")
-OF_A_MODEL = ("run", "plan")
+OF_A_MODEL = ("run", "plan", "doctor")
 """Commands that take a backend, a results root and a data root, which are made ours and small."""
 FLAGS = ("-m", "--multirun", "--help", "--cfg", "job", "--config-dir", "my_conf")
 
@@ -105,6 +105,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("docs")
     write_own_rows(place / "data")
     (place / "qa.csv").write_text("question,answer\nWhat is 6 * 7?,42\n", encoding="utf-8")
+    (place / "my_prompt.yaml").write_text("role: You keep the books of a small firm.\n", encoding="utf-8")
     (place / "log.jsonl").write_text(json.dumps({"text": "The answer is 18.", "gold": "18"}) + "\n", encoding="utf-8")
     done = command("run", "backend=scripted", "limit=2", f"results={place}/results")
     assert done.code == 0, done.err
@@ -137,7 +138,7 @@ def rescore_theirs(place: Path) -> None:
 
 
 READERS_OWN = re.compile(
-    r"(?<!name)=(results/|log\.jsonl|qa\.csv|invoices\.jsonl|invoice\.json|lm$|logs$|logs/\*|rows$|rescored$|mine$)"
+    r"(?<!name)=(results/|log\.jsonl|qa\.csv|my_prompt\.yaml|invoices\.jsonl|invoice\.json|lm$|logs$|logs/\*|rows$|rescored$|mine$)"
 )
 """Files and folders that a line takes for the reader's."""
 
@@ -154,7 +155,7 @@ def ours(line: Line, place: Path) -> list[str]:
         word for word in line.arguments if not (line.name in OF_A_MODEL and word.startswith(("limit=", "data_root=", "backend=")))
     ]
     placed = [READERS_OWN.sub(rf"={place}/\1", word) for word in kept]
-    if line.name == "run":
+    if line.name in ("run", "doctor"):
         placed += ["backend=scripted", f"results={place}/results"]
     if line.name in OF_A_MODEL:
         placed += ["limit=2", f"data_root={place}/data"]

@@ -17,6 +17,7 @@ from tests.malformed_configs import Malformed, malformed
 CASES = malformed()
 LONG, SHORT = 450, 8
 NEEDED = {
+    "doctor": ("task=[invoices]",),
     "tables": ("results=R",),
     "export": ("results=R", "format=lm_eval", "output=O"),
     "notebooks": ("results=R",),

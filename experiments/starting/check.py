@@ -18,7 +18,7 @@ from .roots import ROOTS
 LEAST = {
     **dict.fromkeys(("walks", "generations"), 0),
     **dict.fromkeys(("pairs", "rounds", "limit", "replies", "tasks", "triples", "attempts", "draws"), 1),
-    **dict.fromkeys(("max_tokens", "shards"), 1),
+    **dict.fromkeys(("max_tokens", "shards", "pilot_items"), 1),
 }
 """The least value of each count, in whatever command has it."""
 POSITIVE = ("compile.seconds", "compile.memory_gb")

@@ -17,7 +17,7 @@ from fmtbench.store.stored import parsed
 
 EVERY = ("task", "condition", "prompt", "table", "figure")
 """Groups with an option `every`, which stands for all others."""
-UNFILLED = {"task": ("file",)}
+UNFILLED = {"task": ("file",), "prompt": ("file",)}
 """Options that are nothing until the user says what they are of: `every` leaves them out."""
 _own: ContextVar[Path | None] = ContextVar("own", default=None)
 

@@ -84,6 +84,16 @@ class PlanConfig(RunConfig):
 
 
 @dataclass
+class DoctorConfig(JobConfig):
+    name: str = "doctor"
+    pilot_items: int = 30
+    detect: float = 3.0
+    fail_below: float | None = None
+    output: str | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class LintConfig(JobConfig):
     name: str = "lint"
 
@@ -317,6 +327,7 @@ ROOTS: dict[str, Any] = {
     "catalogue": CatalogueConfig,
     "coverage": CoverageConfig,
     "decoders": DecodersConfig,
+    "doctor": DoctorConfig,
     "embed": EmbedConfig,
     "export": ExportConfig,
     "lint": LintConfig,

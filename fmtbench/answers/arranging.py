@@ -1,6 +1,7 @@
 """The shape of a schema as a treatment: the same fields, otherwise arranged. What a field is, and how it is judged, stays.
 
 arranged(schema, Arrangement(optional="required", nulls="allowed"))     every field must be there, and may be null
+arranged(schema, Arrangement(enums="open"))                             any text where a list of values was
 """
 
 from __future__ import annotations
@@ -8,22 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmtbench.answers.inlining import Fragment
+from fmtbench.answers.inlining import Fragment, settled
 from fmtbench.errors import UserError
 
 NULL = {"type": "null"}
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
     """What is changed in a schema, at every level but for `last`."""
 
-    optional: Literal["as_given", "required"] = "as_given"
+    optional: Literal["as_given", "required", "nullable"] = "as_given"
+    """`nullable`: a field that may be null may be missing instead."""
     nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
     """Of fields that may be missing in the schema as it is given."""
     order: Literal["as_given", "sorted", "reversed"] = "as_given"
     last: tuple[str, ...] = ()
     """Fields of the top level that come after all others."""
+    enums: Literal["as_given", "open"] = "as_given"
+    """Whether the values of a list are all that a field may hold, or any of their type is."""
 
     @property
     def forced(self) -> bool:
@@ -55,10 +60,27 @@ def _arranged(fragment: Any, how: Arrangement) -> Any:
     made = {
         name: _arranged(held, how) if name in ("items", "anyOf", "oneOf", "allOf") else held for name, held in fragment.items()
     }
+    if how.enums == "open":
+        made = _opened(made)
     if "properties" in made:
-        made["properties"] = _properties(made, how)
-        made["required"] = list(made["properties"]) if how.optional == "required" else made.get("required", [])
+        made["properties"] = _properties(fragment, how)
+        made["required"] = _required(fragment, list(made["properties"]), how)
+        if how.optional == "required":
+            made = {name: held for name, held in made.items() if not _is_choice_of_required(name, held)}
     return made
+
+
+def _is_choice_of_required(name: str, held: Any) -> bool:
+    """Whether it only says which fields must be there together: where all must be there, each is given, null or not."""
+    return name in ("anyOf", "oneOf") and all(isinstance(one, dict) and set(one) == {"required"} for one in held)
+
+
+def _required(fragment: Fragment, names: list[str], how: Arrangement) -> list[str]:
+    if how.optional == "required":
+        return names
+    given: list[str] = fragment.get("required", [])
+    held = fragment["properties"]
+    return [name for name in given if not settled(held[name], name)[1]] if how.optional == "nullable" else given
 
 
 def _properties(fragment: Fragment, how: Arrangement) -> Fragment:
@@ -76,6 +98,17 @@ def _nulls(fragment: Fragment, required: bool, how: Arrangement) -> Fragment:
         return bare
     words: Fragment = {name: bare[name] for name in ("title", "description") if name in bare}
     return {**words, "anyOf": [{name: held for name, held in bare.items() if name not in words}, NULL]}
+
+
+def _opened(fragment: Fragment) -> Fragment:
+    """A list of values becomes their type; one value alone is no choice, and stays."""
+    values = fragment.get("enum", [])
+    types = list(dict.fromkeys(TYPES[type(one)] for one in values if one is not None))
+    if len(values) - (None in values) < 2:
+        return fragment
+    shapes: list[Fragment] = [{"type": one} for one in types] + ([NULL] if None in values else [])
+    rest = {name: held for name, held in fragment.items() if name not in ("enum", "type")}
+    return {**rest, **(shapes[0] if len(shapes) == 1 else {"anyOf": shapes})}
 
 
 def _without_null(fragment: Fragment) -> Fragment:

@@ -85,14 +85,14 @@ def _target(reference: str, root: Mapping[str, Any], path: str) -> Mapping[str, 
 
 def settled(fragment: Fragment, path: str) -> tuple[Fragment, bool]:
     """A fragment without `allOf` of one part and without null among its types, and whether null is allowed."""
-    fragment, nullable = _whole(fragment, path), False
+    fragment, nullable = whole(fragment, path), False
     for name in ("anyOf", "oneOf"):
         if name in fragment:
             shapes = [one for one in fragment[name] if one.get("type") != "null"]
             nullable = nullable or len(shapes) < len(fragment[name])
             rest = {key: held for key, held in fragment.items() if key != name}
             fragment = {**rest, **shapes[0]} if len(shapes) == 1 else {**rest, "anyOf": shapes}
-            fragment = _whole(fragment, path)
+            fragment = whole(fragment, path)
     if isinstance(fragment.get("type"), list):
         types = [one for one in fragment["type"] if one != "null"]
         nullable = nullable or len(types) < len(fragment["type"])
@@ -102,7 +102,8 @@ def settled(fragment: Fragment, path: str) -> tuple[Fragment, bool]:
     return fragment, nullable or fragment.get("type") == "null"
 
 
-def _whole(fragment: Fragment, path: str) -> Fragment:
+def whole(fragment: Fragment, path: str) -> Fragment:
+    """A fragment that says by way of `allOf` of one part what it can say itself."""
     while "allOf" in fragment:
         parts = fragment["allOf"]
         if len(parts) != 1:

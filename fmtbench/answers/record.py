@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.answers.arranging import Arrangement, arranged
 from fmtbench.answers.base import STRICT, AnswerKind
 from fmtbench.answers.held import GOOD, Value, Verdict, held, in_order, typed, verdict
-from fmtbench.answers.inlining import SchemaError, at, depth, inlined
+from fmtbench.answers.inlining import SchemaError, at, depth, inlined, whole
 from fmtbench.answers.nodes import Node, leaves, node, placeholder
 from fmtbench.answers.words import Label
 from fmtbench.errors import UserError
@@ -150,17 +150,17 @@ def _parsed(source: str) -> tuple[dict[str, Any], Node]:
         raise SchemaError(f"it is not JSON ({error})") from error
     if not isinstance(found, dict) or depth(found) > 100:
         raise SchemaError("it is no JSON schema: give an object with type: object and its properties")
-    whole = inlined(found)
+    schema = whole(inlined(found), "")
     try:
         jsonschema.validators.validator_for(found).check_schema(found)
     except jsonschema.SchemaError as error:
         raise SchemaError(f"it is no valid JSON schema ({error.json_path}: {' '.join(error.message.split())[:200]})") from error
-    tree = node(whole)
+    tree = node(schema)
     if not tree.members:
-        raise at("", f"type is {whole.get('type')!r}: a record is an object, so give type: object and its properties")
+        raise at("", f"type is {schema.get('type')!r}: a record is an object, so give type: object and its properties")
     if (count := len(list(leaves(tree)))) > MOST_LEAVES:
         raise at("", f"it has {count} fields, at most {MOST_LEAVES}")
-    return whole, tree
+    return schema, tree
 
 
 @lru_cache(maxsize=256)  # the three readings of a reply mostly locate the same record
@@ -176,8 +176,8 @@ def _arranged(source: str, how: Arrangement) -> Record:
 
 @lru_cache(maxsize=64)
 def _validator(source: str) -> Any:
-    whole = _parsed(source)[0]
-    return jsonschema.validators.validator_for(json.loads(source))(whole, format_checker=CHECKED)
+    schema = _parsed(source)[0]
+    return jsonschema.validators.validator_for(json.loads(source))(schema, format_checker=CHECKED)
 
 
 def _canon(value: Value, leaf: Node) -> Any:

@@ -72,13 +72,15 @@ class Axes:
     """How the prompt shows the shape of a JSON object: by a form with placeholders, as JSON Schema, or as a TypeScript type."""
     descriptions: Literal["prompt", "schema", "nowhere"] = "prompt"
     """Where a record's fields are described: in the words of the prompt, in the rendering of the schema, or nowhere."""
-    optional_fields: Literal["as_given", "required"] = "as_given"
-    """Whether a record's fields that may be missing must be there."""
+    optional_fields: Literal["as_given", "required", "nullable"] = "as_given"
+    """Whether a record's fields that may be missing must be there; `nullable`: those that may be null may be missing too."""
     nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
     """Whether a record's fields that may be missing may be null."""
     field_order: Literal["as_given", "sorted", "reversed"] = "as_given"
     last_fields: tuple[str, ...] = ()
     """Fields of a record that come after all others, such as those that depend on them."""
+    enums: Literal["as_given", "open"] = "as_given"
+    """Whether a record's lists of values are all that a field may hold, or only named in the words of the prompt."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
     thinking: Annotated[Literal["off", "free", "budget", "masked"], BeforeValidator(worded)] = "off"
@@ -116,6 +118,7 @@ class Axes:
             nulls=self.nulls,
             order=self.field_order,
             last=self.last_fields,
+            enums=self.enums,
         )
 
 

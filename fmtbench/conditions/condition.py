@@ -18,6 +18,7 @@ from fmtbench.conditions.axes import Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
+from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format, Layout
 from fmtbench.formats.json import JsonFormat
@@ -111,12 +112,17 @@ class Condition(Axes):
         return f"{meaning} {asked}" if meaning else asked
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
-        """What the model is shown first: user turns alone, because some chat templates have no system turn.
+        """What the model is shown first: user turns alone, because some chat templates have no system turn, unless the prompt has
+        messages of its own. Raises `UserError` where these meet worked examples.
 
         The question comes last: small models otherwise answer the instructions (measured on the embedded model). Worked
         examples are turns of their own, so that no word but theirs is added.
         """
         parts = self.parts(item, kind, prompt)
+        if prompt.messages:
+            if shots:
+                raise UserError(f"shots={len(shots)}: a prompt with messages of its own has its examples among them")
+            return prompt.chat(parts._asdict())
         instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
         replies = [self.opening.example(kind, self.rationale(shot), shot.answer) for shot in shots]
         questions = [*(shot.question for shot in shots), parts.question]

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import ConfigDict, field_validator
 from pydantic.dataclasses import dataclass
+
+from fmtbench.types import Message
+
+PLACES = ("question", "contract", "hint", "reasoning")
+"""What a chat of the user's own can hold in braces; all else in braces is text, such as an example in JSON."""
+PLACE = re.compile(rf"\{{({'|'.join(PLACES)})\}}")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Turn:
+    """A turn of such a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -27,6 +45,9 @@ class Prompt:
     """Asks for a new answer in prose, for `when: reconsider`; a prompt without it asks no such condition."""
     format: str = "{contract}"
     """The format wording: the words around the contract, whose place is `{contract}`."""
+    messages: tuple[Turn, ...] = ()
+    """A whole chat in place of role, task and hint, with `{question}` and `{contract}` where they go. The instruction on
+    reasoning comes before the contract unless `{reasoning}` has a place; the hint is left out unless `{hint}` has one."""
 
     @field_validator("format")
     @classmethod
@@ -34,6 +55,28 @@ class Prompt:
         if value.count("{contract}") != 1:
             raise ValueError("must hold {contract} once: it stands for what the condition demands of the reply")
         return value
+
+    @field_validator("messages")
+    @classmethod
+    def _asks_the_question(cls, value: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        if not value:
+            return value
+        places = PLACE.findall("".join(turn.content for turn in value))
+        for name in PLACES:
+            if places.count(name) > 1 or (name in ("question", "contract") and name not in places):
+                raise ValueError(f"must hold {{{name}}} once in all turns, and has it {places.count(name)} times")
+        if value[-1].role != "user":
+            raise ValueError(f"must end with a turn of the user, who is answered, and ends with one of the {value[-1].role}")
+        return value
+
+    def chat(self, said: Mapping[str, str]) -> tuple[Message, ...]:
+        """The turns of `messages`, with what is `said` in each of `PLACES`. Braces in a question are never a place."""
+        held = dict(said)
+        if not any("{reasoning}" in turn.content for turn in self.messages):
+            held["contract"] = " ".join(filter(None, (held["reasoning"], held["contract"])))
+        return tuple(
+            Message(role=turn.role, content=PLACE.sub(lambda place: held[place[1]], turn.content)) for turn in self.messages
+        )
 
     def instruction(self, reasoning: str, words: int | None, stages: tuple[str, ...]) -> str:
         template: str = getattr(self, reasoning)
