@@ -11,9 +11,11 @@ import pytest
 
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.backbone import Backbone
+from fmtbench.backends.scripted import Scripted
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.running.pipeline import run
+from fmtbench.running.thinking import why_unthinkable
 from fmtbench.store.folder import find_folders
 from fmtbench.thinking import ThinkingStyle
 from fmtbench.types import Request, Row, Sampling
@@ -97,6 +99,27 @@ def test_only_the_first_of_two_passes_thinks(tmp_path: Path) -> None:
         )[8:],
     )
     assert [row.thought for row in second] == [row.thought for row in first] == [WRONG] * 8
+
+
+class WithoutMaskedThoughts(Scripted):
+    """Keeps thoughts apart only where no constraint follows."""
+
+    def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
+        return "no mask after a thought" if masked else ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        (Condition(**SCHEMA, thinking="free", when="reconsider"), "no mask after a thought"),
+        (Condition(thinking="free", when="reconsider"), ""),
+        (Condition(**SCHEMA, thinking="free", when="second_pass"), ""),
+    ],
+)
+def test_it_is_the_first_pass_that_thinks_and_may_be_masked(tmp_path: Path, condition: Condition, reason: str) -> None:
+    backend = WithoutMaskedThoughts(reply=adds)
+    this = job(tmp_path, conditions={"c": condition}, backbone=thinker(tmp_path), backend=backend)
+    assert why_unthinkable(this, this.cells[0]) == reason
 
 
 # -- what is stored
