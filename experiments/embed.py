@@ -173,7 +173,7 @@ def layers(config: DictConfig) -> None:
         lines += layer_lines(name, asked, found)
     table = pd.DataFrame(lines)
     write_text(output / "layers.csv", csv_text(table))
-    shown = table.apply(lambda column: column if column.dtype != float else column.map("{:.1f}".format))
+    shown = table.apply(lambda column: column.map("{:.1f}".format).replace("nan", "") if column.dtype == float else column)
     write_text(output / "layers.md", to_markdown(shown))
     print(to_markdown(shown), end="")
 
