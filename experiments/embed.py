@@ -222,13 +222,13 @@ def layers(config: DictConfig) -> None:
         raise UserError("study=layers needs embed_backend=st, which shows what each layer leaves")
     tasks, output = embed_tasks(config), writable(Path(config.output))
     for name, encoder in encoders.items():
-        asked = variants(encoder, list(config.layers))
+        asked = variants(encoder, list(config.layers or []))
         named = {f"{name} {layer} {way}": one for (layer, way), one in asked.items()}
         found = evaluate(named, tasks, EveryLayer(encoder, list(asked.values()), backend), output / "scores.jsonl")
         lines += layer_lines(name, asked, found)
     table = pd.DataFrame(lines)
     write_text(output / "layers.csv", csv_text(table))
-    shown = table.apply(lambda column: column if column.dtype != float else column.map("{:.1f}".format))
+    shown = table.apply(lambda column: column.map("{:.1f}".format).replace("nan", "") if column.dtype == float else column)
     write_text(output / "layers.md", to_markdown(shown))
     print(to_markdown(shown), end="")
 
