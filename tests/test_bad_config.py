@@ -33,6 +33,8 @@ BAD = [
     ("run", "shards=0", "shards=0: give a number above 0"),
     ("run", "seed=1e400", "seed"),
     ("plan", "+foo=1", "foo is no key of plan"),
+    ("lint", "+schema.foo.bar=1", "schema.foo.bar is no key of schema: allowed are path, model, source"),
+    ("run", "++compile.secnds=3", "compile.secnds is no key of compile: did you mean seconds?"),
     ("bench", "pairs=0", "pairs=0: give a number above 0"),
     ("decoders", "walks=x", "walks"),
     ("decoders", "walks=-1", "walks=-1"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,10 +27,16 @@ NAMES = ("name", "backbone.name")
 
 
 def check_added(name: str, key: str) -> None:
-    """Raises `UserError` for `+key=` at the root where the command has no such key: Hydra would add it, and nothing read it."""
-    known = {field.name for field in fields(ROOTS[name])}
-    if key.startswith("+") and not re.search(r"[.@/]", key) and key.lstrip("+") not in {*known, "experiment"}:
-        raise UserError(f"{key[1:]} is no key of {name}: {nearest(key[1:], sorted(known))}see all keys with --cfg job")
+    """Raises `UserError` for `+key=` that the command, or the section of it, has not: Hydra would add it, and nothing read it."""
+    if not key.startswith("+") or re.search(r"[@/]", key):
+        return
+    first, _, rest = key.lstrip("+").partition(".")
+    types = get_type_hints(ROOTS[name])
+    if not rest and first not in {*types, "experiment"}:
+        raise UserError(f"{key[1:]} is no key of {name}: {nearest(first, sorted(types))}see all keys with --cfg job")
+    section = types.get(first)
+    if rest and is_dataclass(section) and rest.partition(".")[0] not in (known := [field.name for field in fields(section)]):
+        raise UserError(f"{key.lstrip('+')} is no key of {first}: {nearest(rest, known)}allowed are {', '.join(known)}")
 
 
 def check_config(config: DictConfig) -> None:

@@ -103,7 +103,7 @@ def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
             raise
         return _say(explain(error, name), 2)
     except OSError as error:
-        return _say(f"{error.filename or 'a file'}: {error.strerror}", 2)
+        return _say(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", 2)
     except _launcher_errors() as error:
         return _say(f"a job of the sweep ended without a result: {one_line(str(error))}", 1)
     except (RuntimeError, ValueError) as error:  # Hydra's, which has no type for what these say

@@ -124,7 +124,7 @@ class Condition(Axes):
                 raise UserError(f"shots={len(shots)}: a prompt with messages of its own has its examples among them")
             return prompt.chat(parts._asdict())
         instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
-        replies = [self.opening.example(kind, self.rationale(shot), shot.answer) for shot in shots]
+        replies = [self.opening.example(kind, self.worked(shot), shot.answer) for shot in shots]
         questions = [*(shot.question for shot in shots), parts.question]
         asked = [f"{instructions}\n\n{questions[0]}", *questions[1:]]
         turns = [Message(role="user", content=asked[0])]
@@ -132,8 +132,8 @@ class Condition(Axes):
             turns += [Message(role="assistant", content=reply), Message(role="user", content=question)]
         return tuple(turns)
 
-    def rationale(self, shot: Shot) -> str:
-        """Of a worked example, in the length that this condition asks for."""
+    def worked(self, shot: Shot) -> str:
+        """The rationale of a worked example, in the length that this condition asks for."""
         return shot.draft if self.reasoning == "draft" else shot.reasoning
 
     def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
