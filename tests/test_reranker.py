@@ -15,7 +15,7 @@ import torch
 
 from experiments.starting.build import build
 from fmtbench.embed import hub
-from fmtbench.embed.pairs import Pair
+from fmtbench.embed.pairs import TextPair
 from fmtbench.embed.reranker import CausalReranker, SequenceReranker
 from fmtbench.errors import UserError
 from tests.conftest import composed, options
@@ -23,10 +23,10 @@ from tests.reranker_twins import LIMIT, TWINS, change_config, write_tokenizer, w
 
 TASK = "Given a claim, find documents that support it."
 PAIRS = [
-    Pair("Where is Lima?", "Lima is the capital of Peru.", TASK),
-    Pair("Where is Lima?", "no", TASK),
-    Pair("오늘은 맑다", "yes {query} it is {document}", TASK),
-    Pair("Where is Oslo?", "one two three four five six seven " * 40, TASK),
+    TextPair("Where is Lima?", "Lima is the capital of Peru.", TASK),
+    TextPair("Where is Lima?", "no", TASK),
+    TextPair("오늘은 맑다", "yes {query} it is {document}", TASK),
+    TextPair("Where is Oslo?", "one two three four five six seven " * 40, TASK),
 ]
 CLOSE = 2e-4
 """Of scores that lie some units apart."""
@@ -53,7 +53,7 @@ def preset(name: str, folder: Path | None, **changes: Any) -> Any:
 
 
 @torch.inference_mode()
-def by_hand(name: str, folder: Path, pairs: list[Pair]) -> np.ndarray:
+def by_hand(name: str, folder: Path, pairs: list[TextPair]) -> np.ndarray:
     """transformers alone, pair by pair, with the words of the model's card."""
     import transformers
 
@@ -143,7 +143,7 @@ def test_the_last_word_is_the_templates_whatever_the_tokenizer_appends(places: A
 @pytest.mark.parametrize("name", TWINS)
 def test_scores_of_half_precision_are_no_ties(places: Any, name: str) -> None:
     """A head in bfloat16 gives numbers of eight bits, so that documents of one query would share them."""
-    pairs = [Pair("Where is Lima?", f"Lima lies {i} km from the sea.", TASK) for i in range(60)]
+    pairs = [TextPair("Where is Lima?", f"Lima lies {i} km from the sea.", TASK) for i in range(60)]
     scorer = preset(name, places(name), dtype="bfloat16").load()
     distinct = len(set(scorer.scores(pairs).scores.tolist()))
     scorer.model.set_keep_in_fp32_modules([])
@@ -201,7 +201,7 @@ def test_the_cross_encoder_stage_leaves_a_reranker(tmp_path: Path) -> None:
     recipe.train(data, tmp_path / "out", seed=0)
     (folder,) = (tmp_path / "out" / "stages").glob("1-ce-*/teacher")
     expected = [score for one in scored(folder, examples, 8) for score in one.scores]
-    pairs = [Pair(one.anchor, text) for one in examples for text in (one.positive, *one.negatives)]
+    pairs = [TextPair(one.anchor, text) for one in examples for text in (one.positive, *one.negatives)]
     for place in (folder, tmp_path / "out"):
         found = preset("local", place).load().scores(pairs).scores
         assert np.abs(found - np.array(expected)).max() < CLOSE
@@ -327,8 +327,8 @@ def test_a_template_has_its_names(template: str) -> None:
 def test_a_document_needs_some_room(places: Any) -> None:
     reranker = preset("qwen3_reranker_0_6b", places("qwen3_reranker_0_6b"))
     with pytest.raises(UserError, match=r"leaves no room for the text beside the template's words"):
-        reranker.load().scores([Pair("long " * 200, "a document", TASK)])
+        reranker.load().scores([TextPair("long " * 200, "a document", TASK)])
     with pytest.raises(UserError, match=r"template needs an instruction"):
-        reranker.load().scores([Pair("a", "b")])
+        reranker.load().scores([TextPair("a", "b")])
     with pytest.raises(UserError, match=r"no reranker: path and hub_id are not set: give reranker\.path=FOLDER or"):
         SequenceReranker(name="x").check()

@@ -17,7 +17,7 @@ from experiments.embed import write_table
 from fmtbench.embed.candidates import check_candidates, place
 from fmtbench.embed.evaluation import evaluate
 from fmtbench.embed.lexical import BM25
-from fmtbench.embed.pairs import Pair
+from fmtbench.embed.pairs import TextPair
 from fmtbench.embed.reranking import rerank
 from fmtbench.embed.scores import Score, read_scores
 from fmtbench.errors import UserError
@@ -36,9 +36,9 @@ class Scorer:
     """Scores by a function of the pair; remembers what it was asked."""
 
     def __init__(self, score: Any) -> None:
-        self.score, self.asked, self.closed = score, list[Pair](), 0
+        self.score, self.asked, self.closed = score, list[TextPair](), 0
 
-    def scores(self, pairs: Sequence[Pair]) -> Any:
+    def scores(self, pairs: Sequence[TextPair]) -> Any:
         self.asked += pairs
         return SimpleNamespace(scores=np.array([self.score(one) for one in pairs], np.float32), tokens=2 * len(pairs), cut=1)
 
@@ -83,7 +83,7 @@ def title(document: str) -> str:
     return document.split()[0]
 
 
-def right(search: Any, pair: Pair) -> bool:
+def right(search: Any, pair: TextPair) -> bool:
     texts = dict(zip(search.dataset["default"]["test"]["queries"]["text"], search.dataset["default"]["test"]["queries"]["id"]))
     return title(pair.document) == f"n{texts[pair.query][1:]}"
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fmtbench.embed.pairs import Pair, PairTokens
+from fmtbench.embed.pairs import PairTokens, TextPair
 
 
-class Scored(NamedTuple):
+class PairScores(NamedTuple):
     """Scores in the order of the pairs, float32."""
 
     scores: NDArray[np.float32]
@@ -47,13 +47,13 @@ class PairScorer:
         self.tokens, self.batch_tokens, self.side = tokens, batch_tokens, side
         self.last_only = {"logits_to_keep": 1} if len(modules) > 1 else {}
 
-    def scores(self, pairs: Sequence[Pair]) -> Scored:
+    def scores(self, pairs: Sequence[TextPair]) -> PairScores:
         """The higher, the better the document answers the query. Raises `UserError` where a document has no room at all."""
         tokens = self.tokens(pairs) if pairs else []
         scores = np.zeros(len(pairs), np.float32)
         for batch in _batches([len(one.features["input_ids"]) for one in tokens], self.batch_tokens):
             scores[batch] = self._batch([tokens[i] for i in batch])
-        return Scored(scores, sum(len(one.features["input_ids"]) for one in tokens), sum(one.cut for one in tokens))
+        return PairScores(scores, sum(len(one.features["input_ids"]) for one in tokens), sum(one.cut for one in tokens))
 
     def _batch(self, batch: list[PairTokens]) -> NDArray[np.float32]:
         padded = self.tokenizer.pad([one.features for one in batch], padding_side=self.side, return_tensors="pt")

@@ -13,7 +13,7 @@ from fmtbench.embed.tokens import fit
 from fmtbench.errors import UserError
 
 
-class Pair(NamedTuple):
+class TextPair(NamedTuple):
     """What gets one score. Neither text is empty."""
 
     query: str
@@ -31,7 +31,7 @@ class PairTokens(NamedTuple):
     """The pair was longer than the context."""
 
 
-def joined(tokenizer: Any, pairs: Sequence[Pair], limit: int) -> list[PairTokens]:
+def joined(tokenizer: Any, pairs: Sequence[TextPair], limit: int) -> list[PairTokens]:
     """As the tokenizer joins two texts. Of a pair that is too long, the longer text is cut first, as in sentence-transformers."""
     queries, documents = [one.query for one in pairs], [one.document for one in pairs]
     encoded = tokenizer(queries, documents, truncation="longest_first", max_length=limit)
@@ -39,7 +39,7 @@ def joined(tokenizer: Any, pairs: Sequence[Pair], limit: int) -> list[PairTokens
     return [PairTokens(row, bool(one.overflowing)) for row, one in zip(rows, encoded.encodings)]
 
 
-def filled(tokenizer: Any, pairs: Sequence[Pair], template: str, limit: int) -> list[PairTokens]:
+def filled(tokenizer: Any, pairs: Sequence[TextPair], template: str, limit: int) -> list[PairTokens]:
     """A template's words around both texts, and no special token that it does not name: what comes last is what is answered.
 
     Of a pair that is too long, only the document is cut. Raises `UserError` where that leaves nothing of it.
@@ -52,7 +52,7 @@ def filled(tokenizer: Any, pairs: Sequence[Pair], template: str, limit: int) -> 
     return [PairTokens({"input_ids": one.ids, "attention_mask": [1] * len(one.ids)}, one.cut) for one in fitted]
 
 
-def _rendered(template: str, pair: Pair) -> Rendered:
+def _rendered(template: str, pair: TextPair) -> Rendered:
     """In one pass: a name in braces inside a text is left alone. The span is the document's."""
     if "{instruction}" in template and not pair.instruction:
         raise UserError("the reranker's template needs an instruction: give one sentence that says what to look for")

@@ -22,7 +22,7 @@ from fmtbench.embed.candidates import is_search, place, reranking_task
 from fmtbench.embed.evaluation import ENCODE, judge
 from fmtbench.embed.mteb_files import model_meta, save_result
 from fmtbench.embed.mteb_model import instruction_of, named, spoken
-from fmtbench.embed.pairs import Pair
+from fmtbench.embed.pairs import TextPair
 from fmtbench.embed.reranker import Reranker
 from fmtbench.embed.scores import Score, append_score, read_scores
 
@@ -100,12 +100,12 @@ class MtebReranker:
                 logger.info("%d of %d pairs, %.0f a second, %.0f s left", done, total, pace, (total - done) / pace)
         return np.concatenate(found)
 
-    def _pairs(self, queries: Any, documents: Any) -> Iterator[Pair]:
+    def _pairs(self, queries: Any, documents: Any) -> Iterator[TextPair]:
         for one, other in zip(queries, documents, strict=True):
             for query, document in zip(one["text"], other["text"], strict=True):
-                yield Pair(spoken(query), spoken(document), self.instruction)
+                yield TextPair(spoken(query), spoken(document), self.instruction)
 
-    def _scores(self, pairs: list[Pair]) -> Any:
+    def _scores(self, pairs: list[TextPair]) -> Any:
         started = time.monotonic()
         scored = self.scorer.scores(pairs)
         self.seconds += time.monotonic() - started

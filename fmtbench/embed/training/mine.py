@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
 
-from fmtbench.embed.pairs import Pair
+from fmtbench.embed.pairs import TextPair
 from fmtbench.embed.reranker import Reranker
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
@@ -122,7 +122,7 @@ class Judge:
     def predict(self, pairs: Sequence[tuple[str, str]], **unused: Any) -> Any:
         from torch import from_numpy
 
-        asked = [Pair(query, document, self.instructions[query]) for query, document in pairs]
+        asked = [TextPair(query, document, self.instructions[query]) for query, document in pairs]
         return from_numpy(self.scorer.scores(asked).scores)
 
 
