@@ -46,7 +46,7 @@ def indexed(
             "give another output, or delete it"
         )
     if {name: found.get(name) for name in asked} != asked:
-        logger.info("indexing %d documents: %s", len(content) - 1, folder)
+        logger.info("indexing the documents: %s", folder)
         _write(folder, asked, make)
     return _read(folder)
 
