@@ -96,3 +96,19 @@ def test_one_that_is_taken_runs_from_the_command_line(tmp_path: Path) -> None:
         words = (f"task.file.path={tmp_path}/rows.jsonl", f"schema.path={tmp_path}/schema.json", f"results={tmp_path}/{number}")
         done = command("run", "backend=scripted", "task=file", "condition=[free_cot,own_schema]", "name=wild", *words)
         assert done.code == 0, f"{wild.id}: {done.err}"
+
+
+PAIR = {"a": {"type": "string"}, "b": {"type": "number"}, "c": {"type": ["integer", "null"]}}
+SHAPES: dict[str, Any] = {
+    "by way of allOf": {"allOf": [{"type": "object", "properties": PAIR, "required": ["a"]}]},
+    "which fields go together": {"type": "object", "properties": PAIR, "oneOf": [{"required": ["a"]}, {"required": ["b", "c"]}]},
+}
+"""As real schemas write them, in small."""
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_that_real_schemas_have(tmp_path: Path, name: str) -> None:
+    wild = Wild(name, json.dumps(SHAPES[name]), {"a": "x"})
+    assert not refusal(wild, tmp_path)
+    assert not not_right(wild, tmp_path)
+    assert refusal(wild._replace(instance={"c": 1}), tmp_path), "the null: it does not keep to the schema"

@@ -35,6 +35,8 @@ def _smallest(field: dict[str, Any]) -> Any:
         return field["const"]
     if "enum" in field:
         return field["enum"][0]
+    if isinstance(field["type"], list):
+        return _smallest({**field, "type": field["type"][0]})
     if field["type"] == "array":
         return [_smallest(field["items"])] * field.get("minItems", 0)
     if field["type"] == "object":
