@@ -229,12 +229,12 @@ def test_items_are_chosen_on_other_samples_than_they_are_estimated_on(tmp_path: 
     assert set(study.swaps["sample"]) == {0, 1, 2, 3}
     found = swap_table(study.rows, study.swaps, draws=400)
     locked = found[(found["items"] == "locked") & (found.fraction == 0.5)].iloc[0]
-    assert locked.n >= 15
+    assert locked.n >= 10
     assert locked.L_low < 0 < locked.L_high
     assert abs(locked.L) < 0.3
     same = study.swaps[study.swaps["sample"] % 2 == 0]
     naive = swap_table(study.rows, same.assign(sample=same["sample"] + 1), draws=400)
-    assert naive[(naive["items"] == "locked") & (naive.fraction == 0.5)].iloc[0].L_low > 0.3, "the bias that the halves keep out"
+    assert naive[(naive["items"] == "locked") & (naive.fraction == 0.5)].iloc[0].L_low > 0.2, "the bias that the halves keep out"
 
 
 # -- what is left out
