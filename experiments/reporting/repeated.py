@@ -44,14 +44,11 @@ def beside_lines(config: DictConfig) -> list[str]:
     try:
         table = _beside(folder, list(config.repeats.published))
     except UserError as error:
-        head = f"Beside {config.repeats.paper}, in %, ours strict, Δ to free answers of the same study; all columns: {more}"
-    return [head, to_markdown(table)]
+        return [f"Beside {config.repeats.paper}: {error}"]
     from fmtbench.analysis.showing.markdown import to_markdown
 
-    return [
-        f"Beside {config.repeats.paper}, in %, ours strict, Δ to free answers of the same study; all columns: {more}",
-        to_markdown(table),
-    ]
+    head = f"Beside {config.repeats.paper}, in %, ours strict, Δ to free answers of the same study; all columns: {more}"
+    return [head, to_markdown(table)]
 
 
 def _beside(folder: Path, studies: list[str]) -> pd.DataFrame:
