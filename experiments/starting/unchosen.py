@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -20,7 +21,7 @@ def leave_unchosen(config: DictConfig, words: Sequence[str]) -> None:
                 del nodes[name]
 
 
-def _is_unchosen(node: object, group: str, name: str, words: Sequence[str]) -> bool:
+def _is_unchosen(node: Any, group: str, name: str, words: Sequence[str]) -> bool:
     if not OmegaConf.is_dict(node) or "_target_" in node or name not in options(group):
         return False
     return not any(word.lstrip("+~").startswith(f"{group}.{name}") for word in words)
