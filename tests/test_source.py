@@ -86,6 +86,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path, file: str, content: byt
 
 
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.xlsx").write_bytes(b"")
     with pytest.raises(UserError, match=r"'xlsx' is no format that can be read; allowed are jsonl, json, csv"):
         source(data_root=str(tmp_path), file="rows.xlsx").rows()
 

@@ -72,7 +72,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "not made: reconsidered: no reply was reconsidered: run condition=[free_cot,free_cot_reconsidered,json_schema,"
         "json_schema_reconsidered]",
         "not made: replication: no published number matches a task and condition of these rows: published are tasks "
-        "ddxplus, gsm8k, last_letter, shuffled_objects",
+        "bbh_tracking_shuffled_objects_five_objects, ddxplus, gpqa_diamond, gsm8k, last_letter, last_letter_4_names, math_500, "
+        "shuffled_objects, shuffled_objects_bigbench_3, shuffled_objects_bigbench_5, shuffled_objects_bigbench_7, zebralogic",
         "not made: samples: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0",
         "not made: strata: no item has a stratum: say in the task's source which field it is in, fields: {stratum: subject}",
         f"not made: tokens: no folder holds spelling.parquet: {probe}",

@@ -21,6 +21,8 @@ COLUMNS = (
     "ours_difference",
     "ours_n",
 )
+FREE = ("free_cot", "free_cot_3_shot")
+"""What differences are to: of these it would be 0."""
 HEADINGS = ("task", "condition", "study", "model", "published", "Δ published", "backbone", "ours", "Δ ours", "n")
 
 
@@ -45,7 +47,8 @@ def beside_lines(config: DictConfig) -> list[str]:
         return [f"Beside {config.repeats.paper}: {error}"]
     from fmtbench.analysis.showing.markdown import to_markdown
 
-    return [f"Beside {config.repeats.paper}, in %, Δ to free answers of the same study; all columns: {more}", to_markdown(table)]
+    head = f"Beside {config.repeats.paper}, in %, ours strict, Δ to free answers of the same study; all columns: {more}"
+    return [head, to_markdown(table)]
 
 
 def _beside(folder: Path, studies: list[str]) -> pd.DataFrame:
@@ -56,5 +59,6 @@ def _beside(folder: Path, studies: list[str]) -> pd.DataFrame:
     shown = found[list(COLUMNS)].astype(object)
     for name in ("published", "ours"):
         shown[name] = [f"{100 * value:.1f}" for value in found[name]]
-        shown[f"{name}_difference"] = ["" if value != value else f"{100 * value:+.1f}" for value in found[f"{name}_difference"]]
+        difference = found[f"{name}_difference"].mask(found["condition"].isin(FREE))
+        shown[f"{name}_difference"] = ["" if value != value else f"{100 * value:+.1f}" for value in difference]
     return shown.set_axis(list(HEADINGS), axis=1)
