@@ -89,8 +89,6 @@ def _check_heads(config: DictConfig) -> None:
         raise UserError("heads= adds rows to the table of embed_task=: leave it out for texts= and study=")
     if config.fusion not in ("sum", "rrf"):
         raise UserError(f"fusion={config.fusion}: allowed are sum, rrf")
-    if config.candidates < 1:
-        raise UserError(f"candidates={config.candidates}: give a number of documents above 0")
 
 
 def build_embed_backend(config: DictConfig) -> Any:

@@ -122,6 +122,10 @@ def test_every_condition_can_be_cut_or_says_why(conditions: dict[str, Any]) -> N
         "nl_to_json": "when=second_pass",
         "yaml_prompt": "asked=yaml",
         "restricted_cot_25_hard": "budget=hard",
+        "json_schema_list": "rationale=list",
+        "json_prompt_list": "rationale=list",
+        "no_line_breaks": "enforced=one_line",
+        "json_schema_reconsidered": "when=reconsider",
     }
     assert {name: reasons[name] for name in known} == known
     for name, condition in conditions.items():

@@ -370,7 +370,7 @@ MISTAKES = [
     (["embedder=minilm", "heads=[dense,dense]"], r"heads=\['dense', 'dense'\]: give one or more of"),
     (["embedder=minilm", "heads=[]"], r"heads=\[\]: give one or more of"),
     (["embedder=minilm", "heads=[dense]", "texts=x.jsonl"], r"heads= adds rows to the table of embed_task="),
-    (["embedder=minilm", "heads=[dense]", "candidates=0"], r"candidates=0: give a number of documents above 0"),
+    (["embedder=minilm", "heads=[dense]", "candidates=0"], r"candidates=0: give a number from 1 to 1000"),
     (["embedder=minilm", "heads=[dense]", "fusion=mean"], r"fusion=mean: allowed are sum, rrf"),
     (["embedder=minilm", "heads=[dense]", "embed_backend=vllm"], r"heads= needs the hidden states .*: give embed_backend=st"),
 ]

@@ -46,7 +46,7 @@ def prompt(tokenizer: Any, request: Request) -> Prompted:
     """The request's messages under the chat template, and the beginning of the thought that is asked for, or of the reply;
     special tokens are added here and nowhere else.
 
-    A reply that has begun goes behind the template's prompt for it, token by token: what templates themselves offer for this
+    A reply that has begun goes after the template's prompt for it, token by token: what templates themselves offer for this
     takes white space off, some of them.
     """
     messages, neutralised = neutral(request.messages, special_tokens(tokenizer))

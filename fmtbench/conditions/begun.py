@@ -27,7 +27,7 @@ WORD = re.compile(r"\S+")
 
 
 class Begun(NamedTuple):
-    """The beginning of a reply, and what the decoder allows behind it."""
+    """The beginning of a reply, and what the decoder allows after it."""
 
     prefix: str
     constraint: Constraint | None
@@ -37,7 +37,7 @@ def begun(condition: Condition, kind: AnswerKind, rationale: str) -> Begun:
     """A reply of this condition up to the end of `rationale`. Raises `UserError` where `why_not_begun` says why."""
     if why := why_not_begun(condition):
         raise UserError(why)
-    return Begun(written(condition, rationale), behind(condition, kind))
+    return Begun(written(condition, rationale), allowed_after(condition, kind))
 
 
 def written(condition: Condition, rationale: str) -> str:
@@ -47,8 +47,8 @@ def written(condition: Condition, rationale: str) -> str:
     return prefix
 
 
-def behind(condition: Condition, kind: AnswerKind) -> Constraint | None:
-    """What the decoder allows from inside the rationale on: the same behind every prefix."""
+def allowed_after(condition: Condition, kind: AnswerKind) -> Constraint | None:
+    """What the decoder allows from inside the rationale on: the same after every prefix."""
     allowed = condition.constraint(kind)
     if allowed is None or allowed == ANYTHING:
         return allowed
@@ -64,7 +64,9 @@ def why_not_begun(condition: Condition) -> str:
         "answer_first: its rationale comes when the answer is given": condition.order == "answer_first",
         f"when={condition.when}: its format does not hold from the first token": condition.when != "whole",
         f"thinking={condition.thinking}: what comes before its reply is no part of a rationale": condition.thinking != "off",
-        "budget=hard: how many words are left is not known behind a prefix": condition.budget == "hard",
+        "budget=hard: how many words are left is not known after a prefix": condition.budget == "hard",
+        "rationale=list: its rationale is several strings": condition.rationale == "list",
+        "enforced=one_line: what was begun elsewhere may have line breaks": condition.enforced == "one_line",
         "enforced=object: the keys of its object are not known": condition.enforced == "object",
     }
     reason = next((told for told, holds in reasons.items() if holds), "")

@@ -3,7 +3,7 @@
 >>> inside_first(constraint, "reasoning").source
 '([^"\\\\\\x00-\\x1F\\x7F-\\x9F]|\\\\["\\\\/bfnrt])*"[ ]?,[ ]?"answer"...'
 
-The regular expression of the whole begins with that of the brace, the key and the opening quote; what is behind them is the
+The regular expression of the whole begins with that of the brace, the key and the opening quote; what comes after them is the
 expression of what may follow there. So no second grammar is written, which could differ from the first.
 """
 

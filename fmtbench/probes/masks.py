@@ -59,7 +59,7 @@ class Masks:
         return Walk(masks, left=False)
 
     def after(self, constraint: Constraint, ids: Sequence[int]) -> int | None:
-        """The mask that holds behind these tokens; None if the grammar forbids one of them. Raises `BarredError`."""
+        """The mask that holds after these tokens; None if the grammar forbids one of them. Raises `BarredError`."""
         along = self.walk(constraint, [*ids, self._end])
         return None if len(along.masks) <= len(ids) else along.masks[-1]
 

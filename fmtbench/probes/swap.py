@@ -24,7 +24,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from fmtbench.answers import AnswerKind
-from fmtbench.conditions.begun import behind, cut, rationale_of, written
+from fmtbench.conditions.begun import allowed_after, cut, rationale_of, written
 from fmtbench.conditions.condition import Condition
 from fmtbench.decoding.residual import in_string
 from fmtbench.store.folder import Planned
@@ -35,19 +35,19 @@ Uncut = Literal[
 ]
 """Why the replies of an item and sample are not cut. `no_rationale`: a rationale has fewer than `SwapSettings.words` words, and
 then the item is left out as a whole. `special_in_prefix`: it spells a special token. `not_escapable`: it has a character that a
-decoder's strings cannot hold. `too_long`: no token of the budget is left behind it. `truncated`: where it would have ended is
+decoder's strings cannot hold. `too_long`: no token of the budget is left after it. `truncated`: where it would have ended is
 not known."""
 UNCUT: tuple[Uncut, ...] = get_args(Uncut)
 Unit = tuple[str, int]
 """Item and sample."""
 NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\d\d)")
 SUFFIX = "-swap"
-"""What the experiment of the swapped cells has behind its name."""
+"""What the experiment of the swapped cells has after its name."""
 FACTS = "swap"
 """What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that
 are in no arm, by the reason."""
 GREEDY = "-greedy"
-"""What the experiment of the greedy null has behind its name."""
+"""What the experiment of the greedy null has after its name."""
 
 
 class Arm(NamedTuple):
@@ -185,7 +185,7 @@ class Swap:
     def _unit(self, asked: Mapping[str, Planned]) -> dict[Arm, Planned]:
         rationales = {name: self._rationale(self.sides[name], one) for name, one in asked.items()}
         modes = {arm.mode: self.sides[arm.mode].condition for arm in self.arms}
-        allowed = {name: behind(condition, self.kind_of(asked[name].item)) for name, condition in modes.items()}
+        allowed = {name: allowed_after(condition, self.kind_of(asked[name].item)) for name, condition in modes.items()}
         prefixes = {arm: written(modes[arm.mode], cut(rationales[arm.origin], arm.fraction)) for arm in self.arms}
         return {arm: self._continued(asked[arm.mode], prefix, allowed[arm.mode]) for arm, prefix in prefixes.items()}
 

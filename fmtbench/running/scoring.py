@@ -96,7 +96,7 @@ def _thoughts(passes: Sequence[Generation]) -> dict[str, Any]:
 
 
 def _whole_reply(generation: Generation, begun: str) -> Generation:
-    """What a request has begun and what was generated behind it, read as one text. An engine's error is no reply, and a prefix
+    """What a request has begun and what was generated after it, read as one text. An engine's error is no reply, and a prefix
     alone is none either, whatever it says."""
     if not begun or generation.finish_reason == "error":
         return generation

@@ -1,7 +1,7 @@
 """RetroMAE's enhanced decoding (Xiao et al. 2022, arXiv 2205.12035) with the layer of any decoder-only backbone.
 
 Queries are the text's vector at every place; keys and values are that vector and the unmasked tokens. A stock layer has one
-stream for all three, so both streams go through it one behind the other, and a mask says which place sees which. Positions are
+stream for all three, so both streams go through it one after the other, and a mask says which place sees which. Positions are
 rotary, so the place of a query is the angle by which it is turned.
 
 Shapes: B texts, L tokens, D dimensions, V words of the vocabulary, P = L + 1 places (the vector, then the tokens).
