@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -27,11 +26,12 @@ from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.prefix import parted, prefix_of
 from fmtbench.backends.reply import Reply
-from fmtbench.backends.served_thoughts import check_arguments, probe_of, taken_apart, thinking_fields, unkept, why_unthinkable
+from fmtbench.backends.served_generation import generation_of
+from fmtbench.backends.served_thoughts import check_arguments, probe_of, thinking_fields, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
 from fmtbench.backends.tokens import PROBE, proven
-from fmtbench.backends.verdict import ENDS, believed, judge
+from fmtbench.backends.verdict import believed
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError
 from fmtbench.price import Prices
@@ -295,7 +295,8 @@ class ServerSession(Session):
             return self._not_taken(request, words, seconds)
         if strange := self._strange(reply.model):
             return self._not_taken(request, strange, seconds)
-        return self._generation(request, reply, seconds, neutralised)
+        done = generation_of(request, reply, self._dialect, seconds, neutralised)
+        return done if request.constraint is None else replace(done, decoder=self._options.masked_by)
 
     def _strange(self, got: Any) -> str:
         """What to say of another model's reply; empty where it is the one asked for, or the server names none."""
@@ -329,32 +330,6 @@ class ServerSession(Session):
             body |= self._dialect.continued or {}
         body |= thinking_fields(self._options.dialect, request)
         return fields.sent(body) | self._options.extra_body
-
-    def _generation(self, request: Request, reply: Reply, seconds: float, neutralised: int) -> Generation:
-        thought, text, token_ends = taken_apart(request, reply)
-        (reason, error), transient = judge(self._dialect, request, reply, text), reply.choices[0].finish_reason not in ENDS
-        if reason == "stop" and (strange := unkept(request, thought)):
-            reason, error = "error", strange
-        if request.logprobs and (not reply.logprobs or any(map(math.isnan, reply.logprobs))):
-            reason, error = "error", "the server gave no log-probabilities, or some that are not numbers"
-        return Generation(
-            key=request.key,
-            text=text,
-            token_ids=reply.token_ids,
-            token_ends=token_ends,
-            logprobs=reply.logprobs if request.logprobs else (),
-            finish_reason=reason,
-            prompt_tokens=reply.counts.prompt_tokens,
-            seconds=seconds,
-            decoder="none" if request.constraint is None else self._options.masked_by,
-            error=error,
-            transient=transient,
-            halves=reply.halves,
-            neutralised=neutralised,
-            counted_tokens=0 if reply.token_ids else reply.counts.completion_tokens,
-            thought=thought.text,
-            thought_tokens=thought.tokens,
-        )
 
     def facts(self) -> dict[str, Any]:
         return self._facts | {
