@@ -13,7 +13,11 @@ from fmtbench.decoding.sandbox import Limits, Sandbox
 from tests.test_decoders import SCHEMAS
 
 pytest.importorskip("vllm")
-pytestmark = pytest.mark.model
+pytestmark = [
+    pytest.mark.model,
+    # Of the sockets of engines that earlier tests ran apart, which vLLM leaves to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 STEPS = 60
 """Of a walk, most of which end before."""
 
