@@ -17,8 +17,8 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "samples", "strata"} | {
-    *("aligned", "closing", "decoders", "mass", "tokens"),
+MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "samples", "strata"} | {
+    *("aligned", "closing", "decoders", "mass", "swap", "tokens"),
 }
 """Tables that need records, several tasks, samples, strata, transcripts or a probe."""
 

@@ -238,7 +238,7 @@ def test_every_weight_is_safetensors() -> None:
     assert len(ours) >= 3
     for call in ours:
         assert "use_safetensors=True" in text[text.index(call) : text.index(call) + 300], call
-    assert text.count("PeftModel.from_pretrained(") == text.count("check_adapter(") - 1
+    assert text.count("PeftModel.from_pretrained(") == text.count("check_adapter(") - 2  # its definition, and a reranker's, early
     assert len(re.findall(r"[^\w.]LLM\(", text)) == 2
     assert text.count("load_format") == 2
 

@@ -204,7 +204,7 @@ def test_a_gold_record_that_cannot_be_right_is_named_with_row_and_path(tmp_path:
         (("schema.model=MODELS",), "give package:Model"),
         (("schema.model=no_such_package:A",), "cannot be imported"),
         (("schema.model=MODELS:Invoice", "SCHEMA"), "give one of them"),
-        (("SCHEMA", "+schema.paht=a.json"), "schema.paht is no key: allowed are schema.path and schema.model"),
+        (("SCHEMA", "+schema.paht=a.json"), "schema.paht is no key of schema: did you mean path?"),
         (("SCHEMA", "task=[addition]"), "only task=file has a schema of yours, and the tasks are addition"),
         (("SCHEMA", "task.file.answer=number"), "a schema goes with answer=record"),
         (("task.file.answer=record",), "a schema goes with answer=record"),

@@ -22,7 +22,7 @@ from fmtbench.embed.training.examples import Example, TrainSet
 from fmtbench.embed.training.fitting import Curve
 from fmtbench.embed.training.merge import Merge
 from fmtbench.embed.training.mntp import causal_lm
-from fmtbench.embed.training.rebuilding import Masks, Rebuilding, decoder_of, visible_places
+from fmtbench.embed.training.rebuilding import HiddenTokens, Rebuilding, decoder_of, visible_places
 from fmtbench.embed.training.recipe import TrainingRecipe
 from fmtbench.embed.training.retromae import RetroMAE
 from fmtbench.errors import UserError
@@ -56,7 +56,7 @@ def rebuilding(backbone: Backbone, **more: Any) -> tuple[Rebuilding, Any]:
     loaded = encoder(backbone, **more).load()
     lm = causal_lm(loaded.model[0].model, backbone)
     return Rebuilding(
-        loaded.model[0].model, lm.get_output_embeddings(), decoder_of(lm), loaded.spec, Masks(0.4, 0.5, 4, [0, 9])
+        loaded.model[0].model, lm.get_output_embeddings(), decoder_of(lm), loaded.spec, HiddenTokens(0.4, 0.5, 4, [0, 9])
     ), loaded
 
 

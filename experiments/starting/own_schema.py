@@ -21,7 +21,6 @@ from fmtbench.errors import UserError
 
 MOST_BYTES = 1_000_000
 TASK = "file"
-KEYS = ("path", "model", "source")
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 def fill_schema(config: DictConfig) -> None:
     """Put the text of the user's schema where the task finds it. Raises `UserError` for one that cannot be a record's."""
     given = config.get("schema")
-    if unknown := [name for name in given or () if name not in KEYS]:
-        raise UserError(f"schema.{unknown[0]} is no key: allowed are schema.path and schema.model")
     if given is None or (given.path is None and given.model is None):
         return
     if given.path is not None and given.model is not None:

@@ -132,7 +132,7 @@ def swap_jobs(ran: Sequence[Ran], settings: SwapSettings, engine: Engine, result
         raise UserError(why)
     engine.backend.check_template(engine.backbone)
     for pairs in _groups(ran, settings):
-        grid = Grid(settings=settings, engine=engine, results=results)
+        grid = SwapCells(settings=settings, engine=engine, results=results)
         for pair in pairs:
             for name, one in pair.items():
                 check_samples(pair[name].side, one.folder.path)
@@ -144,7 +144,7 @@ def greedy_jobs(ran: Sequence[Ran], settings: SwapSettings, engine: Engine, resu
     """The null: a job for greedy replies under both conditions, and, to be asked for once that has run, one in which each goes on
     from prefixes of its own."""
     for pairs in _groups(ran, settings):
-        first, second = (Grid(settings=settings, engine=engine, results=results, greedy=True) for _ in range(2))
+        first, second = (SwapCells(settings=settings, engine=engine, results=results, greedy=True) for _ in range(2))
         whole = [(name, one, first.add(one, name, greedy(one.side.planned), {})) for pair in pairs for name, one in pair.items()]
         yield first.job()
         for name, one, cell in whole:
@@ -160,7 +160,7 @@ def greedy(planned: Sequence[Planned]) -> list[Planned]:
 
 
 @dataclass(kw_only=True)
-class Grid:
+class SwapCells:
     """The cells of one job, as they are planned."""
 
     settings: SwapSettings

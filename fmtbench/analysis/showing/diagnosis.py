@@ -31,11 +31,11 @@ class Bars(NamedTuple):
     effects: tuple[Effect, ...]
 
 
-class Grid(NamedTuple):
+class Listing(NamedTuple):
     cells: pd.DataFrame
 
 
-Block = Heading | Paragraph | Bars | Grid
+Block = Heading | Paragraph | Bars | Listing
 
 
 class Said(NamedTuple):
@@ -61,16 +61,16 @@ def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
     yield Bars(*_bars(found))
     yield Heading("Where does it come in?")
     yield Paragraph("From free text to the schema, one thing at a time. The steps add up to the whole difference.")
-    yield Grid(steps_table(found))
+    yield Listing(steps_table(found))
     yield Heading("Which part of the schema, and what to change?")
     yield from map(Paragraph, parts_in_words(found))
     if found.parts:
-        yield Grid(parts_table(found))
+        yield Listing(parts_table(found))
     yield from (Paragraph(f"Not tried: {spoken(name)}, since {why}.") for name, why in said.untried.items())
     if said.ignored:
         yield Paragraph(f"The decoder does not enforce: {'; '.join(said.ignored)}.")
     yield Heading("All arms")
-    yield Grid(arms_in_words(arms))
+    yield Listing(arms_in_words(arms))
     yield from map(Paragraph, LEGEND)
 
 
@@ -208,4 +208,4 @@ def _markdown(block: Block) -> str:
         return f"## {block.text}"
     if isinstance(block, Paragraph):
         return block.text
-    return to_markdown(block.cells).rstrip("\n") if isinstance(block, Grid) else ""
+    return to_markdown(block.cells).rstrip("\n") if isinstance(block, Listing) else ""

@@ -35,7 +35,7 @@ def visible_places(mask_BL: Tensor, masked: float, random: torch.Generator | Non
     return torch.cat([torch.ones_like(seen_BLL[:, :, :1]), seen_BLL], 2)
 
 
-class Decoder(nn.Module):
+class RebuildingLayer(nn.Module):
     """One layer of a backbone and its final norm."""
 
     def __init__(self, layer: Any, norm: Any, rotary: Any) -> None:
@@ -66,7 +66,7 @@ def _two_streams(visible_BLP: Tensor) -> Tensor:
     return allowed.unsqueeze(1)
 
 
-def decoder_of(lm: Any) -> Decoder:
+def decoder_of(lm: Any) -> RebuildingLayer:
     """The last layer of a causal language model as a decoder; it is taken out of that model, not copied.
 
     Raises `UserError` for a model whose layers are not those of a decoder with one kind of rotary positions.
@@ -77,10 +77,10 @@ def decoder_of(lm: Any) -> Decoder:
         raise UserError(f"RetroMAE needs one kind of rotary positions, which {type(model).__name__} has not: leave it out")
     layer = model.layers[-1].requires_grad_(True).train()
     layer.self_attn.config._attn_implementation = "sdpa"  # it takes a boolean mask of any shape
-    return Decoder(layer, model.norm.requires_grad_(True), model.rotary_emb)
+    return RebuildingLayer(layer, model.norm.requires_grad_(True), model.rotary_emb)
 
 
-class Masks(NamedTuple):
+class HiddenTokens(NamedTuple):
     """What is hidden, drawn in each forward pass: a stage that was killed goes on with the draws that it would have made."""
 
     encoder: float
@@ -96,7 +96,7 @@ class Masks(NamedTuple):
 class Rebuilding(nn.Module):
     """An encoder, the decoder that rebuilds texts from its vectors, and one head for both, which is not trained."""
 
-    def __init__(self, encoder: Any, head: Any, decoder: Decoder, spec: EncoderSpec, masks: Masks) -> None:
+    def __init__(self, encoder: Any, head: Any, decoder: RebuildingLayer, spec: EncoderSpec, masks: HiddenTokens) -> None:
         super().__init__()
         self.encoder, self.head, self.decoder = encoder, head.requires_grad_(False), decoder
         self.spec, self.masks = spec, masks

@@ -43,14 +43,14 @@ class RetroMAE(TrainingStage):
         from fmtbench.embed.training.adapters import prepare_weights, save_weights
         from fmtbench.embed.training.fitting import TokenTrainer, run_trainer
         from fmtbench.embed.training.mntp import causal_lm, masking
-        from fmtbench.embed.training.rebuilding import Masks, Rebuilding, decoder_of
+        from fmtbench.embed.training.rebuilding import HiddenTokens, Rebuilding, decoder_of
 
         prepare_weights(work, self.lora)
         tokenizer = masking(work.loaded.model.tokenizer, self.mask_token)
         tokenizer.padding_side = "right"  # the decoder counts places from the vector on
         ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.spec.max_tokens).input_ids
         lm = causal_lm(work.weights, work.backbone)
-        masks = Masks(self.masked, self.decoder_masked, tokenizer.mask_token_id, tokenizer.all_special_ids)
+        masks = HiddenTokens(self.masked, self.decoder_masked, tokenizer.mask_token_id, tokenizer.all_special_ids)
         model = Rebuilding(work.weights, lm.get_output_embeddings(), decoder_of(lm), work.loaded.spec, masks)
         facts = run_trainer(
             TokenTrainer,
