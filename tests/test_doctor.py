@@ -18,8 +18,8 @@ import tests.schema_worlds as worlds
 from experiments.doctor import parts_of, that_change_something
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
+from fmtbench.analysis.statistics.arms import arms_table
 from fmtbench.analysis.statistics.diagnosis import OWN, STEPS, Diagnosis, Effect, SchemaPart, diagnose
-from fmtbench.analysis.tables.arms import arms_table
 from fmtbench.answers import Record
 from fmtbench.answers.arranging import Arrangement
 from fmtbench.backends.scripted import Scripted

@@ -10,8 +10,8 @@ import pandas as pd
 from fmtbench.analysis.page.diagnosis import write_diagnosis
 from fmtbench.analysis.rows.cut import cut_notes
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
+from fmtbench.analysis.statistics.arms import arms_table
 from fmtbench.analysis.statistics.diagnosis import Diagnosis
-from fmtbench.analysis.tables.arms import arms_table
 from fmtbench.answers import Record
 from fmtbench.decoding.records import ignored
 from fmtbench.running.job import Job

@@ -97,4 +97,4 @@ def _read(folder: Path) -> Represented:
 
 def _array(path: Path) -> Any:
     """Numbers alone: this reader knows no pickles."""
-    return np.lib.format.open_memmap(path, "r")
+    return np.lib.format.open_memmap(path, "r")  # type: ignore[no-untyped-call]
