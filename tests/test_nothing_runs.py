@@ -46,7 +46,8 @@ def found(source: str) -> Iterator[str]:
 def _of_call(node: ast.Call) -> Iterator[str]:
     name = ast.unparse(node.func)
     named = {word.arg: ast.unparse(word.value) for word in node.keywords if word.arg}
-    if name in BUILT_IN or (name in CALLS and named.get("weights_only") != "True"):
+    told = named.get("weights_only") == "True" or named.get("allow_pickle") == "False"
+    if name in BUILT_IN or (name in CALLS and not told):
         yield name
     for keyword in KEYWORDS & named.keys():
         pinned = keyword == "trust_remote_code" and named.get("revision", "None") != "None"

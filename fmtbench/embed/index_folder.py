@@ -83,18 +83,13 @@ def _write(folder: Path, about: dict[str, Any], make: Callable[[BinaryIO], Repre
 def _read(folder: Path) -> Represented:
     from scipy.sparse import load_npz
 
-    about, spans, file = _about(folder), _array(folder / "spans.npy"), folder / "tokens.f32"
+    about, spans, file = _about(folder), np.load(folder / "spans.npy", allow_pickle=False), folder / "tokens.f32"
     count = int(spans.max(initial=0))
     return Represented(
-        dense_ND=_array(folder / "dense.npy"),
+        dense_ND=np.load(folder / "dense.npy", allow_pickle=False),
         sparse_NV=load_npz(folder / "sparse.npz") if (folder / "sparse.npz").is_file() else None,
         tokens_TM=np.memmap(file, np.float32, "r").reshape(count, -1) if count else None,
         spans_N2=spans,
         tokens=about["tokens"],
         cut=about["cut"],
     )
-
-
-def _array(path: Path) -> Any:
-    """Numbers alone: this reader knows no pickles."""
-    return np.lib.format.open_memmap(path, "r")  # type: ignore[no-untyped-call]
