@@ -53,6 +53,7 @@ def main(config: DictConfig) -> None:
     wanted = tuple(config.rows) or ROWS
     if strange := set(wanted) - set(ROWS):
         raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
+    make_job(config)  # a mistake in any setting is said before the first row
     records = []
     for row in measure(config, measurable(wanted)):
         records.append(row.record())

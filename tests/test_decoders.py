@@ -13,7 +13,7 @@ import pytest
 import torch
 from outlines_core import Guide
 
-from experiments.decoders import PACKAGES, complaint
+from experiments.decoders import complaint
 from experiments.starting.build import build
 from fmtbench.answers import Text
 from fmtbench.backends.hf import HF
@@ -26,10 +26,9 @@ from fmtbench.errors import BarredError, UserError
 from fmtbench.probes.walks import Comparison, unpacked
 from fmtbench.types import Constraint
 from tests.conftest import composed
+from tests.decoders_here import EACH, HERE
 from tests.test_backends import SCHEMA, requests
 
-HERE = [name for name, package in PACKAGES.items() if find_spec(package)]
-EACH = [pytest.param(name, marks=() if name in HERE else pytest.mark.skip(f"{name} is not installed")) for name in PACKAGES]
 SCHEMAS = [
     Constraint(kind="json_schema", source=json_schema({"reasoning": str, "answer": float})),
     Constraint(kind="json_schema", source='{"type": "object", "properties": {"label": {"enum": ["사실", "거짓", "B & C"]}}, '

@@ -19,6 +19,7 @@ from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.types import Generation
 from tests.bigram import CHARACTERS, END, write_bigram
 from tests.commanding import Done, command
+from tests.decoders_here import HERE
 
 CONDITIONS = "json_schema,json_schema_unasked,json_prompt,free_cot,sham,think_then_json"
 ITEMS = 3
@@ -145,6 +146,7 @@ def test_the_same_command_again_computes_nothing_and_changes_no_byte(
     assert first.out.splitlines()[-2:] == done.out.splitlines()[-2:]
 
 
+@pytest.mark.skipif("xgrammar" not in HERE, reason="xgrammar is not installed")
 def test_another_decoder_has_a_journal_of_its_own(probed: tuple[Path, Done], tmp_path: Path) -> None:
     root, _ = probed
     shutil.copytree(cell(root, "json_schema"), tmp_path / "cell")

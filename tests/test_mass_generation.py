@@ -23,6 +23,7 @@ from fmtbench.probes.replies import ProbedReply, token_parts
 from fmtbench.store.folder import Planned
 from fmtbench.types import Constraint, Generation, Item, Message, Request
 from tests.bigram import CHARACTERS, write_bigram
+from tests.decoders_here import EACH
 from tests.test_lockin_command import matrix
 
 ASKED = ("What is 3 + 4?", "Name a colour.", "Where is Paris?")
@@ -91,7 +92,7 @@ def compare(records: dict[str, MassRecord], seen: dict[str, list[tuple[float, in
             assert left == pytest.approx(replayed, abs=1e-3)
 
 
-@pytest.mark.parametrize("decoder", ["outlines", "xgrammar", "guidance"])
+@pytest.mark.parametrize("decoder", EACH)
 def test_the_replay_is_what_was_there_in_generation(watched: type[Watched], tmp_path: Path, decoder: Any) -> None:
     """The three replies share a batch while they are generated, padded on the left; the replay pads on the right."""
     backbone = write_bigram(tmp_path, CHARACTERS, matrix())
