@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from fmtbench.errors import UserError
 
 from .run import make_job
+from .starting.build import check_fields
 from .starting.start import start
 
 
@@ -52,6 +53,7 @@ def main(config: DictConfig) -> None:
     from .reporting.repeated import study_lines
 
     check(config)
+    check_fields(config.tracker, "tracker")
     job = make_job(config)
     planned = without_refused(job, plan(job))
     pilot = pilot_folder(config)

@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.base import Backend
 from fmtbench.errors import UserError
-from fmtbench.presets import built, target
+from fmtbench.presets import built, nearest, target
 
 from .conf import option_file, shown
 
@@ -76,6 +77,17 @@ def _check_settings(node: Any, name: str, group: DictConfig) -> None:
 def _check_described(node: Any, name: str) -> None:
     if not OmegaConf.is_dict(node) or "_target_" not in node:
         raise UserError(f"{_place(node, name)}: no _target_ is given: it names the class to build")
+
+
+def check_fields(config: DictConfig, name: str) -> None:
+    """Raises `UserError` for a setting that the class has not, where it is not built, since its library may be missing here."""
+    _check_described(config, name)
+    _check_targets(OmegaConf.to_container(config, resolve=True), name, ("fmtbench", *_plugins.get()))
+    known = list(signature(get_class(config._target_)).parameters)
+    if unknown := [str(key) for key in config if key not in {*known, "_target_"}]:
+        raise UserError(
+            f"{name}.{unknown[0]}: no such setting: {nearest(unknown[0], known)}allowed are {', '.join(known) or 'none'}"
+        )
 
 
 def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench",)) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,4 +25,10 @@ def leave_unchosen(config: DictConfig, words: Sequence[str]) -> None:
 def _is_unchosen(node: Any, group: str, name: str, words: Sequence[str]) -> bool:
     if not OmegaConf.is_dict(node) or "_target_" in node or name not in options(group):
         return False
-    return not any(word.lstrip("+~").startswith(f"{group}.{name}") for word in words)
+    return not any(_names(word, group, name) for word in words)
+
+
+def _names(word: str, group: str, name: str) -> bool:
+    """Whether a word of the command line chooses the option, or sets something of it."""
+    key, _, value = word.lstrip("+~").partition("=")
+    return key.startswith(f"{group}.{name}") or (key == group and name in re.split(r"[^\w.-]+", value))
