@@ -67,6 +67,7 @@ def test_continuations_keep_their_space(tokenizer: Any) -> None:
     assert decode_with_ends(tokenizer, after, before) == (" of all", (3, 7))
 
 
+@pytest.mark.model
 def test_a_tokenizer_that_drops_the_first_space_does_not_glue_words() -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
