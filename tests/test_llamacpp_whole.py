@@ -1,7 +1,6 @@
 """Whole commands on a real llama.cpp: every condition runs or says why not, and the quickstart's table has the signs of hf."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ from tests.conftest import FAST
 
 pytest.importorskip("xllamacpp")
 pytestmark = [pytest.mark.model, pytest.mark.slow]
-ITEMS = 40
-"""Of a task of the quickstart."""
+CLEAR = 0.14
+"""Of a difference on the quickstart's 40 items: more than its standard error, 0.1 where two replies in five differ."""
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +51,8 @@ def test_the_quickstart_has_the_signs_of_hf(tmp_path: Path, served: tuple[str, .
         done = command("run", *words, f"results={tmp_path}", f"name={name}")
         assert done.code == 0, done.err[-3000:]
     hf, other = (differences(tmp_path / name) for name in ("hf", "served"))
-    clear = hf[hf.abs() > 2 / math.sqrt(ITEMS)]
-    assert len(clear) >= 2
+    clear = hf[hf.abs() > CLEAR]
+    assert len(clear) >= 3
     assert (clear * other[clear.index] > 0).all(), pd.concat([hf, other], axis=1)
 
 
