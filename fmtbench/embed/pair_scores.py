@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fmtbench.embed.batching import token_batches
 from fmtbench.embed.pairs import PairTokens, TextPair
 
 
@@ -51,7 +52,7 @@ class PairScorer:
         """The higher, the better the document answers the query. Raises `UserError` where a document has no room at all."""
         tokens = self.tokens(pairs) if pairs else []
         scores = np.zeros(len(pairs), np.float32)
-        for batch in _batches([len(one.features["input_ids"]) for one in tokens], self.batch_tokens):
+        for batch in token_batches([len(one.features["input_ids"]) for one in tokens], self.batch_tokens):
             scores[batch] = self._batch([tokens[i] for i in batch])
         return PairScores(scores, sum(len(one.features["input_ids"]) for one in tokens), sum(one.cut for one in tokens))
 
@@ -68,15 +69,6 @@ class PairScorer:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """The longest first, so that a batch too large for the memory fails at once."""
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    while order:
-        rows = max(1, most_tokens // lengths[order[0]])
-        yield order[:rows]
-        order = order[rows:]
 
 
 def _head(model: Any) -> list[str]:

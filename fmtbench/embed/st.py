@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.embed.attention import attending
+from fmtbench.embed.batching import token_batches
 from fmtbench.embed.description import LoadedEncoder, describe
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
 from fmtbench.embed.pooling import pooled, taking_part
@@ -57,11 +58,7 @@ class STEmbedder(Embedder):
 
     def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
         """The numbers of the texts, the longest first, so that a batch too large for the memory fails at once."""
-        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i].ids))
-        while order:
-            rows = max(1, min(self.backend.batch_size, self.backend.batch_tokens // len(tokens[order[0]].ids)))
-            yield order[:rows]
-            order = order[rows:]
+        yield from token_batches([len(one.ids) for one in tokens], self.backend.batch_tokens, self.backend.batch_size)
 
     def _batch(self, batch: list[Tokens]) -> Vectors:
         _, mask_BL, hidden_BLD = self.states(batch)
