@@ -71,6 +71,17 @@ def test_a_shape_is_measured_without_its_weights() -> None:
         list(hf_rows(ROWS, job, "70b", 1))
 
 
+@pytest.mark.model
+def test_both_sides_of_llamacpp_count_tokens() -> None:
+    pytest.importorskip("xllamacpp")
+    from experiments.benchmarks.llamacpp import against_its_client
+
+    row = against_its_client(bench.job(composed("backend=llamacpp", root="bench"), ("free_cot",), 2, 4), 1)
+    assert row.ratios[0] > 0
+    assert "2 requests" in row.notes
+    assert " 0.0 [" not in row.notes
+
+
 def test_what_is_not_installed_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(bench, "find_spec", lambda name: None)
     assert bench.measurable(("engine", "hf_free", "llamacpp")) == ("hf_free",)

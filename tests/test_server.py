@@ -121,6 +121,29 @@ def test_it_works_where_an_event_loop_runs_already() -> None:
         assert len(asyncio.run(notebook(seen.url))) == 2
 
 
+UNCAUGHT = """
+import anyio
+from fmtbench.backends.streaming import streamed
+
+async def produce(put):
+    put(1)
+    await anyio.sleep(60)
+
+def caller(results):
+    for one in results:
+        raise ValueError("the caller's own")
+
+caller(streamed(produce))
+"""
+
+
+def test_an_error_that_nobody_catches_does_not_keep_the_interpreter() -> None:
+    """Its traceback holds the open iterator until the interpreter exits."""
+    done = subprocess.run([sys.executable, "-c", UNCAUGHT], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "the caller's own" in done.stderr
+
+
 def test_an_interrupt_ends_in_one_line(tmp_path: Path) -> None:
     gate = threading.Event()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ WARM_UP = 8
 
 
 def against_its_client(job: Job, pairs: int) -> BenchmarkResult:
-    """Ours goes over HTTP, streams, and asks for the place of each token; the client is called in this process."""
+    """Ours goes over HTTP and asks for the place of each token; the client is called in this process, with the same sampling."""
     backend = LlamaCpp()
     session = backend.open(job.backbone)
     requests, speeds = requests_of(job), []
@@ -47,7 +46,5 @@ def its_client(requests: Sequence[Request], session: LlamaCppSession, parallel: 
 
 def _written(engine: Any, request: Request) -> int:
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    settings = {name: LLAMACPP_DEFAULTS[name] for name in ("cache_prompt",)}  # what is read again costs both sides the same
-    body = {"messages": messages, "temperature": 0, "max_tokens": request.max_tokens} | settings
-    reply = engine.handle_chat_completions(json.dumps(body))
-    return int((reply if isinstance(reply, dict) else json.loads(reply))["usage"]["completion_tokens"])
+    body = {"messages": messages, "temperature": 0, "top_p": 1, "max_tokens": request.max_tokens} | LLAMACPP_DEFAULTS
+    return int(engine.handle_chat_completions(body)["usage"]["completion_tokens"])

@@ -18,7 +18,6 @@ LLAMACPP_DEFAULTS = {
     "top_k": 0,
     "min_p": 0.0,
     "repeat_penalty": 1.0,
-    "top_logprobs": 1,  # none is sent where it is 0
     "cache_prompt": False,  # logits are not the same to the bit where a part of the prompt is reused
 }
 
@@ -31,6 +30,8 @@ class Dialect(NamedTuple):
     constrain: Callable[[Constraint], dict[str, Any]]
     """Fields of a request. Raises `BarredError` for a constraint that the server has no words for."""
     extra: dict[str, Any]
+    of_logprobs: dict[str, Any] = {}
+    """What it has to be told beside `logprobs`, and does not take without it."""
     version: tuple[str, str] | None = None
     """The page beside `/v1` that tells the server's version, and the field of it that does."""
     own_whitespace: bool = False
@@ -81,6 +82,7 @@ DIALECTS = {
         "grammar",
         lambda constraint: {"grammar": gbnf(regex(constraint))},
         LLAMACPP_DEFAULTS,
+        of_logprobs={"top_logprobs": 1},  # none is sent where it is 0
         version=("props", "build_info"),
     ),
     "openai": Dialect("response_format", _response_format, {}, own_whitespace=True, asked=True),

@@ -323,7 +323,7 @@ class ServerSession(Session):
         if request.seed is not None:
             body["seed"] = request.seed
         if self._options.token_ends or request.logprobs:
-            body["logprobs"] = True
+            body |= {"logprobs": True, **self._dialect.of_logprobs}
         if request.constraint is not None:
             body |= self._dialect.constrain(request.constraint)
         if parted(messages)[1]:

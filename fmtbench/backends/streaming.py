@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -19,7 +20,18 @@ def streamed(produce: Callable[[Put[T]], Awaitable[None]]) -> Iterator[T]:
 
     The event loop has a thread of its own, so that this works inside a notebook's loop as well, and the network goes on
     while the caller writes a journal. Closing the iterator early, or an interrupt, cancels the producer and waits for its end.
+    One that is still open when the interpreter exits, as in the traceback of an error that nobody caught, is closed while the
+    thread still runs: afterwards it would be waited for without end.
     """
+    stream = _streamed(produce)
+    atexit.register(stream.close)
+    try:
+        yield from stream
+    finally:
+        atexit.unregister(stream.close)
+
+
+def _streamed(produce: Callable[[Put[T]], Awaitable[None]]) -> Generator[T, None, None]:
     results: SimpleQueue[tuple[T] | None] = SimpleQueue()
     with start_blocking_portal() as portal:
         production = portal.start_task_soon(produce, lambda result: results.put((result,)))
