@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fmtbench.decoding.gbnf import gbnf
@@ -30,7 +31,7 @@ class Dialect(NamedTuple):
     constrain: Callable[[Constraint], dict[str, Any]]
     """Fields of a request. Raises `BarredError` for a constraint that the server has no words for."""
     extra: dict[str, Any]
-    of_logprobs: dict[str, Any] = {}
+    of_logprobs: Mapping[str, Any] = MappingProxyType({})
     """What it has to be told beside `logprobs`, and does not take without it."""
     version: tuple[str, str] | None = None
     """The page beside `/v1` that tells the server's version, and the field of it that does."""
