@@ -148,3 +148,19 @@ def test_every_finding_points_at_a_table_that_is_there(study: str) -> None:
         named = {match["table"] for match in NAMED.finditer(one)}
         assert named, one
         assert named <= tables, one
+
+
+FIRST_READING = "-17.7 [-21.4, -13.9] and -2.9 [-5.1, -0.8]"
+"""By other means, before the tables."""
+INTERVAL = re.compile(r"[-+]?\d+\.\d \[[-+]?\d+\.\d, [-+]?\d+\.\d\]")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_interval_of_a_page_is_in_a_table(study: str) -> None:
+    """Tables are made anew, and pages are not: a page must say what the tables say now."""
+    page = (PUBLISHED / f"{study}.md").read_text(encoding="utf-8").partition("## Appendix")[0]
+    page = page.replace(FIRST_READING, "")
+    said = [match[0].replace("+", "") for match in INTERVAL.finditer(" ".join(page.split()))]
+    tables = [*(PUBLISHED / study).rglob("*.md"), *(PUBLISHED / "together").rglob("*.md")]
+    there = "\n".join(path.read_text(encoding="utf-8") for path in tables).replace("+", "")
+    assert not [one for one in said if one not in there]
