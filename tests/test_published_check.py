@@ -90,6 +90,8 @@ def test_an_exam_that_was_kept_back_is_counted_by_vote_as_its_authors_did(
         "nine are won, one is a tie, and ten of twenty questions are not in the log"
     )
     assert line.difference == pytest.approx(1 / 30)
+    (tie,) = pd.read_csv(tmp_path / "check" / "concise" / "ties.csv").itertuples()
+    assert (tie.condition, tie.item_id, tie.votes) == ("concise", "new-100/9", "A 1, B 1, none 1")
     assert pd.isna(table.loc["baseline", "published"])
     assert "2 of 2 differ by more than 0.5 points, or were not published" in capsys.readouterr().out
 
@@ -101,7 +103,10 @@ def test_a_study_that_is_none_is_refused(check: ModuleType, tmp_path: Path) -> N
 
 RULES = [
     ("first_number", '{"answer": "8 - 4 = 4"}', "4", "8", False),
-    ("first_number", '{"answer": "x"} {"answer": 1,234}', "1234", "1,234", True),
+    ("first_number", '{"answer": "18"} No: {"answer": "16"}', "16", "18", False),
+    ("first_number", '{"reasoning": "line\nbreak", "answer": "$1,234"}', "1234", "1234", True),
+    ("first_number", r'{"reasoning": "\(", "answer": "7"}', "7", "7", True),
+    ("first_number", r"so $\boxed{1,234}$", "1234", "1234", True),
     ("first_number", "4", "4", None, False),
     ("first_action", 'Answer("b") or Answer("C")', "B", "B", True),
     ("first_action", 'Answer ("B")', "B", None, False),

@@ -12,7 +12,7 @@ The table has, by model and arm: `published`; `rule`, the authors' way of readin
 counted likewise; `difference`, latent minus published, the sum of `explained` (latent minus rule) and `left` (rule minus
 published). The replies on which our reading and the rule differ make up `explained`; they are in
 build/published/check/STUDY/replies.csv, with their texts. Where samples vote, a tie counts for its share; `rule_low` and
-`rule_high` are what the rule comes to if every tie, and every question that the logs lack, is lost or won.
+`rule_high` are what the rule comes to if every tie (ties.csv), and every question that the logs lack, is lost or won.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,21 @@ def report(study: str, rows: pd.DataFrame, published: pd.DataFrame, place: Path)
     print(f"{len(off)} of {len(table)} differ by more than {100 * MOST} points, or were not published.")
     print(f"Table: {place / 'agreement.csv'}")
     print(f"{len(differing)} replies that explain it: {place / 'replies.csv'}")
+    if study in VOTED:
+        tied = pd.DataFrame(ties(rows))
+        tied.to_csv(place / "ties.csv", index=False)
+        print(f"{len(tied)} questions whose vote by the rule is a tie with the right answer in it: {place / 'ties.csv'}")
+
+
+def ties(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for key, own in rows.groupby([*KEYS, "item_id", "gold"], sort=True):
+        votes = Counter(own["rule_read"].fillna("none"))
+        first = [one for one, count in votes.items() if count == max(votes.values())]
+        if len(first) > 1 and key[-1] in first:
+            yield {
+                **dict(zip([*KEYS, "item_id", "gold"], key)),
+                "votes": ", ".join(f"{one} {votes[one]}" for one in sorted(votes)),
+            }
 
 
 def judged(study: str, rows: pd.DataFrame) -> pd.DataFrame:
