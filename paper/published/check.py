@@ -102,6 +102,8 @@ def report(study: str, rows: pd.DataFrame, published: pd.DataFrame, place: Path)
     table = pd.DataFrame(lines(study, rows, published)).sort_values("difference", key=abs, ascending=False, ignore_index=True)
     differing = rows[rows["rule_right"] != rows["latent_correct"]]
     columns = [*KEYS, "item_id", "sample", "gold", "rule_read", "rule_right", "latent_answer", "latent_correct", "text"]
+    if study not in VOTED:
+        table = table.drop(columns=list(RANGE))
     table.to_csv(place / "agreement.csv", index=False)
     differing[columns].to_csv(place / "replies.csv", index=False)
     print(shown(table, [name for name in table.columns if name not in RANGE], ACCURACIES).to_string(index=False))
