@@ -37,7 +37,7 @@ class Done(NamedTuple):
 def command(name: str, *arguments: object) -> Done:
     """`python -m experiments.<name> <arguments>`, in this process; nothing of it is left behind."""
     out, err = io.StringIO(), io.StringIO()
-    with _as_before(), redirect_stdout(out), redirect_stderr(err):
+    with as_before(), redirect_stdout(out), redirect_stderr(err):
         os.environ["COLUMNS"] = "200"
         code = launch(name, [str(argument) for argument in arguments])
     return Done(code, out.getvalue(), err.getvalue())
@@ -84,7 +84,7 @@ def within(seconds: int) -> Iterator[None]:
 
 
 @contextmanager
-def _as_before() -> Iterator[None]:
+def as_before() -> Iterator[None]:
     """Logging and the environment are as they were, afterwards."""
     root, variables = logging.getLogger(), dict(os.environ)
     handlers, level = root.handlers[:], root.level

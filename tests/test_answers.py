@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
+from fmtbench.readers.latent import read_latent
 
 NUMBER = Number()
 BALLS = Choice(options=("red ball", "blue ball", "green ball"))
@@ -189,3 +190,32 @@ def test_no_text_breaks_a_kind(text: str, kind: object) -> None:
     kind.canon(text)  # type: ignore[attr-defined]
     for start, end in kind.mentions(text):  # type: ignore[attr-defined]
         assert 0 <= start <= end <= len(text)
+
+
+LETTERS = Label(labels=("A", "B", "C", "D"))
+SAID = [
+    ("Sorry, there is a mistake in your question.", None),
+    ("The answer that suits it best is C: put a box on a pole, about two and a half metres off the ground.", "C"),
+    ("Hence the most likely completion is D: Get a chair.", "D"),
+    ("Option A best completes the text.", "A"),
+    ("A cat sat there.", None),
+    ("I would choose (b).", "B"),
+    ("So it is B, since a cat sat there.", "B"),
+]
+
+
+@pytest.mark.parametrize(("text", "letter"), SAID)
+def test_the_article_is_no_label(text: str, letter: str | None) -> None:
+    """Of labels that are letters, `A` is a word, too: replies of GPT-3.5 that state none were read as `A`."""
+    found = read_latent(text, LETTERS)
+    assert (None if found.answer is None else LETTERS.canon(found.answer)) == letter
+
+
+@pytest.mark.parametrize("label", ["A", "B", "C", "D"])
+@pytest.mark.parametrize("form", ["{}", "**{}**", "({})", "{}.", "The answer is {}.", "{} is right"])
+def test_every_letter_is_read_alike_and_alone_in_either_case(label: str, form: str) -> None:
+    assert (
+        LETTERS.canon(form.format(label)) == label
+        or LETTERS.canon(read_latent(form.format(label), LETTERS).answer or "") == label
+    )
+    assert LETTERS.canon(label.lower()) == label

@@ -33,9 +33,19 @@ FOLLOWED = (
     r"|\s+(?:is|are|was|because|since|as|and|or|would|must|seems?|fits?|matches|has|which|for|only|instead)\b)"
 )
 """What comes after a letter that is no word: the same for every letter, or "A ball" would be read unlike "B ball"."""
+LETTER_OF = re.compile(r"\b(?:option|choice|letter|answer)\s{1,3}$", re.I)
 LINE = re.compile(r"^[ \t*_>(\[-]{0,6}([A-Z])[)\].:*_]{1,4}[ \t][^\n]*$", re.M)
 VERDICT = re.compile(r"\b(yes|correct|true|right|fits|no|incorrect|false|wrong|not)\b|([✓✔✅])|([✗✘❌])", re.I)
 SAYS_YES = ("yes", "correct", "true", "right", "fits", "✓", "✔", "✅")
+
+
+def stands_as_letter(text: str, start: int, end: int, letter: str) -> bool:
+    """Whether what a text has at this place is the letter and no word: `(a)`, `option A`, `A.`, "A is right"; not "a ball"."""
+    if text[start - 1 : start] in ("(", "[", "{") and text[end : end + 1] in (")", "]", "}"):
+        return True
+    if text[start:end] != letter:
+        return False
+    return bool(LETTER_OF.search(text, max(0, start - 12), start) or re.compile(FOLLOWED).match(text, end))
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -64,19 +65,22 @@ class Number(AnswerKind):
 
     def canon(self, answer: str) -> str | None:
         """The one number of a text, or the result of a calculation that is written out (`9 * 2 = 18`, `18 = 9 * 2`)."""
-        if len(answer) > numerals.LONGEST:
-            return None
-        text = numerals.in_digits(answer)
-        if TWO_SOLUTIONS.search(text) or len(STEPS.findall(text)) > 1:
-            return None
-        sides = [side for side in re.split(r"=|≈", text) if side.strip()]
-        if len(sides) > 1:
-            return next(filter(None, map(_one, reversed(sides))), None)
-        return _one(text)
+        return None if len(answer) > numerals.LONGEST else _canon(answer)
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         for match in QUANTITY.finditer(text.translate(spelling.MINUS_SIGNS)):
             yield match.span()
+
+
+@lru_cache(maxsize=1024)  # the readings of a reply ask a dozen times for the same two or three
+def _canon(answer: str) -> str | None:
+    text = numerals.in_digits(answer)
+    if TWO_SOLUTIONS.search(text) or len(STEPS.findall(text)) > 1:
+        return None
+    sides = [side for side in re.split(r"=|≈", text) if side.strip()]
+    if len(sides) > 1:
+        return next(filter(None, map(_one, reversed(sides))), None)
+    return _one(text)
 
 
 def _one(text: str) -> str | None:

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import STRICT, AnswerKind
+from fmtbench.answers.choice import stands_as_letter
 
 ARTICLE = re.compile(r"^\W*(?:the|an|a)\s+(?=\w)", re.I)
 BULLET = re.compile(r"(?:^|\n)[ \t]{0,8}(?:[-*•+]|\d{1,3}[.)])[ \t]+")
@@ -17,13 +18,21 @@ QUOTED = re.compile(r"\s*[\"“'‘]([^\"“”]{1,200})[\"”'’]\s*(?:\(|,|be
 ADDED = re.compile(r"\s+\([^()\n]*\)\s*$|,\s+(?:the|an?|which|who|where|because|since)\s.*$|\s+(?:because|since)\s.*$", re.S)
 SPELLED = re.compile(r"^\W*\w+\W*(?:\+\W*\w+\W*)+=\s*(.+)$")
 HANGUL_COPULA = re.compile(r"(?<=[가-힣])(?:입니다|이다|이에요|예요)[.。]?\s*$")
+LETTER = re.compile(r"[A-Za-z]")
 REASON = re.compile(r"[\"'”’*_]{0,3}\s{1,2}(?:because|since|as|due to|rather than)\b", re.I)
 """After a label, what follows is not another answer."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Label(AnswerKind):
-    """One of a closed set of labels; case, accents and separators do not matter."""
+    """One of a closed set of labels; case, accents and separators do not matter.
+
+    A label of one letter is in a sentence only where it stands as a letter: the article of "a mistake" is no `A`.
+
+    >>> letters = Label(labels=("A", "B"))
+    >>> letters.canon("a"), letters.canon("a mistake"), letters.canon("B, since it fits")
+    ('A', None, 'B')
+    """
 
     labels: tuple[str, ...]
 
@@ -40,7 +49,7 @@ class Label(AnswerKind):
         squeezed = {spelling.squeeze(label): label for label in self.labels}
         if (whole := spelling.squeeze(spelling.plain(answer))) in squeezed:
             return squeezed[whole]
-        named = spelling.named(answer, self.labels)
+        named = self._named(answer)
         if (
             len({label for _, _, label in named}) > 1
             and REASON.match(answer, named[0][1])
@@ -51,8 +60,12 @@ class Label(AnswerKind):
         return found.pop() if len(found) == 1 else None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        for start, end, _ in spelling.named(text, self.labels):
+        for start, end, _ in self._named(text):
             yield start, end
+
+    def _named(self, text: str) -> list[tuple[int, int, str]]:
+        named = spelling.named(text, self.labels)
+        return [(a, b, label) for a, b, label in named if not LETTER.fullmatch(label) or stands_as_letter(text, a, b, label)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

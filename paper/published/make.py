@@ -3,26 +3,26 @@
     python paper/published/make.py REPLIES [STUDY ...]
 
 REPLIES holds zeroeval_gsm/, concise_cot/ and drift_prime/ (README.md says where they are from). Each study is one call of
-experiments.rescore, printed before it runs; the same call reads replies that were kept back.
+experiments.rescore, printed before it runs. `check.py` reads replies that were kept back by the same call.
 """
 
 import gzip
 import json
 import os
-import re
 import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rules import first_number
 
 from experiments.starting.start import launch
 from fmtbench.analysis.rows.packed import CELLS
-from fmtbench.answers import Number
 from fmtbench.interchange.packed import rewrite, without_folders
 
 HERE = Path(__file__).resolve().parent
@@ -60,8 +60,6 @@ STUDIES = {
         r"contract.mark=\[(?P<answer>Yes|No)\]",
     ],
 }
-FIELD = re.compile(r'"answer"\s*:\s*"?((?:[^"\\\n]|\\.)*)')
-NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 ALIASES = {
     "deepseek-v2-coder-0724": "DeepSeek-Coder-V2-0724",
     "deepseek-v2-chat-0628": "deepseek-chat",
@@ -92,12 +90,14 @@ def main(replies: Path, names: list[str]) -> None:
 
 def write_published(summary: Path, path: Path) -> None:
     """The accuracies that the authors published, by the names of our rows."""
-    lines = json.loads(summary.read_text(encoding="utf-8"))
-    names = [ALIASES.get(one["Model"], one["Model"].replace("@", "_at_")) for one in lines]
-    accuracies = [round(float(one["Acc"]) / 100, 4) for one in lines]
-    table = pd.DataFrame({"backbone": names, "published_as": [one["Model"] for one in lines], "accuracy": accuracies})
     path.parent.mkdir(exist_ok=True)
-    table.to_csv(path, index=False)
+    published_of(json.loads(summary.read_text(encoding="utf-8"))).to_csv(path, index=False)
+
+
+def published_of(summary: list[dict[str, Any]]) -> pd.DataFrame:
+    names = [ALIASES.get(one["Model"], one["Model"].replace("@", "_at_")) for one in summary]
+    accuracies = [round(float(one["Acc"]) / 100, 4) for one in summary]
+    return pd.DataFrame({"backbone": names, "published_as": [one["Model"] for one in summary], "accuracy": accuracies})
 
 
 def split(source: Path, folder: Path) -> None:
@@ -107,7 +107,9 @@ def split(source: Path, folder: Path) -> None:
         for line in lines:
             reply = json.loads(line)
             model, _, version = reply["model"].rpartition("-")
-            replies[folder / model / f"{MONTHS[version]}.jsonl"].append({**reply, "gold": reply["gold"].capitalize()})
+            replies[folder / model / f"{MONTHS.get(version, version)}.jsonl"].append(
+                {**reply, "gold": reply["gold"].capitalize()}
+            )
     for path, own in replies.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(reply) + "\n" for reply in own), encoding="utf-8")
@@ -126,17 +128,10 @@ def pack(rows: Path, folder: Path, kept: Callable[[pd.DataFrame], pd.DataFrame])
 
 def json_asked(rows: pd.DataFrame) -> pd.DataFrame:
     """With the verdicts of ZeroEval's rule, and the texts of the replies on which it and the latent reader differ."""
-    rule = [first_number_is(text, gold) for text, gold in zip(rows["text"], rows["gold"])]
+    rule = [first_number(text, gold).right for text, gold in zip(rows["text"], rows["gold"])]
     return rows.assign(
         published_rule=rule, text=rows["text"].where(pd.Series(rule, index=rows.index) != rows["latent_correct"], "")
     )
-
-
-def first_number_is(text: str, gold: str) -> bool:
-    """The first number of the last field `answer` counts: of "8 - 4 = 4" that is 8."""
-    held = FIELD.findall(text)
-    numbers = NUMBER.findall(held[-1]) if held else []
-    return bool(numbers) and Number().same(numbers[0], gold)
 
 
 def without_texts(rows: pd.DataFrame) -> pd.DataFrame:
