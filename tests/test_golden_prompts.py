@@ -170,14 +170,15 @@ def test_only_the_contract_differs(
         item = task.items()[0]
         kind = task.kind(item)
         stripped: dict[Any, set[str]] = {}
+        instructions: set[str] = set()
         for condition in asked:
-            contract = condition.parts(item, kind, prompts[prompt]).contract
+            parts = condition.parts(item, kind, prompts[prompt])
             (message,) = condition.render(item, kind, prompts[prompt])
-            assert message.content.count(contract) == 1
-            stripped.setdefault((condition.reasoning, condition.words), set()).add(message.content.replace(contract, ""))
+            assert message.content.count(parts.contract) == 1
+            stripped.setdefault((condition.reasoning, condition.words), set()).add(message.content.replace(parts.contract, ""))
+            instructions.update(parts.reasoning.split())
         assert all(len(texts) == 1 for texts in stripped.values()), stripped
         rest = [set(text.split()) for texts in stripped.values() for text in texts]
-        instructions = {word for c in asked for word in c.parts(item, kind, prompts[prompt]).reasoning.split()}
         assert len({frozenset(words - instructions) for words in rest}) == 1
 
 

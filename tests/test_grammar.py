@@ -4,6 +4,7 @@ import json
 import random
 import re
 import string
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -39,6 +40,13 @@ def walk(index: Index, rng: random.Random) -> str:
     raise AssertionError("the walk did not end")
 
 
+@cache
+def walked(pattern: str) -> list[str]:
+    """Texts of sixty walks. Many conditions share a pattern."""
+    index = Index(pattern, VOCABULARY)
+    return [walk(index, random.Random(seed)) for seed in range(60)]
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
 @pytest.mark.parametrize(
     "name", [name for name in options("condition") if "schema" in name and not re.search("hard|unenforced", name)]
@@ -47,9 +55,7 @@ def test_walks(conditions: dict[str, Any], name: str, kind: Any) -> None:
     condition = conditions[name]
     condition = condition.opening if condition.when == "reconsider" else condition
     constraint = condition.constraint(kind)
-    index = Index(regex(constraint), VOCABULARY)
-    for seed in range(60):
-        text = walk(index, random.Random(seed))
+    for text in walked(regex(constraint)):
         value = json.loads(text)
         jsonschema.validate(value, json.loads(constraint.source))
         members = parse_object(text)
