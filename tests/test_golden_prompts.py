@@ -44,6 +44,29 @@ def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -
     return condition.follow(messages, reply, kind, prompt)
 
 
+Plain = Callable[[str, str], tuple[Message, ...]]
+
+
+@pytest.fixture(scope="module")
+def plain(tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]) -> Plain:
+    """What a task shows under a condition, by their names, with the plain prompt: made once for all the golden files."""
+
+    @cache
+    def made(task: str, condition: str) -> tuple[Message, ...] | UserError:
+        try:
+            return shown(tasks, task, conditions[condition], prompts["plain"])
+        except UserError as error:
+            return error
+
+    def told(task: str, condition: str) -> tuple[Message, ...]:
+        found = made(task, condition)
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    return told
+
+
 class Annotated(NamedTuple):
     """An answer kind of which nothing is left but the type of its answer: a grammar is made from that alone."""
 
@@ -58,9 +81,9 @@ def allowed(condition: Condition, annotation: Any) -> Constraint | None:
     return condition.constraint(Annotated(annotation))  # type: ignore[arg-type]
 
 
-def page(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> str:
+def page(tasks: dict[str, Any], task: str, condition: Condition, messages: Callable[[], tuple[Message, ...]]) -> str:
     try:
-        turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in shown(tasks, task, condition, prompt))
+        turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in messages())
     except UserError as error:
         return f"== {task}\n[refused]\n{error}\n\n"
     kind = tasks[task].kind(tasks[task].items()[0])
@@ -79,10 +102,8 @@ def compare(path: Path, text: str, update: bool) -> None:
 
 
 @pytest.mark.parametrize("condition", options("condition"))
-def test_prompts(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], condition: str
-) -> None:
-    text = "".join(page(tasks, task, conditions[condition], prompts["plain"]) for task in options("task"))
+def test_prompts(pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], plain: Plain, condition: str) -> None:
+    text = "".join(page(tasks, task, conditions[condition], partial(plain, task, condition)) for task in options("task"))
     compare(GOLDEN / "prompts" / f"{condition}.txt", text, pytestconfig.getoption("update_golden"))
 
 
@@ -119,12 +140,12 @@ def smollm2(backbone: Any) -> Callable[[tuple[Message, ...]], list[int]]:
     return lambda messages: prompt(tokenizer, Request(messages=messages)).ids
 
 
-def id_lines(tasks: dict[str, Any], conditions: dict[str, Any], prompt: Any, encode: Any) -> Iterator[tuple[str, str, int, str]]:
+def id_lines(plain: Plain, encode: Any) -> Iterator[tuple[str, str, int, str]]:
     encoded = cache(encode)  # conditions that show the same messages
     for condition in options("condition"):
         for task in options("task"):
             try:
-                ids = encoded(shown(tasks, task, conditions[condition], prompt))
+                ids = encoded(plain(task, condition))
             except UserError:
                 continue
             yield condition, task, len(ids), hashlib.sha256(repr(ids).encode()).hexdigest()[:16]
@@ -135,19 +156,13 @@ def compare_ids(name: str, lines: Iterator[tuple[str, str, int, str]], update: b
     compare(GOLDEN / f"prompt_ids_{name}.csv", text, update)
 
 
-def test_token_ids_of_the_embedded_model(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], smollm2: Any
-) -> None:
-    lines = id_lines(tasks, conditions, prompts["plain"], smollm2)
-    compare_ids("smollm2", lines, pytestconfig.getoption("update_golden"))
+def test_token_ids_of_the_embedded_model(pytestconfig: Any, plain: Plain, smollm2: Any) -> None:
+    compare_ids("smollm2", id_lines(plain, smollm2), pytestconfig.getoption("update_golden"))
 
 
 @pytest.mark.skipif(find_spec("mistral_common") is None, reason="mistral-common, which carries the tokenizer, is not installed")
-def test_token_ids_of_mistral(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
-) -> None:
-    lines = id_lines(tasks, conditions, prompts["plain"], ids_of_mistral)
-    compare_ids("mistral_v3", lines, pytestconfig.getoption("update_golden"))
+def test_token_ids_of_mistral(pytestconfig: Any, plain: Plain) -> None:
+    compare_ids("mistral_v3", id_lines(plain, ids_of_mistral), pytestconfig.getoption("update_golden"))
 
 
 def test_both_tables_hold_the_same_prompts() -> None:

@@ -5,7 +5,7 @@ import random
 import re
 import string
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import pytest
@@ -81,6 +81,12 @@ def test_a_schema_names_nothing_but_the_fields() -> None:
         "required": ["reasoning", "answer"],
         "additionalProperties": False,
     }
+
+
+def test_values_of_another_order_are_another_schema() -> None:
+    """Though Python calls the two annotations equal."""
+    made = [json.loads(json_schema({"answer": Literal[names]})) for names in (("b", "a"), ("a", "b"), ("b", "a"))]
+    assert [one["properties"]["answer"]["enum"] for one in made] == [["b", "a"], ["a", "b"], ["b", "a"]]
 
 
 def test_a_schema_that_outlines_cannot_do_is_refused() -> None:
