@@ -52,7 +52,7 @@ def hydra(*places: str) -> Hydra:
     return Hydra.create_main_hydra2(task_name="run", config_search_path=search)
 
 
-@pytest.mark.parametrize("words", [["hydra.mode=MULTIRUN"], ["+experiment=mine"], ["seed=3"], ["experiment=quickstart"]], ids=str)
+@pytest.mark.parametrize("words", [["hydra.mode=MULTIRUN"], ["experiment=mine"], ["seed=3"], ["experiment=quickstart"]], ids=str)
 def test_the_mode_is_the_one_that_hydra_finds(tmp_path: Path, words: list[str]) -> None:
     """Of a user's own folder, too, whose files may set it."""
     register()
@@ -62,7 +62,7 @@ def test_the_mode_is_the_one_that_hydra_finds(tmp_path: Path, words: list[str]) 
     try:
         here = hydra(*own)
         expected = slow_mode(here, "run", words)
-        assert (expected is not None) == (words[0] in ("hydra.mode=MULTIRUN", "+experiment=mine"))
+        assert (expected is not None) == (words[0] in ("hydra.mode=MULTIRUN", "experiment=mine"))
         assert here.get_mode("run", words) == expected
     finally:
         GlobalHydra.instance().clear()
