@@ -81,6 +81,7 @@ import json, os, runpy, sys, tempfile
 heavy = ("torch", "transformers", "outlines", "pandas", "pyarrow", "sentence_transformers")
 for name, words in json.loads(sys.argv[1]).items():
     sys.argv = [name, *words]
+    sys.modules.pop(f"experiments.{name}", None)  # others import it
     with tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         kept = os.dup(2)
         os.dup2(err.fileno(), 2)

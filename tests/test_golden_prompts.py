@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fmtbench.answers import Record
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
 from fmtbench.tasks.base import worked_examples
-from fmtbench.types import Constraint, Message, Request
+from fmtbench.types import Constraint, Item, Message, Request
 from tests.conftest import options
 from tests.readings import described
 
@@ -30,10 +30,20 @@ GOLDEN = Path(__file__).parent / "golden"
 WORKED = ("So it is.", "answer")
 
 
+firsts: dict[str, tuple[Item, AnswerKind]] = {}
+
+
+def first(tasks: dict[str, Any], name: str) -> tuple[Item, AnswerKind]:
+    """The first item of a task, and its kind. Kept, since many tasks draw all of their items to have one."""
+    if name not in firsts:
+        item = tasks[name].items()[0]
+        firsts[name] = item, tasks[name].kind(item)
+    return firsts[name]
+
+
 def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> tuple[Message, ...]:
     """All turns of one item, the second pass of an example's reply included. Raises `UserError` where shots are missing."""
-    item = tasks[task].items()[0]
-    kind = tasks[task].kind(item)
+    item, kind = first(tasks, task)
     messages = condition.render(
         item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots, condition.reasoning == "draft")
     )
@@ -86,7 +96,7 @@ def page(tasks: dict[str, Any], task: str, condition: Condition, messages: Calla
         turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in messages())
     except UserError as error:
         return f"== {task}\n[refused]\n{error}\n\n"
-    kind = tasks[task].kind(tasks[task].items()[0])
+    _, kind = first(tasks, task)
     try:
         constraint = condition.constraint(kind) if isinstance(kind, Record) else allowed(condition, kind.annotation())
     except UserError as error:
@@ -181,9 +191,8 @@ def test_only_the_contract_differs(
 ) -> None:
     """Strip the contract, and conditions that share a reasoning level show the same words."""
     asked = {asking(condition): condition for condition in conditions.values()}.values()
-    for task in tasks.values():
-        item = task.items()[0]
-        kind = task.kind(item)
+    for task in tasks:
+        item, kind = first(tasks, task)
         stripped: dict[Any, set[str]] = {}
         instructions: set[str] = set()
         for condition in asked:
@@ -235,9 +244,8 @@ def test_conditions_that_share_what_their_prompt_is_made_from_show_the_same_one(
     """Why `test_only_the_contract_differs` looks at one of them: nothing else of a condition reaches the prompt."""
     asked = {asking(condition): condition for condition in conditions.values()}
     assert len(asked) >= 20
-    for task in tasks.values():
-        item = task.items()[0]
-        kind = task.kind(item)
+    for task in tasks:
+        item, kind = first(tasks, task)
         for one in conditions.values():
             expected = asked[asking(one)].render(item, kind, prompts["plain"])
             made_from = {name: getattr(one.opening, name) for name in ("asking", "layout", "descriptions")}
