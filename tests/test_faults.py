@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import subprocess
@@ -24,15 +23,6 @@ from fmtbench.time_limit import time_limit
 from fmtbench.types import Generation, Message, Request
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_objects_stay() -> Iterator[None]:
-    """Each restart collects garbage, which looks at every object of the process: half a second, of which nothing is ours."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def asked(count: int) -> list[Request]:
