@@ -25,9 +25,9 @@ slow_loader, slow_mode = _utils.get_yaml_loader, Hydra.get_mode
 
 def hasten() -> None:
     """Have Hydra and OmegaConf do so in this process."""
-    Hydra.get_mode = _mode  # type: ignore[method-assign]
+    Hydra.get_mode = _mode
     # The only one of its class, which hands out copies of what it holds.
-    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
+    ConfigStore.__deepcopy__ = lambda store, _: store
     if hasattr(yaml, "CSafeLoader"):
         _utils.get_yaml_loader = quick_loader
 
