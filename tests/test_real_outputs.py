@@ -33,9 +33,9 @@ EVERY = [pytest.param(name, marks=pytest.mark.slow if LIKE_ANOTHER.search(name) 
 ALWAYS = {"free_cot", "sham", "json_schema_unasked", "nl_to_json"}
 
 
-def job_of(results: Path, names: list[str], items: int) -> Job:
+def job_of(results: Path, names: list[str], items: int, tokens: int) -> Job:
     """Batches are small, since the prompts of one are padded to its longest."""
-    few = (FAST, "task=[addition]", f"limit={items}", "sampling.max_tokens=96", "backend.batch_size=16")
+    few = (FAST, "task=[addition]", f"limit={items}", f"sampling.max_tokens={tokens}", "backend.batch_size=32")
     asked = f"condition=[{','.join(names)}]"
     return make_job(composed("experiment=every_condition", *few, asked, f"results={results}"))
 
@@ -47,15 +47,15 @@ def has_to_end(condition: Condition) -> bool:
 
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, list[tuple[Row, Generation]]]:
-    """An item under every condition that a selected test names, and a second one where the first reply of an enforced condition
-    was cut: the row, and its last generation."""
+    """An item under every condition that a selected test names, and a second one, with more tokens, where the reply of an enforced
+    condition was cut: the row, and its last generation."""
     here = [item.callspec for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     results = tmp_path_factory.mktemp("real_outputs")
     names = sorted(ALWAYS.union(one.params["name"] for one in here))
-    job = job_of(results, names, 1)
+    job = job_of(results, names, 1, 64)
     rows = run(job)
     if cut := [row.condition for row in rows if row.finish_reason == "length" and has_to_end(job.conditions[row.condition])]:
-        rows = [row for row in rows if row.condition not in cut] + run(job_of(results, cut, 2))
+        rows = [row for row in rows if row.condition not in cut] + run(job_of(results, cut, 2, 96))
     last = {one.key: one for folder in find_folders(results) for one in folder.generations()}
     return {name: [(row, last[row.request_key]) for row in rows if row.condition == name] for name in job.conditions}
 
