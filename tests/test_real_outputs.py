@@ -47,8 +47,8 @@ def has_to_end(condition: Condition) -> bool:
 
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, list[tuple[Row, Generation]]]:
-    """An item under every condition that a selected test names, and a second one, with more tokens, where the reply of an enforced
-    condition was cut: the row, and its last generation."""
+    """An item under every condition that a selected test names, and a second one, with more tokens, where an enforced reply was
+    cut: the row, and its last generation."""
     here = [item.callspec for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     results = tmp_path_factory.mktemp("real_outputs")
     names = sorted(ALWAYS.union(one.params["name"] for one in here))
