@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from typing import NamedTuple
@@ -60,6 +61,53 @@ def process(name: str, *arguments: object, **variables: str) -> Done:
 def imported(done: Done) -> set[str]:
     """The heavy libraries that a process imported."""
     return set(HEAVY.findall(done.err))
+
+
+class Ended(NamedTuple):
+    """What a command of a shared process left: its exit code, what it wrote to stderr, and the heavy libraries loaded by then."""
+
+    code: int | str
+    err: str
+    imported: list[str]
+
+    @property
+    def error(self) -> str:
+        (line,) = self.err.splitlines()
+        return line
+
+
+ONE_AFTER_THE_OTHER = """
+import json, os, runpy, sys, tempfile
+heavy = ("torch", "transformers", "outlines", "pandas", "pyarrow", "sentence_transformers")
+for name, words in json.loads(sys.argv[1]).items():
+    sys.argv = [name, *words]
+    sys.modules.pop(f"experiments.{name}", None)  # others import it
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as err:
+        kept = os.dup(2)
+        os.dup2(err.fileno(), 2)
+        try:
+            runpy.run_module(f"experiments.{name}", run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        except Exception as error:
+            code = repr(error)
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        err.seek(0)
+        print(json.dumps({name: [code, err.read(), [one for one in heavy if one in sys.modules]]}), flush=True)
+"""
+
+
+def in_one_process(commands: Mapping[str, Sequence[str]]) -> dict[str, Ended]:
+    """`python -m experiments.<name> <words>` for each, in one process, which imports what they share once."""
+    words = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)]
+    environment = os.environ | {"COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
+    return {name: Ended(*left) for line in lines for name, left in line.items()}
 
 
 def messages(done: Done) -> list[str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from fmtbench.answers import AnswerKind
 from fmtbench.conditions.condition import Condition
 from fmtbench.formats.base import Layout
+from fmtbench.types import Constraint
 
 
 class Reading(NamedTuple):
@@ -22,6 +24,14 @@ class Reading(NamedTuple):
 
 def reading(condition: Condition) -> Reading:
     return Reading(*described(condition.produced), condition.returned)
+
+
+def distinct_uses(conditions: Iterable[Condition], kind: AnswerKind) -> dict[tuple[Reading, Constraint | None], Condition]:
+    """One condition for each distinct reading and grammar: it writes, reads and is held as those it stands for."""
+    found: dict[tuple[Reading, Constraint | None], Condition] = {}
+    for condition in conditions:
+        found.setdefault((reading(condition), condition.constraint(kind)), condition)
+    return found
 
 
 def described(written: Any) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.commanding import command, process
 
-SOME = ("free_cot", "sham", "direct", "json_prompt", "json_schema", "json_schema_answer_first", "nl_to_json")
+SOME = ("free_cot", "sham", "json_schema", "json_schema_answer_first", "nl_to_json")
 """test_real_outputs asks them all."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from experiments.run import make_job
 from experiments.starting.build import build, build_group
 from experiments.starting.roots import ROOTS
-from tests.commanding import command, imported, messages, process
+from tests.commanding import Ended, command, imported, in_one_process, process
 from tests.conftest import composed, options
 
 
@@ -117,17 +117,23 @@ MISTAKE_OF_EACH: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def mistaken() -> dict[str, Ended]:
+    """What each command made of its mistake, one after the other in a process of their own."""
+    return in_one_process({name: arguments for name, (arguments, _) in MISTAKE_OF_EACH.items()})
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.model if name == "plan" else ()) for name in sorted(ROOTS)]
 )
-def test_a_mistake_is_one_line_of_a_process_that_loads_no_torch(name: str) -> None:
-    arguments, message = MISTAKE_OF_EACH[name]
-    done = process(name, *arguments)
-    (line,) = messages(done)
+def test_a_mistake_is_one_line_of_a_process_that_loads_no_torch(mistaken: dict[str, Ended], name: str) -> None:
+    """None of them before it has loaded torch either, since they share their process."""
+    _, message = MISTAKE_OF_EACH[name]
+    done = mistaken[name]
     assert done.code == 2
-    assert line.startswith("error: ")
-    assert re.search(message, line), line
-    assert "torch" not in imported(done)
+    assert done.error.startswith("error: ")
+    assert re.search(message, done.error), done.error
+    assert "torch" not in done.imported
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")

@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,7 +17,7 @@ from experiments.starting.build import build
 from fmtbench.answers import Text
 from fmtbench.backends.hf import HF
 from fmtbench.conditions.allowed import one_line
-from fmtbench.decoding.decoders import DECODERS, token_bytes
+from fmtbench.decoding.decoders import DECODERS, Decoder, token_bytes
 from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
@@ -45,38 +44,51 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+Grammars = dict[Constraint, dict[str, Any]]
+"""By the library that compiled them."""
+
+
+@pytest.fixture(scope="module")
+def decoders(tokenizer: Any) -> dict[str, Decoder]:
+    return {name: DECODERS[name](tokenizer) for name in HERE}
+
+
+@pytest.fixture(scope="module")
+def grammars(decoders: dict[str, Decoder], tmp_path_factory: pytest.TempPathFactory) -> Grammars:
+    """What each library compiled of each constraint, in one child process a library."""
+    constraints, folder = [*SCHEMAS, one_line(Text())], tmp_path_factory.mktemp("grammars")
+    made: Grammars = {constraint: {} for constraint in constraints}
+    for name, decoder in decoders.items():
+        with closing(Sandbox(decoder, Limits(seconds=120), folder)) as box:
+            for constraint in constraints:
+                made[constraint][name] = decoder.load(box.payload(constraint))
+    return made
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("walks", [3, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("driver", EACH)
-def test_walks(driver: str, walks: int, tokenizer: Any, tmp_path: Path) -> None:
+def test_walks(driver: str, walks: int, tokenizer: Any, decoders: dict[str, Decoder], grammars: Grammars) -> None:
     """Whatever a mask allows validates, keeps its keys in order and the one whitespace rule; all here follow it."""
-    decoders = {name: DECODERS[name](tokenizer) for name in HERE}
-    boxes = {name: Sandbox(decoder, Limits(seconds=120), tmp_path) for name, decoder in decoders.items()}
     comparison = Comparison(decoders, len(tokenizer))
     ended = 0
     for schema in SCHEMAS:
-        grammars = {name: decoders[name].load(box.payload(schema)) for name, box in boxes.items()}
         for seed in range(walks):
-            ids = comparison.walk(grammars, driver, random.Random(seed))
+            ids = comparison.walk(grammars[schema], driver, random.Random(seed))
             if ids is not None:
                 ended += 1
                 assert complaint(schema, tokenizer.decode(ids, skip_special_tokens=True), driver) == []
-    for box in boxes.values():
-        box.close()
     assert ended >= 2 * walks * 0.95
     assert all(found.steps > 5 * walks for found in comparison.differences.values())
 
 
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("driver", EACH)
-def test_line_breaks_alone_are_forbidden(driver: str, tokenizer: Any, tmp_path: Path) -> None:
+def test_line_breaks_alone_are_forbidden(driver: str, tokenizer: Any, decoders: dict[str, Decoder], grammars: Grammars) -> None:
     """At the start and along walks: no token that writes a line break, and every word of a text without one."""
-    decoder, constraint = DECODERS[driver](tokenizer), one_line(Text())
-    with closing(Sandbox(decoder, Limits(seconds=120), tmp_path)) as box:
-        grammar = decoder.load(box.payload(constraint))
     broken = [number for text, numbers in token_bytes(tokenizer).items() if b"\n" in text for number in numbers]
     assert len(broken) > 50
-    matcher = decoder.matcher(grammar)
+    matcher = decoders[driver].matcher(grammars[one_line(Text())][driver])
     for token in tokenizer("So 3 + 4, as é shows:\t7. The answer is 7.")["input_ids"]:
         words = torch.zeros(-(-len(tokenizer) // 32), dtype=torch.int32)
         matcher.fill(words)
@@ -88,18 +100,15 @@ def test_line_breaks_alone_are_forbidden(driver: str, tokenizer: Any, tmp_path: 
 
 
 def test_a_remembered_mask_is_the_one_that_outlines_writes(
-    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: Any, grammars: Grammars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Along walks through two grammars with one memory, too small for all their states."""
     monkeypatch.setattr("fmtbench.decoding.mask_memory.MASKS", 20)
-    decoder, memory = DECODERS["outlines"](tokenizer), MaskMemory()
-    box = Sandbox(decoder, Limits(seconds=120), tmp_path)
-    grammars = [decoder.load(box.payload(schema)) for schema in SCHEMAS]
-    box.close()
+    memory = MaskMemory()
     words = -(-len(tokenizer) // 32)
     seen, masks = set(), 0
     for seed in range(20):
-        draw, grammar = random.Random(seed), grammars[seed % 2]
+        draw, grammar = random.Random(seed), grammars[SCHEMAS[seed % 2]]["outlines"]
         guide = Guide(grammar.index)
         while not guide.is_finished() and masks < 2000:
             ours, theirs = torch.full((words,), -1, dtype=torch.int32), torch.zeros(words, dtype=torch.int32)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,7 @@ import pytest
 
 from experiments.reporting.rationale_drift import drift_table, shown_drift
 from fmtbench.errors import UserError
-from tests.conftest import ROOT
+from tests.commanding import Done, command
 from tests.made_rows import made_rows
 
 TOPICS = [
@@ -60,10 +57,8 @@ def rows(again: list[str] = TOPICS) -> pd.DataFrame:
     return made_rows(verdicts, text=texts)
 
 
-def run(results: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = ["-m", "experiments.embed", "study=drift", f"results={results}", f"output={output}", *arguments]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+def run(results: Path, output: Path, *arguments: str) -> Done:
+    return command("embed", "study=drift", f"results={results}", f"output={output}", *arguments)
 
 
 @pytest.fixture
@@ -75,7 +70,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_the_table_and_the_figure(results: Path, tmp_path: Path) -> None:
     done = run(results, tmp_path / "out", "embedder=minilm")
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.code == 0, done.err[-2000:]
     table = pd.read_csv(tmp_path / "out" / "drift.csv").set_index("condition")
     assert list(table.index) == ["json_schema", "lost"]
     same, lost = table.loc["json_schema"], table.loc["lost"]
@@ -84,10 +79,10 @@ def test_the_table_and_the_figure(results: Path, tmp_path: Path) -> None:
     assert same.drift < 0.3
     assert lost.drift == pytest.approx(1, abs=0.25)
     assert lost.match < 0.2
-    assert "| json_schema |" in done.stdout
-    assert (tmp_path / "out" / "drift.md").read_text() == done.stdout
+    assert "| json_schema |" in done.out
+    assert (tmp_path / "out" / "drift.md").read_text() == done.out
     assert (tmp_path / "out" / "drift.png").stat().st_size > 5_000
-    assert "/results;" not in done.stdout
+    assert "/results;" not in done.out
 
 
 def test_a_failed_gate_is_a_table_without_a_figure(tmp_path: Path) -> None:
@@ -95,8 +90,8 @@ def test_a_failed_gate_is_a_table_without_a_figure(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "drift.png").touch()
     done = run(tmp_path, tmp_path / "out", "embedder=minilm")
-    assert (done.returncode, done.stderr.splitlines()[-1].split(":")[0]) == (0, "no figure"), done.stderr[-2000:]
-    assert " FAILED |" in done.stdout
+    assert (done.code, done.err.splitlines()[-1].split(":")[0]) == (0, "no figure"), done.err[-2000:]
+    assert " FAILED |" in done.out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drift.csv", "drift.md"], "none of another run either"
 
 
@@ -105,8 +100,8 @@ def test_one_sample_is_refused_and_so_is_an_unknown_free_condition(results: Path
         with pytest.raises(UserError, match=message):
             drift_table(rows(), {"minilm": None}, None, free, "rationale")
     done = run(tmp_path / "nowhere", tmp_path / "out")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds no rows.parquet" in done.stderr
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "holds no rows.parquet" in done.err
 
 
 def test_a_failed_gate_shows_no_figures() -> None:

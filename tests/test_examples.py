@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -44,8 +45,10 @@ def test_reading_results(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_embedding(tmp_path: Path) -> None:
-    near, far = (float(line.split()[0]) for line in run("embed", tmp_path).splitlines()[-2:])
+def test_embedding(capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process, which has its libraries loaded."""
+    runpy.run_path(str(ROOT / "examples" / "embed.py"), run_name="__main__")
+    near, far = (float(line.split()[0]) for line in capsys.readouterr().out.splitlines()[-2:])
     assert near > far
 
 

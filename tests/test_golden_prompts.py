@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fmtbench.answers import Record
+from fmtbench.answers import AnswerKind, Record
 from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
 from fmtbench.tasks.base import worked_examples
-from fmtbench.types import Constraint, Message, Request
+from fmtbench.types import Constraint, Item, Message, Request
 from tests.conftest import options
 from tests.readings import described
 
@@ -30,10 +30,20 @@ GOLDEN = Path(__file__).parent / "golden"
 WORKED = ("So it is.", "answer")
 
 
+firsts: dict[str, tuple[Item, AnswerKind]] = {}
+
+
+def first(tasks: dict[str, Any], name: str) -> tuple[Item, AnswerKind]:
+    """The first item of a task, and its kind. Kept, since many tasks draw all of their items to have one."""
+    if name not in firsts:
+        item = tasks[name].items()[0]
+        firsts[name] = item, tasks[name].kind(item)
+    return firsts[name]
+
+
 def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> tuple[Message, ...]:
     """All turns of one item, the second pass of an example's reply included. Raises `UserError` where shots are missing."""
-    item = tasks[task].items()[0]
-    kind = tasks[task].kind(item)
+    item, kind = first(tasks, task)
     messages = condition.render(
         item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots, condition.reasoning == "draft")
     )
@@ -42,6 +52,29 @@ def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -
     reasoning, answer = WORKED
     reply = condition.opening.example(kind, reasoning, item.gold if isinstance(kind, Record) else answer)
     return condition.follow(messages, reply, kind, prompt)
+
+
+Plain = Callable[[str, str], tuple[Message, ...]]
+
+
+@pytest.fixture(scope="module")
+def plain(tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]) -> Plain:
+    """What a task shows under a condition, by their names, with the plain prompt: made once for all the golden files."""
+
+    @cache
+    def made(task: str, condition: str) -> tuple[Message, ...] | UserError:
+        try:
+            return shown(tasks, task, conditions[condition], prompts["plain"])
+        except UserError as error:
+            return error
+
+    def told(task: str, condition: str) -> tuple[Message, ...]:
+        found = made(task, condition)
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    return told
 
 
 class Annotated(NamedTuple):
@@ -58,12 +91,12 @@ def allowed(condition: Condition, annotation: Any) -> Constraint | None:
     return condition.constraint(Annotated(annotation))  # type: ignore[arg-type]
 
 
-def page(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -> str:
+def page(tasks: dict[str, Any], task: str, condition: Condition, messages: Callable[[], tuple[Message, ...]]) -> str:
     try:
-        turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in shown(tasks, task, condition, prompt))
+        turns = "".join(f"[{turn.role}]\n{turn.content}\n" for turn in messages())
     except UserError as error:
         return f"== {task}\n[refused]\n{error}\n\n"
-    kind = tasks[task].kind(tasks[task].items()[0])
+    _, kind = first(tasks, task)
     try:
         constraint = condition.constraint(kind) if isinstance(kind, Record) else allowed(condition, kind.annotation())
     except UserError as error:
@@ -79,10 +112,8 @@ def compare(path: Path, text: str, update: bool) -> None:
 
 
 @pytest.mark.parametrize("condition", options("condition"))
-def test_prompts(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], condition: str
-) -> None:
-    text = "".join(page(tasks, task, conditions[condition], prompts["plain"]) for task in options("task"))
+def test_prompts(pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], plain: Plain, condition: str) -> None:
+    text = "".join(page(tasks, task, conditions[condition], partial(plain, task, condition)) for task in options("task"))
     compare(GOLDEN / "prompts" / f"{condition}.txt", text, pytestconfig.getoption("update_golden"))
 
 
@@ -119,12 +150,12 @@ def smollm2(backbone: Any) -> Callable[[tuple[Message, ...]], list[int]]:
     return lambda messages: prompt(tokenizer, Request(messages=messages)).ids
 
 
-def id_lines(tasks: dict[str, Any], conditions: dict[str, Any], prompt: Any, encode: Any) -> Iterator[tuple[str, str, int, str]]:
+def id_lines(plain: Plain, encode: Any) -> Iterator[tuple[str, str, int, str]]:
     encoded = cache(encode)  # conditions that show the same messages
     for condition in options("condition"):
         for task in options("task"):
             try:
-                ids = encoded(shown(tasks, task, conditions[condition], prompt))
+                ids = encoded(plain(task, condition))
             except UserError:
                 continue
             yield condition, task, len(ids), hashlib.sha256(repr(ids).encode()).hexdigest()[:16]
@@ -135,19 +166,13 @@ def compare_ids(name: str, lines: Iterator[tuple[str, str, int, str]], update: b
     compare(GOLDEN / f"prompt_ids_{name}.csv", text, update)
 
 
-def test_token_ids_of_the_embedded_model(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any], smollm2: Any
-) -> None:
-    lines = id_lines(tasks, conditions, prompts["plain"], smollm2)
-    compare_ids("smollm2", lines, pytestconfig.getoption("update_golden"))
+def test_token_ids_of_the_embedded_model(pytestconfig: Any, plain: Plain, smollm2: Any) -> None:
+    compare_ids("smollm2", id_lines(plain, smollm2), pytestconfig.getoption("update_golden"))
 
 
 @pytest.mark.skipif(find_spec("mistral_common") is None, reason="mistral-common, which carries the tokenizer, is not installed")
-def test_token_ids_of_mistral(
-    pytestconfig: Any, tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
-) -> None:
-    lines = id_lines(tasks, conditions, prompts["plain"], ids_of_mistral)
-    compare_ids("mistral_v3", lines, pytestconfig.getoption("update_golden"))
+def test_token_ids_of_mistral(pytestconfig: Any, plain: Plain) -> None:
+    compare_ids("mistral_v3", id_lines(plain, ids_of_mistral), pytestconfig.getoption("update_golden"))
 
 
 def test_both_tables_hold_the_same_prompts() -> None:
@@ -166,18 +191,18 @@ def test_only_the_contract_differs(
 ) -> None:
     """Strip the contract, and conditions that share a reasoning level show the same words."""
     asked = {asking(condition): condition for condition in conditions.values()}.values()
-    for task in tasks.values():
-        item = task.items()[0]
-        kind = task.kind(item)
+    for task in tasks:
+        item, kind = first(tasks, task)
         stripped: dict[Any, set[str]] = {}
+        instructions: set[str] = set()
         for condition in asked:
-            contract = condition.parts(item, kind, prompts[prompt]).contract
+            parts = condition.parts(item, kind, prompts[prompt])
             (message,) = condition.render(item, kind, prompts[prompt])
-            assert message.content.count(contract) == 1
-            stripped.setdefault((condition.reasoning, condition.words), set()).add(message.content.replace(contract, ""))
+            assert message.content.count(parts.contract) == 1
+            stripped.setdefault((condition.reasoning, condition.words), set()).add(message.content.replace(parts.contract, ""))
+            instructions.update(parts.reasoning.split())
         assert all(len(texts) == 1 for texts in stripped.values()), stripped
         rest = [set(text.split()) for texts in stripped.values() for text in texts]
-        instructions = {word for c in asked for word in c.parts(item, kind, prompts[prompt]).reasoning.split()}
         assert len({frozenset(words - instructions) for words in rest}) == 1
 
 
@@ -219,9 +244,8 @@ def test_conditions_that_share_what_their_prompt_is_made_from_show_the_same_one(
     """Why `test_only_the_contract_differs` looks at one of them: nothing else of a condition reaches the prompt."""
     asked = {asking(condition): condition for condition in conditions.values()}
     assert len(asked) >= 20
-    for task in tasks.values():
-        item = task.items()[0]
-        kind = task.kind(item)
+    for task in tasks:
+        item, kind = first(tasks, task)
         for one in conditions.values():
             expected = asked[asking(one)].render(item, kind, prompts["plain"])
             made_from = {name: getattr(one.opening, name) for name in ("asking", "layout", "descriptions")}

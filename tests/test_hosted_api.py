@@ -200,13 +200,13 @@ def test_the_command_against_all_quirks_at_once(tmp_path: Path) -> None:
         words = [f"backend.url={seen.url}", "backend.dialect=openai", "limit=2", "name=x", f"results={tmp_path}"]
         words += ["condition=[free_cot,json_schema]", "backend.extra_body={reasoning_effort: low}"]
         done = run(*words)
-        assert done.returncode == 2
-        assert done.stderr.splitlines()[-1].startswith("error: the server does not take temperature=0 (400 Unsupported value")
-        assert "set sampling.temperature=1" in done.stderr
+        assert done.code == 2
+        assert done.err.splitlines()[-1].startswith("error: the server does not take temperature=0 (400 Unsupported value")
+        assert "set sampling.temperature=1" in done.err
         assert not seen.bodies
         done = run(*words, "sampling.temperature=1")
-    assert done.returncode == 0, done.stderr
-    assert "does not take max_tokens (400 Unsupported parameter" in done.stderr
+    assert done.code == 0, done.err
+    assert "does not take max_tokens (400 Unsupported parameter" in done.err
     assert {body["reasoning_effort"] for body in seen.bodies} == {"low"}
     for path in tmp_path.rglob("manifest.json"):
         fields = RunFolder(path.parent).manifest()["engine"]["fields"]

@@ -26,6 +26,7 @@ from fmtbench.tasks.own_questions import Answer, OwnQuestions
 from fmtbench.types import Generation, Item
 from tests.commanding import Done, command
 from tests.conftest import write_own_rows
+from tests.readings import distinct
 
 ROWS = [
     {"question": "What comes after 41?", "answer": "42", "subject": "counting", "note": "a; b, c"},
@@ -402,11 +403,12 @@ def test_golds_of_each_kind(tmp_path: Path, answer: str, cell: Any, gold: str, s
 def test_every_accepted_answer_is_right_in_every_condition(
     tmp_path: Path, conditions: dict[str, Any], answer: str, row: dict[str, Any]
 ) -> None:
-    """Written as each contract asks, it is found and right; what is not accepted is wrong."""
+    """Written as each contract asks, it is found and right; what is not accepted is wrong. Conditions that write and read alike
+    are tried once (see test_fairness.py)."""
     task, (item,) = items_of(tmp_path, [{"question": "q"} | row], answer)
     kind = task.kind(item)
     golds = [item.gold, *item.aliases]
-    for condition in conditions.values():
+    for condition in distinct(conditions.values()).values():
         for said in golds:
             text = condition.example(kind, "Let me see.", said)
             found = condition.read(Generation(key="", text=text), kind)

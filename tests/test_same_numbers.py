@@ -44,7 +44,11 @@ def random_study(seed: int, whole: bool) -> pd.DataFrame:
     return rows if whole else rows[rng.random(len(rows)) < 0.9].reset_index(drop=True)
 
 
-@pytest.fixture(scope="module", params=[(seed, seed % 2 == 0) for seed in range(6)], ids=str)
+STUDIES = [pytest.param((seed, seed % 2 == 0), marks=pytest.mark.slow if seed > 2 else ()) for seed in range(8)]
+"""Every other one is whole. Three are enough to see two places differ; the long form looks for rarer shapes."""
+
+
+@pytest.fixture(scope="module", params=STUDIES, ids=str)
 def printed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[bool, Path, dict[str, pd.DataFrame]]:

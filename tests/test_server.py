@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -27,6 +26,7 @@ from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.decoding.json_mode import any_object
 from fmtbench.errors import BarredError, DecoderError, ServerError, UserError
 from fmtbench.types import Generation, Message, Request
+from tests.commanding import Done, command
 from tests.conftest import ROOT, composed
 from tests.http_server import MODELS, WEB_PAGE, Answer, Body, completion, obedient, serving
 
@@ -43,9 +43,11 @@ def opened(url: str, **options: Any) -> ServerSession:
     return Server(**({"url": url, "retries": 2, "dialect": "openai"} | options)).open(SERVED)
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments.run", "backend=server", "backbone=served", "task=[addition]", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment)
+def run(*arguments: str, **environment: str) -> Done:
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        return command("run", "backend=server", "backbone=served", "task=[addition]", *arguments)
 
 
 def after_probe(*answers: Answer) -> Any:
@@ -207,10 +209,10 @@ def test_the_item_that_is_too_long_is_named(tmp_path: Path) -> None:
     with serving(after_probe(completion("ok"), *[Answer({"error": {"message": words}}, 400)] * 2)) as seen:
         options = ("backend.dialect=openai", "limit=6", "condition=[free_cot]", "name=x")
         done = run(f"backend.url={seen.url}", f"results={tmp_path}", *options)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     items = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")]).item_id
-    assert f"{items.iloc[0]}: 400 {words}" in done.stderr
-    assert "and 2 more" in done.stderr
+    assert f"{items.iloc[0]}: 400 {words}" in done.err
+    assert "and 2 more" in done.err
 
 
 def test_a_request_that_never_answers_fails_alone() -> None:
@@ -348,8 +350,8 @@ def test_what_a_dialect_cannot_say_bars_the_cell_alone(tmp_path: Path) -> None:
             Server(url=seen.url, dialect="openai").admit(SERVED, ANYTHING)
         arguments = [f"backend.url={seen.url}", "backend.dialect=openai", "limit=1", f"results={tmp_path}"]
         done = run(*arguments, "condition=[free_cot,sham]")
-    assert done.returncode == 0, done.stderr
-    assert "addition/sham does not run: backend.dialect=openai sends JSON schemas" in done.stderr
+    assert done.code == 0, done.err
+    assert "addition/sham does not run: backend.dialect=openai sends JSON schemas" in done.err
     found = {path.parent.name for path in tmp_path.rglob("rows.parquet") if len(pd.read_parquet(path))}
     assert len(found) == 1, found
 
@@ -367,10 +369,10 @@ def test_the_key_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
             f"results={tmp_path}",
             FMTBENCH_API_KEY=f"{SECRET}\n",
         )
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
         assert seen.keys == {f"Bearer {SECRET}"}
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert SECRET not in done.stdout + done.stderr
+    assert SECRET not in done.out + done.err
     assert SECRET.encode() not in written
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
     assert list(rows.completion_tokens) == [5, 5], "the server's own count, since it gives no ids"

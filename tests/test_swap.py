@@ -24,13 +24,11 @@ from fmtbench.backends.special import USUAL
 from fmtbench.errors import UserError
 from fmtbench.probes import swap
 from fmtbench.probes.swap import Arm, PrefixTokens, SwapSettings, arm_of
-from fmtbench.running import cell_work
 from fmtbench.running.asking import request_seed
 from fmtbench.running.job import Job
 from fmtbench.running.pipeline import run
 from fmtbench.running.swapping import Engine, Ran, SwapJob, greedy_jobs, swap_jobs
 from fmtbench.store.folder import RunFolder, find_folders
-from fmtbench.store.provenance import provenance
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Generation, Request, Row, Sampling
 from tests.test_pipeline import CONDITIONS
@@ -38,17 +36,10 @@ from tests.test_pipeline import job as base_job
 
 PAIR = {name: CONDITIONS[name] for name in ("free_cot", "json_schema")}
 WORDS = "We add the two numbers step by step"
-INSTALLED = provenance()
 OPENING = '{"reasoning": "'
 SAMPLING = Sampling(max_tokens=50, temperature=0.7, samples=2)
 FOUR = replace(SAMPLING, samples=4)
 WORDS_COUNT = PrefixTokens(count=lambda text: len(text.split()), special=USUAL)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is installed here is looked up once, and not for each of the many cells."""
-    monkeypatch.setattr(cell_work, "provenance", lambda: dict(INSTALLED))
 
 
 def total(request: Request) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.synthesize import make_synthesis
 from fmtbench.errors import UserError
-from tests.commanding import command, imported, messages, process
+from tests.commanding import command, imported, process
 from tests.conftest import composed
 
 LOOSE = [
@@ -61,10 +61,10 @@ def test_help_reads_like_a_page_and_imports_no_engine() -> None:
 
 
 def test_without_a_model_nothing_is_kept_and_the_table_says_why(tmp_path: Path) -> None:
-    done = process("synthesize", "backend=scripted", f"results={tmp_path}")
+    done = command("synthesize", "backend=scripted", f"results={tmp_path}")
     assert done.code == 1
     assert re.search(r"^\| empty +\| +100 \|", done.out, re.M)
-    assert messages(done)[-1].startswith("error: nothing was kept: ")
+    assert done.err.splitlines()[-1].startswith("error: nothing was kept: ")
 
 
 MISTAKES: list[tuple[list[str], str]] = [

@@ -16,6 +16,7 @@ from fmtbench.trackers import base
 from fmtbench.trackers.base import library
 from fmtbench.trackers.live import Live, live
 from fmtbench.types import Generation, Row
+from tests.commanding import command
 from tests.conftest import ROOT, composed, options
 
 
@@ -111,10 +112,9 @@ def test_a_missing_library_is_one_line_before_anything_runs(name: str, tmp_path:
     try:
         library(name)
     except UserError:
-        command = [sys.executable, "-m", "experiments.run", f"tracker={name}", "backend=scripted", f"results={tmp_path}"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stderr == f"error: tracker={name} needs a package that is not installed: pip install 'fmtbench[{name}]'\n"
+        done = command("run", f"tracker={name}", "backend=scripted", f"results={tmp_path}")
+        assert done.code == 2
+        assert done.err == f"error: tracker={name} needs a package that is not installed: pip install 'fmtbench[{name}]'\n"
         assert not list(tmp_path.rglob("generations.jsonl"))
     else:
         pytest.skip(f"{name} is installed")

@@ -25,7 +25,7 @@ def test_a_run_on_a_real_server_and_its_resume(served: str, tmp_path: Path) -> N
         f"results={tmp_path}",
     )
     first = run(*command)
-    assert first.returncode == 0, first.stderr
+    assert first.code == 0, first.err
     rows = pd.concat([pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet")])
     assert len(rows) == 8
     assert not (rows.status == "engine_error").any()
@@ -39,8 +39,8 @@ def test_a_run_on_a_real_server_and_its_resume(served: str, tmp_path: Path) -> N
     assert manifest["decoder"] == ["server (structured_outputs.regex)"]
     assert manifest["engine"]["version"].startswith("0.")
     again = run(*command)
-    assert again.returncode == 0, again.stderr
-    assert "0 to generate" in again.stderr
+    assert again.code == 0, again.err
+    assert "0 to generate" in again.err
 
 
 def test_a_real_server_that_drops_our_field_is_refused(served: str) -> None:

@@ -33,6 +33,7 @@ from fmtbench.secret import INSTEAD, VALUE, is_secret, redacted
 from . import limits
 from .build import check_options, plugins
 from .check import check_added, check_config
+from .composing import hasten
 from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
@@ -49,6 +50,7 @@ PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 # As this module is imported, so that a job of a sweep knows it in whatever process it runs.
 OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
 limits.register()
+hasten()
 
 Main = Callable[[DictConfig], None]
 VERBATIM = ("contract.mark", "transcripts")

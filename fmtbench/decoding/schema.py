@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, create_model
@@ -26,7 +27,17 @@ def json_schema(fields: Mapping[str, Any]) -> str:
 
     `extra="forbid"` because guidance otherwise invents keys of its own.
     """
-    definitions: dict[str, Any] = {name: (annotation, ...) for name, annotation in fields.items()}
+    written = tuple((name, annotation, repr(annotation)) for name, annotation in fields.items())
+    try:
+        return _written(written)
+    except TypeError:  # an annotation that cannot be hashed
+        return _written.__wrapped__(written)
+
+
+@lru_cache(maxsize=512)  # asked for every request, and pydantic takes milliseconds
+def _written(fields: tuple[tuple[str, Any, str], ...]) -> str:
+    """With each annotation as it is written: `Literal["a", "b"]` and `Literal["b", "a"]` are equal, and their schemas are not."""
+    definitions: dict[str, Any] = {name: (annotation, ...) for name, annotation, _ in fields}
     model = create_model("Contract", __config__=ConfigDict(extra="forbid"), **definitions)
     schema = model.model_json_schema(schema_generator=BareSchema)
     schema.pop("title", None)

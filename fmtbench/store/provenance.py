@@ -8,8 +8,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,13 +40,20 @@ GIT_SECONDS = 30.0
 
 def provenance(items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """The part of a manifest that all have in common, with the hash of what was asked or read, if that is given."""
+    here = {"started": datetime.now(UTC).isoformat(timespec="seconds")} | deepcopy(_here())
+    return here | ({} if items is None else {"items_sha256": _hash(items)})
+
+
+@cache
+def _here() -> dict[str, Any]:
+    """What this process runs and on what, as of the first time: what is committed or installed later is not what it has loaded.
+    A study of a thousand cells asks a thousand times, and git and the packages take a tenth of a second."""
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": _commit(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
         "hardware": {"machine": platform.machine(), "system": platform.platform(), "cpus": os.cpu_count()},
-    } | ({} if items is None else {"items_sha256": _hash(items)})
+    }
 
 
 def items_hash(items: Iterable[Item]) -> str:
