@@ -37,7 +37,7 @@ SOURCES = [path for folder in ("fmtbench", "experiments") for path in sorted((RO
 
 def used(text: str) -> set[str]:
     """Private names that are taken from something else than the object or the class itself."""
-    return set(re.findall(r"(?<!\bself)(?<!\bcls)(?<=[\w)\]])\.(_[a-z]\w*)", text)) - STANDARD
+    return set(re.findall(r"(?<!\bself)(?<!\bcls)(?<=[a-zA-Z0-9)\]])\.(_[a-z]\w*)", text)) - STANDARD
 
 
 def made(text: str) -> set[str]:
