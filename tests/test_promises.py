@@ -118,3 +118,14 @@ def test_a_config_decides_whether_attention_looks_ahead() -> None:
         for way, same in (("causal", True), ("bidirectional", False), (None, True)):
             with attention.attending(model, way):  # type: ignore[arg-type]
                 assert torch.allclose(first(3), first(4)) == same, way
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_the_cache_goes_by_the_name_that_the_model_knows(name: str) -> None:
+    from types import SimpleNamespace
+
+    from fmtbench.backends.decode import cache_argument
+
+    forward = {"cache": lambda input_ids, cache=None: None, "past_key_values": lambda input_ids, past_key_values=None: None}[name]
+    assert cache_argument(SimpleNamespace(forward=forward)) == name
