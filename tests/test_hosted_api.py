@@ -11,7 +11,7 @@ from experiments.starting.build import build
 from fmtbench.backends.fields import named
 from fmtbench.backends.server import Server
 from fmtbench.backends.tokens import PROBE_GRAMMAR
-from fmtbench.errors import UserError
+from fmtbench.errors import ServerError, UserError
 from fmtbench.store.folder import RunFolder
 from tests.conftest import composed
 from tests.hosted_api import HostedAPI
@@ -136,6 +136,34 @@ def test_another_model_is_found_by_the_first_question() -> None:
         with pytest.raises(UserError, match=r"answers with m-2026-08-07: if they are the same, set backend\.answers_as"):
             opened(seen.url).prepare(asks(1))
         assert (len(seen.asks), len(seen.bodies)) == (1, 0)
+
+
+def test_a_closed_list_of_models_is_no_obstacle_where_the_model_is_named() -> None:
+    """Anthropic's wants headers of its own. A key that is wrong shows in the first request, in one line."""
+    closed = Answer({"type": "error", "error": {"message": "x-api-key header is required"}}, 401)
+    with serving(HostedAPI(), models=lambda: closed, quirks=True) as seen:
+        assert {one.finish_reason for one in opened(seen.url, model="m").generate(asks(1))} == {"stop"}
+        with pytest.raises(UserError, match=r"does not accept the key \(401 x-api-key header is required"):
+            opened(seen.url)
+    wrong = Answer({"error": {"message": "no such key"}}, 401)
+    with serving(lambda _: wrong, models=lambda: closed, quirks=True) as seen:
+        with pytest.raises(UserError, match=r"does not accept the key \(401 no such key"):
+            list(opened(seen.url, model="m").generate(asks(1)))
+        keys = [json.loads(Server(url=seen.url, model="m").identity(SERVED, None))[name] for name in ("model", "owned_by")]
+        assert keys == ["m", None]
+    with serving(models=lambda: Answer({}, 500)) as seen, pytest.raises(ServerError, match="500"):
+        opened(seen.url, model="m")
+
+
+def test_an_error_in_a_list_is_read() -> None:
+    """As Gemini sends them."""
+    message = 'Invalid JSON payload received. Unknown name "seed": Cannot find field.'
+    listed = Answer([{"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}], 400)
+    with (
+        serving(lambda body: listed if "seed" in body else completion("Hi."), quirks=True) as seen,
+        pytest.raises(UserError, match=rf"does not take seed \(400 {message}\): backend\.drop_params=\[seed\]"),
+    ):
+        opened(seen.url).prepare(asks(1, temperature=1.0, seed=7))
 
 
 def test_a_complaint_about_no_field_is_left_to_the_requests() -> None:

@@ -316,6 +316,19 @@ def test_a_schema_that_is_dropped_silently(ignores: str) -> None:
                 list(session.generate(HELD))
 
 
+@pytest.mark.parametrize("dialect", ["vllm", "llamacpp"])
+def test_the_command_says_in_one_line_that_a_server_ignores_grammars(tmp_path: Path, dialect: str) -> None:
+    """So it does where the dialect is wrong. Nothing is asked but the probe."""
+    with serving(lambda _: completion("Hello!")) as seen:
+        words = (f"backend.url={seen.url}", f"backend.dialect={dialect}", "condition=[free_cot,json_schema]", "limit=1")
+        done = command("run", "backend=server", "backbone=served", "task=[addition]", *words, "name=x", f"results={tmp_path}")
+        assert set(seen.questions()) == {"Say hello."}
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith(f"error: schema not enforced by {seen.url}: ")
+    assert done.err.rstrip().endswith(f"is backend.dialect={dialect} right for this server?")
+    assert "Traceback" not in done.err
+
+
 def test_a_schema_field_that_the_server_refuses() -> None:
     refusal = Answer({"error": {"message": "unknown field response_format"}}, 400)
     with serving(lambda _: refusal) as seen, pytest.raises(DecoderError, match=r"schema not enforced .*unknown field"):
@@ -406,6 +419,7 @@ def test_a_refused_key_is_not_shown_though_the_server_echoes_it(monkeypatch: pyt
         ("backend.key_variable=hf_abcdef", "the NAME of an environment variable"),
         ("decoder=xgrammar", "should be 'server'"),
         ("backend.concurrency=0", "greater than 0"),
+        ("backend.dialect=ollama", "should be 'vllm', 'sglang', 'llamacpp' or 'openai'"),
     ],
 )
 def test_settings_that_are_refused(override: str, message: str) -> None:

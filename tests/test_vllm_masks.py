@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from fmtbench.backends.vllm.masks import SilentGuide, own_masks
+from fmtbench.backends.vllm.internals import SilentGuide, own_masks
 from fmtbench.decoding.decoders import BITS, Outlines
 from fmtbench.decoding.grammar import allows, regex
 from fmtbench.decoding.sandbox import Limits, Sandbox

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from fmtbench.backends.endpoint import Endpoint
+from fmtbench.backends.endpoint import Closed, Endpoint
 from fmtbench.errors import UserError
 from fmtbench.secret import VALUE
 
@@ -31,18 +31,28 @@ def checked_variable(name: str) -> str:
     return name
 
 
-def served_models(endpoint: Endpoint) -> dict[str, dict[str, Any]]:
-    """What the server tells of each model it offers, by name: only what is the same after a restart.
+TOLD = ("root", "owned_by")
+"""What a server tells of a model that is the same after a restart."""
 
-    Raises `UserError` where it lists none.
+
+def served_models(endpoint: Endpoint, named: str | None = None) -> dict[str, dict[str, Any]]:
+    """What the server tells of each model it offers, by name.
+
+    Where its list is closed, as Anthropic's is to the key of an OpenAI client, the model that the user named is taken at their
+    word: a key or an address that is wrong shows in the first request. Raises `UserError` where there is neither.
     """
-    listed = endpoint.get(f"{endpoint.url}/models")
+    try:
+        listed = endpoint.get(f"{endpoint.url}/models")
+    except Closed:
+        if named is None:
+            raise
+        return {named: dict.fromkeys(TOLD)}
     entries = listed.get("data") if isinstance(listed, Mapping) else None
     entries = entries if isinstance(entries, list) else []
     cards = [card for card in entries if isinstance(card, Mapping) and "id" in card]
     if not cards:
         raise UserError(f"{endpoint.url}/models lists no model: backend.url must be that of an OpenAI-compatible API")
-    return {str(card["id"]): {name: card.get(name) for name in ("root", "owned_by")} for card in cards}
+    return {str(card["id"]): {name: card.get(name) for name in TOLD} for card in cards}
 
 
 def server_version(endpoint: Endpoint, page: str, field: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -44,7 +45,7 @@ def decode(
     """Yield each row as it ends: at one of the `ends` tokens, at its limit of new tokens, or with an error if its logits are
     not numbers. Prompts are padded on the left.
     """
-    cache = DynamicCache(config=model.config)
+    cache, named = DynamicCache(config=model.config), cache_argument(model)
     rows = list(range(len(ids_RL)))
     written: list[list[int]] = [[] for _ in rows]
     seconds = [0.0 for _ in rows]
@@ -57,9 +58,9 @@ def decode(
             input_ids=step_SL,
             attention_mask=mask_SL,
             position_ids=positions_SL,
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **{named: cache},
         )
         logits_SV = output.logits[:, -1].float()
         broken = logits_SV.isnan().any(-1).tolist()
@@ -84,6 +85,11 @@ def decode(
             cache.batch_select_indices(kept_S)
             step_SL, mask_SL, positions_SL = step_SL[kept_S], mask_SL[kept_S], positions_SL[kept_S]
             rows = [rows[slot] for slot in keep]
+
+
+def cache_argument(model: Any) -> str:
+    """What the model's forward pass calls the cache: transformers 5.24 has another name than 5.19, and warns of the old."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
 def log_probabilities(logits_SV: torch.Tensor, tokens: Sequence[int]) -> list[float]:

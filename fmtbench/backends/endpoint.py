@@ -35,6 +35,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.DecodingError)
 
 
+class Closed(UserError):
+    """A page that is not there, or not for this key."""
+
+
 class TurnedDown(FmtbenchError):
     """The server cannot do this one request; the others go on."""
 
@@ -134,9 +138,9 @@ class Endpoint:
         """Raises for any status but 200."""
         status, complaint = answer.status, self._complaint(answer)
         if status in (401, 403):
-            raise UserError(f"{self.url} does not accept the key ({complaint}): {self._key_advice()}")
+            raise Closed(f"{self.url} does not accept the key ({complaint}): {self._key_advice()}")
         if status == 404:
-            raise UserError(f"{answer.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
+            raise Closed(f"{answer.url} is not there ({complaint}): is backend.url right? It usually ends in /v1")
         if 400 <= status < 500:
             raise TurnedDown(complaint, param=_param(answer))
         if status != 200:
@@ -188,6 +192,7 @@ def _words(answer: Answer) -> str:
         node: Any = answer.json()
     except ValueError:
         return "a web page" if "html" in answer.kind else answer.content[:MOST_WORDS].decode("utf-8", "replace")
+    node = node[0] if isinstance(node, list) and len(node) == 1 else node  # as Gemini has it
     for name in ("error", "message", "detail"):
         node = node.get(name, node) if isinstance(node, dict) else node
     return node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)

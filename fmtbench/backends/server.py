@@ -112,7 +112,7 @@ class Server(Backend):
     @cached_property
     def _served(self) -> dict[str, dict[str, Any]]:
         """What the server tells of each model it offers, by name: only what is the same after a restart."""
-        return served_models(self.endpoint)
+        return served_models(self.endpoint, self.model)
 
     @cached_property
     def _version(self) -> str | None:

@@ -71,9 +71,9 @@ class Outlines(Decoder):
     def material(self) -> bytes:
         from outlines_core import Vocabulary
 
-        # The binary form that the sandbox reads has no other way out.
-        _, (stored,) = Vocabulary(self.tokenizer.eos_token_id, self.written()).__reduce__()
-        return stored
+        from fmtbench.decoding.worker import stored_form
+
+        return stored_form(Vocabulary(self.tokenizer.eos_token_id, self.written()))
 
     def written(self) -> dict[bytes, list[int]]:
         """The bytes of each token but the one that ends a reply."""

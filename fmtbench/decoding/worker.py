@@ -3,6 +3,9 @@
 It is started as a script and imports nothing but the masking library in question, so that it is up in a tenth of a second
 and its memory is the compiler's own. The parent watches the wall time; the limits set here are on memory, and on processor
 time in case the parent dies.
+
+What leans on outlines_core's undocumented binary form is here as well (`stored_form`, `count_states`), as a script has no other
+file to import it from.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 SLACK_SECONDS = 30
+SEEN_WITH = {"outlines_core": "0.2.14"}
+"""The release with which its binary form was last seen to be what it is taken for."""
 Compile = Callable[[str], tuple[bytes, int | None]]
 """From a regex to the compiled form to store, and its number of states."""
 
@@ -28,7 +33,7 @@ def outlines(material: bytes) -> Compile:
     vocabulary = Vocabulary.from_binary(material)
 
     def compiled(regex: str) -> tuple[bytes, int | None]:
-        _, (stored,) = Index(regex, vocabulary).__reduce__()
+        stored = stored_form(Index(regex, vocabulary))
         return stored, count_states(stored)
 
     return compiled
@@ -59,6 +64,12 @@ def guidance(material: bytes) -> Compile:
 
 
 COMPILERS = {"outlines": outlines, "xgrammar": xgrammar, "guidance": guidance}
+
+
+def stored_form(one: Any) -> bytes:
+    """The bytes that `from_binary` of an `outlines_core.Vocabulary` or `Index` reads; only their pickles give them out."""
+    _, (stored,) = one.__reduce__()
+    return stored
 
 
 def count_states(stored: bytes) -> int:

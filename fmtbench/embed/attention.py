@@ -12,6 +12,8 @@ from typing import Any
 
 from fmtbench.embed.spec import Attention
 
+SEEN_WITH = {"transformers": "5.19.0"}
+"""The release with which this was last seen to hold."""
 UNSET = object()
 
 

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import cache_folder
+from fmtbench.backends.vllm.internals import end
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.embed.description import read_description
 from fmtbench.embed.embedder import EmbedBackend, Embedder, Loadable, Vectors
@@ -97,7 +98,7 @@ class VLLMEmbedder(Embedder):
         return {"engine": "vllm", "version": vllm_version("embed_backend=vllm"), "dtype": dtype, "encoder": self._facts}
 
     def close(self) -> None:
-        self._llm.llm_engine.engine_core.shutdown()
+        end(self._llm.llm_engine)
         del self._llm
         gc.collect()
 

@@ -1,1 +1,1 @@
-"""vLLM: the backend, its setup, its masks, and the engine in a process of its own. Importing this imports no vLLM."""
+"""vLLM: the backend, its setup, what it leans on, and the engine in a process of its own. Importing this imports no vLLM."""

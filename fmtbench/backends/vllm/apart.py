@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from fmtbench.backends.streaming import next_of
+from fmtbench.backends.vllm.internals import asynchronous
 from fmtbench.errors import EngineFault
 
 
@@ -21,16 +22,13 @@ class EngineApart:
     """`add_request`, `step` and `shutdown`, as of vLLM's `LLMEngine`, over an `AsyncLLM`."""
 
     def __init__(self, **arguments: Any) -> None:
-        from vllm import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
-
         self._finished: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
         self._thread.start()
 
         async def start() -> Any:
-            return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+            return asynchronous(**arguments)
 
         self._engine = self._call(start()).result()
         self.model_config = self._engine.model_config

@@ -24,7 +24,7 @@ from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
-from fmtbench.backends.vllm.masks import ASKED, own_masks
+from fmtbench.backends.vllm.internals import ASKED, end, own_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.decoding.decoders import MASKS
 from fmtbench.decoding.grammar import decoder_version, regex
@@ -266,6 +266,6 @@ class VLLMSession(Session):
 
         engine, self._engine, self.llm = self._engine, None, None
         if engine is not None:
-            (engine if self._options.apart else engine.engine_core).shutdown()
+            engine.shutdown() if self._options.apart else end(engine)
         del engine
         gc.collect()

@@ -76,7 +76,7 @@ def decoder_of(lm: Any) -> RebuildingLayer:
     if not hasattr(model, "rotary_emb") or "layer_type" in signature(model.rotary_emb.forward).parameters:
         raise UserError(f"RetroMAE needs one kind of rotary positions, which {type(model).__name__} has not: leave it out")
     layer = model.layers[-1].requires_grad_(True).train()
-    layer.self_attn.config._attn_implementation = "sdpa"  # it takes a boolean mask of any shape
+    model.set_attn_implementation("sdpa")  # which takes a boolean mask of any shape
     return RebuildingLayer(layer, model.norm.requires_grad_(True), model.rotary_emb)
 
 
