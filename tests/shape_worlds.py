@@ -1,0 +1,166 @@
+"""Models with one planted fault each, which the curve of one thing about a schema has to find, and no other.
+
+Each answers from the schema that the decoder is given. What it leaves alone, it has right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import fmtbench
+from fmtbench.analysis.rows.frame import load_rows
+from fmtbench.analysis.tables.schema_shape import schema_shape_table
+from fmtbench.backends.scripted import Scripted
+from fmtbench.presets import CONF
+from fmtbench.running.job import Cell, Job
+from fmtbench.running.pipeline import run
+from fmtbench.tasks.shapes import Shaped
+from fmtbench.types import Request, Sampling
+
+ANSWER = "place"
+Json = dict[str, Any]
+
+
+@cache
+def notes() -> Json:
+    node = yaml.safe_load((CONF / "dose" / "base.yaml").read_text(encoding="utf-8"))
+    found: Json = node["shape_base"]["notes"]
+    return found
+
+
+def shaped(**shape: Any) -> Shaped:
+    return Shaped(seed=0, notes=notes(), **shape)  # type: ignore[arg-type]
+
+
+def settings(**shape: Any) -> Json:
+    """As a cell's own config has them."""
+    return {"_target_": "fmtbench.tasks.shapes.Shaped", "seed": 0, "notes": notes(), **shape}
+
+
+def flat(record: Json) -> Json:
+    """Every leaf by its own name."""
+    found: Json = {}
+    for name, value in record.items():
+        found |= flat(value) if isinstance(value, dict) else {name: value}
+    return found
+
+
+def filled(schema: Json, values: Json) -> Json:
+    """The record that a schema asks for."""
+    properties = schema["properties"].items()
+    return {name: filled(one, values) if "properties" in one else values[name] for name, one in properties}
+
+
+class World:
+    """A model under some tasks."""
+
+    def __init__(self, tasks: dict[str, Shaped]) -> None:
+        self.values: dict[str, Json] = {}
+        for task in tasks.values():
+            for item in task.items():
+                self.values[item.question] = self.values.get(item.question, {}) | flat(json.loads(item.gold))
+
+    def __call__(self, request: Request) -> str:
+        assert request.constraint is not None
+        schema = json.loads(request.constraint.source)
+        question = request.messages[0].content.partition("\n\n")[2]
+        values = dict(self.values[question])
+        self.spoil(values, schema, question)
+        return json.dumps(self.kept(filled(schema, values), schema))
+
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        """Changes what is told."""
+
+    def kept(self, record: Json, schema: Json) -> Json:
+        return record
+
+
+def answer_of(schema: Json) -> Json:
+    """The fragment of the answer's field."""
+    while ANSWER not in schema["properties"]:
+        schema = next(one for one in schema["properties"].values() if "properties" in one)
+    found: Json = schema["properties"][ANSWER]
+    return found
+
+
+class FailsBeyondEight(World):
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        values[ANSWER] = "Nowhere" if len(schema["properties"]) > 8 else values[ANSWER]
+
+
+class Drops(World):
+    """Leaves out what may be left out."""
+
+    def kept(self, record: Json, schema: Json) -> Json:
+        return {name: value for name, value in record.items() if name in schema["required"]}
+
+
+class TakesTheFirst(World):
+    """Answers by position where there is a list of labels."""
+
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        values[ANSWER] = answer_of(schema).get("enum", [values[ANSWER]])[0]
+
+
+class IsCut(World):
+    """Ends where the grammar ends it."""
+
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        values[ANSWER] = values[ANSWER][: answer_of(schema).get("maxLength")]
+
+
+class LosesDepth(World):
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        values[ANSWER] = values[ANSWER] if ANSWER in schema["properties"] else "Nowhere"
+
+
+class LosesLists(World):
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        long = any(one.get("minItems", 0) > 4 for one in schema["properties"].values())
+        values[ANSWER] = "Nowhere" if long else values[ANSWER]
+
+
+class Errs(World):
+    """One answer in three is wrong, drawn anew for each schema: the dose does nothing."""
+
+    def spoil(self, values: Json, schema: Json, question: str) -> None:
+        seed = hashlib.sha256(f"{question}{json.dumps(schema)}".encode()).digest()
+        if random.Random(seed).random() < 1 / 3:
+            values[ANSWER] = "Nowhere"
+
+
+def curves_of(world: type[World], shapes: dict[str, Json], size: int, results: Path, draws: int = 300) -> Any:
+    """The table of one model that was asked under these shapes."""
+    tasks = {name: shaped(size=size, **shape) for name, shape in shapes.items()}
+    cells = [
+        Cell(experiment="e", backbone="b", task=name, condition="own_schema", prompt="plain", seed=0, config="") for name in tasks
+    ]
+    job = Job(
+        cells=cells,
+        tasks=dict(tasks),
+        conditions={"own_schema": fmtbench.condition("own_schema")},
+        prompts={"plain": fmtbench.prompt()},
+        backbone=fmtbench.model("smollm2_135m"),
+        backend=Scripted(reply=world(tasks)),
+        sampling=Sampling(),
+        results=results,
+    )
+    run(job)
+    return schema_shape_table(load_rows(results), {name: settings(**shape) for name, shape in shapes.items()}, draws=draws)
+
+
+def of_yaml(axis: str) -> dict[str, Json]:
+    """The shapes of `conf/dose/<axis>.yaml`, and the base's."""
+    nodes = yaml.safe_load((CONF / "dose" / f"{axis}.yaml").read_text(encoding="utf-8"))
+    kept = {name: node for name, node in nodes.items() if isinstance(node, dict)}
+    return {"shape_base": {}} | {
+        name: {key: value for key, value in node.items() if key not in ("_target_", "seed", "notes")}
+        for name, node in kept.items()
+    }
