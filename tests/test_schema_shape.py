@@ -19,8 +19,24 @@ from fmtbench.tasks.base import check_items
 from fmtbench.tasks.shapes import BASE, Shaped
 from tests.conftest import composed, options
 from tests.made_rows import made_rows
-from tests.shape_worlds import ANSWER, Drops, Errs, FailsBeyondEight, IsCut, Json, LosesDepth, LosesLists, TakesTheFirst, World
-from tests.shape_worlds import curves_of, flat, notes, of_yaml, settings, shaped
+from tests.shape_worlds import (
+    ANSWER,
+    Drops,
+    Errs,
+    FailsBeyondEight,
+    IsCut,
+    Json,
+    LosesDepth,
+    LosesLists,
+    TakesTheFirst,
+    World,
+    curves_of,
+    flat,
+    notes,
+    of_yaml,
+    settings,
+    shaped,
+)
 
 SIZE = 24
 DOSES = [name for name in options("dose") if name != "base"]

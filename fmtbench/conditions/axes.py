@@ -226,8 +226,8 @@ def _of_records(c: Axes) -> Iterator[str]:
         yield "descriptions=schema contradicts rendering=form: a form has no room for them; set rendering=json_schema"
     if c.whitespace != "one_space" and c.enforced != "schema" and (c.asked != "json" or c.whitespace == "free"):
         yield (
-            f"whitespace={c.whitespace} contradicts asked={c.asked}, enforced={c.enforced}: white space is that of JSON, which is "
-            "enforced (enforced=schema), or of a form that is shown (asked=json) in one way of writing"
+            f"whitespace={c.whitespace} contradicts asked={c.asked}, enforced={c.enforced}: it is that of JSON, enforced "
+            "(enforced=schema), or shown in one way of writing (asked=json)"
         )
     if c.whitespace != "one_space" and c.enforced == "object":
         yield f"whitespace={c.whitespace} contradicts enforced=object: JSON mode has one white space; set enforced=schema"

@@ -97,12 +97,10 @@ def _line(depth: int) -> str:
 def _whole(opened: str, closing: str) -> str:
     """An object or list from its opening on. Where all of its content may be missing, it has one line without, and no line for
     nothing."""
-    if opened[2:3] == "(" and opened.endswith(")?") and _group_end(opened, 2) == len(opened) - 1:
-        content = opened[2:-1]
-    elif opened.startswith(r"\[") and opened.endswith(")?"):
-        content = opened[2:-1]
-    else:
+    whole_group = opened[2:3] == "(" and _group_end(opened, 2) == len(opened) - 1
+    if not opened.endswith(")?") or not (whole_group or opened.startswith(r"\[")):
         return opened + closing
+    content = opened[2:-1]
     return f"({opened[:2]}{closing[-2:]}|{opened[:2]}{content}{closing})"
 
 

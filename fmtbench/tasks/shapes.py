@@ -1,6 +1,6 @@
 """One question under schemas of every shape: the texts and the right answer stay, and the schema around them is the treatment.
 
-{"id": "schema_shape/1f0c...", "question": "The crate is red. ... It was first kept in Cork and then moved to Lisbon. ... Fill in ...",
+{"id": "schema_shape/1f0c...", "question": "It is red. ... It was first kept in Cork and was then moved to Lisbon. ...",
  "gold": "{\"colour\": \"red\", ..., \"place\": \"Lisbon\", ...}"}
 
 An item has the same id, text and right answer under each shape, so its replies pair across doses. The answer's field stands in

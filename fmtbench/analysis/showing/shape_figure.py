@@ -27,7 +27,7 @@ ABREAST = 4
 WIDTH, HEIGHT = 2.1, 2.4
 """Of a panel, in inches."""
 NOTE = (
-    "latent accuracy of the answer's field; bars: 95% of the difference to the first dose on the same items, at the dose; dashed: the "
+    "latent accuracy of the answer; bars: 95% of the difference to the first dose on the same items, at the dose; dashed: the "
     "first dose; dotted: the share of items whose answer the schema has room for; beneath: mean tokens of a reply"
 )
 

@@ -47,7 +47,7 @@ def schema_shape_table(rows: pd.DataFrame, tasks: Shapes, draws: int = DRAWS) ->
     """One line for each backbone, condition, axis and dose, of the field with the answer.
 
     `accuracy` (the reply keeps its schema and the field is right) and `latent_accuracy` with 95% intervals; `difference`, `low`,
-    `high`, `general_low`, `general_high`, `p_mcnemar`, `p_adjusted`, `mde` and the same of `latent_` are those of `contrast_table`
+    `high`, `general_low`, `general_high`, `p_mcnemar`, `p_adjusted`, `mde` and those of `latent_` are `contrast_table`'s,
     against the first dose (`baseline`), whose own are NaN. `others`: mean share of the other fields that are right, NaN where
     there are none. `possible`: share of items whose right answer the schema has room for. `cut`: share of replies whose answer
     is the beginning of the right one and as long as the schema lets it be. `truncated`: share that the token limit ended.
