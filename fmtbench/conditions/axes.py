@@ -224,7 +224,8 @@ def _of_records(c: Axes) -> Iterator[str]:
         )
     if c.descriptions == "schema" and c.rendering == "form":
         yield "descriptions=schema contradicts rendering=form: a form has no room for them; set rendering=json_schema"
-    if c.whitespace != "one_space" and c.enforced != "schema" and (c.asked != "json" or c.whitespace == "free"):
+    of_json = c.asked == "json" or (c.asked == "text" and c.enforced == "schema")
+    if c.whitespace != "one_space" and (not of_json or (c.whitespace == "free" and c.enforced != "schema")):
         yield (
             f"whitespace={c.whitespace} contradicts asked={c.asked}, enforced={c.enforced}: it is that of JSON, enforced "
             "(enforced=schema), or shown in one way of writing (asked=json)"
