@@ -9,23 +9,25 @@ import hashlib
 import json
 import random
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 import fmtbench
-from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.tables.schema_shape import schema_shape_table
-from fmtbench.backends.scripted import Scripted
 from fmtbench.presets import CONF
-from fmtbench.running.job import Cell, Job
-from fmtbench.running.pipeline import run
+from fmtbench.readers.latent import read_latent
+from fmtbench.running.verdicts import Located, verdicts
 from fmtbench.tasks.shapes import Shaped
-from fmtbench.types import Request, Sampling
+from fmtbench.types import Generation, Item
+from tests.made_rows import made_rows
 
 ANSWER = "place"
 Json = dict[str, Any]
+CONDITION = fmtbench.condition("own_schema")
+BLANK: Json = made_rows({"own_schema": [0]}).iloc[0].to_dict()
+"""What no reading decides."""
 
 
 @cache
@@ -67,10 +69,7 @@ class World:
             for item in task.items():
                 self.values[item.question] = self.values.get(item.question, {}) | flat(json.loads(item.gold))
 
-    def __call__(self, request: Request) -> str:
-        assert request.constraint is not None
-        schema = json.loads(request.constraint.source)
-        question = request.messages[0].content.partition("\n\n")[2]
+    def __call__(self, schema: Json, question: str) -> str:
         values = dict(self.values[question])
         self.spoil(values, schema, question)
         return json.dumps(self.kept(filled(schema, values), schema))
@@ -136,24 +135,28 @@ class Errs(World):
             values[ANSWER] = "Nowhere"
 
 
-def curves_of(world: type[World], shapes: dict[str, Json], size: int, results: Path, draws: int = 300) -> Any:
+def curves_of(world: type[World], shapes: dict[str, Json], size: int, draws: int = 300) -> pd.DataFrame:
     """The table of one model that was asked under these shapes."""
     tasks = {name: shaped(size=size, **shape) for name, shape in shapes.items()}
-    cells = [
-        Cell(experiment="e", backbone="b", task=name, condition="own_schema", prompt="plain", seed=0, config="") for name in tasks
-    ]
-    job = Job(
-        cells=cells,
-        tasks=dict(tasks),
-        conditions={"own_schema": fmtbench.condition("own_schema")},
-        prompts={"plain": fmtbench.prompt()},
-        backbone=fmtbench.model("smollm2_135m"),
-        backend=Scripted(reply=world(tasks)),
-        sampling=Sampling(),
-        results=results,
+    model = world(tasks)
+    rows = pd.DataFrame([row_of(model, name, task, item) for name, task in tasks.items() for item in task.items()])
+    return schema_shape_table(rows, {name: settings(**shape) for name, shape in shapes.items()}, draws=draws)
+
+
+def row_of(model: World, name: str, task: Shaped, item: Item) -> Json:
+    """As scoring makes it. The lenient readers, which take their time, read what the contract's reader does not."""
+    kind = task.kind(item)
+    constraint = CONDITION.constraint(kind)
+    assert constraint is not None
+    text = model(json.loads(constraint.source), item.question)
+    found = CONDITION.read(Generation(key="", text=text), kind)
+    latent = found if found.status == "ok" else read_latent(text, kind)
+    return (
+        BLANK
+        | verdicts(Located(found, latent, latent), kind, [item.gold])._asdict()
+        | {"task": name, "item_id": item.id, "question": item.question, "gold": item.gold, "text": text}
+        | {"completion_tokens": len(text.split()), "prompt_tokens": len(constraint.source.split())}
     )
-    run(job)
-    return schema_shape_table(load_rows(results), {name: settings(**shape) for name, shape in shapes.items()}, draws=draws)
 
 
 def of_yaml(axis: str) -> dict[str, Json]:

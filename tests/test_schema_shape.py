@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -158,8 +157,8 @@ WORLDS: dict[type[World], dict[tuple[str, float], float]] = {
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[type[World], pd.DataFrame]:
-    return {one: curves_of(one, SHAPES, SIZE, tmp_path_factory.mktemp(one.__name__)) for one in (*WORLDS, World)}
+def tables() -> dict[type[World], pd.DataFrame]:
+    return {one: curves_of(one, SHAPES, SIZE) for one in (*WORLDS, World)}
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda one: one.__name__)
@@ -207,10 +206,10 @@ def test_a_limit_is_stronger_the_fewer_characters_it_leaves() -> None:
     assert curve == Curve("max_length", {"0": 0, "24": 24, "8": 8, "4": 4})
 
 
-def test_a_dose_that_does_nothing_is_told_from_the_first_as_often_as_an_interval_errs(tmp_path: Path) -> None:
+def test_a_dose_that_does_nothing_is_told_from_the_first_as_often_as_an_interval_errs() -> None:
     """Errors are drawn anew for each schema: of 17 intervals at 95%, four or more miss zero in one world of a hundred."""
     shapes = {f"d{depth}": {"depth": depth} for depth in range(5)} | {f"l{many}": {"list_length": many} for many in range(1, 14)}
-    table = curves_of(Errs, shapes, 30, tmp_path, draws=400)
+    table = curves_of(Errs, shapes, 30, draws=400)
     apart = table.dropna(subset=["latent_difference"])
     assert len(apart) == 17
     assert ((apart["latent_low"] > 0) | (apart["latent_high"] < 0)).sum() <= 3
