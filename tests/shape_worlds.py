@@ -8,14 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
 
 import fmtbench
 from fmtbench.analysis.tables.schema_shape import schema_shape_table
+from fmtbench.answers import Record
 from fmtbench.presets import CONF
 from fmtbench.readers.latent import read_latent
 from fmtbench.running.verdicts import Located, verdicts
@@ -60,14 +62,30 @@ def filled(schema: Json, values: Json) -> Json:
     return {name: filled(one, values) if "properties" in one else values[name] for name, one in properties}
 
 
-class World:
-    """A model under some tasks."""
+class Asked(NamedTuple):
+    """One item under one shape."""
 
-    def __init__(self, tasks: dict[str, Shaped]) -> None:
+    task: str
+    item: Item
+    kind: Record
+    schema: str
+
+
+@cache
+def asked(shapes: str, size: int) -> tuple[Asked, ...]:
+    """What all models are asked; `shapes` is JSON."""
+    tasks = {name: shaped(size=size, **shape) for name, shape in json.loads(shapes).items()}
+    kinds = [(name, item, task.kind(item)) for name, task in tasks.items() for item in task.items()]
+    return tuple(Asked(name, item, kind, CONDITION.constraint(kind).source) for name, item, kind in kinds)  # type: ignore[union-attr,arg-type]
+
+
+class World:
+    """A model that knows what is right."""
+
+    def __init__(self, asked: Sequence[Asked]) -> None:
         self.values: dict[str, Json] = {}
-        for task in tasks.values():
-            for item in task.items():
-                self.values[item.question] = self.values.get(item.question, {}) | flat(json.loads(item.gold))
+        for one in asked:
+            self.values[one.item.question] = self.values.get(one.item.question, {}) | flat(json.loads(one.item.gold))
 
     def __call__(self, schema: Json, question: str) -> str:
         values = dict(self.values[question])
@@ -137,25 +155,22 @@ class Errs(World):
 
 def curves_of(world: type[World], shapes: dict[str, Json], size: int, draws: int = 300) -> pd.DataFrame:
     """The table of one model that was asked under these shapes."""
-    tasks = {name: shaped(size=size, **shape) for name, shape in shapes.items()}
-    model = world(tasks)
-    rows = pd.DataFrame([row_of(model, name, task, item) for name, task in tasks.items() for item in task.items()])
+    own = asked(json.dumps(shapes), size)
+    model = world(own)
+    rows = pd.DataFrame([row_of(model, one) for one in own])
     return schema_shape_table(rows, {name: settings(**shape) for name, shape in shapes.items()}, draws=draws)
 
 
-def row_of(model: World, name: str, task: Shaped, item: Item) -> Json:
+def row_of(model: World, one: Asked) -> Json:
     """As scoring makes it. The lenient readers, which take their time, read what the contract's reader does not."""
-    kind = task.kind(item)
-    constraint = CONDITION.constraint(kind)
-    assert constraint is not None
-    text = model(json.loads(constraint.source), item.question)
-    found = CONDITION.read(Generation(key="", text=text), kind)
-    latent = found if found.status == "ok" else read_latent(text, kind)
+    text = model(json.loads(one.schema), one.item.question)
+    found = CONDITION.read(Generation(key="", text=text), one.kind)
+    latent = found if found.status == "ok" else read_latent(text, one.kind)
     return (
         BLANK
-        | verdicts(Located(found, latent, latent), kind, [item.gold])._asdict()
-        | {"task": name, "item_id": item.id, "question": item.question, "gold": item.gold, "text": text}
-        | {"completion_tokens": len(text.split()), "prompt_tokens": len(constraint.source.split())}
+        | verdicts(Located(found, latent, latent), one.kind, [one.item.gold])._asdict()
+        | {"task": one.task, "item_id": one.item.id, "question": one.item.question, "gold": one.item.gold, "text": text}
+        | {"completion_tokens": len(text.split()), "prompt_tokens": len(one.schema.split())}
     )
 
 
