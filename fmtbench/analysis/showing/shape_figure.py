@@ -15,14 +15,14 @@ from fmtbench.errors import UserError
 TITLES = {
     "fields": "fields",
     "depth": "objects around the answer",
-    "enum_size": "labels of its enum",
+    "enum_size": "labels of the answer's enum",
     "enum_place": "place of the right label",
     "optional": "share of optional fields",
     "description_words": "words that describe a field",
-    "max_length": "characters it may have",
+    "max_length": "characters of the answer",
     "list_length": "elements of a list before it",
 }
-AT_ZERO = {"enum_size": "no enum", "enum_place": "shuffled", "max_length": "no limit", "list_length": "no list"}
+AT_ZERO = {"enum_size": "none", "enum_place": "shuffled", "max_length": "any", "list_length": "no list"}
 ABREAST = 4
 WIDTH, HEIGHT = 2.1, 2.4
 """Of a panel, in inches."""
@@ -82,11 +82,11 @@ def _curve(above: Any, below: Any, own: pd.DataFrame, doses: list[float], i: int
     place = np.array([doses.index(dose) for dose in own["dose"]]) + 0.12 * (i - (many - 1) / 2)
     value = 100 * own["latent_accuracy"].to_numpy(float)
     apart, low, high = (100 * own[f"latent_{name}"].to_numpy(float) for name in ("difference", "low", "high"))
-    ends = np.nan_to_num(np.vstack([apart - low, high - apart]))
-    look: dict[str, Any] = {"color": colour(i), "markersize": 3.5}
+    ends = np.nan_to_num(np.vstack([np.minimum(apart - low, value), np.minimum(high - apart, 100 - value)]))
+    look: dict[str, Any] = {"color": colour(i), "markersize": 3.5, "linewidth": 1.2}
     above.axhline(value[0], color=colour(i), linewidth=0.7, linestyle="--", alpha=0.6)
     above.errorbar(place, value, yerr=np.maximum(ends, 0), fmt="o-", capsize=2, label=own["condition"].iloc[0], **look)
-    below.plot(place, own["tokens"], ".-", linewidth=0.9, **look)
+    below.plot(place, own["tokens"], ".-", **look)
 
 
 def _label(axis: str, dose: float) -> str:
