@@ -34,6 +34,7 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "field_order": ({}, {"field_order": "sorted"}),
     "last_fields": ({}, {"last_fields": ("total",)}),
     "enums": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "enums": "open"}),
+    "whitespace": ({"asked": "json"}, {"asked": "json", "whitespace": "pretty"}),
     "thinking": ({}, {"thinking": "free"}),
     "thinking_tokens": ({"thinking": "budget", "thinking_tokens": 64}, {"thinking": "budget", "thinking_tokens": 256}),
 }
@@ -76,6 +77,7 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "field_order": "as_given",
         "last_fields": (),
         "enums": "as_given",
+        "whitespace": "one_space",
         "thinking": "off",
         "thinking_tokens": None,
     }

@@ -75,11 +75,12 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "bbh_tracking_shuffled_objects_five_objects, ddxplus, gpqa_diamond, gsm8k, last_letter, last_letter_4_names, math_500, "
         "shuffled_objects, shuffled_objects_bigbench_3, shuffled_objects_bigbench_5, shuffled_objects_bigbench_7, zebralogic",
         "not made: samples: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0",
+        "not made: schema_shape: no two tasks differ in the shape of their schema: run experiment=schema_shape dose=[fields]",
         "not made: strata: no item has a stratum: say in the task's source which field it is in, fields: {stratum: subject}",
         "not made: swap: nothing was swapped: run python -m experiments.lockin results=FOLDER probe=swap",
         f"not made: tokens: no folder holds spelling.parquet: {probe}",
         f"made: {early}, length_control, lockin, main, mixed, overview, parts, planned",
-        "not drawn: ladder, mass, meta, swap: what they show was not made",
+        "not drawn: ladder, mass, meta, schema_shape, swap: what they show was not made",
     ]
     contrasts = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
@@ -91,12 +92,14 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
     others = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "replication", "samples", "strata", "swap"}
+    others |= {"schema_shape"}
+    others |= {"schema_shape"}
     for name in set(options("table")) - probed - others:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text
             assert "f" * 12 in text
-    for name in set(options("figure")) - {"ladder", "mass", "meta", "swap"}:
+    for name in set(options("figure")) - {"ladder", "mass", "meta", "schema_shape", "swap"}:
         assert one_of(tmp_path, f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert one_of(tmp_path, f"{name}.png").read_bytes().startswith(b"\x89PNG")
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -14,6 +14,7 @@ from fmtbench.decoding.json_mode import DEEPEST, DEPTH, any_object
 from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
 from fmtbench.decoding.records import decodable
 from fmtbench.decoding.schema import json_schema
+from fmtbench.decoding.whitespace import spaced
 from fmtbench.errors import UserError
 from fmtbench.formats.base import Layout
 from fmtbench.formats.steps import annotation, fragment
@@ -31,6 +32,11 @@ BREAKS = r"\n\r\x0B\x0C\x85\u2028\u2029"
 
 
 def object_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
+    """What a decoder enforces: the schema, in the layout's white space."""
+    return spaced(schema_of_fields(layout, kind), layout.whitespace)
+
+
+def schema_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
     """The schema that a decoder enforces; its property order is the layout's order."""
     if isinstance(kind, Record):
         return object_of_record(layout, kind)
@@ -57,12 +63,12 @@ def free_object(kind: AnswerKind) -> Constraint:
 
 def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
     """The same object, in whose rationale the words are counted: with the last one, its string has to close."""
-    schema = json.loads(object_of_fields(layout, kind).source)
+    schema = json.loads(schema_of_fields(layout, kind).source)
     for stage in layout.stages:
         # Outlines puts a pattern between the quotation marks unchanged, so this one counts in the escaped string.
         schema["properties"][stage] = {"type": "string", "pattern": at_most_words(CHAR, SPACE, words, GAP)}
-    source = json.dumps(schema, ensure_ascii=False)
-    return Constraint(kind="regex", source=regex(Constraint(kind="json_schema", source=source)))
+    counted = spaced(Constraint(kind="json_schema", source=json.dumps(schema, ensure_ascii=False)), layout.whitespace)
+    return Constraint(kind="regex", source=regex(counted))
 
 
 def one_line(kind: AnswerKind) -> Constraint:

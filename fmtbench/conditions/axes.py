@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from fmtbench.answers.arranging import Arrangement
+from fmtbench.decoding.whitespace import Whitespace
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
 from fmtbench.formats.rendering import Rendering
@@ -81,6 +82,8 @@ class Axes:
     """Fields of a record that come after all others, such as those that depend on them."""
     enums: Literal["as_given", "open"] = "as_given"
     """Whether a record's lists of values are all that a field may hold, or only named in the words of the prompt."""
+    whitespace: Whitespace = "one_space"
+    """Between the tokens of a JSON object, in what the prompt shows and in what the decoder allows."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
     thinking: Annotated[Literal["off", "free", "budget", "masked"], BeforeValidator(worded)] = "off"
@@ -108,6 +111,7 @@ class Axes:
             rendering=self.rendering,
             described=self.descriptions == "schema",
             arrangement=self.arrangement,
+            whitespace=self.whitespace,
         )
 
     @property
@@ -220,6 +224,14 @@ def _of_records(c: Axes) -> Iterator[str]:
         )
     if c.descriptions == "schema" and c.rendering == "form":
         yield "descriptions=schema contradicts rendering=form: a form has no room for them; set rendering=json_schema"
+    of_json = c.asked == "json" or (c.asked == "text" and c.enforced == "schema")
+    if c.whitespace != "one_space" and (not of_json or (c.whitespace == "free" and c.enforced != "schema")):
+        yield (
+            f"whitespace={c.whitespace} contradicts asked={c.asked}, enforced={c.enforced}: it is that of JSON, enforced "
+            "(enforced=schema), or shown in one way of writing (asked=json)"
+        )
+    if c.whitespace != "one_space" and c.enforced == "object":
+        yield f"whitespace={c.whitespace} contradicts enforced=object: JSON mode has one white space; set enforced=schema"
 
 
 def _of_budget(c: Axes) -> Iterator[str]:

@@ -68,6 +68,7 @@ def why_not_begun(condition: Condition) -> str:
         "rationale=list: its rationale is several strings": condition.rationale == "list",
         "enforced=one_line: what was begun elsewhere may have line breaks": condition.enforced == "one_line",
         "enforced=object: the keys of its object are not known": condition.enforced == "object",
+        f"whitespace={condition.whitespace}: its grammar cannot be taken up in its middle": condition.whitespace != "one_space",
     }
     reason = next((told for told, holds in reasons.items() if holds), "")
     if not reason and _format(condition).begin(condition.layout, "") is None:

@@ -36,6 +36,7 @@ FREELY: dict[str, Any] = {
     "rationale": "string",
     "schema_shown": True,
     "rendering": "form",
+    "whitespace": "one_space",
 }
 """The levels of a pass that has no format."""
 REASONED: dict[str, Any] = {

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Literal
 
 from fmtbench.decoding.grammar import WHITESPACE
+from fmtbench.decoding.whitespace import is_spaced, respaced
 from fmtbench.types import Constraint
 
 STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
@@ -17,7 +18,8 @@ DEEPEST = 4
 """For records that need more. One of five levels is nothing that JSON mode can hold."""
 BETWEEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(\s+)', re.S)
 
-Whitespace = Literal["none", "one space", "free"]
+Realised = Literal["none", "one space", "pretty", "free"]
+"""White space as it stands in a reply."""
 
 
 @cache
@@ -44,10 +46,18 @@ def _listed(opening: str, member: str, closing: str) -> str:
 
 def held_to_object(constraint: Constraint) -> bool:
     """Whether what is allowed is a JSON object and nothing else."""
-    return constraint.kind == "json_schema" or constraint in map(any_object, range(DEPTH, DEEPEST + 1))
+    whole = constraint.kind == "json_schema" or is_spaced(constraint)
+    return whole or constraint in map(any_object, range(DEPTH, DEEPEST + 1))
 
 
-def whitespace(text: str) -> Whitespace:
+def realised(text: str, constraint: Constraint) -> Realised:
+    """The white space of a reply that was held to an object. Pretty-printed is told from free where the grammar has a white space
+    of its own; elsewhere both are free, as they are in manifests that were written before there were such grammars."""
+    own = is_spaced(constraint) and "\n" in text and text.strip() == respaced(text, "pretty")
+    return "pretty" if own else whitespace(text)
+
+
+def whitespace(text: str) -> Realised:
     """What stands between the tokens of a JSON text: nothing, at most one space (as our grammars allow), or anything."""
     found = {match[1] for match in BETWEEN.finditer(text.strip()) if match[1]}
     return "none" if not found else "one space" if found == {" "} else "free"

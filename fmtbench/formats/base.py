@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.arranging import AS_GIVEN, Arrangement
+from fmtbench.decoding.whitespace import Whitespace
 from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.formats.steps import Rationale
 from fmtbench.types import Extraction
@@ -40,6 +41,8 @@ class Layout:
     """Whether a rendering of a record's schema has its descriptions."""
     arrangement: Arrangement = AS_GIVEN
     """What is changed in the schema of a record."""
+    whitespace: Whitespace = "one_space"
+    """Between the tokens of JSON."""
 
     def arranged(self, kind: AnswerKind) -> AnswerKind:
         """The kind that a condition asks for: a record's in another arrangement, any other as it is."""

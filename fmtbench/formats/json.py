@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.answers import AnswerKind, Record
+from fmtbench.decoding.whitespace import respaced
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, removed, undone
 from fmtbench.formats.json_parts import divide_object
@@ -61,7 +62,7 @@ class JsonFormat(StructuredFormat):
             return "a JSON object."
         if layout.rendering != "form":
             return rendered(layout, kind)
-        return f"a JSON object of this form{layout.in_order('keys')}: {self._schema(layout, kind)}"
+        return f"a JSON object of this form{layout.in_order('keys')}: {respaced(self._schema(layout, kind), layout.whitespace)}"
 
     def _schema(self, layout: Layout, kind: AnswerKind) -> str:
         if isinstance(kind, Record):
@@ -71,6 +72,9 @@ class JsonFormat(StructuredFormat):
         return "{" + ", ".join(f'"{name}": {answer if name == layout.answer else rationale}' for name in layout.fields) + "}"
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
+        return respaced(self._written(layout, kind, reasoning, answer), layout.whitespace)
+
+    def _written(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         if isinstance(kind, Record):
             return self.dump(filled(layout, kind, reasoning, answer))
         shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.inlining import settled
 from fmtbench.decoding.schema import json_schema
+from fmtbench.decoding.whitespace import respaced
 from fmtbench.formats.base import Layout
 from fmtbench.formats.steps import annotation, fragment
 
@@ -20,7 +21,8 @@ def rendered(layout: Layout, kind: AnswerKind) -> str:
     """The words that demand a JSON object of this layout."""
     schema = object_schema(layout, kind)
     if layout.rendering == "json_schema":
-        return f"a JSON object that keeps to this JSON schema{layout.in_order('keys')}: {json.dumps(schema, ensure_ascii=False)}"
+        shown = respaced(json.dumps(schema, ensure_ascii=False), layout.whitespace)
+        return f"a JSON object that keeps to this JSON schema{layout.in_order('keys')}: {shown}"
     return f"a JSON object of this TypeScript type{layout.in_order('keys')}: {typescript(schema)}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from fmtbench.answers import AnswerKind
 from fmtbench.backends.prefix import prefix_of
 from fmtbench.conditions.condition import Condition
-from fmtbench.decoding.json_mode import held_to_object, whitespace
+from fmtbench.decoding.json_mode import held_to_object, realised
 from fmtbench.errors import DecoderError
 from fmtbench.readers.plain import words
 from fmtbench.readers.reply import LONGEST, THINKING
@@ -147,8 +147,9 @@ def _unasked(planned: Sequence[Planned], done: Sequence[Generation]) -> int:
 
 def _whitespace(planned: Sequence[Planned], done: Sequence[Generation]) -> list[str]:
     """What stands between the tokens of replies that were held to an object: on some servers that is their own business."""
-    objects = {one.request.key for one in planned if one.request.constraint and held_to_object(one.request.constraint)}
-    return sorted({whitespace(one.text) for one in done if one.key in objects and one.finish_reason == "stop"})
+    allowed = {one.request.key: one.request.constraint for one in planned if one.request.constraint}
+    objects = {key: constraint for key, constraint in allowed.items() if held_to_object(constraint)}
+    return sorted({realised(one.text, objects[one.key]) for one in done if one.key in objects and one.finish_reason == "stop"})
 
 
 def _finish(folder: RunFolder, plan: Sequence[Planned], rows: Sequence[Row], done: Sequence[Generation]) -> None:

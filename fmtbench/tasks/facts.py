@@ -82,7 +82,7 @@ class Fact:
     def _value(self, rng: random.Random) -> tuple[Any, str]:
         if self.most is not None:
             several = rng.sample(self.values, rng.randint(1, self.most))
-            return several, _listed(several)
+            return several, listed(several)
         if self.values:
             one = rng.choice(self.values)
             return one, one
@@ -149,12 +149,12 @@ class Facts(Task):
         return Item(id=f"{self.name}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
 
 
-def _listed(several: list[str]) -> str:
+def listed(several: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
 
 
 def _reasoning(gold: dict[str, Any]) -> str:
     there = [name.replace("_", " ") for name, value in gold.items() if value is not None]
     missing = [name.replace("_", " ") for name, value in gold.items() if value is None]
-    told = f"The text tells the {_listed(there)}."
-    return f"{told} It does not tell the {_listed(missing)}." if missing else told
+    told = f"The text tells the {listed(there)}."
+    return f"{told} It does not tell the {listed(missing)}." if missing else told

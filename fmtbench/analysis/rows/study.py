@@ -26,6 +26,9 @@ from fmtbench.store.folder import why_barred
 from fmtbench.store.probed import MASS, SPELLING
 
 Settings = dict[str, dict[str, Any]]
+NARROW = "at most one space"
+SPACING = {"free": "free", "pretty": "pretty-printed", "one space": NARROW, "none": NARROW}
+"""What manifests say of the white space of replies, in the words of a note."""
 
 
 class Study(NamedTuple):
@@ -97,7 +100,7 @@ def load_study(
         planned=_planned(configs),
         origin=_origin(list(map(Path, roots)), [*files, *(file for file in swapped if id(file) not in set(map(id, files)))]),
         complaints=complaints,
-        notes=whitespace_notes(files),
+        notes=whitespace_notes(files, presets | _settings(configs, "condition")),
         missing=missing_cells(rows),
         prices=_prices(files, configs),
         mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
@@ -113,19 +116,24 @@ def empty_note(file: RowsFile) -> str:
     return f"{file.path} holds no rows: {why}"
 
 
-def whitespace_notes(files: Iterable[RowsFile]) -> list[str]:
-    """One line for each condition whose enforced JSON came with other white space in one place than in another."""
-    found: dict[str, dict[bool, str]] = defaultdict(dict)
+def whitespace_notes(files: Iterable[RowsFile], axes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line for each condition whose enforced JSON came with other white space in one place than in another, unless the
+    condition leaves it to the model (`whitespace: free`)."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for file in files:
         for kind in file.manifest.get("whitespace") or ():
-            if len(file.rows):
-                found[str(file.rows.iloc[0].condition)].setdefault(kind == "free", str(file.path))
+            if len(file.rows) and axes.get(name := str(file.rows.iloc[0].condition), {}).get("whitespace") != "free":
+                found[name].setdefault(SPACING.get(kind, NARROW), str(file.path))
     return [
-        f"{condition}: white space between JSON's tokens is free in {places[True]} and at most one space in {places[False]}: "
+        f"{condition}: white space between JSON's tokens is {_told(places)}: "
         "a difference between the two is not of the condition alone"
         for condition, places in found.items()
         if len(places) > 1
     ]
+
+
+def _told(places: Mapping[str, str]) -> str:
+    return " and ".join(f"{kind} in {places[kind]}" for kind in dict.fromkeys((*SPACING.values(), NARROW)) if kind in places)
 
 
 def read_config(file: RowsFile) -> dict[str, Any]:
