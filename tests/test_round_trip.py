@@ -2,6 +2,7 @@
 
 import html
 import json
+import tomllib
 from typing import Any
 
 import jsonschema
@@ -17,6 +18,7 @@ from fmtbench.formats.base import Layout
 from fmtbench.formats.json import JsonFormat, parse_object
 from fmtbench.formats.markdown import MarkdownFormat
 from fmtbench.formats.text import TextFormat
+from fmtbench.formats.toml import TomlFormat
 from fmtbench.formats.xml import XmlFormat
 from fmtbench.formats.yaml import YamlFormat
 from fmtbench.types import Generation
@@ -90,6 +92,17 @@ def test_xml_gives_back_any_answer(order: str, staged: bool, reasoning: str, ans
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert [html.unescape(shown[a:b]) for a, b in found.reasoning] == [reasoning] * len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_toml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = TomlFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
+    assert tomllib.loads(text) == {name: answer if name == plan.answer else reasoning for name in plan.fields}
+    for shown in (text, f"```toml\n{text}\n```"):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert len(found.reasoning) == len(plan.stages)
 
 
 @given(st.sampled_from(ORDERS), st.booleans(), LINE, LINE)

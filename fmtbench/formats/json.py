@@ -19,6 +19,7 @@ from fmtbench.formats.rendering import rendered
 from fmtbench.formats.statements import heads_rationale, some
 from fmtbench.formats.steps import is_list, laid_out, placeholder
 from fmtbench.formats.structured import Part, StructuredFormat
+from fmtbench.types import Constraint
 
 FIELD = re.compile(
     rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s{{0,9}}({NAMES}))\s{{0,9}}:\s*+'
@@ -54,6 +55,7 @@ class JsonFormat(StructuredFormat):
     name = "json"
     precedence = 10
     languages = ("json",)
+    enforceable = True
     syntax = Syntax(answer=None)  # `unpack` leaves it out
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
@@ -76,6 +78,9 @@ class JsonFormat(StructuredFormat):
         shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer
         rationale = laid_out(reasoning, layout.rationale)
         return json.dumps({name: shown if name == layout.answer else rationale for name in layout.fields}, ensure_ascii=False)
+
+    def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
+        return fields
 
     def dump(self, tree: Mapping[str, Any]) -> str:
         return _dumped(tree)
