@@ -54,7 +54,7 @@ def test_it_is_asked_for(assigned: Condition, prompts: dict[str, Any]) -> None:
     (message,) = assigned.render(Item(id="x", question="What is 9 * 2?", gold="18"), Number(), prompts["plain"])
     form = 'assignments of this form, with the names in this order:\nreasoning := "<text>"\nanswer := <number>'
     assert form in message.content
-    assert list(FORMATS) == ["tool", "json", "xml", "yaml", "toml", "assigned", "markdown", "prose", "text"]
+    assert list(FORMATS) == ["tool", "json", "xml", "yaml", "toml", "assigned", "markdown", "csv", "prose", "text"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)

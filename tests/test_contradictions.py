@@ -113,7 +113,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"shots": -1}, "greater than or equal to 0"),
     ({"words": 0, "reasoning": "budget"}, "greater than 0"),
     ({"trigger": ""}, "at least 1 character"),
-    ({"asked": "html"}, "asked\n  Input should be 'tool', 'json', 'xml', 'yaml', 'toml', 'markdown', 'prose' or 'text'"),
+    ({"asked": "html"}, "asked\n  Input should be 'tool', 'json', 'xml', 'yaml', 'toml', 'markdown', 'csv', 'prose' or 'text'"),
     ({"colour": "red"}, "colour"),
 ]
 

@@ -51,6 +51,7 @@ SCHEMA: dict[str, Any] = {
 KIND = Record(source=json.dumps(SCHEMA))
 NAMES = ("free_cot", "direct", "json_prompt", "json_schema", "json_schema_direct", "json_schema_answer_first", "xml_prompt")
 NAMES += (
+    "csv_prompt",
     "toml_prompt",
     "tool_prompt",
     "yaml_prompt",

@@ -1,6 +1,8 @@
 """A contract's example, its reader and its constraint agree, for any rationale and any answer."""
 
+import csv
 import html
+import io
 import json
 import tomllib
 from typing import Any
@@ -15,6 +17,7 @@ from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.decoding.grammar import allows
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
+from fmtbench.formats.csv import CsvFormat
 from fmtbench.formats.json import JsonFormat, parse_object
 from fmtbench.formats.markdown import MarkdownFormat
 from fmtbench.formats.text import TextFormat
@@ -100,6 +103,18 @@ def test_toml_gives_back_any_answer(order: str, staged: bool, reasoning: str, an
     text = contract.write(plan, Text(), reasoning, answer)
     assert tomllib.loads(text) == {name: answer if name == plan.answer else reasoning for name in plan.fields}
     for shown in (text, f"```toml\n{text}\n```"):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert len(found.reasoning) == len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_csv_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = CsvFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
+    header, row = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert (header, row) == ([*plan.fields], [answer if name == plan.answer else reasoning for name in plan.fields])
+    for shown in (text, f"```csv\n{text}\n```"):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert len(found.reasoning) == len(plan.stages)
