@@ -319,9 +319,10 @@ def test_the_tool_has_the_schema_that_json_is_held_to() -> None:
 
 def test_the_contract_names_the_tool_and_its_arguments() -> None:
     assert ASKED.contract(Number()) == (
-        'Reply with only a call of the tool "submit", with the arguments in this order: reasoning, answer.'
+        'Reply with only a call of the tool "submit" with arguments of this form, with the keys in this order: '
+        '{"reasoning": "<text>", "answer": <number>}'
     )
-    assert DIRECT.contract(Number()) == 'Reply with only a call of the tool "submit": answer.'
+    assert DIRECT.contract(Number()).endswith('with arguments of this form: {"answer": <number>}')
 
 
 def test_other_formats_are_none_of_it() -> None:

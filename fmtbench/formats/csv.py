@@ -33,7 +33,7 @@ HEADER = re.compile(r"[$@]?[^\W\d][\w-]{0,60}(?: [\w-]{1,60}){0,8}")
 """What a column is called; a line of prose with commas has spaces after them."""
 SPECIAL = re.compile(r'[",\r\n]|^\s|\s$')
 LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
-MOST_CELLS = 4000
+MOST_CELLS = 2000
 
 
 class Cell(NamedTuple):
@@ -90,7 +90,10 @@ class CsvFormat(StructuredFormat):
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
         """By the header, in whatever order it has the columns; the last row may be cut."""
         parts, (rows, _) = around(text), _rows(text)
-        fill(parts, [cell.span for cell in rows[0]] if rows else [], "key")
+        if not rows or not _heads(rows[0]):
+            fill(parts, [(0, len(text))], "reasoning")
+            return parts
+        fill(parts, [cell.span for cell in rows[0]], "key")
         for row in rows[1:]:
             for name, cell in zip(rows[0], row):
                 fill(parts, [cell.span], "answer" if name.text == layout.answer else "reasoning")
@@ -107,7 +110,7 @@ class CsvFormat(StructuredFormat):
     def unpack(self, text: str, answers: bool) -> str | None:
         """The cells below the header."""
         rows, _ = _rows(text)
-        if len(rows) < 2 or len(rows[0]) < 2 or not all(HEADER.fullmatch(cell.text) for cell in rows[0]):
+        if len(rows) < 2 or len(rows[0]) < 2 or not _heads(rows[0]):
             return None
         kept, end = [], 0
         for row in rows[1:]:
@@ -125,8 +128,12 @@ def table(text: str, least: int) -> list[Row] | None:
     rows, whole = _rows(text)
     if not whole or len(rows) < 2 or len(rows[0]) < least or any(len(row) != len(rows[0]) for row in rows):
         return None
-    names = [cell.text for cell in rows[0]]
-    return rows if all(HEADER.fullmatch(name) for name in names) and len(set(names)) == len(names) else None
+    return rows if len({cell.text for cell in rows[0]}) == len(rows[0]) else None
+
+
+def _heads(row: Row) -> bool:
+    """Whether a line can be a header."""
+    return all(HEADER.fullmatch(cell.text) for cell in row)
 
 
 def _rows(text: str) -> tuple[list[Row], bool]:
@@ -143,8 +150,8 @@ def _rows(text: str) -> tuple[list[Row], bool]:
         if position < stop and text[position] == ",":
             position += 1
             continue
-        line = LINE_END.match(text, position)
-        if line is None or cell["end"] == "":
+        line, columns = LINE_END.match(text, position), len(rows[0]) if rows else len(row)
+        if line is None or cell["end"] == "" or len(row) not in (1, columns) or not (rows or _heads(row)):
             return [*rows, row], False
         if any(one.text for one in row):
             rows.append(row)

@@ -63,9 +63,10 @@ class JsonFormat(StructuredFormat):
             return "a JSON object."
         if layout.rendering != "form":
             return rendered(layout, kind)
-        return f"a JSON object of this form{layout.in_order('keys')}: {self._schema(layout, kind)}"
+        return f"a JSON object of this form{layout.in_order('keys')}: {self.shown(layout, kind)}"
 
-    def _schema(self, layout: Layout, kind: AnswerKind) -> str:
+    def shown(self, layout: Layout, kind: AnswerKind) -> str:
+        """The object with a placeholder for each value."""
         if isinstance(kind, Record):
             return self.dump(shape(layout, kind))
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'

@@ -27,8 +27,10 @@ KEY = r'^[ \t]*(?P<key>[\w-]+|"[^"\n]*")[ \t]*=[ \t]*'
 STRING = r'"(?P<text>(?:[^"\\\n]|\\.)*)"?|\'(?P<literal>[^\'\n]*)\'?'
 LINE = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>[^\s#][^#\n]*))", re.M)
 FIELD = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>-?[\w.+-]+)[ \t]*(?:#.*)?$)", re.M)
-LONGEST = 32_000
-"""Characters of a document: tomllib takes its time over many dotted keys."""
+LONGEST, MOST_VALUES = 32_000, 2000
+"""Characters and values of a document."""
+DOTTED = re.compile(r'(?<![\w-])(?:[\w-]{1,99}|"[^"\n]{0,99}")(?:\s{0,9}\.\s{0,9}(?:[\w-]{1,99}|"[^"\n]{0,99}")){30}')
+"""A key of so many parts is none: tomllib's time grows with their square."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
@@ -96,7 +98,7 @@ class TomlFormat(StructuredFormat):
 
 def parse_document(text: str) -> dict[str, Any] | None:
     """The document that a text is, its numbers as they are written; None where it is none, or says nothing."""
-    if "=" not in text or len(text) > LONGEST:
+    if "=" not in text or len(text) > LONGEST or text.count(",") > MOST_VALUES or DOTTED.search(text):
         return None
     try:
         return tomllib.loads(text, parse_float=Written) or None

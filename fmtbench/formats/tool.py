@@ -20,7 +20,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import blank, undone
 from fmtbench.formats.calls import CALLS, CANONICAL
-from fmtbench.formats.calls.base import Call, objects_inside, together
+from fmtbench.formats.calls.base import JSON, Call, objects_inside, together
 from fmtbench.formats.calls.pythonic import ARGUMENT, HEAD, calls_inside
 from fmtbench.formats.json import NUMBER, stripped
 from fmtbench.formats.json_parts import divide_object
@@ -55,8 +55,7 @@ class ToolFormat(StructuredFormat):
     syntax = Syntax(answer=None, tags=re.compile(r"<\|python_(?:tag|start|end)\|>|\[TOOL_CALLS\]|\[ARGS\]"))
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
-        names = list(object_schema(layout, kind)["properties"])
-        return f'a call of the tool "{TOOL}"{layout.in_order("arguments")}: {", ".join(names)}.'
+        return f'a call of the tool "{TOOL}" with arguments of this form{layout.in_order("keys")}: {JSON.shown(layout, kind)}'
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         if isinstance(kind, Record):

@@ -6,6 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 from fmtbench.decoding.grammar import regex
@@ -126,9 +127,13 @@ def object_from(text: str, start: int) -> Call | None:
 
 def skipped(text: str, position: int, signs: str) -> int:
     """The next place that holds neither white space nor one of these signs."""
-    while position < len(text) and (text[position].isspace() or text[position] in signs):
-        position += 1
-    return position
+    found = _skipping(signs).match(text, position)
+    return found.end() if found else position
+
+
+@cache
+def _skipping(signs: str) -> re.Pattern[str]:
+    return re.compile(rf"[\s{re.escape(signs)}]*+")
 
 
 def objects_inside(text: str) -> Iterator[Call]:

@@ -19,6 +19,7 @@ STRING = re.compile(r"[rRbBuUfF]?(?:\"(?P<double>(?:[^\"\\]|\\.)*+)\"|'(?P<singl
 NUMBER = re.compile(r"[-+]?(?:\d[\d_]{0,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][-+]?\d{1,5})?(?![\w.])")
 WORDS = {"True": "true", "False": "false", "None": None, "true": "true", "false": "false", "null": None}
 WORD = re.compile(rf"(?:{'|'.join(WORDS)})\b")
+SPACES = re.compile(r"[ \t\r\n]*+")
 ESCAPE = re.compile(
     r"\\(?:u(?P<four>[\da-fA-F]{4})|U(?P<eight>[\da-fA-F]{8})|x(?P<two>[\da-fA-F]{2})|(?P<octal>[0-7]{1,3})|(?P<sign>.))", re.S
 )
@@ -49,9 +50,9 @@ def unquoted(body: str) -> str:
 
 
 def spaces(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
+    """The next place that holds no white space."""
+    found = SPACES.match(text, position)
+    return found.end() if found else position
 
 
 def _scalar(found: re.Match[str]) -> str | None:
