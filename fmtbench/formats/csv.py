@@ -101,10 +101,11 @@ class CsvFormat(StructuredFormat):
 
     def find(self, text: str) -> Iterator[Field]:
         """In a table that is the whole reply: the columns that are named like an answer, from its last row."""
-        rows = table(text, least=1)
-        for place, name in enumerate(rows[0]) if rows else ():
+        rows = table(text, least=1) or [[]]
+        if len(rows[0]) == 1 and len(rows) > 2:  # lines below a heading
+            return
+        for name, held in zip(rows[0], rows[-1]):
             if NAMED.fullmatch(name.text):
-                held = rows[-1][place]  # type: ignore[index]
                 yield Field(name.text, "" if NOTHING.fullmatch(held.text) else held.text, held.span)
 
     def unpack(self, text: str, answers: bool) -> str | None:
