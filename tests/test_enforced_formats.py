@@ -27,11 +27,12 @@ from fmtbench.errors import UserError
 from fmtbench.readers.latent import read_latent
 from fmtbench.types import Constraint, Generation
 
+CODE = "0f8fad5b-d9cb-469f-a165-70867728950e"
 PROPERTIES: dict[str, Any] = {
     "vendor": {"type": "string"},
     "note": {"type": ["string", "null"]},
-    "date": {"type": "string", "format": "date"},
-    "due": {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]},
+    "code": {"type": "string", "format": "uuid"},
+    "due": {"anyOf": [{"type": "string", "format": "time"}, {"type": "null"}]},
     "currency": {"enum": ["EUR", "A & B <no>", "null", "yes: # no"]},
     "paid": {"type": "boolean"},
     "rooms": {"type": "integer"},
@@ -43,7 +44,7 @@ FLAT = Record(
 GOLD = {
     "vendor": "Kim & Söhne <김>",
     "note": None,
-    "date": "2026-03-01",
+    "code": CODE,
     "due": None,
     "currency": "null",
     "paid": True,
@@ -131,7 +132,7 @@ def test_what_we_write_keeps_the_grammar(name: str) -> None:
     condition = fmtbench.condition(name)
     constraint = condition.constraint(FLAT)
     assert constraint is not None
-    for gold in (GOLD, GOLD | {"note": "none of it", "rooms": 3, "due": "2026-04-01", "currency": "yes: # no"}):
+    for gold in (GOLD, GOLD | {"note": "none of it", "rooms": 3, "due": "12:30:00Z", "currency": "yes: # no"}):
         text = condition.example(FLAT, "It says so:\n\n 9 & more.", json.dumps(gold))
         assert allows(constraint, text), text
         assert FLAT.same(condition.read(Generation(key="", text=text), FLAT).answer, json.dumps(gold))

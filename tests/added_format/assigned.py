@@ -80,7 +80,8 @@ def _left(match: re.Match[str], answers: bool) -> str:
 
 def _part(line: re.Match[str], offset: int) -> Part:
     start, end = line.span(line.lastgroup or "text")
-    quoted, listed = line.lastgroup != "bare", line[line.lastgroup or "text"].startswith("[")
+    quoted = line.lastgroup != "bare"
+    listed = not quoted and line["bare"].startswith("[")
     return Part(line["key"].strip('"'), None if listed else _held(line), (start + offset, end + offset), prose=quoted)
 
 

@@ -16,7 +16,7 @@ DEEPEST = 20
 LONGEST = 32_000
 """Characters of a text in which calls are looked for."""
 STRING = re.compile(r"[rRbBuUfF]?(?:\"(?P<double>(?:[^\"\\]|\\.)*+)\"|'(?P<single>(?:[^'\\]|\\.)*+)')", re.S)
-NUMBER = re.compile(r"[-+]?(?:\d[\d_]{0,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][-+]?\d{1,5})?(?![\w.])")
+NUMBER = re.compile(r"[-+]?(?:\d[\d_]*+(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?(?![\w.])")
 WORDS = {"True": "true", "False": "false", "None": None, "true": "true", "false": "false", "null": None}
 WORD = re.compile(rf"(?:{'|'.join(WORDS)})\b")
 SPACES = re.compile(r"[ \t\r\n]*+")
