@@ -21,7 +21,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.nodes import Node
 from fmtbench.errors import UserError
 from fmtbench.formats.base import Field, Layout, Syntax
-from fmtbench.formats.blanks import FILLER, blank
+from fmtbench.formats.blanks import FILLER, blank, removed
 from fmtbench.formats.names import NAMED, NOTHING
 from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.formats.records import MOST, filled, labels, placed, shape
@@ -29,8 +29,10 @@ from fmtbench.formats.statements import heads_rationale
 from fmtbench.formats.structured import Part, StructuredFormat
 
 CELL = re.compile(r'"(?P<quoted>(?:[^"]|"")*+)(?P<end>"?)|(?P<bare>[^,\r\n"][^,\r\n]*|)')
-HEADER = re.compile(r"[$@]?[^\W\d][\w-]{0,60}(?: [\w-]{1,60}){0,8}")
+NAME = r"[$@]?[^\W\d][\w-]{0,60}(?: [\w-]{1,60}){0,8}"
 """What a column is called; a line of prose with commas has spaces after them."""
+HEADER = re.compile(NAME)
+HEAD = re.compile(rf"\s*+(?P<names>{NAME}(?:,{NAME}){{1,99}})[ \t]*+\r?\n")
 SPECIAL = re.compile(r'[",\r\n]|^\s|\s$')
 LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 MOST_CELLS = 2000
@@ -109,19 +111,42 @@ class CsvFormat(StructuredFormat):
                 yield Field(name.text, "" if NOTHING.fullmatch(held.text) else held.text, held.span)
 
     def unpack(self, text: str, answers: bool) -> str | None:
-        """The cells below the header."""
-        rows, _ = _rows(text)
-        if len(rows) < 2 or len(rows[0]) < 2 or not _heads(rows[0]):
+        """What is below the header, by local marks: a missing quote changes little around it."""
+        head = HEAD.match(text)
+        if head is None:
             return None
-        kept, end = [], 0
-        for row in rows[1:]:
-            for name, cell in zip(rows[0], row):
-                start, stop = cell.span
-                wanted = answers or not NAMED.fullmatch(name.text) or heads_rationale(cell.text)
-                held = text[start:stop].replace('""', f'{FILLER}"') if text[start - 1 : start] == '"' else text[start:stop]
-                kept += [blank(text[end:start]), held if wanted else blank(held)]
-                end = stop
-        return "".join([*kept, blank(text[end:])])
+        body, names = text[head.end() :], head["names"].split(",")
+        left, commas = _unquoted(body)
+        place = None if answers else _answer_place(body, names, commas)
+        if place and not heads_rationale(body[slice(*place)]):
+            left = left[: place[0]] + blank(left[slice(*place)]) + left[place[1] :]
+        return blank(head[0]) + left
+
+
+def _unquoted(body: str) -> tuple[str, list[int]]:
+    """A body without quotes and the commas between cells, each character at its place; and where these commas are."""
+    kept, commas, end, inside = list[str](), list[int](), 0, False
+    for mark in re.finditer(r'""|"|,', body):
+        kept.append(body[end : mark.start()])
+        end, shown = mark.end(), mark[0]
+        if mark[0] == "," and not inside:
+            commas.append(mark.start())
+            shown = " "
+        elif mark[0] == '""':
+            shown = f'{FILLER}"' if inside else removed(mark[0])
+        elif mark[0] == '"':
+            inside, shown = not inside, removed(mark[0])
+        kept.append(shown)
+    return "".join([*kept, body[end:]]), commas
+
+
+def _answer_place(body: str, names: Sequence[str], commas: Sequence[int]) -> tuple[int, int] | None:
+    """The cell under a column at either end that is named like an answer, where its place is known."""
+    if len(commas) < len(names) - 1:
+        return None
+    if NAMED.fullmatch(names[-1]) and '"' not in body[commas[-1] + 2 :].rstrip()[:-1]:
+        return commas[-1] + 1, len(body)
+    return (0, commas[0]) if NAMED.fullmatch(names[0]) else None
 
 
 def table(text: str, least: int) -> list[Row] | None:

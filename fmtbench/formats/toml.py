@@ -75,7 +75,10 @@ class TomlFormat(StructuredFormat):
         return [_part(key, value, lines[key]) if key in lines else Part(key, None, (0, 0)) for key, value in document.items()]
 
     def opening(self, name: str) -> str:
-        return rf"^[ \t]*(?P<key>{re.escape(name)})[ \t]*=(?=[ \t]|$)"
+        return rf"^[ \t]*(?P<key>{re.escape(name)})[ \t]*=(?=[ \t]|$)[ \t]*[\"']?"
+
+    def closing(self, name: str) -> str:
+        return r"[\"'][ \t]*(?=\n|\Z)"
 
     def find(self, text: str) -> Iterator[Field]:
         for match in some(list(FIELD.finditer(text))) if "=" in text else ():

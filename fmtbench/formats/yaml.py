@@ -224,7 +224,7 @@ def _key(name: str, value: str) -> str:
 SPELLING = Spelling(
     asked="yaml",
     text=f"({BARE_START}{BARE}*|{NOT_NULL}|{QUOTED})",
-    rationale=rf"\|\n[ ][ ]{LINE_OF_BLOCK}(\n?\n[ ][ ]{LINE_OF_BLOCK})*",
+    rationale=rf"\|\n[ ][ ]{LINE_OF_BLOCK}(\n?\n[ ][ ][ ]{{0,8}}{LINE_OF_BLOCK})*",
     null="null",
     literal=lambda value: literal(_written(value, value)),
     field=_key,
