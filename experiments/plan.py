@@ -67,10 +67,10 @@ def main(config: DictConfig) -> None:
 
 
 def without_refused(job: Any, planned: Any) -> Any:
-    """The cells that can run, as far as thinking goes; the others are printed with the reason."""
-    from fmtbench.running.thinking import why_unthinkable
+    """The cells that can run, as far as thinking and calls of tools go; the others are printed with the reason."""
+    from fmtbench.running.calling import why_unaskable
 
-    reasons = {cell: why_unthinkable(job, cell) for cell in planned}
+    reasons = {cell: why_unaskable(job, cell) for cell in planned}
     for cell, why in reasons.items():
         if why:
             print(f"{cell.task}/{cell.condition} will not run: {why}")

@@ -86,6 +86,8 @@ class Backbone:
     """Null is the model's own; `plain`, or the path of a Jinja template, gives a base model one."""
     chat_template_kwargs: dict[str, JsonValue] = field(default_factory=dict, hash=False)
     """Further arguments of the chat template, such as `enable_thinking`; part of each request's key where there are any."""
+    calls: str | None = None
+    """The syntax in which this model calls tools; null looks for its marks in the chat template (formats/calls/)."""
     thinking: ThinkingStyle | None = None
     """How this model thinks before it answers; null for one that does not, or of which nothing is known."""
 

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.types import Thinking
 
-OURS = ("add_generation_prompt", "continue_final_message", "conversation", "messages", "return_dict", "tokenize")
+OURS = ("add_generation_prompt", "continue_final_message", "conversation", "messages", "return_dict", "tokenize", "tools")
 """Arguments of a chat template that fmtbench itself decides on."""
 
 

@@ -1,9 +1,8 @@
-"""A format is one file and one YAML: TOML, from tests/added_format, is asked for, written and read, and nothing else changes."""
+"""A format is one file and one YAML: that of tests/added_format is asked for, written and read, and nothing else changes."""
 
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,15 +33,15 @@ ADDED = Path(__file__).parent / "added_format"
 
 
 @pytest.fixture(scope="module")
-def toml() -> Iterator[Condition]:
-    """The condition toml_prompt, with the file beside the formats' and the YAML beside the conditions'."""
+def assigned() -> Iterator[Condition]:
+    """The condition assigned_prompt, with the file beside the formats' and the YAML beside the conditions'."""
     before = dict(FORMATS)
     fmtbench.formats.__path__.append(str(ADDED))
     discover()
     conf = f"hydra.searchpath=[file://{ADDED}]"
-    yield build_group(composed("condition=[toml_prompt]", conf).condition)["toml_prompt"]
+    yield build_group(composed("condition=[assigned_prompt]", conf).condition)["assigned_prompt"]
     fmtbench.formats.__path__.remove(str(ADDED))
-    del sys.modules["fmtbench.formats.toml"]
+    del sys.modules["fmtbench.formats.assigned"]
     FORMATS.clear()
     FORMATS.update(before)
 
@@ -51,21 +50,20 @@ def read(condition: Condition, text: str, kind: AnswerKind) -> Any:
     return condition.read(Generation(key="", text=text), kind)
 
 
-def test_it_is_asked_for(toml: Condition, prompts: dict[str, Any]) -> None:
-    (message,) = toml.render(Item(id="x", question="What is 9 * 2?", gold="18"), Number(), prompts["plain"])
-    form = 'TOML of this form, with the keys in this order:\nreasoning = "<text>"\nanswer = <number>'
+def test_it_is_asked_for(assigned: Condition, prompts: dict[str, Any]) -> None:
+    (message,) = assigned.render(Item(id="x", question="What is 9 * 2?", gold="18"), Number(), prompts["plain"])
+    form = 'assignments of this form, with the names in this order:\nreasoning := "<text>"\nanswer := <number>'
     assert form in message.content
-    assert list(FORMATS) == ["json", "xml", "yaml", "toml", "markdown", "prose", "text"]
+    assert list(FORMATS) == ["tool", "json", "xml", "yaml", "toml", "assigned", "markdown", "csv", "prose", "text"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
-def test_every_answer_kind_comes_back(toml: Condition, kind: Any) -> None:
+def test_every_answer_kind_comes_back(assigned: Condition, kind: Any) -> None:
     answer = ANSWERS[type(kind).__name__]
-    text = toml.example(kind, RATIONALE, answer)
-    assert str(tomllib.loads(text)["answer"]) == answer
-    assert read(toml, text, kind).answer == answer
-    assert read(toml, f"```toml\n{text}\n```", kind).answer == answer
-    assert toml.constraint(kind) is None or allows(toml.constraint(kind), text)
+    text = assigned.example(kind, RATIONALE, answer)
+    assert read(assigned, text, kind).answer == answer
+    assert read(assigned, f"```assigned\n{text}\n```", kind).answer == answer
+    assert assigned.constraint(kind) is None or allows(assigned.constraint(kind), text)
 
 
 @given(
@@ -75,31 +73,33 @@ def test_every_answer_kind_comes_back(toml: Condition, kind: Any) -> None:
     st.text(min_size=1, max_size=40).filter(str.strip),
     st.booleans(),
 )
-def test_it_gives_back_any_answer(toml: Condition, order: str, staged: bool, reasoning: str, answer: str, fenced: bool) -> None:
-    written, plan = FORMATS["toml"], layout(order, staged)
+def test_it_gives_back_any_answer(
+    assigned: Condition, order: str, staged: bool, reasoning: str, answer: str, fenced: bool
+) -> None:
+    written, plan = FORMATS["assigned"], layout(order, staged)
     text = written.write(plan, Text(), reasoning, answer)
-    text = f"```toml\n{text}\n```" if fenced else text
+    text = f"```assigned\n{text}\n```" if fenced else text
     found = written.read(text, plan, Text())
     assert (found.status, found.answer) == ("ok", answer)
     assert len(found.reasoning) == len(plan.stages)
 
 
 @pytest.mark.parametrize(("kind", "gold", "verdict", "form"), CASES)
-def test_it_is_judged_like_any_other(toml: Condition, kind: AnswerKind, gold: str, verdict: bool, form: str) -> None:
-    text = toml.example(kind, reasoning="Let me think about it.", answer=form)
-    assert kind.same(read(toml, text, kind).answer, gold) is verdict
+def test_it_is_judged_like_any_other(assigned: Condition, kind: AnswerKind, gold: str, verdict: bool, form: str) -> None:
+    text = assigned.example(kind, reasoning="Let me think about it.", answer=form)
+    assert kind.same(read(assigned, text, kind).answer, gold) is verdict
     assert kind.same(read_latent(text, kind).answer, gold) is verdict
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        'Sure:\n```toml\nreasoning = "9 * 2 = 18, not 17."\nanswer = 18\n```\nThere were 5 more.',
-        'final_answer = "18"\nreasoning = "9 * 2, and 5 more',
-        "Answer = '18'\nnote = 5",
+        'Sure:\n```assigned\nreasoning := "9 * 2 = 18, not 17."\nanswer := 18\n```\nThere were 5 more.',
+        'final_answer := "18"\nreasoning := "9 * 2, and 5 more',
+        "Answer := '18'\nnote := 5",
     ],
 )
-def test_it_is_found_leniently(toml: Condition, text: str) -> None:
+def test_it_is_found_leniently(assigned: Condition, text: str) -> None:
     assert Number().same(read_latent(text, Number()).answer, "18")
 
 
@@ -108,33 +108,33 @@ def test_it_is_found_leniently(toml: Condition, text: str) -> None:
     [
         ("", "no_answer"),
         ("18", "no_mark"),
-        ("[table]\nanswer = 18", "another_mark"),
-        ('answer = 18\nreasoning = "18"', "schema_violation"),
-        ('reasoning = "18"\nanswer = [18]', "schema_violation"),
-        ('reasoning = "18"\nanswer = ""', "no_answer"),
+        ("[table]\nanswer := 18", "another_mark"),
+        ('answer := 18\nreasoning := "18"', "schema_violation"),
+        ('reasoning := "18"\nanswer := [18]', "schema_violation"),
+        ('reasoning := "18"\nanswer := ""', "no_answer"),
     ],
 )
-def test_what_breaks_its_contract(toml: Condition, text: str, status: str) -> None:
-    assert read(toml, text, Number()).status == status
+def test_what_breaks_its_contract(assigned: Condition, text: str, status: str) -> None:
+    assert read(assigned, text, Number()).status == status
 
 
-def test_its_words_remain_without_its_syntax(toml: Condition) -> None:
+def test_its_words_remain_without_its_syntax(assigned: Condition) -> None:
     for staged in (False, True):
-        text = FORMATS["toml"].write(layout("reasoning_first", staged), Number(), RATIONALE, "12")
+        text = FORMATS["assigned"].write(layout("reasoning_first", staged), Number(), RATIONALE, "12")
         words = " ".join([RATIONALE] * (1 + staged))
-        assert plain_rationale(text) == plain_rationale(f"```toml\n{text}\n```") == words
+        assert plain_rationale(text) == plain_rationale(f"```assigned\n{text}\n```") == words
         assert plain_reply(text) == f"{words} 12"
 
 
-@pytest.mark.parametrize("written", ["toml", "auto"])
-def test_transcripts_are_read_as_it(toml: Condition, written: str) -> None:
-    text = FORMATS["toml"].write(layout("reasoning_first"), Number(), RATIONALE, "12")
+@pytest.mark.parametrize("written", ["assigned", "auto"])
+def test_transcripts_are_read_as_it(assigned: Condition, written: str) -> None:
+    text = FORMATS["assigned"].write(layout("reasoning_first"), Number(), RATIONALE, "12")
     one = Transcript(id="1", text=text, kind=Number(), golds=("12",), finish_reason="stop")
     (row,) = rescore([one], "number", written, experiment="x")
-    assert (row.condition, row.status, row.answer, row.correct, row.latent_correct) == ("toml", "ok", "12", True, True)
+    assert (row.condition, row.status, row.answer, row.correct, row.latent_correct) == ("assigned", "ok", "12", True, True)
 
 
-def test_other_formats_are_guessed_as_before(toml: Condition) -> None:
+def test_other_formats_are_guessed_as_before(assigned: Condition) -> None:
     for name in ("json", "xml", "yaml", "markdown"):
         text = FORMATS[name].write(layout("reasoning_first"), Number(), RATIONALE, "12")
         one = Transcript(id="1", text=text, kind=Number(), golds=("12",), finish_reason="stop")

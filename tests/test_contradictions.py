@@ -31,7 +31,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"when": "answer", "asked": "yaml"}, "when=answer contradicts asked=yaml: .* set asked=json"),
     ({"when": "second_pass"}, "when=second_pass contradicts asked=text"),
     ({"when": "second_pass", "asked": "json", "enforced": "sham"}, "when=second_pass contradicts enforced=sham"),
-    ({"asked": "yaml", "enforced": "schema"}, "enforced=schema contradicts asked=yaml"),
+    ({"asked": "markdown", "enforced": "schema"}, "enforced=schema contradicts asked=markdown: there is no grammar of markdown"),
+    ({"asked": "tool", "enforced": "object"}, "enforced=object contradicts asked=tool: any object is one of JSON"),
+    ({"calls": "llama"}, "calls=llama contradicts asked=text, enforced=no: .* set asked=tool and enforced=schema"),
+    ({"asked": "tool", "enforced": "schema", "calls": "xml"}, "Input should be one of hermes, mistral, llama, pythonic"),
+    ({"asked": "xml", "enforced": "schema", "rationale": "list"}, "rationale=list contradicts asked=xml, enforced=schema"),
     ({"asked": "xml", "enforced": "object"}, "enforced=object contradicts asked=xml"),
     ({"asked": "prose", "enforced": "schema"}, "enforced=schema contradicts asked=prose"),
     ({"enforced": "object"}, "enforced=object contradicts asked=text: nothing would name the keys"),
@@ -109,7 +113,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"shots": -1}, "greater than or equal to 0"),
     ({"words": 0, "reasoning": "budget"}, "greater than 0"),
     ({"trigger": ""}, "at least 1 character"),
-    ({"asked": "html"}, "asked\n  Input should be 'json', 'xml', 'yaml', 'markdown', 'prose' or 'text'"),
+    ({"asked": "html"}, "asked\n  Input should be 'tool', 'json', 'xml', 'yaml', 'toml', 'markdown', 'csv', 'prose' or 'text'"),
     ({"colour": "red"}, "colour"),
 ]
 

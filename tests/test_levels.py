@@ -12,6 +12,7 @@ from fmtbench.conditions.condition import Condition
 from tests.conftest import CONF, options
 
 WHEN_ANSWER = {"asked": "json", "enforced": "schema", "when": "answer"}
+CALL: dict[str, Any] = {"asked": "tool", "enforced": "schema"}
 MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "reasoning": ({}, {"reasoning": "draft"}),
     "asked": ({}, {"asked": "json"}),
@@ -26,6 +27,7 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "answer_field": ({"asked": "json"}, {"asked": "json", "answer_field": "final"}),
     "schema_shown": ({"asked": "json", "enforced": "schema"}, {"asked": "json", "enforced": "schema", "schema_shown": False}),
     "trigger": (WHEN_ANSWER, WHEN_ANSWER | {"trigger": "So:"}),
+    "calls": (CALL, CALL | {"calls": "llama"}),
     "shots": ({}, {"shots": 3}),
     "rendering": ({"asked": "json"}, {"asked": "json", "rendering": "typescript"}),
     "descriptions": ({}, {"descriptions": "nowhere"}),
@@ -78,6 +80,7 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "last_fields": (),
         "enums": "as_given",
         "whitespace": "one_space",
+        "calls": None,
         "thinking": "off",
         "thinking_tokens": None,
     }

@@ -50,7 +50,18 @@ SCHEMA: dict[str, Any] = {
 }
 KIND = Record(source=json.dumps(SCHEMA))
 NAMES = ("free_cot", "direct", "json_prompt", "json_schema", "json_schema_direct", "json_schema_answer_first", "xml_prompt")
-NAMES += ("yaml_prompt", "markdown_prompt", "prose_fields", "think_then_json", "free_cot_answer_first", "staged", "json_mode")
+NAMES += (
+    "csv_prompt",
+    "toml_prompt",
+    "tool_prompt",
+    "yaml_prompt",
+    "markdown_prompt",
+    "prose_fields",
+    "think_then_json",
+    "free_cot_answer_first",
+    "staged",
+    "json_mode",
+)
 CONDITIONS = {name: fmtbench.condition(name) for name in NAMES}
 
 WORD = st.text(st.sampled_from("abcdefgxyzäéBCDQ"), min_size=2, max_size=6)

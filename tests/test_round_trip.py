@@ -1,7 +1,10 @@
 """A contract's example, its reader and its constraint agree, for any rationale and any answer."""
 
+import csv
 import html
+import io
 import json
+import tomllib
 from typing import Any
 
 import jsonschema
@@ -14,9 +17,11 @@ from fmtbench.answers import Choice, Label, Math, Number, Set, Text, YesNo
 from fmtbench.decoding.grammar import allows
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
+from fmtbench.formats.csv import CsvFormat
 from fmtbench.formats.json import JsonFormat, parse_object
 from fmtbench.formats.markdown import MarkdownFormat
 from fmtbench.formats.text import TextFormat
+from fmtbench.formats.toml import TomlFormat
 from fmtbench.formats.xml import XmlFormat
 from fmtbench.formats.yaml import YamlFormat
 from fmtbench.types import Generation
@@ -90,6 +95,29 @@ def test_xml_gives_back_any_answer(order: str, staged: bool, reasoning: str, ans
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert [html.unescape(shown[a:b]) for a, b in found.reasoning] == [reasoning] * len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_toml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = TomlFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
+    assert tomllib.loads(text) == {name: answer if name == plan.answer else reasoning for name in plan.fields}
+    for shown in (text, f"```toml\n{text}\n```"):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert len(found.reasoning) == len(plan.stages)
+
+
+@given(st.sampled_from(ORDERS), st.booleans(), st.text(max_size=80), st.text(min_size=1, max_size=40).filter(str.strip))
+def test_csv_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
+    contract, plan = CsvFormat(), layout(order, staged)
+    text = contract.write(plan, Text(), reasoning, answer)
+    header, row = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert (header, row) == ([*plan.fields], [answer if name == plan.answer else reasoning for name in plan.fields])
+    for shown in (text, f"```csv\n{text}\n```"):
+        found = contract.read(shown, plan, Text())
+        assert (found.status, found.answer) == ("ok", answer)
+        assert len(found.reasoning) == len(plan.stages)
 
 
 @given(st.sampled_from(ORDERS), st.booleans(), LINE, LINE)

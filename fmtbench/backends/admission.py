@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone, cache_folder, load_tokenizer
-from fmtbench.backends.base import Backend
-from fmtbench.backends.template import check_arguments_read
+from fmtbench.backends.base import Backend, Calls
+from fmtbench.backends.template import calls_in, check_arguments_read
 from fmtbench.decoding.decoders import DECODERS, DecoderName
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.decoding.sandbox import Limits, Sandbox, describe
@@ -31,6 +31,9 @@ class MaskingBackend(Backend):
         if backbone.chat_template_kwargs or backbone.thinking:
             check_arguments_read(load_tokenizer(backbone.resolve()).chat_template, backbone)
 
+    def calls(self, backbone: Backbone) -> Calls:
+        return template_calls(backbone)
+
     def why_not_continued(self) -> str:
         return ""
 
@@ -49,6 +52,12 @@ class MaskingBackend(Backend):
 def sandbox(backbone: Backbone, decoder: DecoderName, limits: Limits) -> Sandbox:
     """The sandbox of a backbone's tokenizer; one a process. Loads the tokenizer, no weights."""
     return Sandbox(DECODERS[decoder](load_tokenizer(backbone.resolve())), limits, cache_folder())
+
+
+@lru_cache(maxsize=8)
+def template_calls(backbone: Backbone) -> Calls:
+    """What the chat template of a backbone says of calls. Loads the tokenizer, no weights."""
+    return calls_in(load_tokenizer(backbone.resolve()).chat_template, backbone)
 
 
 class Admission(NamedTuple):

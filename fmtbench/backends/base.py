@@ -11,12 +11,21 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from fmtbench.backbone import Backbone
 from fmtbench.errors import UserError
 from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Request
+
+
+class Calls(NamedTuple):
+    """How a backbone on an engine calls a tool that it is offered."""
+
+    syntax: str
+    """As `fmtbench.formats.calls.CALLS` has it; empty where it cannot."""
+    why_not: str = ""
+    """Why it cannot."""
 
 
 class Backend(ABC):
@@ -73,6 +82,10 @@ class Backend(ABC):
         `budget`: its tokens are counted, and its end is forced; `masked`: what follows it is held to a constraint.
         """
         return f"{type(self).__name__} keeps no thought apart: use backend=hf"
+
+    def calls(self, backbone: Backbone) -> Calls:
+        """How this backbone calls tools here."""
+        return Calls("", f"{type(self).__name__} offers no tools: use backend=hf, vllm or server")
 
     def why_not_continued(self) -> str:
         """Why a reply that its request has begun (see `prefix`) cannot be continued here; empty where it can."""

@@ -7,12 +7,15 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from fmtbench.backends.served_calls import with_calls
 from fmtbench.types import whole
 
 THOUGHTS = ("reasoning_content", "reasoning")
 """What servers call the part of a message that was thought before it."""
+CALLED = ("tool_calls", "function_call")
+"""Ways of saying that a reply ended by itself, with a call."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """Of tokens; what is larger is no count, and would not go into a table."""
 
@@ -40,15 +43,16 @@ class CompletionMessage(BaseModel):
         if not isinstance(sent, dict):
             return sent
         thought, _ = whole(next((sent[name] for name in THOUGHTS if isinstance(sent.get(name), str)), ""))
-        if not isinstance(sent.get("content"), str):
-            return {"content": sent.get("content"), "thought": thought}
-        content, halves = whole(sent["content"])
+        said = with_calls(sent.get("content"), sent.get("tool_calls"))
+        if not isinstance(said, str):
+            return {"content": said, "thought": thought}
+        content, halves = whole(said)
         return {"content": content, "thought": thought, "halves": halves}
 
 
 class CompletionChoice(BaseModel):
     message: CompletionMessage
-    finish_reason: str | None = None
+    finish_reason: Annotated[str | None, AfterValidator(lambda sent: "stop" if sent in CALLED else sent)] = None
     logprobs: Logprobs | None = None
     token_ids: list[Count] | None = None
     """Only vLLM sends them, if asked to."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.backbone import Backbone
-from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.base import Backend, Calls, Session
 from fmtbench.backends.thoughts import told_apart
+from fmtbench.formats.calls import CANONICAL
 from fmtbench.types import Constraint, Generation, Request
 
 DATE = "2000-01-01"
@@ -61,6 +62,9 @@ class Scripted(Backend):
 
     def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
         return ""
+
+    def calls(self, backbone: Backbone) -> Calls:
+        return Calls(backbone.calls or CANONICAL)
 
     def why_not_continued(self) -> str:
         return ""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.reply import Reply
+from fmtbench.backends.served_calls import other_arguments
 from fmtbench.backends.thoughts import Thought, told_apart
 from fmtbench.backends.tokens import PROBE
 from fmtbench.errors import UserError
@@ -78,7 +79,7 @@ def why_unthinkable(dialect: str, *, budget: bool, masked: bool) -> str:
 
 def thinking_fields(dialect: str, request: Request) -> dict[str, Any]:
     """What a request says of thinking; nothing where nothing is set."""
-    ways, arguments = WAYS[dialect], request.chat_template_kwargs
+    ways, arguments = WAYS[dialect], other_arguments(request)
     body: dict[str, Any] = {ways.arguments: arguments} if ways.arguments and arguments else dict(arguments)
     if request.thinking and request.thinking.tokens is not None:
         body[ways.budget] = request.thinking.tokens

@@ -19,13 +19,14 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.addressing import checked_address, checked_variable, served_models, server_version, some_names
-from fmtbench.backends.base import Backend, Session
+from fmtbench.backends.base import Backend, Calls, Session
 from fmtbench.backends.dialects import DIALECTS
 from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.prefix import parted, prefix_of
 from fmtbench.backends.reply import Reply
+from fmtbench.backends.served_calls import offers_tools, tool_fields
 from fmtbench.backends.served_generation import generation_of
 from fmtbench.backends.served_thoughts import check_arguments, probe_of, thinking_fields, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
@@ -34,6 +35,7 @@ from fmtbench.backends.tokens import PROBE, proven
 from fmtbench.backends.verdict import believed
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError
+from fmtbench.formats.calls import SERVED
 from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Message, Request
 
@@ -168,6 +170,9 @@ class Server(Backend):
     def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
         return why_unthinkable(self.dialect, budget=budget, masked=masked)
 
+    def calls(self, backbone: Backbone) -> Calls:
+        return Calls(SERVED)
+
     def why_not_continued(self) -> str:
         if DIALECTS[self.dialect].continued is not None:
             return ""
@@ -223,7 +228,7 @@ class ServerSession(Session):
     def _make_ready(self, requests: Sequence[Request]) -> None:
         """Find out which fields are taken, and whether constraints bind where there are some."""
         self.prepare(requests)
-        held = next((request for request in requests if request.constraint), None)
+        held = next((request for request in requests if request.constraint and not offers_tools(request)), None)
         if held and not self._proven:
             self._prove(held)
 
@@ -324,11 +329,11 @@ class ServerSession(Session):
             body["seed"] = request.seed
         if self._options.token_ends or request.logprobs:
             body |= {"logprobs": True, **self._dialect.of_logprobs}
-        if request.constraint is not None:
+        if request.constraint is not None and not offers_tools(request):
             body |= self._dialect.constrain(request.constraint)
         if parted(messages)[1]:
             body |= self._dialect.continued or {}
-        body |= thinking_fields(self._options.dialect, request)
+        body |= thinking_fields(self._options.dialect, request) | tool_fields(self._options.dialect, request)
         return fields.sent(body) | self._options.extra_body
 
     def facts(self) -> dict[str, Any]:

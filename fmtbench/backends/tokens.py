@@ -14,6 +14,7 @@ from fmtbench.backends.special import neutral, special_tokens
 from fmtbench.backends.thoughts import opened, split
 from fmtbench.decoding.grammar import allows, decoder_version
 from fmtbench.errors import DecoderError
+from fmtbench.formats.calls.mistral import MARK, opens
 from fmtbench.types import Constraint, FinishReason, Generation, Message, Request
 
 PROBE_GRAMMAR = Constraint(
@@ -56,8 +57,16 @@ def prompt(tokenizer: Any, request: Request) -> Prompted:
     ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, **further)["input_ids"]
     if request.thinking is not None:
         ids = opened(tokenizer, ids, request.thinking)
+    if "tools" in further and request.constraint is not None:
+        ids = [*ids, *mark_before(tokenizer, request.constraint)]
     prefix = tokenizer(begun, add_special_tokens=False)["input_ids"] if begun else []
     return Prompted(request=request, ids=[*ids, *prefix], neutralised=neutralised, begun=len(prefix))
+
+
+def mark_before(tokenizer: Any, call: Constraint) -> list[int]:
+    """The special token that a model writes before such a call, where its tokenizer has it: no grammar can hold one."""
+    token = tokenizer.get_vocab().get(MARK) if opens(call) else None
+    return [] if token is None else [token]
 
 
 def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tuple[list[Prompted], Iterator[Generation]]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from fmtbench.backends.dialects import Dialect, keeps
 from fmtbench.backends.reply import Reply
+from fmtbench.backends.served_calls import keeps_call, offers_tools
 from fmtbench.errors import ServerError
-from fmtbench.types import FinishReason, Generation, Request
+from fmtbench.types import Constraint, FinishReason, Generation, Request
 
 UNBELIEVED = 10
 ENDS = ("stop", "length", "content_filter")
@@ -42,6 +43,10 @@ def judge(dialect: Dialect, request: Request, reply: Reply, text: str) -> tuple[
     if reason != "stop":
         return "error", f"the server ended the request with finish reason {reason!r}"
     unbegun = request.thinking is not None and not text
-    if request.constraint is None or unbegun or keeps(dialect, request.constraint, text):
+    if request.constraint is None or unbegun or _keeps(dialect, request, request.constraint, text):
         return "stop", ""
     return "error", "the finished text does not keep to its grammar"
+
+
+def _keeps(dialect: Dialect, request: Request, constraint: Constraint, text: str) -> bool:
+    return keeps_call(constraint, text) if offers_tools(request) else keeps(dialect, constraint, text)

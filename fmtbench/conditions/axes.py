@@ -17,6 +17,7 @@ from fmtbench.answers.arranging import Arrangement
 from fmtbench.decoding.whitespace import Whitespace
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout, Order
+from fmtbench.formats.calls import CALLS
 from fmtbench.formats.rendering import Rendering
 from fmtbench.formats.steps import Rationale
 
@@ -31,6 +32,12 @@ def known_format(name: str) -> str:
         known = [f"'{one}'" for one in FORMATS]
         allowed = f"{', '.join(known[:-1])} or {known[-1]}"
         raise PydanticCustomError("unknown_format", "Input should be {allowed}", {"allowed": allowed})
+    return name
+
+
+def known_calls(name: str | None) -> str | None:
+    if name is not None and name not in CALLS:
+        raise PydanticCustomError("unknown_calls", "Input should be one of {allowed}", {"allowed": ", ".join(CALLS)})
     return name
 
 
@@ -84,6 +91,8 @@ class Axes:
     """Whether a record's lists of values are all that a field may hold, or only named in the words of the prompt."""
     whitespace: Whitespace = "one_space"
     """Between the tokens of a JSON object, in what the prompt shows and in what the decoder allows."""
+    calls: Annotated[str | None, AfterValidator(known_calls)] = None
+    """The syntax of calls that an enforced `asked: tool` is held to; None is the backbone's own, as a run finds it."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
     thinking: Annotated[Literal["off", "free", "budget", "masked"], BeforeValidator(worded)] = "off"
@@ -112,6 +121,7 @@ class Axes:
             described=self.descriptions == "schema",
             arrangement=self.arrangement,
             whitespace=self.whitespace,
+            calls=self.calls,
         )
 
     @property
@@ -169,8 +179,19 @@ def _of_when(c: Axes) -> Iterator[str]:
 
 
 def _of_formats(c: Axes) -> Iterator[str]:
-    if c.enforced in ("object", "schema") and c.asked not in ("text", "json"):
-        yield f"enforced={c.enforced} contradicts asked={c.asked}: what is enforced is JSON, so ask for json, or for text"
+    if c.enforced == "object" and c.asked not in ("text", "json"):
+        yield f"enforced=object contradicts asked={c.asked}: any object is one of JSON, so ask for json"
+    if c.enforced == "schema" and c.asked != "text" and not FORMATS[c.asked].enforceable:
+        known = ", ".join(name for name, one in FORMATS.items() if one.enforceable)
+        yield (
+            f"enforced=schema contradicts asked={c.asked}: there is no grammar of {c.asked}; ask for {known}, or for text, which "
+            "is held to JSON"
+        )
+    if c.calls is not None and (c.asked, c.enforced) != ("tool", "schema"):
+        yield (
+            f"calls={c.calls} contradicts asked={c.asked}, enforced={c.enforced}: it is the syntax of enforced calls, so set "
+            "asked=tool and enforced=schema"
+        )
     if c.enforced == "object" and c.asked == "text":
         yield "enforced=object contradicts asked=text: nothing would name the keys; set asked=json, or enforced=schema"
     if not c.schema_shown and (c.asked != "json" or c.enforced != "schema"):
@@ -189,7 +210,7 @@ def _of_rationale(c: Axes) -> Iterator[str]:
     if c.rationale != "paragraph" and c.when == "answer":
         yield f"rationale={c.rationale} contradicts when=answer: the rationale before the trigger is plain text"
     if c.rationale == "list":
-        if c.asked != "json" and c.enforced != "schema":
+        if c.asked not in ("json", "tool") and (c.asked, c.enforced) != ("text", "schema"):
             yield f"{asked}, enforced={c.enforced}: a list of strings is JSON's; set asked=json or enforced=schema"
         if c.budget == "hard":
             yield "rationale=list contradicts budget=hard: the decoder counts the words of one string; set budget=soft"

@@ -28,7 +28,7 @@ from fmtbench.readers.reply import reply_place
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
 JSON = JsonFormat()
-"""What is enforced: the decoders' grammars are JSON's."""
+"""What is enforced where no format is asked for."""
 FREELY: dict[str, Any] = {
     "asked": "text",
     "enforced": "no",
@@ -37,6 +37,7 @@ FREELY: dict[str, Any] = {
     "schema_shown": True,
     "rendering": "form",
     "whitespace": "one_space",
+    "calls": None,
 }
 """The levels of a pass that has no format."""
 REASONED: dict[str, Any] = {
@@ -158,7 +159,9 @@ class Condition(Axes):
             return None
         layout = replace(self.layout, stages=(), order="answer_only") if self.when == "answer" else self.layout
         inner = free_object(kind) if self.enforced == "object" else object_of_fields(layout, kind)
-        return DelayedFormat(trigger=self.trigger, inner=JSON).constraint(inner) if self.when == "answer" else inner
+        if self.when == "answer":
+            return DelayedFormat(trigger=self.trigger, inner=JSON).constraint(inner)
+        return inner if self.enforced == "object" else self._held.grammar(layout, kind, inner)
 
     # -- read
 
@@ -166,7 +169,12 @@ class Condition(Axes):
     def produced(self) -> Format | DelayedFormat:
         """The format that comes out at last: an enforced schema wins over what was asked."""
         last = self.closing
-        return JSON if last.enforced == "schema" and last.when != "answer" else last.asking
+        return last._held if last.enforced == "schema" and last.when != "answer" else last.asking
+
+    @property
+    def _held(self) -> Format:
+        """What an enforced schema is a schema of: where text is asked for, JSON."""
+        return JSON if self.asked == "text" else FORMATS[self.asked]
 
     @property
     def returned(self) -> Layout:

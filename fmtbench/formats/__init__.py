@@ -3,7 +3,7 @@
 A new format is one file and one YAML. The file lies in this folder, where it is found by itself, or in a package of your own
 that is imported (`plugins=[mypackage]`); it holds a subclass of `Format`, most likely of `StructuredFormat`, with a `name`.
 The YAML is a condition's, `conf/condition/toml_prompt.yaml` with `asked: toml`: a format has no settings, so it has no group
-of its own in `conf/`. `tests/added_format/` adds TOML in this way.
+of its own in `conf/`. `tests/added_format/` adds one in this way.
 """
 
 from importlib import import_module

@@ -17,7 +17,7 @@ from fmtbench.answers.arranging import AS_GIVEN, Arrangement
 from fmtbench.decoding.whitespace import Whitespace
 from fmtbench.formats.parts import PartName, around, fill
 from fmtbench.formats.steps import Rationale
-from fmtbench.types import Extraction
+from fmtbench.types import Constraint, Extraction
 
 Order = Literal["reasoning_first", "answer_first", "answer_only"]
 
@@ -43,6 +43,8 @@ class Layout:
     """What is changed in the schema of a record."""
     whitespace: Whitespace = "one_space"
     """Between the tokens of JSON."""
+    calls: str | None = None
+    """The syntax in which a call of a tool is written and enforced; None is the one that stands for all (formats/calls/)."""
 
     def arranged(self, kind: AnswerKind) -> AnswerKind:
         """The kind that a condition asks for: a record's in another arrangement, any other as it is."""
@@ -91,6 +93,8 @@ class Format(ABC):
     precedence: ClassVar[int]
     """Its place among all formats, the strictest first: a reply that keeps several is guessed to be in the first of them."""
     syntax: ClassVar[Syntax]
+    enforceable: ClassVar[bool] = False
+    """Whether it has a `grammar`."""
 
     def __init_subclass__(cls, base: bool = False) -> None:
         if not base:
@@ -109,6 +113,13 @@ class Format(ABC):
     @abstractmethod
     def read(self, text: str, layout: Layout, kind: AnswerKind) -> Extraction:
         """Locate the answer in a finished text, or say in which way it breaks the contract."""
+
+    def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
+        """What a decoder allows where this format is enforced. `fields`: the schema of its fields as one JSON object.
+
+        Raises `UserError` for fields that no grammar of the format holds.
+        """
+        raise NotImplementedError(f"{self.name} is not enforceable")
 
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
         """The part of each character of a reply, cut or not: here, by what `read` locates."""

@@ -20,6 +20,7 @@ from fmtbench.formats.rendering import rendered
 from fmtbench.formats.statements import heads_rationale, some
 from fmtbench.formats.steps import is_list, laid_out, placeholder
 from fmtbench.formats.structured import Part, StructuredFormat
+from fmtbench.types import Constraint
 
 FIELD = re.compile(
     rf'(?:(["\'])({NAMES})\1|(?<=[{{,])\s{{0,9}}({NAMES}))\s{{0,9}}:\s*+'
@@ -55,6 +56,7 @@ class JsonFormat(StructuredFormat):
     name = "json"
     precedence = 10
     languages = ("json",)
+    enforceable = True
     syntax = Syntax(answer=None)  # `unpack` leaves it out
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
@@ -62,9 +64,10 @@ class JsonFormat(StructuredFormat):
             return "a JSON object."
         if layout.rendering != "form":
             return rendered(layout, kind)
-        return f"a JSON object of this form{layout.in_order('keys')}: {respaced(self._schema(layout, kind), layout.whitespace)}"
+        return f"a JSON object of this form{layout.in_order('keys')}: {respaced(self.shown(layout, kind), layout.whitespace)}"
 
-    def _schema(self, layout: Layout, kind: AnswerKind) -> str:
+    def shown(self, layout: Layout, kind: AnswerKind) -> str:
+        """The object with a placeholder for each value."""
         if isinstance(kind, Record):
             return self.dump(shape(layout, kind))
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
@@ -80,6 +83,9 @@ class JsonFormat(StructuredFormat):
         shown = json.loads(answer) if kind.numeric and NUMBER.fullmatch(answer) else answer
         rationale = laid_out(reasoning, layout.rationale)
         return json.dumps({name: shown if name == layout.answer else rationale for name in layout.fields}, ensure_ascii=False)
+
+    def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
+        return fields
 
     def dump(self, tree: Mapping[str, Any]) -> str:
         return _dumped(tree)

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtbench.answers import AnswerKind, Record
+from fmtbench.decoding.patterns import literal
 from fmtbench.errors import UserError
 from fmtbench.formats.base import Field, Layout, Syntax
+from fmtbench.formats.flat import BLANKS, Spelling, in_lines
 from fmtbench.formats.names import NAMED, NAMES
 from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
+from fmtbench.types import Constraint
 
 DEEPEST = 20
 TAG = re.compile(r"[A-Za-z_][\w.-]{0,80}")
@@ -41,6 +44,7 @@ class XmlFormat(StructuredFormat):
     name = "xml"
     precedence = 20
     languages = ("xml",)
+    enforceable = True
     syntax = Syntax(
         answer=re.compile(rf"<({NAMES})(?:\s[^<>]{{0,200}})?>(?:(?:[^<]|<(?!/?\1\b))*+</\1\s{{0,9}}>?|[^<\n]*+)", re.I),
         tags=re.compile(r"</?[A-Za-z][\w.-]{0,80}\s{0,9}(?:/?>|\Z)|<\?xml[^<>]{0,100}>|<!\[CDATA\[|\]\]>"),
@@ -58,6 +62,9 @@ class XmlFormat(StructuredFormat):
             return self.dump(filled(layout, kind, reasoning, answer))
         content = {name: html.escape(answer if name == layout.answer else reasoning, quote=False) for name in layout.fields}
         return "\n".join(f"<{name}>{written}</{name}>" for name, written in content.items())
+
+    def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
+        return in_lines(SPELLING, layout, fields)
 
     def dump(self, tree: Mapping[str, Any]) -> str:
         return "\n".join(_written(name, one) for name, one in tree.items())
@@ -107,6 +114,29 @@ def _tree(element: Element, body: str, level: int) -> Any:
     if inner:
         return merged([(one.name, _tree(one, body, level + 1)) for one in inner])
     return unescaped(body[element.start : element.end]).strip() or None
+
+
+# -- grammar
+
+SIGN = r"([^<&\x00-\x08\x0B-\x1F\x7F\uFFFE\uFFFF]|&(lt|gt|amp);)"
+"""What an element holds; `<` alone would begin a tag, for most readers."""
+SEEN = rf"([^<&\x00-\x20\x7F\uFFFE\uFFFF{BLANKS}]|&(lt|gt|amp);)"
+
+
+def _element(name: str, value: str) -> str:
+    if not TAG.fullmatch(name):
+        raise UserError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
+    return f"<{literal(name)}>{value}</{literal(name)}>"
+
+
+SPELLING = Spelling(
+    asked="xml",
+    text=rf"([ \n]{{0,3}}{SEEN}{SIGN}*)",
+    rationale=f"({SIGN}*)",
+    null="",
+    literal=lambda value: literal(html.escape(value, quote=False)),
+    field=_element,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,15 @@ from typing import Any
 import yaml
 
 from fmtbench.answers import AnswerKind, Record
+from fmtbench.decoding.patterns import literal
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import FILLER, removed, undone
+from fmtbench.formats.flat import Spelling, in_lines
 from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
 from fmtbench.formats.structured import Part, StructuredFormat
+from fmtbench.types import Constraint
 
 NULL = "tag:yaml.org,2002:null"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -51,6 +54,7 @@ class YamlFormat(StructuredFormat):
     precedence = 30
     languages = ("yaml", "yml")
     like_prose = True
+    enforceable = True
     syntax = Syntax(
         answer=re.compile(rf"^[ \t>*_-]{{0,9}}{NAMES}[*_]{{0,3}}[ \t]{{0,9}}:.*$", re.I | re.M),
         # Markdown's bullets and its bold labels are taken off here too, since they come before and around the same key.
@@ -69,6 +73,9 @@ class YamlFormat(StructuredFormat):
         shown = {name: _written(reasoning, _block(reasoning)) for name in layout.stages}
         shown[layout.answer] = _written(answer, answer)
         return "\n".join(f"{name}: {shown[name]}" for name in layout.fields)
+
+    def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
+        return in_lines(SPELLING, layout, fields)
 
     def dump(self, tree: Mapping[str, Any]) -> str:
         return "\n".join(_lines(tree))
@@ -190,3 +197,35 @@ def _loads(shown: str) -> bool:
     except (yaml.YAMLError, ValueError, OverflowError):
         return False
     return True
+
+
+# -- grammar
+
+UNSEEN = r"\x00-\x1F\x7F-\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uFEFF\uFFFE\uFFFF"
+"""White space but for the space, line breaks of every kind, and what YAML does not print."""
+SEEN = rf"[^ {UNSEEN}]"
+QUOTED_SIGN = rf'([^"\\{UNSEEN}]|\\["\\nt])'
+QUOTED = rf'"[ ]{{0,3}}([^" \\{UNSEEN}]|\\["\\]){QUOTED_SIGN}*"'
+"""In double quotes, more than white space."""
+BARE_SIGN = rf"[^ :#{UNSEEN}]"
+BARE_START = rf"[^ :#\-?,\[\]{{}}&*!|>'\"%@`~nN{UNSEEN}]"
+BARE = rf"([ ]{{0,2}}{BARE_SIGN})"
+NOT_NULL = (
+    rf"[nN]([ ]{{1,2}}{BARE_SIGN}{BARE}*|[^ :#uU{UNSEEN}]{BARE}*|[uU]([ ]{{1,2}}{BARE_SIGN}{BARE}*|[^ :#lL{UNSEEN}]{BARE}*)?)?"
+)
+"""Words on one line that begin with n. `null` would be nothing, so of those that go on with `nul` none stands without quotes."""
+LINE_OF_BLOCK = rf"{SEEN}[^{UNSEEN}]*"
+
+
+def _key(name: str, value: str) -> str:
+    return f"{literal(_written(name, name))}: {value}"
+
+
+SPELLING = Spelling(
+    asked="yaml",
+    text=f"({BARE_START}{BARE}*|{NOT_NULL}|{QUOTED})",
+    rationale=rf"\|\n[ ][ ]{LINE_OF_BLOCK}(\n?\n[ ][ ][ ]{{0,8}}{LINE_OF_BLOCK})*",
+    null="null",
+    literal=lambda value: literal(_written(value, value)),
+    field=_key,
+)

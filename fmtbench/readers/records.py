@@ -1,7 +1,7 @@
 """The latent reader of records: one lenient reading for every condition, blind to which condition it reads.
 
 1. An object of the record's fields, in any format: the whole reply, fenced or not, or the last one inside prose. One in another
-   object (`{"invoice": {...}}`) counts as it would alone; names are compared without case and separators.
+   object (`{"invoice": {...}}`) or in a call counts as it would alone; names are compared without case and separators.
 2. Fields that it lacks: named on a line ("Total: 12", `| total | 12 |`), in a sentence ("The total is 12."), by a tag or a key of
    an object that was cut or is broken.
 
@@ -21,6 +21,8 @@ from fmtbench.answers import Record
 from fmtbench.answers.nodes import Node
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
+from fmtbench.formats.calls.base import opened
+from fmtbench.formats.calls.pythonic import calls_inside
 from fmtbench.formats.json import load_object
 from fmtbench.formats.markdown import RECORD_HEADING
 from fmtbench.formats.prose import RECORD_OPENING
@@ -96,6 +98,9 @@ def _objects(reply: str, kind: Record) -> Iterator[Found]:
     yield from _of_body(reply, (0, len(reply)), kind)
     for fence in list(FENCE_INSIDE.finditer(reply))[-MOST:][::-1]:
         yield from _of_body(fence[2], fence.span(2), kind)
+    for call in reversed(list(calls_inside(reply))):
+        if found := recognised(call.tree, kind.tree):
+            yield Found(found, call.place)
     for start, end in reversed(_braces(reply)):
         tree = load_object(reply[start:end])
         if tree is not None and (found := recognised(tree, kind.tree)):
@@ -131,7 +136,8 @@ BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
 
 
 def recognised(tree: Mapping[str, Any], node: Node, level: int = 0) -> dict[str, Any] | None:
-    """The fields of a tree under the schema's own names; None where it has none of them."""
+    """The fields of a tree under the schema's own names; None where it has none of them. Of a call, those of its arguments."""
+    tree = opened(tree) if level == 0 else tree
     named = {own: one for name, one in tree.items() if (own := _named(name, node))}
     if named:
         return {name: _renamed(one, node.members[name]) for name, one in named.items()}

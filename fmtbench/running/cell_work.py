@@ -13,10 +13,10 @@ from typing import Any
 from fmtbench.backends.admission import Admission, compile_all
 from fmtbench.conditions.condition import Condition
 from fmtbench.running.asking import unanswered
+from fmtbench.running.calling import why_unaskable
 from fmtbench.running.job import Cell, Job
 from fmtbench.running.passes import second_passes
 from fmtbench.running.scoring import score
-from fmtbench.running.thinking import why_unthinkable
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.store.provenance import items_hash, provenance
 from fmtbench.tasks.base import Task
@@ -53,7 +53,7 @@ class CellWork:
     def __post_init__(self) -> None:
         self.done = self.folder.done(partial(stands, self.job))
         self.planned = self.first
-        self.barred = self.barred or why_unthinkable(self.job, self.cell)
+        self.barred = self.barred or why_unaskable(self.job, self.cell)
 
     @property
     def task(self) -> Task:
@@ -61,7 +61,7 @@ class CellWork:
 
     @property
     def condition(self) -> Condition:
-        return self.job.conditions[self.cell.condition]
+        return self.job.condition(self.cell.condition)
 
     @property
     def missing(self) -> list[Request]:

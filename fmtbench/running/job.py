@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fmtbench.backbone import Backbone
@@ -55,6 +55,13 @@ class Job:
     """Items and samples that some cells are restricted to; the others ask all."""
     retry_errors: bool = False
     """Whether to generate again what ended in an `engine_error`."""
+
+    def condition(self, name: str) -> Condition:
+        """A condition as this backbone is held to it: a call that is enforced is one in the model's own syntax."""
+        found = self.conditions[name]
+        if found.asked != "tool" or found.enforced != "schema" or found.calls is not None:
+            return found
+        return replace(found, calls=self.backend.calls(self.backbone).syntax or None)
 
     def most_items(self, task: str) -> int | None:
         """How many items of a task are used; None for all."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fmtbench.conditions.condition import Condition
 from fmtbench.conditions.prompt import Prompt
+from fmtbench.running.calling import tools_offered
 from fmtbench.store.folder import Planned
 from fmtbench.tasks.base import Task
 from fmtbench.types import Constraint, Generation
@@ -68,7 +69,7 @@ def _second(
         constraint=constraint,
         identity=identity(constraint),
         thinking=None,
-        chat_template_kwargs=dict(arguments),
+        chat_template_kwargs=dict(arguments) | tools_offered(condition.closing, kind),
     )
     return Planned(item=one.item, sample=one.sample, request=request, after=one.request.key)
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from fmtbench.errors import UserError
 from fmtbench.running.asking import request_seed
+from fmtbench.running.calling import tools_offered, why_unaskable
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.thinking import asked_to_think, why_unthinkable
+from fmtbench.running.thinking import asked_to_think
 from fmtbench.store.folder import Planned
 from fmtbench.tasks.base import Task, check_items, worked_examples
 from fmtbench.types import Constraint, Item, Request
@@ -50,7 +51,7 @@ class Planner:
         if most > 1 and job.sampling.temperature == 0:
             raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
         job.backend.check_template(job.backbone)
-        if all(reasons := [why_unthinkable(job, cell) for cell in job.cells]):
+        if all(reasons := [why_unaskable(job, cell) for cell in job.cells]):
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         _check_wordings(job)
@@ -112,12 +113,14 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
 
 def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint | None], str]) -> list[Request]:
     """One request for each sample of an item; they differ in their seeds alone."""
-    task, condition = job.tasks[cell.task], job.conditions[cell.condition]
+    task, condition = job.tasks[cell.task], job.condition(cell.condition)
     kind = task.kind(item)
     shots = worked_examples(task, cell.task, item, condition.shots, condition.reasoning == "draft")
     constraint = condition.opening.constraint(kind)
     messages = condition.render(item, kind, job.prompts[cell.prompt], shots)
     greedy = job.sampling.temperature == 0
+    further = asked_to_think(job.backbone, condition)
+    further["chat_template_kwargs"] = further["chat_template_kwargs"] | tools_offered(condition.opening, kind)
     return [
         Request(
             messages=messages,
@@ -127,7 +130,7 @@ def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint |
             max_tokens=job.sampling.max_tokens,
             seed=None if greedy else request_seed(cell.seed, item.id, sample),
             identity=identity(constraint),
-            **asked_to_think(job.backbone, condition),
+            **further,
         )
         for sample in range(job.samples(cell.condition))
     ]

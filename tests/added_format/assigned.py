@@ -1,14 +1,13 @@
-"""TOML with fixed keys in a fixed order, the example of an added format:
+"""Assignments with fixed names in a fixed order, the example of an added format:
 
-reasoning = "9 * 2 = 18"
-answer = 18
+reasoning := "9 * 2 = 18"
+answer := 18
 """
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 
 from fmtbench.answers import AnswerKind
@@ -17,44 +16,42 @@ from fmtbench.formats.blanks import blank, undone
 from fmtbench.formats.names import NAMED, NAMES
 from fmtbench.formats.structured import Part, StructuredFormat
 
-KEY = r'^[ \t]*(?P<key>[\w-]+|"[^"\n]*")[ \t]*=[ \t]*'
+KEY = r'^[ \t]*(?P<key>[\w-]+|"[^"\n]*")[ \t]*:=[ \t]*'
 STRING = r'"(?P<text>(?:[^"\\\n]|\\.)*)"?|\'(?P<literal>[^\'\n]*)\'?'
 LINE = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>[^\s#][^#\n]*))", re.M)
 FIELD = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>-?[\w.+-]+)[ \t]*(?:#.*)?$)", re.M)
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
 
-class TomlFormat(StructuredFormat):
-    """Keys and values of a document without tables."""
+class AssignedFormat(StructuredFormat):
+    """Names and values, a line each."""
 
-    name = "toml"
-    precedence = 35
-    languages = ("toml",)
-    syntax = Syntax(answer=re.compile(rf"^[ \t]*{NAMES}[ \t]*=.*$", re.I | re.M))
+    name = "assigned"
+    precedence = 36
+    languages = ("assigned",)
+    syntax = Syntax(answer=re.compile(rf"^[ \t]*{NAMES}[ \t]*:=.*$", re.I | re.M))
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
         answer = kind.placeholder() if kind.numeric else f'"{kind.placeholder()}"'
-        form = (f"{name} = " + (answer if name == layout.answer else '"<text>"') for name in layout.fields)
-        return f"TOML of this form{layout.in_order('keys')}:\n" + "\n".join(form)
+        form = (f"{name} := " + (answer if name == layout.answer else '"<text>"') for name in layout.fields)
+        return f"assignments of this form{layout.in_order('names')}:\n" + "\n".join(form)
 
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
         bare = kind.numeric and NUMBER.fullmatch(answer)
         shown = {name: _quoted(reasoning) for name in layout.stages}
         shown[layout.answer] = answer if bare else _quoted(answer)
-        return "\n".join(f"{name} = {shown[name]}" for name in layout.fields)
+        return "\n".join(f"{name} := {shown[name]}" for name in layout.fields)
 
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
-        try:
-            document = tomllib.loads(body)
-        except (ValueError, RecursionError):
+        lines = [line for line in body.split("\n") if line.strip()]
+        found = [LINE.fullmatch(line) for line in lines]
+        if not lines or not all(found):
             return None
-        lines = {match["key"].strip('"'): match for match in LINE.finditer(body)}
-        if document.keys() - lines.keys():
-            return None
-        return [_part(key, value, lines[key]) for key, value in document.items()] or None
+        starts = [match.start() for match in LINE.finditer(body)]
+        return [_part(match, start) for match, start in zip(found, starts) if match]
 
     def opening(self, name: str) -> str:
-        return rf"^[ \t]*(?P<key>{re.escape(name)})[ \t]*=(?=[ \t]|$)"
+        return rf"^[ \t]*(?P<key>{re.escape(name)})[ \t]*:=(?=[ \t]|$)"
 
     def find(self, text: str) -> Iterator[Field]:
         for match in FIELD.finditer(text):
@@ -81,16 +78,16 @@ def _left(match: re.Match[str], answers: bool) -> str:
     return blank(match[0][: start - match.start()]) + undone(match.string[start:end]) + blank(match.string[end : match.end()])
 
 
-def _part(key: str, value: object, line: re.Match[str]) -> Part:
-    span = line.span(line.lastgroup or "text")
-    if isinstance(value, dict | list):
-        return Part(key, None, span, prose=False)
-    return Part(key, value if isinstance(value, str) else line[0].split("=", 1)[1].strip(), span, prose=isinstance(value, str))
+def _part(line: re.Match[str], offset: int) -> Part:
+    start, end = line.span(line.lastgroup or "text")
+    quoted = line.lastgroup != "bare"
+    listed = not quoted and line["bare"].startswith("[")
+    return Part(line["key"].strip('"'), None if listed else _held(line), (start + offset, end + offset), prose=quoted)
 
 
 def _quoted(text: str) -> str:
-    """A basic string: JSON's escapes are TOML's, but for DEL, which TOML escapes as well."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A string of JSON."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _held(match: re.Match[str]) -> str:

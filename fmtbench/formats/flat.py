@@ -1,0 +1,96 @@
+"""Grammars of formats that are no JSON, for flat fields: what each may hold as a regular expression, and all of them in order.
+
+The same JSON schema that JSON is held to says what each field is, so that what is enforced differs in its spelling alone. What a
+grammar allows, its reader takes: a field that must be there holds more than white space.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fmtbench.decoding.grammar import regex
+from fmtbench.decoding.records import FORMATS
+from fmtbench.errors import UserError
+from fmtbench.formats.base import Layout
+from fmtbench.types import Constraint
+
+BLANKS = r"\x09-\x0D\x1C-\x20\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+"""What `str.strip` takes off, as part of a class of characters."""
+TEXT_ONLY = frozenset({"type", "pattern"})
+PATTERNS = {pattern: pattern[1:-1] for pattern in FORMATS.values()}
+"""Those of dates and the like, without the anchors: none of them holds a sign of XML or YAML."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """How a format spells values, each as a pattern."""
+
+    asked: str
+    text: str
+    """Any text that a field can hold, but for white space alone."""
+    rationale: str
+    """The text of a part of the rationale."""
+    null: str
+    literal: Callable[[str], str]
+    """One of a list of values."""
+    field: Callable[[str, str], str]
+    """A field with its name, from the pattern of its value. Raises `UserError` for a name that the format cannot write."""
+
+
+class Piece(NamedTuple):
+    pattern: str
+    required: bool
+
+
+def in_lines(spelling: Spelling, layout: Layout, fields: Constraint) -> Constraint:
+    """All fields in the order of the schema, one after the other with a line break between them."""
+    pieces = list(_pieces(spelling, layout, fields))
+    first = next((place for place, one in enumerate(pieces) if one.required), None)
+    if first is None:
+        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no('all fields may be missing, and a reply is not empty')}")
+    before = "".join(f"({one.pattern}\\n)?" for one in pieces[:first])
+    after = "".join(f"\\n{one.pattern}" if one.required else f"(\\n{one.pattern})?" for one in pieces[first + 1 :])
+    return Constraint(kind="regex", source=f"{before}{pieces[first].pattern}{after}")
+
+
+def _pieces(spelling: Spelling, layout: Layout, fields: Constraint) -> Iterator[Piece]:
+    schema = json.loads(fields.source)
+    for name, held in schema["properties"].items():
+        value = spelling.rationale if name in layout.stages else _value(spelling, name, held)
+        yield Piece(spelling.field(name, value), name in schema.get("required", ()))
+
+
+def _value(spelling: Spelling, name: str, held: Mapping[str, Any]) -> str:
+    """The pattern of a value. Raises `UserError` for what has no spelling here."""
+    if "enum" in held or "const" in held:
+        values = held.get("enum", [held.get("const")])
+        return f"({'|'.join(_constant(spelling, one) for one in values)})"
+    for shapes in ("anyOf", "oneOf"):
+        if shapes in held:
+            return f"({'|'.join(_value(spelling, name, one) for one in held[shapes])})"
+    if isinstance(held.get("type"), list):
+        return f"({'|'.join(_value(spelling, name, {**held, 'type': one}) for one in held['type'])})"
+    if held.get("type") in ("number", "integer", "boolean"):
+        return f"({regex(Constraint(kind='json_schema', source=json.dumps({'type': held['type']})))})"
+    if held.get("type") == "null":
+        return spelling.null
+    if held.get("type") != "string":
+        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} holds no single value')}")
+    pattern = held.get("pattern", "")
+    if held.keys() - TEXT_ONLY or (pattern and pattern not in PATTERNS):
+        keyword = next(iter(held.keys() - TEXT_ONLY), "pattern")
+        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} has {keyword}')}")
+    return f"({PATTERNS[pattern]})" if pattern else spelling.text
+
+
+def _constant(spelling: Spelling, value: Any) -> str:
+    if value is None:
+        return spelling.null
+    return spelling.literal(value if isinstance(value, str) else json.dumps(value))
+
+
+def _no(why: str) -> str:
+    return f"{why}, of which there is no grammar but JSON's; leave out such conditions, or set asked=json"
