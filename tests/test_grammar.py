@@ -41,7 +41,7 @@ def walk(index: Index, rng: random.Random) -> str:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
 @pytest.mark.parametrize(
-    "name", [name for name in options("condition") if "schema" in name and not re.search("hard|unenforced", name)]
+    "name", [name for name in options("condition") if "schema" in name and not re.search("hard|unenforced|retry", name)]
 )
 def test_walks(conditions: dict[str, Any], name: str, kind: Any) -> None:
     condition = conditions[name]

@@ -133,7 +133,6 @@ SELF = {"type": "object", "properties": {"a": {"$ref": "#"}}}
 BAD: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "is no JSON (Expecting property name"),
     "not an object": ([1], "it is no JSON schema: give an object"),
-    "no record": ({"type": "array", "items": {"type": "string"}}, "a record is an object"),
     "remote": (
         mended(vendor={"$ref": "https://example.org/a.json"}),
         "vendor: $ref https://example.org/a.json leads out of the file",
@@ -150,7 +149,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a bad pattern": (mended(vendor={"type": "string", "pattern": "("}), "($.properties.vendor.pattern: '(' is not a 'regex')"),
     "an interpolation": (mended(vendor={"type": "string", "pattern": "^${x}$"}), "holds ${"),
     "x-compare": (mended(vendor={"type": "string", "x-compare": "fuzzy"}), "vendor: x-compare='fuzzy'"),
-    "no properties": ({"type": "object", "additionalProperties": {"type": "string"}}, "the object has no properties"),
+    "a name that is blank": ({"type": "object", "properties": {" ": {"type": "string"}}}, "has a name that no line can hold"),
     "two alike": (mended(**{"Vendor": {"type": "string"}}), "'vendor' and 'Vendor' are read as the same"),
 }
 

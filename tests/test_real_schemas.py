@@ -85,6 +85,25 @@ def test_a_schema_from_the_wild_is_taken_or_refused_with_the_reason(tmp_path: Pa
     assert not [line for wild in taken for line in not_right(wild, tmp_path)]
 
 
+REASONS: dict[str, str] = {}
+"""What no record can have, by a part of the reason."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BENCH.is_dir(), reason="the data sets are not beside the clone")
+def test_every_schema_from_the_wild_that_has_a_grammar_is_taken_or_refused_for_what_no_record_can_have(tmp_path: Path) -> None:
+    taken, refused = [], {}
+    for wild in schemas():
+        if why := refusal(wild, tmp_path):
+            refused[wild.id] = why
+        else:
+            taken.append(wild)
+    unknown = {name: why for name, why in refused.items() if not any(part in why for part in REASONS)}
+    assert not unknown
+    assert not [line for wild in taken for line in not_right(wild, tmp_path)]
+    assert (len(taken), len(refused)) == (0, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not BENCH.is_dir(), reason="the data sets are not beside the clone")
 def test_one_that_is_taken_runs_from_the_command_line(tmp_path: Path) -> None:

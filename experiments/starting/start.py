@@ -36,6 +36,7 @@ from .check import check_added, check_config
 from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
+from .formatter import fill_formatter
 from .own_prompt import fill_prompt
 from .own_schema import fill_schema
 from .page import in_words_of, page
@@ -221,6 +222,7 @@ class _Guarded:
         refuse_secrets(config)
         fill_schema(config)
         fill_prompt(config)
+        fill_formatter(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
 

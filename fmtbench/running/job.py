@@ -55,6 +55,8 @@ class Job:
     """Items and samples that some cells are restricted to; the others ask all."""
     retry_errors: bool = False
     """Whether to generate again what ended in an `engine_error`."""
+    formatter: Backbone | None = None
+    """Writes the second passes of conditions with `formatter: other`, on the same engine."""
 
     def most_items(self, task: str) -> int | None:
         """How many items of a task are used; None for all."""
