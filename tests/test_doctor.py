@@ -136,9 +136,8 @@ def test_a_schema_that_does_nothing_is_blamed_at_most_at_the_nominal_rate(rounds
 
 def priced(rows: pd.DataFrame, tokens: dict[str, int]) -> list[PricedArm]:
     rows = rows[rows["condition"].isin([REFERENCE, *tokens])].reset_index(drop=True)
-    return priced_arms(
-        rows.assign(completion_tokens=rows["condition"].map({REFERENCE: 1, **tokens}), prompt_tokens=0), tokens, draws=200
-    )
+    spent = rows["condition"].map({REFERENCE: 1, **tokens})
+    return priced_arms(rows.assign(completion_tokens=spent, prompt_tokens=0), tokens, draws=200)
 
 
 def strictly(rows: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +146,7 @@ def strictly(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_the_cheapest_way_is_held_to_what_free_text_knows() -> None:
-    """`arm_0` does what free text does and keeps the schema; `arm_1` is as good and cheaper, and only a lenient reader reads it."""
+    """`arm_0` does what free text does and keeps the schema; `arm_1` is as good and cheaper for a lenient reader alone."""
     rows = coin_rows(0, 200)
     kept = pd.concat([rows[rows["condition"] != "arm_0"], strictly(rows[rows["condition"] == "arm_0"])])
     found = priced(kept, {"arm_0": 30, "arm_1": 20})
