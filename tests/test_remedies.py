@@ -81,7 +81,7 @@ def test_k_tries_are_valid_as_often_and_take_as_many_tokens_as_the_chance_says(t
             valid_with(chance),
             conditions={"json_prompt": JSON, "arm": arm},
             prompts={"p": SAID},
-            tasks={"addition": Addition(seed=0, size=items)},
+            tasks={"addition": Addition(seed=0, digits=3, size=items)},
             limit=items,
             sampling=DRAWN,
         )
@@ -182,7 +182,7 @@ OWN = Condition(reasoning="none", order="answer_only", asked="json", rendering="
         (RETRY, Number(), '{"answer": 1, "reasoning": "r"}', "the keys must come in this order: reasoning, answer"),
         (RETRY, Number(), "", "it gives no answer"),
         (OWN, KIND, '{"vendor": "A", "total": 12}', ""),
-        (OWN, KIND, '{"vendor": "A", "total": "twelve"}', "$.total: 'twelve' is not of type 'number'"),
+        (OWN, KIND, '{"vendor": "A", "total": "lots"}', "$.total: 'lots' is not of type 'number'"),
         (OWN, KIND, '{"vendor": "A"}', "$: 'total' is a required property"),
         (replace(RETRY, asked="xml"), Number(), "<reasoning>r</reasoning>", "it"),
     ],
