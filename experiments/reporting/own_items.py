@@ -52,7 +52,7 @@ def too_long(job: Job, cell: Cell, items: Sequence[Item]) -> Iterator[str]:
     found: list[str] = []
     for item in sorted(items, key=lambda item: -len(item.question)):
         request = Request(messages=_turns(job, cell, item), max_tokens=job.sampling.max_tokens)
-        if not (why := job.backend.whytoo_long(job.backbone, request)):
+        if not (why := job.backend.why_too_long(job.backbone, request)):
             break
         found.append(f"item {item.id} has {why}")
     change = "shorten them, lower sampling.max_tokens, or raise backbone.context"
