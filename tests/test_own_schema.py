@@ -144,7 +144,7 @@ BAD: dict[str, tuple[Any, str]] = {
         "total: anyOf of 3 shapes",
     ),
     "a large enum": (mended(vendor={"enum": list(map(str, range(10_000)))}), "vendor: enum has 10000 values, at most 1000"),
-    "no type": (mended(vendor={}), "vendor: type is None"),
+    "no type": (mended(vendor={"minimum": 1}), "vendor: type is None"),
     "wrong type": (mended(vendor={"type": "text"}), "it is no valid JSON schema ($.properties.vendor"),
     "a bad pattern": (mended(vendor={"type": "string", "pattern": "("}), "($.properties.vendor.pattern: '(' is not a 'regex')"),
     "an interpolation": (mended(vendor={"type": "string", "pattern": "^${x}$"}), "holds ${"),

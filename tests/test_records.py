@@ -289,10 +289,10 @@ def test_a_reply_of_any_shape_is_read_in_a_moment(part: str) -> None:
             {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}}},
             "a: anyOf of 3 shapes",
         ),
-        ({"type": "object", "properties": {"a": {}}}, "a: type is None"),
+        ({"type": "object", "properties": {"a": {"minimum": 1}}}, "a: type is None"),
         ({"type": "object", "properties": {"a\nb": {"type": "string"}}}, "a name that no line can hold"),
         ({"type": "object", "properties": {" ": {"type": "string"}}}, "a name that no line can hold"),
-        ({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}, r"\[\]: anyOf of 2 shapes"),
+        ({"type": "array", "items": {"anyOf": [{"type": "string"}, {"minimum": 1}]}}, r"\[\]: anyOf of 2 shapes"),
         ({"type": "object", "properties": {"a_b": {"type": "string"}, "a b": {"type": "string"}}}, "are read as the same"),
         ({"type": "object", "properties": {"a": {"type": "strnig"}}}, "no valid JSON schema"),
         ({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["b"]}, "required names 'b'"),
@@ -358,6 +358,26 @@ def test_an_object_without_listed_fields_is_judged_as_a_whole(name: str) -> None
     assert kind.verdicts(json.dumps({"meta": {"a": 1.0, "b": 2}, "rest": [], "total": 3}), gold)["meta"] == "right"
     assert kind.fault({"meta": {"a": "one"}, "rest": [], "total": "3"}).startswith("$.meta")
     assert not kind.fault({"meta": {"a": "1"}, "rest": [], "total": "3"}), "scalars are as they were written"
+
+
+ROUTE = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "number"}}}}]}
+
+
+@pytest.mark.parametrize(
+    ("fragment", "values"),
+    [
+        ({"description": "Whatever."}, ["hello", 12, True, {"a": [1]}]),
+        (ROUTE, ["hello", [{"n": 1.5}, {"n": 2}]]),
+        ({"anyOf": [{"type": "boolean"}, {"type": "object", "properties": {"n": {"type": "integer"}}}]}, [True, {"n": 3}]),
+    ],
+)
+def test_what_may_have_several_shapes_is_judged_as_a_whole(fragment: dict[str, Any], values: list[Any]) -> None:
+    kind = of({"a": fragment, "b": {"type": "number"}})
+    golds = [json.dumps({"a": value, "b": 1}) for value in values]
+    for gold in golds:
+        for name in ("json_prompt", "yaml_prompt", "xml_prompt", "free_cot"):
+            assert reading(name, CONDITIONS[name].example(kind, "So it is.", gold), gold, kind).correct, (name, gold)
+        assert [other for other in golds if kind.same(other, gold)] == [gold]
 
 
 @pytest.mark.parametrize(

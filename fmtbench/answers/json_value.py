@@ -32,11 +32,12 @@ class JsonValue(AnswerKind):
         return "<JSON>"
 
     def canon(self, answer: str) -> str | None:
+        """A text that is no JSON stands for itself."""
         try:
             found = json.loads(answer, parse_int=str, parse_float=str, parse_constant=str)
-            return json.dumps(_canonical(found), sort_keys=True, ensure_ascii=False)
         except (ValueError, RecursionError):
-            return None
+            found = answer.strip() or None
+        return None if found is None else json.dumps(_canonical(found), sort_keys=True, ensure_ascii=False)
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
         """None: a record is found by the names of its fields."""
@@ -68,8 +69,8 @@ def as_json(value: Any, fragment: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         return {name: as_json(one, _part(fragment, name)) for name, one in value.items()}
     if isinstance(value, list):
-        items = fragment.get("items")
-        return [as_json(one, items if isinstance(items, Mapping) else {}) for one in value]
+        items = next((one["items"] for one in _shapes(fragment) if isinstance(one.get("items"), Mapping)), {})
+        return [as_json(one, items) for one in value]
     types = _types(fragment)
     if not isinstance(value, str) or not types or "string" in types:
         return value
@@ -81,14 +82,18 @@ def as_json(value: Any, fragment: Mapping[str, Any]) -> Any:
 
 def _types(fragment: Mapping[str, Any]) -> set[str]:
     """Those that a schema allows; none where it does not say."""
-    given = fragment.get("type", [])
-    shapes = [*fragment.get("anyOf", ()), *fragment.get("oneOf", ())]
-    return {*([given] if isinstance(given, str) else given), *(one for shape in shapes for one in _types(shape))}
+    given = [one.get("type", []) for one in _shapes(fragment)]
+    return {name for one in given for name in ([one] if isinstance(one, str) else one)}
+
+
+def _shapes(fragment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [fragment, *fragment.get("anyOf", ()), *fragment.get("oneOf", ())]
 
 
 def _part(fragment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """What a schema says of one name."""
-    held = fragment.get("properties", {}).get(name, fragment.get("additionalProperties"))
-    if not isinstance(held, Mapping):
-        held = next(iter(fragment.get("patternProperties", {}).values()), {})
-    return held if isinstance(held, Mapping) else {}
+    shapes = _shapes(fragment)
+    listed = [one["properties"][name] for one in shapes if name in one.get("properties", {})]
+    further = [one.get("additionalProperties") for one in shapes]
+    by_pattern = [held for one in shapes for held in one.get("patternProperties", {}).values()]
+    return next((one for one in (*listed, *further, *by_pattern) if isinstance(one, Mapping)), {})

@@ -5,7 +5,7 @@
     string                   Text: case and signs do not matter
     string with a pattern or another format              Verbatim: exact text
     array                    a list in its order; a set with `uniqueItems`
-    object without properties, array without items       JsonValue: judged as a whole
+    object without properties, array without items, nothing, or a choice with objects or with arrays: JsonValue, as a whole
 
 The schema's own keyword `x-compare` overrides this: exact, normalised, date, number, set or sequence. No decoder is shown it.
 """
@@ -27,6 +27,9 @@ from fmtbench.answers.verbatim import Verbatim
 from fmtbench.answers.words import Label, Text
 from fmtbench.answers.yes_no import YesNo
 
+NESTED = ("object", "array")
+WORDS = ("title", "description", "default", "examples", "$comment", "$schema", "$id", "deprecated", "readOnly", "writeOnly")
+"""Keywords that allow and forbid nothing."""
 MOST_LABELS = 1000
 MOST_SHAPES = 8
 COMPARE = "x-compare"
@@ -74,11 +77,14 @@ def node(fragment: Fragment, path: str = "", required: bool = True, level: int =
 
 
 def _is_open(fragment: Fragment) -> bool:
-    """Whether it is an object or a list that does not say what it holds: it is judged as a whole."""
-    if fragment.get("type") != "array":
-        return fragment.get("type") == "object"
-    items = fragment.get("items")
-    return not isinstance(items, dict) or not items or "prefixItems" in fragment
+    """Whether it does not say what it holds, or leaves a choice of objects and lists: then it is judged as a whole."""
+    if "anyOf" in fragment:
+        sorts = {str(one.get("type")) for one in fragment["anyOf"]}
+        return bool(sorts & set(NESTED)) and sorts <= {*SCALARS, *NESTED} and not sorts >= set(NESTED) and COMPARE not in fragment
+    if fragment.get("type") == "array":
+        items = fragment.get("items")
+        return not isinstance(items, dict) or not items or "prefixItems" in fragment
+    return fragment.get("type") == "object" or not [name for name in fragment if name not in WORDS]
 
 
 def _members(fragment: Fragment, path: str, level: int) -> dict[str, Node]:

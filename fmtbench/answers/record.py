@@ -227,5 +227,5 @@ def _kind_in_words(leaf: Node) -> str:
     if isinstance(leaf.kind, Label):
         return "one of " + ", ".join(leaf.kind.labels)
     if isinstance(leaf.kind, JsonValue):
-        return f"a JSON {leaf.type}"
+        return f"a JSON {leaf.type or 'value'}"
     return placeholder(leaf).strip("<>")
