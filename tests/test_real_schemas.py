@@ -81,12 +81,14 @@ def test_a_schema_from_the_wild_is_taken_or_refused_with_the_reason(tmp_path: Pa
     refused = {wild.id: why for wild in sample if (why := refusal(wild, tmp_path))}
     assert all(len(why) < 700 and "schema" in why and "\n" not in why for why in refused.values())
     taken = [wild for wild in sample if wild.id not in refused]
-    assert len(taken) >= SAMPLE // 5
+    assert len(taken) >= SAMPLE * 3 // 4
     assert not [line for wild in taken for line in not_right(wild, tmp_path)]
 
 
-REASONS: dict[str, str] = {}
-"""What no record can have, by a part of the reason."""
+REASONS = ("holds itself", "type is ", " shapes (", "allOf of ", "which is no property", "levels deep", "names nothing in")
+REASONS += ("is no schema: give an object", "the gold answer has ")
+"""What no record can have, by a part of what is said of it."""
+TAKEN, REFUSED = 383, 77
 
 
 @pytest.mark.slow
@@ -98,10 +100,9 @@ def test_every_schema_from_the_wild_that_has_a_grammar_is_taken_or_refused_for_w
             refused[wild.id] = why
         else:
             taken.append(wild)
-    unknown = {name: why for name, why in refused.items() if not any(part in why for part in REASONS)}
-    assert not unknown
+    assert not {name: why for name, why in refused.items() if not any(part in why for part in REASONS)}
+    assert (len(taken), len(refused)) == (TAKEN, REFUSED)
     assert not [line for wild in taken for line in not_right(wild, tmp_path)]
-    assert (len(taken), len(refused)) == (0, 0)
 
 
 @pytest.mark.slow
@@ -121,6 +122,12 @@ PAIR = {"a": {"type": "string"}, "b": {"type": "number"}, "c": {"type": ["intege
 SHAPES: dict[str, Any] = {
     "by way of allOf": {"allOf": [{"type": "object", "properties": PAIR, "required": ["a"]}]},
     "which fields go together": {"type": "object", "properties": PAIR, "oneOf": [{"required": ["a"]}, {"required": ["b", "c"]}]},
+    "draft 4, nothing required inside": {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "object", "properties": PAIR}},
+        "required": ["a"],
+    },
 }
 """As real schemas write them, in small."""
 

@@ -256,7 +256,8 @@ def slow_run(folder: Path) -> None:
 @pytest.mark.slow
 def test_kill_and_resume_between_tries(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    kills = sum(killed_when(lambda stop=stop: len(asked(trace)) >= stop, slow_run, tmp_path) for stop in (3, 9, 13))
+    moments = (3, 9, 13)
+    kills = sum(killed_when(lambda stop=stop: len(asked(trace)) >= stop, slow_run, tmp_path) for stop in moments)
     assert kills >= 2
     whole = run(job(tmp_path / "whole", valid_with(0.3), conditions={"retry": RETRY}, prompts={"p": SAID}, sampling=DRAWN))
     again = run(job(tmp_path, valid_with(0.3), conditions={"retry": RETRY}, prompts={"p": SAID}, sampling=DRAWN))
@@ -313,7 +314,7 @@ def formatted_job(tmp_path: Path, **changes: Any) -> Any:
     made = job(tmp_path, conditions=FORMATTED)
     small = replace(made.backbone, name="small")
     opened: list[str] = []
-    settings = {"backend": Two(reply=converts, opened=opened), "formatter": small} | changes
+    settings: dict[str, Any] = {"backend": Two(reply=converts, opened=opened), "formatter": small} | changes
     return replace(made, **settings)
 
 
@@ -371,7 +372,7 @@ def test_what_cannot_be_tried_is_said_and_the_other_cells_run(tmp_path: Path, ca
 def table_of(valid: dict[str, Any], right: dict[str, Any], tokens: dict[str, Any]) -> Any:
     rows = made_rows(right, completion_tokens=tokens, prompt_tokens=0)
     rows["status"] = ["ok" if one else "no_mark" for name in right for one in np.asarray(valid[name]).ravel()]
-    axes = {
+    axes: dict[str, dict[str, Any]] = {
         "free_cot": {},
         "json_prompt": {"asked": "json"},
         "retry": {"asked": "json", "remedy": "retry", "tries": 3},
