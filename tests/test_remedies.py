@@ -33,6 +33,7 @@ from fmtbench.running.planning import plan
 from fmtbench.running.scoring import score
 from fmtbench.tasks.arithmetic import Addition
 from fmtbench.types import Constraint, Generation, Request, Sampling
+from tests.commanding import command
 from tests.killing import asked, killed_when, slowly
 from tests.made_rows import made_rows
 from tests.test_pipeline import PROMPT, Counting, adds, job
@@ -425,3 +426,19 @@ def test_presets_are_valid_and_share_their_first_pass() -> None:
         one, other = (fmtbench.condition(name).render(item, task.kind(item), fmtbench.prompt()) for name in (name, shares))
         assert one == other
     assert fmtbench.condition("own_schema_retry") == replace(fmtbench.condition("own_schema_unenforced"), remedy="retry", tries=3)
+
+
+# -- the command line
+
+
+def test_a_formatter_is_named_on_the_command_line(tmp_path: Path) -> None:
+    words = ("backend=scripted", "task=[capitals]", "limit=2", "condition=[free_cot,nl_to_json_formatter]", f"results={tmp_path}")
+    done = command("run", *words, "formatter=smollm2_135m", "name=two")
+    assert done.code == 0, done.err
+    (folder,) = tmp_path.rglob("nl_to_json_formatter/plain-seed0")
+    assert "formatter:\n  _target_: fmtbench.backbone.Backbone\n  name: smollm2_135m\n" in (folder / "config.yaml").read_text()
+    assert json.loads((folder / "manifest.json").read_text())["formatter"] == {"engine": "scripted"}
+    wrong = command("run", *words, "formatter=smollm2_136m", "name=wrong")
+    assert wrong.code == 2
+    assert wrong.error.startswith("error: formatter=smollm2_136m: it is no backbone: did you mean smollm2_135m? allowed are ")
+    assert not (tmp_path / "wrong").exists()
