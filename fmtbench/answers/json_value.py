@@ -69,7 +69,7 @@ def as_json(value: Any, fragment: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         return {name: as_json(one, _part(fragment, name)) for name, one in value.items()}
     if isinstance(value, list):
-        items = next((one["items"] for one in _shapes(fragment) if isinstance(one.get("items"), Mapping)), {})
+        items: Mapping[str, Any] = next((one["items"] for one in _shapes(fragment) if isinstance(one.get("items"), Mapping)), {})
         return [as_json(one, items) for one in value]
     types = _types(fragment)
     if not isinstance(value, str) or not types or "string" in types:
