@@ -5,9 +5,10 @@
     python -m experiments.doctor task=file task.file.path=invoices.jsonl schema.path=invoice.json fail_below=-3      for CI
     python -m experiments.doctor task=[invoices] limit=100          a generated task, with a schema of its own
 
-The schema is compared with free text, step by step, and then with itself after one change at a time; see conf/doctor.yaml. A few
-items are asked first, then twice as many, until they are as many as show a difference of `detect` points four times in five, by
-their own replies. The page is doctor.html and doctor.md in the results folder. The same command goes on where it was.
+The schema is compared with free text, step by step, then with itself after one change at a time, and with ways around it, such as
+asking again with the validator's error; the page names the cheapest way that does not lie below free text. See conf/doctor.yaml.
+A few items are asked first, then twice as many, until they are as many as show a difference of `detect` points four times in
+five, by their own replies. The page is doctor.html and doctor.md in the results folder. The same command goes on where it was.
 
 With fail_below=-3 the exit code is 1 where the whole interval lies below -3 points. Too few items are no failure: the page says
 how many would do.
@@ -86,14 +87,15 @@ def parts_of(config: DictConfig) -> list[SchemaPart]:
 
 
 def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[str, str]]:
-    """The job without the conditions that change nothing in this schema, and the parts that are left out with the reason.
+    """The job without the conditions that change nothing in this schema or clash with it, and what is left out with the reason.
 
     Raises `UserError` where the answers are no records.
     """
-    from fmtbench.analysis.statistics.diagnosis import OWN
+    from fmtbench.analysis.statistics.diagnosis import OWN, STEPS
     from fmtbench.answers import Record
     from fmtbench.answers.spelling import squeeze
     from fmtbench.conditions.alike import alike
+    from fmtbench.conditions.axes import REFERENCE
 
     (task,) = {cell.task for cell in job.cells}
     kind = job.tasks[task].kind(job.tasks[task].items()[0])
@@ -101,13 +103,15 @@ def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[
         raise UserError(f"task {task}: its answers are no records: give task=file with task.file.path= and schema.path=")
     own, untried, left_out = job.conditions[OWN], dict[str, str](), set[str]()
     taken = {squeeze(name) for name in kind.tree.members}
-    for part in parts:
-        condition = job.conditions[part.condition]
+    further = {cell.condition for cell in job.cells} - {REFERENCE, *STEPS, *(part.condition for part in parts)}
+    tried = [(part.name, part.condition) for part in parts] + [(name, name) for name in sorted(further)]
+    for name, asked in tried:
+        condition = job.conditions[asked]
         if named := [stage for stage in condition.layout.stages if squeeze(stage) in taken]:
-            untried[part.name] = f"this schema has a field {named[0]!r} of its own"
-        elif alike(condition, own, kind):
-            untried[part.name] = "this schema has nothing for it to change"
-        left_out |= {part.condition} if part.name in untried else set()
+            untried[name] = f"this schema has a field {named[0]!r} of its own"
+        elif asked not in further and alike(condition, own, kind):
+            untried[name] = "this schema has nothing for it to change"
+        left_out |= {asked} if name in untried else set()
     return replace(job, cells=[cell for cell in job.cells if cell.condition not in left_out]), untried
 
 

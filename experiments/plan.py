@@ -118,14 +118,14 @@ def survey(folder: Path) -> Cost:
 
 
 def to_generate(job: Any, cell: Any, planned: Any) -> int:
-    """Requests of a cell, second passes among them, that it has no answer for."""
+    """Requests of a cell, later passes among them, that it has no answer for; of tries, as many as there may be."""
     from fmtbench.running.cell_work import CellWork
 
     work = CellWork(job=job, cell=cell, folder=cell.folder(job.results), first=planned)
     if not work.done:  # keys take as long as the requests
         return len(planned) * work.condition.passes
     work.follow()
-    return len(planned) * work.condition.passes - len({one.request.key for one in work.planned} & work.done)
+    return work.most_left()
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:

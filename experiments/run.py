@@ -5,6 +5,7 @@
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
     python -m experiments.run rerun_truncated=4                           replies that were cut, again with four times the tokens
     python -m experiments.run task=file task.file.path=qa.csv task.file.answer=number      questions of your own
+    python -m experiments.run condition=[free_cot,nl_to_json_formatter] formatter=smollm2_135m    another model writes JSON
     python -m experiments.run backend=scripted                           try a config without a model
     python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
     python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
@@ -118,6 +119,7 @@ def make_job(config: DictConfig) -> Any:
         limit_of={str(name): count for name, count in config.limit_of.items()},
         samples_of={str(name): count for name, count in config.samples_of.items()},
         retry_errors=config.retry_errors,
+        formatter=build(config.formatter, "formatter") if config.get("formatter") else None,
     )
 
 

@@ -126,6 +126,7 @@ def test_every_condition_can_be_cut_or_says_why(conditions: dict[str, Any]) -> N
         "json_prompt_list": "rationale=list",
         "no_line_breaks": "enforced=one_line",
         "json_schema_reconsidered": "when=reconsider",
+        "json_prompt_retry": "remedy=retry",
     }
     assert {name: reasons[name] for name in known} == known
     for name, condition in conditions.items():

@@ -19,6 +19,7 @@ from experiments.doctor import parts_of, that_change_something
 from fmtbench.analysis.rows.frame import load_rows
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
 from fmtbench.analysis.statistics.arms import arms_table
+from fmtbench.analysis.statistics.cheapest import PricedArm, cheapest, priced_arms
 from fmtbench.analysis.statistics.diagnosis import OWN, STEPS, Diagnosis, Effect, SchemaPart, diagnose
 from fmtbench.answers import Record
 from fmtbench.answers.arranging import Arrangement
@@ -130,6 +131,42 @@ def test_a_schema_that_does_nothing_is_blamed_at_most_at_the_nominal_rate(rounds
     assert sum(one.whole.standing(0.03) == "worse" for one in found) <= allowed
 
 
+# -- the cheapest way
+
+
+def priced(rows: pd.DataFrame, tokens: dict[str, int]) -> list[PricedArm]:
+    rows = rows[rows["condition"].isin([REFERENCE, *tokens])].reset_index(drop=True)
+    spent = rows["condition"].map({REFERENCE: 1, **tokens})
+    return priced_arms(rows.assign(completion_tokens=spent, prompt_tokens=0), tokens, draws=200)
+
+
+def strictly(rows: pd.DataFrame) -> pd.DataFrame:
+    """All replies keep the schema."""
+    return rows.assign(fields=[text.replace('"unread", "right"', '"right", "right"') for text in rows["fields"]])
+
+
+def test_the_cheapest_way_is_held_to_what_free_text_knows() -> None:
+    """`arm_0` does what free text does and keeps the schema; `arm_1` is as good and cheaper for a lenient reader alone."""
+    rows = coin_rows(0, 200)
+    kept = pd.concat([rows[rows["condition"] != "arm_0"], strictly(rows[rows["condition"] == "arm_0"])])
+    found = priced(kept, {"arm_0": 30, "arm_1": 20})
+    assert [(one.condition, one.tokens) for one in found] == [("arm_1", 20), ("arm_0", 30)]
+    assert found[0].effect.standing(0.03) == "worse"
+    best = cheapest(found, 0.03)
+    assert best is not None
+    assert best.condition == "arm_0"
+    assert cheapest(found[:1], 0.03) is None
+    said = page_of_prices(found)
+    assert "arm_0 takes the fewest tokens of all ways to a record that do not lie below free text: 30 an item" in said
+    assert "Every way to a record that keeps the schema has fewer fields right than free text." in page_of_prices(found[:1])
+
+
+def page_of_prices(found: list[PricedArm]) -> str:
+    diagnosis = diagnose(coin_rows(0, 30), [], draws=100)
+    arms = arms_table(coin_rows(0, 30), [REFERENCE, *STEPS])
+    return markdown("T", list(blocks(diagnosis, arms, Said("m", "t", 30, {}, [], [], found))))
+
+
 # -- words
 
 
@@ -198,6 +235,7 @@ def test_the_exit_code_is_for_a_build_and_the_page_names_the_part(tmp_path: Path
     assert "Optional fields: the schema lets fields be left out" in text
     assert text.count("To change:") == 1
     assert "Not tried: fields that may be null, since this schema has nothing for it to change." in text
+    assert "own_schema_nullable takes the fewest tokens of all ways to a record that do not lie below free text" in text
     assert text in done.out
     html = (tmp_path / "doctor" / "doctor.html").read_text()
     assert "Optional fields: the schema lets fields be left out" in html
@@ -224,8 +262,10 @@ def test_parts_that_a_schema_has_not_are_not_tried(tmp_path: Path) -> None:
     done = doctor(tmp_path, "task=file", f"task.file.path={tmp_path}/r.jsonl", f"schema.path={tmp_path}/s.json")
     assert done.code == 0, done.err
     ran = {path.parent.parent.name for path in tmp_path.rglob("rows.parquet")}
-    assert ran == {REFERENCE, *STEPS, "own_schema_nullable", "own_schema_reversed", "own_schema_typescript"}
+    tried = {"own_schema_nullable", "own_schema_reversed", "own_schema_typescript", "own_schema_retry"}
+    assert ran == {REFERENCE, *STEPS, *tried}
     assert "Not tried: no rationale, since this schema has a field 'reasoning' of its own." in done.out
+    assert "Not tried: nl to json schema, since this schema has a field 'reasoning' of its own." in done.out
 
 
 @pytest.mark.parametrize(

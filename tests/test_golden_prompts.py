@@ -47,7 +47,7 @@ def shown(tasks: dict[str, Any], task: str, condition: Condition, prompt: Any) -
     messages = condition.render(
         item, kind, prompt, worked_examples(tasks[task], task, item, condition.shots, condition.reasoning == "draft")
     )
-    if condition.passes == 1:
+    if not condition.rewrites:
         return messages
     reasoning, answer = WORKED
     reply = condition.opening.example(kind, reasoning, item.gold if isinstance(kind, Record) else answer)
@@ -271,7 +271,7 @@ def test_unasked_sham_one_line_and_first_passes_show_the_prompt_of_free_cot(
     tasks: dict[str, Any], conditions: dict[str, Any], prompts: dict[str, Any]
 ) -> None:
     item = tasks["addition"].items()[0]
-    converted = [name for name, one in conditions.items() if one.when == "second_pass"]
+    converted = [name for name, one in conditions.items() if one.when == "second_pass" and one.reasoning == "free"]
     names = ("free_cot", "sham", "no_line_breaks", "json_schema_unasked", "free_cot_reconsidered", *converted)
     assert len({conditions[name].render(item, tasks["addition"].kind(item), prompts["plain"]) for name in names}) == 1
 

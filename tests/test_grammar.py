@@ -58,7 +58,7 @@ def walked(constraint: Constraint) -> list[str]:
     [
         name
         for name in options("condition")
-        if "schema" in name and not re.search("hard|unenforced|compact|pretty|free_space|tool|xml|yaml", name)
+        if "schema" in name and not re.search("hard|unenforced|retry|compact|pretty|free_space|tool|xml|yaml", name)
     ],
 )
 def test_walks(conditions: dict[str, Any], name: str, kind: Any) -> None:

@@ -13,6 +13,7 @@ from tests.conftest import CONF, options
 
 WHEN_ANSWER = {"asked": "json", "enforced": "schema", "when": "answer"}
 CALL: dict[str, Any] = {"asked": "tool", "enforced": "schema"}
+RETRY = {"asked": "json", "remedy": "retry", "tries": 2}
 MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "reasoning": ({}, {"reasoning": "draft"}),
     "asked": ({}, {"asked": "json"}),
@@ -39,6 +40,9 @@ MOVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "whitespace": ({"asked": "json"}, {"asked": "json", "whitespace": "pretty"}),
     "thinking": ({}, {"thinking": "free"}),
     "thinking_tokens": ({"thinking": "budget", "thinking_tokens": 64}, {"thinking": "budget", "thinking_tokens": 256}),
+    "remedy": (RETRY, RETRY | {"remedy": "first_valid"}),
+    "tries": (RETRY, RETRY | {"tries": 3}),
+    "formatter": ({"asked": "json", "when": "second_pass"}, {"asked": "json", "when": "second_pass", "formatter": "other"}),
 }
 """For each axis two conditions that differ in it alone."""
 
@@ -83,6 +87,9 @@ def test_the_defaults_are_those_that_committed_results_were_made_with() -> None:
         "calls": None,
         "thinking": "off",
         "thinking_tokens": None,
+        "remedy": "none",
+        "tries": 1,
+        "formatter": "same",
     }
     assert levels({}) == ((), "text", "no", "reasoning_first", ("free", None, None), ("off", None))
 

@@ -40,8 +40,12 @@ def test_every_condition_runs_or_is_refused_with_its_reason(tmp_path: Path, serv
     assert not (rows[~called].status == "engine_error").any()
     for name, why in barred.items():
         assert ((rows.condition == name).sum() == 3) == (not why), (name, why)
-    assert all(re.search("thinks|backend.dialect=openai sends JSON schemas", why) for why in barred.values() if why)
-    whole = rows.condition.str.match("json_schema|own_schema") & ~rows.condition.str.contains("reconsidered|unenforced")
+    assert all(
+        re.search("thinks|backend.dialect=openai sends JSON schemas|remedy=first_valid|formatter=other", why)
+        for why in barred.values()
+        if why
+    )
+    whole = rows.condition.str.match("json_schema|own_schema") & ~rows.condition.str.contains("reconsidered|unenforced|retry")
     enforced = rows[whole & (rows.finish_reason == "stop")]
     assert len(enforced) > 20
     assert all(isinstance(json.loads(text), dict) for text in enforced.text)

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 import fmtbench
+from experiments.reporting.own_items import too_long
+from experiments.run import make_job
 from experiments.starting.conf import every, options
 from experiments.starting.roots import ROOTS
 from fmtbench.answers.named import ANSWERS, KINDS
@@ -25,7 +28,7 @@ from fmtbench.tasks.cells import options_in, unpacked
 from fmtbench.tasks.own_questions import Answer, OwnQuestions
 from fmtbench.types import Generation, Item
 from tests.commanding import Done, command
-from tests.conftest import write_own_rows
+from tests.conftest import composed, write_own_rows
 from tests.readings import distinct
 
 ROWS = [
@@ -248,6 +251,22 @@ def test_what_is_wrong_is_said_in_one_line(
     assert done.code == 2
     assert message in done.error
     assert not (tmp_path / "results").exists(), "nothing has begun"
+
+
+@pytest.mark.model
+def test_texts_longer_than_the_context_are_named_before_weights_are_loaded(tmp_path: Path) -> None:
+    rows = [{"question": "word " * 600, "answer": "1"}, {"question": "Short?", "answer": "2"}]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = (f"task.file.path={tmp_path}/qa.jsonl", "task.file.answer=number", "backbone.context=512", "sampling.max_tokens=64")
+    job = make_job(composed("task=file", *words, "condition=[direct]"))
+    (line,) = too_long(job, job.cells[0], job.tasks["file"].items())
+    assert re.search(
+        r"1 texts are too long, .* item qa/row-0 has 6\d\d prompt tokens and 64 new ones exceed the context of 512", line
+    )
+    (tmp_path / "qa.jsonl").write_text(json.dumps(rows[0]), encoding="utf-8")
+    done = command("run", "task=file", *words, "condition=[direct]", f"results={tmp_path}/results", "name=long")
+    assert (done.code, "all 1 texts are too long: item qa/row-0 has " in done.error) == (2, True), done.err
+    assert not (tmp_path / "results").exists()
 
 
 def test_without_a_file_it_says_how_to_give_one(tmp_path: Path) -> None:

@@ -133,7 +133,6 @@ SELF = {"type": "object", "properties": {"a": {"$ref": "#"}}}
 BAD: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "is no JSON (Expecting property name"),
     "not an object": ([1], "it is no JSON schema: give an object"),
-    "no record": ({"type": "array", "items": {"type": "string"}}, "a record is an object"),
     "remote": (
         mended(vendor={"$ref": "https://example.org/a.json"}),
         "vendor: $ref https://example.org/a.json leads out of the file",
@@ -145,12 +144,12 @@ BAD: dict[str, tuple[Any, str]] = {
         "total: anyOf of 3 shapes",
     ),
     "a large enum": (mended(vendor={"enum": list(map(str, range(10_000)))}), "vendor: enum has 10000 values, at most 1000"),
-    "no type": (mended(vendor={}), "vendor: type is None"),
+    "no type": (mended(vendor={"minimum": 1}), "vendor: type is None"),
     "wrong type": (mended(vendor={"type": "text"}), "it is no valid JSON schema ($.properties.vendor"),
     "a bad pattern": (mended(vendor={"type": "string", "pattern": "("}), "($.properties.vendor.pattern: '(' is not a 'regex')"),
     "an interpolation": (mended(vendor={"type": "string", "pattern": "^${x}$"}), "holds ${"),
     "x-compare": (mended(vendor={"type": "string", "x-compare": "fuzzy"}), "vendor: x-compare='fuzzy'"),
-    "no properties": ({"type": "object", "additionalProperties": {"type": "string"}}, "the object has no properties"),
+    "a name that is blank": ({"type": "object", "properties": {" ": {"type": "string"}}}, "has a name that no line can hold"),
     "two alike": (mended(**{"Vendor": {"type": "string"}}), "'vendor' and 'Vendor' are read as the same"),
 }
 

@@ -18,11 +18,12 @@ def test_every_prompt_names_the_budget_and_the_stages(prompts: dict[str, Any]) -
         assert "first, second" in prompt.instruction("staged", None, ("first", "second")), name
         assert prompt.convert, name
         assert prompt.reconsider, name
+        assert "{error}" in prompt.retry, name
         for reasoning in ("none", "free", "draft"):
             assert not re.search(r"[{}]", prompt.instruction(reasoning, None, ())), name
 
 
-FIELDS = ("role", "task", "none", "free", "budget", "staged", "draft", "convert", "reconsider")
+FIELDS = ("role", "task", "none", "free", "budget", "staged", "draft", "convert", "reconsider", "retry")
 
 
 def test_no_two_paraphrases_share_a_wording(prompts: dict[str, Any]) -> None:

@@ -285,8 +285,6 @@ def test_a_reply_of_any_shape_is_read_in_a_moment(part: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "problem"),
     [
-        ({"type": "string"}, "a record is an object"),
-        ({"type": "object"}, "has no properties"),
         ({"type": "object", "properties": {"a": {"$ref": "https://x.org/a.json"}}}, r"a: \$ref https://x.org/a.json leads out"),
         (
             {
@@ -302,9 +300,10 @@ def test_a_reply_of_any_shape_is_read_in_a_moment(part: str) -> None:
             {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}}},
             "a: anyOf of 3 shapes",
         ),
-        ({"type": "object", "properties": {"a": {}}}, "a: type is None"),
-        ({"type": "object", "properties": {"a": {"type": "array"}}}, r"a: the array does not say"),
-        ({"type": "object", "properties": {"a.b": {"type": "string"}}}, "a name that no path can hold"),
+        ({"type": "object", "properties": {"a": {"minimum": 1}}}, "a: type is None"),
+        ({"type": "object", "properties": {"a\nb": {"type": "string"}}}, "a name that no line can hold"),
+        ({"type": "object", "properties": {" ": {"type": "string"}}}, "a name that no line can hold"),
+        ({"type": "array", "items": {"anyOf": [{"type": "string"}, {"minimum": 1}]}}, r"\[\]: anyOf of 2 shapes"),
         ({"type": "object", "properties": {"a_b": {"type": "string"}, "a b": {"type": "string"}}}, "are read as the same"),
         ({"type": "object", "properties": {"a": {"type": "strnig"}}}, "no valid JSON schema"),
         ({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["b"]}, "required names 'b'"),
@@ -326,6 +325,96 @@ def test_a_field_may_be_called_like_a_keyword(name: str) -> None:
         assert reading(one, text, gold, kind).correct, text
         constraint = condition.constraint(kind)
         assert constraint is None or allows(constraint, text)
+
+
+def of(properties: dict[str, Any], **further: Any) -> Record:
+    return Record(source=json.dumps({"type": "object", "properties": properties, "required": list(properties), **further}))
+
+
+def test_names_with_dots_and_brackets_have_paths_of_their_own() -> None:
+    text = {"type": "string"}
+    kind = of(
+        {
+            "a.b": text,
+            "a": {"type": "object", "properties": {"b": text, "c[]": text}},
+            "d": {"type": "array", "items": of({"e.f": text}).schema},
+        }
+    )
+    assert list(kind.leaves) == ['["a.b"]', "a.b", 'a["c[]"]', 'd[]["e.f"]']
+    gold = json.dumps({"a.b": "one", "a": {"b": "two", "c[]": "three"}, "d": [{"e.f": "four"}]})
+    assert kind.verdicts(gold.replace("two", "five"), gold) == {
+        '["a.b"]': "right",
+        "a.b": "wrong",
+        'a["c[]"]': "right",
+        'd[]["e.f"]': "right",
+    }
+    for name in ("json_prompt", "yaml_prompt", "json_schema_direct"):
+        text_ = CONDITIONS[name].example(kind, "So it is.", gold)
+        assert reading(name, text_, gold, kind).correct, text_
+
+
+OPEN_MAP = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+
+@pytest.mark.parametrize("name", ["json_prompt", "yaml_prompt", "xml_prompt", "free_cot", "json_schema_direct"])
+def test_an_object_without_listed_fields_is_judged_as_a_whole(name: str) -> None:
+    kind = of({"meta": OPEN_MAP, "rest": {"type": "array"}, "total": {"type": "number"}})
+    gold = json.dumps({"meta": {"b": 2, "a": 1}, "rest": ["x", {"y": None}], "total": 3})
+    assert list(kind.leaves) == ["meta", "rest", "total"]
+    text = CONDITIONS[name].example(kind, "So it is.", gold)
+    assert reading(name, text, gold, kind).correct, text
+    other = json.dumps({"meta": {"a": 1, "b": 3}, "rest": ["x", {"y": None}], "total": 3})
+    verdicts = kind.verdicts(other, gold)
+    assert verdicts == {"meta": "wrong", "rest": "right", "total": "right"}
+    assert kind.verdicts(json.dumps({"meta": {"a": 1.0, "b": 2}, "rest": [], "total": 3}), gold)["meta"] == "right"
+    assert kind.fault({"meta": {"a": "one"}, "rest": [], "total": "3"}).startswith("$.meta")
+    assert not kind.fault({"meta": {"a": "1"}, "rest": [], "total": "3"}), "scalars are as they were written"
+
+
+ROUTE = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "number"}}}}]}
+
+
+@pytest.mark.parametrize(
+    ("fragment", "values"),
+    [
+        ({"description": "Whatever."}, ["hello", 12, True, {"a": [1]}]),
+        (ROUTE, ["hello", [{"n": 1.5}, {"n": 2}]]),
+        ({"anyOf": [{"type": "boolean"}, {"type": "object", "properties": {"n": {"type": "integer"}}}]}, [True, {"n": 3}]),
+    ],
+)
+def test_what_may_have_several_shapes_is_judged_as_a_whole(fragment: dict[str, Any], values: list[Any]) -> None:
+    kind = of({"a": fragment, "b": {"type": "number"}})
+    golds = [json.dumps({"a": value, "b": 1}) for value in values]
+    for gold in golds:
+        for name in ("json_prompt", "yaml_prompt", "xml_prompt", "free_cot"):
+            assert reading(name, CONDITIONS[name].example(kind, "So it is.", gold), gold, kind).correct, (name, gold)
+        assert [other for other in golds if kind.same(other, gold)] == [gold]
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, ["a", "b"], ["a", "c"]),
+        (
+            {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "number"}}}},
+            [{"n": 1}, {"n": 2}],
+            [{"n": 1}],
+        ),
+        ({"type": "number"}, 3, 4),
+        ({"enum": ["red", "green"]}, "red", "green"),
+        (OPEN_MAP, {"a": 1}, {"a": 2}),
+    ],
+)
+def test_a_value_that_is_no_object_of_fields_is_the_one_field_of_a_record(schema: dict[str, Any], right: Any, wrong: Any) -> None:
+    kind = Record(source=json.dumps(schema))
+    assert kind.wrapped
+    assert list(kind.tree.members) == ["value"]
+    gold, other = (json.dumps({"value": one}) for one in (right, wrong))
+    for name in ("json_schema_direct", "json_prompt", "yaml_prompt", "free_cot"):
+        condition = CONDITIONS[name]
+        assert reading(name, condition.example(kind, "So it is.", gold), gold, kind).correct, name
+        assert not reading(name, condition.example(kind, "So it is.", other), gold, kind).correct, name
+    assert not of({"a": {"type": "string"}}).wrapped
 
 
 def test_a_field_that_is_called_like_the_rationale_is_named() -> None:

@@ -71,6 +71,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "score the folder again (python -m experiments.score), or run the same rescore command",
         "not made: reconsidered: no reply was reconsidered: run condition=[free_cot,free_cot_reconsidered,json_schema,"
         "json_schema_reconsidered]",
+        "not made: remedies: no condition has a remedy: run condition=[free_cot,json_prompt,json_prompt_retry]",
         "not made: replication: no published number matches a task and condition of these rows: published are tasks "
         "bbh_tracking_shuffled_objects_five_objects, ddxplus, gpqa_diamond, gsm8k, last_letter, last_letter_4_names, math_500, "
         "shuffled_objects, shuffled_objects_bigbench_3, shuffled_objects_bigbench_5, shuffled_objects_bigbench_7, zebralogic",
@@ -91,9 +92,20 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
-    others = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "replication", "samples", "strata", "swap"}
-    others |= {"schema_shape"}
-    others |= {"schema_shape"}
+    others = {
+        "fields",
+        "ladder",
+        "meta",
+        "order",
+        "order_contrasts",
+        "reconsidered",
+        "remedies",
+        "replication",
+        "samples",
+        "schema_shape",
+        "strata",
+        "swap",
+    }
     for name in set(options("table")) - probed - others:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()

@@ -1,13 +1,14 @@
 """Every task: unique and repeatable items whose gold answers are derived again here by other means."""
 
 import itertools
+import json
 import re
 from typing import Any
 
 import pytest
 
 from experiments.starting.build import build_group
-from fmtbench.answers import Choice
+from fmtbench.answers import Choice, Date
 from fmtbench.errors import UserError
 from fmtbench.tasks.arithmetic import Addition, WordProblems
 from fmtbench.tasks.base import check_items
@@ -44,6 +45,26 @@ def test_generated_items(name: str) -> None:
 @pytest.mark.parametrize("make", [Addition, WordProblems, Sentiment, LastLetter, ShuffledObjects])
 def test_an_item_does_not_depend_on_how_many_are_asked_for(make: Any) -> None:
     assert make(seed=3, size=40).items()[:10] == make(seed=3, size=10).items()
+
+
+def test_korean_invoices_tell_the_fields_of_the_english_ones_in_korean() -> None:
+    korean, english = task("invoices_ko"), task("invoices")
+    assert list(korean.record.tree.members) == list(english.record.tree.members)
+    for item in korean.items():
+        text, gold = item.question, json.loads(item.gold)
+        assert not re.findall(r"[A-Za-z]{4,}", text), "but for codes and currencies all is Korean"
+        for name in ("vendor", "number", "currency"):
+            assert gold[name] in text
+        assert f"{gold['total']:,.2f}" in text
+        assert ("이미" in text) == gold["paid"]
+        days = {Date().canon(part) for part in re.findall(r"\d{4}\S+(?: \d+월 \d+일)?", text)}
+        assert days - {None} == {gold["date"], gold["due_date"]} - {None}
+        assert [one for one in korean.facts["goods"].values if one in text] == sorted(
+            gold["goods"] or [], key=korean.facts["goods"].values.index
+        )
+        assert ("할인" in text) == (gold["discount"] is not None)
+    assert {True, False} == {json.loads(item.gold)["due_date"] is None for item in korean.items()}
+    assert re.fullmatch(r"글에 나온 항목: .*\.( 나오지 않은 항목: .*\.)?", korean.worked()[0].reasoning)
 
 
 @pytest.mark.parametrize("digits", [1, 2, 3])

@@ -11,6 +11,7 @@ from fmtbench.analysis.page.diagnosis import write_diagnosis
 from fmtbench.analysis.rows.cut import cut_notes
 from fmtbench.analysis.showing.diagnosis import Said, blocks, markdown
 from fmtbench.analysis.statistics.arms import arms_table
+from fmtbench.analysis.statistics.cheapest import priced_arms
 from fmtbench.analysis.statistics.diagnosis import Diagnosis
 from fmtbench.answers import Record
 from fmtbench.decoding.records import ignored
@@ -18,6 +19,12 @@ from fmtbench.running.job import Job
 from fmtbench.store.files import writable, write_text
 
 TITLE = "Is it my schema?"
+
+
+def usable(job: Job) -> list[str]:
+    """The conditions whose replies a program reads as a record."""
+    names = dict.fromkeys(cell.condition for cell in job.cells)
+    return [name for name in names if job.conditions[name].writes_a_format]
 
 
 def write(output: Path, job: Job, found: Diagnosis, rows: pd.DataFrame, untried: Mapping[str, str]) -> None:
@@ -33,6 +40,7 @@ def write(output: Path, job: Job, found: Diagnosis, rows: pd.DataFrame, untried:
         untried=untried,
         ignored=ignored(kind.schema),
         notes=cut_notes(rows),
+        priced=priced_arms(rows, usable(job), found.margin),
     )
     arms = arms_table(rows, list(dict.fromkeys(cell.condition for cell in job.cells)))
     page = list(blocks(found, arms, said))

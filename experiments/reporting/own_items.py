@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fmtbench.answers import Record
+from fmtbench.answers.record import VALUE
 from fmtbench.decoding.records import ignored
+from fmtbench.errors import UserError
 from fmtbench.running.job import Cell, Job
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.own_questions import OwnQuestions
-from fmtbench.types import Item
+from fmtbench.types import Item, Message, Request
 
 SHOWN = 3
 
@@ -34,18 +36,38 @@ def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
     yield f"task {cell.task}: {task.source.place}, {len(items)} items{cut}, answer: {task.answer}"
     yield from (f"  {role}: {found}" for role, found in task.roles.items())
     kind = task.kind(asked[0])
+    if isinstance(kind, Record) and kind.wrapped:
+        yield f"  the schema lists no fields: the whole value is asked for, and held, as the field {VALUE} of an object"
     if isinstance(kind, Record) and (without := ignored(kind.schema)):
         yield f"  the decoder does not enforce: {'; '.join(without)}"
+    yield from too_long(job, cell, asked)
     for number, item in enumerate(asked[:SHOWN], start=1):
         yield f"  item {number}, as {cell.condition} asks it:"
         yield textwrap.indent(_asked(job, cell, item), "    | ", lambda line: True)
         yield f"    {_right(task, item)}"
 
 
+def too_long(job: Job, cell: Cell, items: Sequence[Item]) -> Iterator[str]:
+    """A line on the texts that leave no room for a reply, the longest first. Raises `UserError` where all are."""
+    found: list[str] = []
+    for item in sorted(items, key=lambda item: -len(item.question)):
+        request = Request(messages=_turns(job, cell, item), max_tokens=job.sampling.max_tokens)
+        if not (why := job.backend.why_too_long(job.backbone, request)):
+            break
+        found.append(f"item {item.id} has {why}")
+    change = "shorten them, lower sampling.max_tokens, or raise backbone.context"
+    if len(found) == len(items):
+        raise UserError(f"task {cell.task}: all {len(items)} texts are too long: {found[0]}: {change}")
+    if found:
+        yield f"  {len(found)} texts are too long, and end as engine errors: {found[0]}; {change}"
+
+
+def _turns(job: Job, cell: Cell, item: Item) -> tuple[Message, ...]:
+    return job.conditions[cell.condition].render(item, job.tasks[cell.task].kind(item), job.prompts[cell.prompt])
+
+
 def _asked(job: Job, cell: Cell, item: Item) -> str:
-    kind = job.tasks[cell.task].kind(item)
-    turns = job.conditions[cell.condition].render(item, kind, job.prompts[cell.prompt])
-    return "\n".join(turn.content for turn in turns)
+    return "\n".join(turn.content for turn in _turns(job, cell, item))
 
 
 def _right(task: OwnQuestions, item: Item) -> str:

@@ -70,6 +70,7 @@ class RunConfig(JobConfig):
     tracker: Any = None
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
     rerun_truncated: int | None = None
+    formatter: Any = None
     planned: list[Any] = field(default_factory=list)
     """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 

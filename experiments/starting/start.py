@@ -37,6 +37,7 @@ from .composing import hasten
 from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
+from .formatter import fill_formatter
 from .own_prompt import fill_prompt
 from .own_schema import fill_schema
 from .page import in_words_of, page
@@ -223,6 +224,7 @@ class _Guarded:
         refuse_secrets(config)
         fill_schema(config)
         fill_prompt(config)
+        fill_formatter(config)
         with plugins(config.get("plugins") or ()):
             self.main(config)
 

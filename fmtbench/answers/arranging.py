@@ -65,6 +65,8 @@ def _arranged(fragment: Any, how: Arrangement) -> Any:
     if "properties" in made:
         made["properties"] = _properties(fragment, how)
         made["required"] = _required(fragment, list(made["properties"]), how)
+        if not made["required"]:
+            del made["required"]  # draft 4 of JSON Schema has no empty list there
         if how.optional == "required":
             made = {name: held for name, held in made.items() if not _is_choice_of_required(name, held)}
     return made

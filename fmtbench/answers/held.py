@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from fmtbench.answers.base import AnswerKind
-from fmtbench.answers.inlining import below
+from fmtbench.answers.inlining import below, inside
+from fmtbench.answers.json_value import JsonValue, as_json
 from fmtbench.answers.nodes import Node, leaves, text_of
 from fmtbench.answers.words import Label
 
@@ -31,7 +32,7 @@ NOTHING = re.compile(
     re.I,
 )
 DASHES = re.compile(r"[-–—~]*")
-SHOWN = re.compile(r"[<\[](?:text|number|label|YYYY-MM-DD|true or false)[>\]]")
+SHOWN = re.compile(r"[<\[](?:text|number|label|JSON|YYYY-MM-DD|true or false)[>\]]")
 """What stands for a leaf where a contract shows the form of a record."""
 SEPARATED = re.compile(r"[,;\n、]|\s(?:and|&)\s")
 BULLET = re.compile(r"^\s{0,9}(?:[-*•+]|\d{1,3}[.)])\s+", re.M)
@@ -43,7 +44,8 @@ def said(written: str, kind: AnswerKind) -> str | None:
     text = written.strip()
     if SHOWN.fullmatch(text) or DASHES.fullmatch(text):
         return None
-    if NOTHING.fullmatch(text) and not (isinstance(kind, Label) and kind.canon(text)):
+    named = (isinstance(kind, Label) and kind.canon(text)) or (isinstance(kind, JsonValue) and text[:1] in "[{")
+    if NOTHING.fullmatch(text) and not named:
         return None
     return text
 
@@ -61,13 +63,13 @@ def held(tree: Any, node: Node, path: str = "") -> dict[str, Value]:
     elements = listed(tree, node.element)
     if node.element.kind is not None:
         return {path: _texts([scalar(one, node.element) for one in elements])}
-    each = [held(one, node.element, below(path, "[]")) for one in elements]
-    return {name: _joined([one[name] for one in each]) for name, _ in leaves(node.element, below(path, "[]"))}
+    each = [held(one, node.element, inside(path)) for one in elements]
+    return {name: _joined([one[name] for one in each]) for name, _ in leaves(node.element, inside(path))}
 
 
 def scalar(tree: Any, node: Node) -> str | None:
     assert node.kind is not None
-    if isinstance(tree, list) and len(tree) == 1:
+    if isinstance(tree, list) and len(tree) == 1 and not isinstance(node.kind, JsonValue):
         tree = tree[0]
     if tree is None:
         return None
@@ -80,9 +82,20 @@ def listed(tree: Any, element: Node) -> list[Any]:
         return []
     if isinstance(tree, Mapping) and len(tree) == 1 and not set(tree) & set(element.members):
         return listed(next(iter(tree.values())), element)  # <tags><tag>a</tag><tag>b</tag></tags>
+    if isinstance(tree, str) and isinstance(element.kind, JsonValue):
+        return _unfolded(tree)
     if isinstance(tree, str) and element.kind is not None:
         return _split(tree, element.kind)
     return tree if isinstance(tree, list) else [tree]
+
+
+def _unfolded(text: str) -> list[Any]:
+    """The values of a list that a format writes as JSON; a text that is none is one value."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    return found if isinstance(found, list) else [found]
 
 
 def _split(text: str, kind: AnswerKind) -> list[str]:
@@ -140,7 +153,7 @@ def in_order(tree: Node, path: str = "", ordered: bool = True) -> dict[str, bool
             merged |= in_order(member, below(path, name), ordered)
         return merged
     if tree.element and (tree.element.members or tree.element.element):
-        return in_order(tree.element, below(path, "[]"), ordered and tree.ordered)
+        return in_order(tree.element, inside(path), ordered and tree.ordered)
     return {path: ordered and tree.ordered}
 
 
@@ -175,7 +188,19 @@ def _empty(tree: Any, node: Node) -> bool:
     return tree is None or (bool(node.element) and not listed(tree, node.element or node))
 
 
+def _typed_value(tree: Any, node: Node) -> Any:
+    """A value that is judged as a whole, whether a format nests it or writes it as JSON in a text."""
+    if isinstance(tree, str):
+        try:
+            tree = json.loads(tree)
+        except (ValueError, RecursionError):
+            return tree
+    return as_json(tree, node.schema)
+
+
 def _typed_scalar(tree: Any, node: Node) -> Any:
+    if isinstance(node.kind, JsonValue):
+        return _typed_value(tree, node)
     if node.kind is None or not isinstance(tree, str) or (text := said(tree, node.kind)) is None:
         return None if node.nullable else tree
     values = node.schema.get("enum", [node.schema["const"]] if "const" in node.schema else None)

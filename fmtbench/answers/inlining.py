@@ -8,6 +8,7 @@ What a record cannot be is turned down here, with the path of the part that is a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,8 +38,15 @@ def at(path: str, problem: str) -> SchemaError:
 
 
 def below(path: str, name: str) -> str:
-    """The path of a part: `items[].price`."""
-    return name if not path else f"{path}{name}" if name == "[]" else f"{path}.{name}"
+    """The path of a field: `address.city`, and `rates["unit.price"]` where the name has signs of a path itself."""
+    if set(name) & set(".[]"):
+        return f"{path}[{json.dumps(name, ensure_ascii=False)}]"
+    return f"{path}.{name}" if path else name
+
+
+def inside(path: str) -> str:
+    """The path of the elements of a list: `items[].price`."""
+    return f"{path}[]"
 
 
 def _inlined(fragment: Any, root: Mapping[str, Any], path: str, on_the_way: tuple[str, ...]) -> Any:
@@ -67,7 +75,7 @@ def _inside(name: str, held: Any, root: Mapping[str, Any], path: str, on_the_way
     if name in LISTED and isinstance(held, Sequence) and not isinstance(held, str):
         return [_inlined(one, root, path, on_the_way) for one in held]
     if name in HELD and not isinstance(held, bool):
-        return _inlined(held, root, below(path, "[]") if name == "items" else path, on_the_way)
+        return _inlined(held, root, inside(path) if name == "items" else path, on_the_way)
     return held
 
 

@@ -5,6 +5,7 @@
     string                   Text: case and signs do not matter
     string with a pattern or another format              Verbatim: exact text
     array                    a list in its order; a set with `uniqueItems`
+    object without properties, array without items, nothing, or a choice with objects or with arrays: JsonValue, as a whole
 
 The schema's own keyword `x-compare` overrides this: exact, normalised, date, number, set or sequence. No decoder is shown it.
 """
@@ -19,12 +20,16 @@ from typing import Any
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers.base import AnswerKind
 from fmtbench.answers.date import Date
-from fmtbench.answers.inlining import DEEPEST, Fragment, at, below, settled
+from fmtbench.answers.inlining import DEEPEST, Fragment, at, below, inside, settled
+from fmtbench.answers.json_value import JsonValue
 from fmtbench.answers.number import Number
 from fmtbench.answers.verbatim import Verbatim
 from fmtbench.answers.words import Label, Text
 from fmtbench.answers.yes_no import YesNo
 
+NESTED = ("object", "array")
+WORDS = ("title", "description", "default", "examples", "$comment", "$schema", "$id", "deprecated", "readOnly", "writeOnly")
+"""Keywords that allow and forbid nothing."""
 MOST_LABELS = 1000
 MOST_SHAPES = 8
 COMPARE = "x-compare"
@@ -61,26 +66,34 @@ def node(fragment: Fragment, path: str = "", required: bool = True, level: int =
     if level > DEEPEST:
         raise at(path, f"it lies more than {DEEPEST} levels deep")
     shared: dict[str, Any] = {"schema": fragment, "required": required, "nullable": nullable}
-    if "properties" in fragment or fragment.get("type") == "object":
+    if fragment.get("properties"):
         return Node(**shared, members=_members(fragment, path, level))
+    if _is_open(fragment):
+        return Node(**shared, kind=JsonValue())
     if fragment.get("type") == "array":
-        items = fragment.get("items")
-        if not isinstance(items, dict) or not items or "prefixItems" in fragment:
-            raise at(path, "the array does not say what it holds: give items with a type")
-        element = node(items, below(path, "[]"), True, level + 1)
+        element = node(fragment["items"], inside(path), True, level + 1)
         return Node(**shared, element=element, ordered=_ordered(fragment, path))
     return Node(**shared, kind=_kind(fragment, path))
 
 
+def _is_open(fragment: Fragment) -> bool:
+    """Whether it does not say what it holds, or leaves a choice of objects and lists: then it is judged as a whole."""
+    if "anyOf" in fragment:
+        sorts = {str(one.get("type")) for one in fragment["anyOf"]}
+        return bool(sorts & set(NESTED)) and sorts <= {*SCALARS, *NESTED} and not sorts >= set(NESTED) and COMPARE not in fragment
+    if fragment.get("type") == "array":
+        items = fragment.get("items")
+        return not isinstance(items, dict) or not items or "prefixItems" in fragment
+    return fragment.get("type") == "object" or not [name for name in fragment if name not in WORDS]
+
+
 def _members(fragment: Fragment, path: str, level: int) -> dict[str, Node]:
-    properties, required = fragment.get("properties"), fragment.get("required", [])
-    if not isinstance(properties, dict) or not properties:
-        raise at(path, "the object has no properties: a record's fields are listed")
+    properties, required = fragment["properties"], fragment.get("required", [])
     if absent := [name for name in required if name not in properties]:
         raise at(path, f"required names {absent[0]!r}, which is no property")
     for name in properties:
-        if not name.strip() or set(name) & set(".[]\n\r\0"):
-            raise at(path, f"the property {name!r} has a name that no path can hold: leave out dots, brackets and line breaks")
+        if not name.strip() or name == "[]" or set(name) & set("\n\r\0"):
+            raise at(path, f"the property {name!r} has a name that no line can hold: leave out line breaks, and give it a letter")
     alike = {spelling.squeeze(name) or name: name for name in properties}
     if twins := [name for name in properties if alike[spelling.squeeze(name) or name] != name]:
         other = alike[spelling.squeeze(twins[0]) or twins[0]]
@@ -160,6 +173,6 @@ def leaves(tree: Node, path: str = "") -> Iterator[tuple[str, Node]]:
         for name, member in tree.members.items():
             yield from leaves(member, below(path, name))
     elif tree.element and (tree.element.members or tree.element.element):
-        yield from leaves(tree.element, below(path, "[]"))
+        yield from leaves(tree.element, inside(path))
     else:
         yield path, tree

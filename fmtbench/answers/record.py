@@ -20,12 +20,15 @@ from fmtbench.answers.arranging import Arrangement, arranged
 from fmtbench.answers.base import STRICT, AnswerKind
 from fmtbench.answers.held import GOOD, Value, Verdict, held, in_order, typed, verdict
 from fmtbench.answers.inlining import SchemaError, at, depth, inlined, whole
+from fmtbench.answers.json_value import JsonValue
 from fmtbench.answers.nodes import Node, leaves, node, placeholder
 from fmtbench.answers.words import Label
 from fmtbench.errors import UserError
 from fmtbench.time_limit import time_limit
 
 MOST_LEAVES = 200
+VALUE = "value"
+"""The field of a record whose schema is none of an object with properties: it holds all there is."""
 SECONDS = 1.0
 """That validating one record may take: a pattern that backtracks without end takes years."""
 CHECKED = jsonschema.FormatChecker(formats=["date"])
@@ -33,7 +36,8 @@ CHECKED = jsonschema.FormatChecker(formats=["date"])
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Record(AnswerKind):
-    """An object whose fields a JSON schema lists. Its `tree` raises `SchemaError` for a schema that no record can have."""
+    """An object whose fields a JSON schema lists, or any other value as the one field of an object. Its `tree` raises
+    `SchemaError` for a schema that no record can have."""
 
     source: str
     """The schema as JSON text."""
@@ -46,6 +50,11 @@ class Record(AnswerKind):
     @property
     def tree(self) -> Node:
         return _parsed(self.source)[1]
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the schema is that of a list, a scalar or an object without properties, which stands in a field `VALUE`."""
+        return _parsed(self.source)[2]
 
     def arranged(self, how: Arrangement) -> Record:
         """The record with its schema in another arrangement: the same leaves."""
@@ -143,24 +152,26 @@ def _as_written(tree: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _parsed(source: str) -> tuple[dict[str, Any], Node]:
+def _parsed(source: str) -> tuple[dict[str, Any], Node, bool]:
+    """The schema of the record, its tree, and whether it was put into an object."""
     try:
         found = json.loads(source)
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"it is not JSON ({error})") from error
     if not isinstance(found, dict) or depth(found) > 100:
-        raise SchemaError("it is no JSON schema: give an object with type: object and its properties")
+        raise SchemaError("it is no JSON schema: give an object with a type")
     schema = whole(inlined(found), "")
     try:
         jsonschema.validators.validator_for(found).check_schema(found)
     except jsonschema.SchemaError as error:
         raise SchemaError(f"it is no valid JSON schema ({error.json_path}: {' '.join(error.message.split())[:200]})") from error
     tree = node(schema)
-    if not tree.members:
-        raise at("", f"type is {schema.get('type')!r}: a record is an object, so give type: object and its properties")
+    if wrapped := not tree.members:
+        schema = {"type": "object", "properties": {VALUE: schema}, "required": [VALUE]}
+        tree = node(schema)
     if (count := len(list(leaves(tree)))) > MOST_LEAVES:
         raise at("", f"it has {count} fields, at most {MOST_LEAVES}")
-    return schema, tree
+    return schema, tree, wrapped
 
 
 @lru_cache(maxsize=256)  # the three readings of a reply mostly locate the same record
@@ -215,4 +226,6 @@ def _words(leaf: Node) -> str:
 def _kind_in_words(leaf: Node) -> str:
     if isinstance(leaf.kind, Label):
         return "one of " + ", ".join(leaf.kind.labels)
+    if isinstance(leaf.kind, JsonValue):
+        return f"a JSON {leaf.type or 'value'}"
     return placeholder(leaf).strip("<>")

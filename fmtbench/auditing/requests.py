@@ -44,16 +44,16 @@ def _planned(line: bytes) -> Planned:
 
 
 def _misplaced(planned: Sequence[Planned]) -> list[Finding]:
-    """Requests that are planned twice, and second passes without a first."""
-    first = {(one.item.id, one.sample): one.request.key for one in planned if not one.after}
-    seen: set[tuple[str, int, bool]] = set()
+    """Requests that are planned twice, and later passes that follow none of their item's."""
+    there = {(one.item.id, one.sample, one.request.key) for one in planned}
+    seen: set[tuple[str, int, str]] = set()
     found: list[Finding] = []
     for one in planned:
-        who = (one.item.id, one.sample, bool(one.after))
+        who = (one.item.id, one.sample, one.after)
         if who in seen:
             found.append(_finding(one, "is planned twice"))
-        elif one.after and first.get((one.item.id, one.sample)) != one.after:
-            found.append(_finding(one, f"follows {one.after[:12]}, which is no first pass of it"))
+        elif one.after and (one.item.id, one.sample, one.after) not in there:
+            found.append(_finding(one, f"follows {one.after[:12]}, which is no pass of it"))
         seen.add(who)
     return found
 

@@ -12,11 +12,15 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone, cache_folder, load_tokenizer
 from fmtbench.backends.base import Backend, Calls
 from fmtbench.backends.template import calls_in, check_arguments_read
+from fmtbench.backends.tokens import prompt
 from fmtbench.decoding.decoders import DECODERS, DecoderName
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.decoding.sandbox import Limits, Sandbox, describe
 from fmtbench.errors import BarredError
-from fmtbench.types import Constraint
+from fmtbench.types import Constraint, Request
+
+TEMPLATE = 128
+"""Tokens that a chat template may add; each token of a text has at least a byte of it."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -36,6 +40,13 @@ class MaskingBackend(Backend):
 
     def why_not_continued(self) -> str:
         return ""
+
+    def why_too_long(self, backbone: Backbone, request: Request) -> str:
+        """By the tokenizer, where there are so many bytes that they may be too many tokens."""
+        size = sum(len(one.content.encode()) for one in request.messages)
+        if size + request.max_tokens + TEMPLATE <= backbone.context:
+            return ""
+        return prompt(load_tokenizer(backbone.resolve()), request).excess(backbone.context)
 
     def admit(self, backbone: Backbone, constraint: Constraint) -> dict[str, Any]:
         compiled = sandbox(backbone, self.decoder, self.limits).compile(constraint)

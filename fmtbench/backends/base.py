@@ -64,6 +64,10 @@ class Backend(ABC):
         """Raises `BarredError` for a constraint that this engine has no words for. It costs nothing, and compiles nothing."""
         return
 
+    def why_too_long(self, backbone: Backbone, request: Request) -> str:
+        """Why a request has no room in the context, where this machine can tell before weights are loaded; empty otherwise."""
+        return ""
+
     @property
     def prices(self) -> Prices | None:
         """What tokens cost; None where nobody is paid for them."""

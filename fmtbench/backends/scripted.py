@@ -36,12 +36,14 @@ def _smallest(field: dict[str, Any]) -> Any:
         return field["const"]
     if "enum" in field:
         return field["enum"][0]
+    if "type" not in field:
+        return None
     if isinstance(field["type"], list):
         return _smallest({**field, "type": field["type"][0]})
     if field["type"] == "array":
-        return [_smallest(field["items"])] * field.get("minItems", 0)
+        return [_smallest(field.get("items") or {})] * field.get("minItems", 0)
     if field["type"] == "object":
-        return {name: _smallest(one) for name, one in field["properties"].items()}
+        return {name: _smallest(one) for name, one in field.get("properties", {}).items()}
     if "pattern" in field:
         return DATE
     return {**LEAST, "string": "...".ljust(field.get("minLength", 0), ".")}[field["type"]]

@@ -101,6 +101,13 @@ class Axes:
     the first token, which forbids the thought: what an engine does that does not know where a thought ends."""
     thinking_tokens: int | None = Field(default=None, gt=0)
     """Tokens after which the end of the thought is forced, for `thinking: budget`."""
+    remedy: Literal["none", "retry", "first_valid"] = "none"
+    """What follows a reply that breaks its contract, up to `tries` in all: `retry` shows it to the model with the validator's
+    error, `first_valid` draws the first request anew. Whether a reply is right plays no part."""
+    tries: int = Field(default=1, gt=0, le=100)
+    """Most replies to a question, for `remedy`."""
+    formatter: Literal["same", "other"] = "same"
+    """Whose second pass it is: the backbone's that gave the first, or that of another one, the run's `formatter`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Axes:
@@ -161,6 +168,7 @@ def _reasons(c: Axes) -> Iterator[str]:
     yield from _of_records(c)
     yield from _of_budget(c)
     yield from _of_thinking(c)
+    yield from _of_remedies(c)
     if c.shots and c.reasoning not in ("none", "free", "draft"):
         yield f"shots={c.shots} contradicts reasoning={c.reasoning}: a worked example has a rationale of free length, and a draft"
 
@@ -279,3 +287,12 @@ def _of_thinking(c: Axes) -> Iterator[str]:
         yield f"thinking=masked contradicts enforced={c.enforced}: only a mask forbids the thought; set enforced=schema or object"
     if c.thinking == "masked" and c.when not in FROM_THE_FIRST:
         yield f"thinking=masked contradicts when={c.when}: the mask that forbids the thought holds from the first token"
+
+
+def _of_remedies(c: Axes) -> Iterator[str]:
+    if (c.remedy == "none") != (c.tries == 1):
+        yield f"remedy={c.remedy} contradicts tries={c.tries}: a remedy needs two tries or more, and without one there is one"
+    if c.remedy != "none" and c.when in ("second_pass", "reconsider"):
+        yield f"remedy={c.remedy} contradicts when={c.when}: tries are of one reply; set when=whole or when=answer"
+    if c.formatter == "other" and c.when != "second_pass":
+        yield f"formatter=other contradicts when={c.when}: another backbone writes the second pass; set when=second_pass"

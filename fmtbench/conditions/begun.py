@@ -64,6 +64,7 @@ def why_not_begun(condition: Condition) -> str:
         "answer_first: its rationale comes when the answer is given": condition.order == "answer_first",
         f"when={condition.when}: its format does not hold from the first token": condition.when != "whole",
         f"thinking={condition.thinking}: what comes before its reply is no part of a rationale": condition.thinking != "off",
+        f"remedy={condition.remedy}: its reply may be that of a further try": condition.remedy != "none",
         "budget=hard: how many words are left is not known after a prefix": condition.budget == "hard",
         "rationale=list: its rationale is several strings": condition.rationale == "list",
         "enforced=one_line: what was begun elsewhere may have line breaks": condition.enforced == "one_line",

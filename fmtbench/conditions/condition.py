@@ -38,6 +38,7 @@ FREELY: dict[str, Any] = {
     "rendering": "form",
     "whitespace": "one_space",
     "calls": None,
+    "formatter": "same",
 }
 """The levels of a pass that has no format."""
 REASONED: dict[str, Any] = {
@@ -86,8 +87,20 @@ class Condition(Axes):
         return "nowhere" if self.descriptions == "schema" else self.descriptions
 
     @property
+    def rewrites(self) -> bool:
+        """Whether a second pass is made of the first one's reply, and says what that one said."""
+        return self.when in ("second_pass", "reconsider")
+
+    @property
     def passes(self) -> int:
-        return 2 if self.when in ("second_pass", "reconsider") else 1
+        """Most requests to one item: two passes, or as many tries as there may be."""
+        return 2 if self.rewrites else self.tries
+
+    @property
+    def writes_a_format(self) -> bool:
+        """Whether a program can read the last reply: it is asked for in a format, or held to a schema."""
+        last = self.closing
+        return last.asked not in ("text", "prose") or last.enforced == "schema"
 
     # -- ask
 

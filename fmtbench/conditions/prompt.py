@@ -43,6 +43,8 @@ class Prompt:
     """Asks for the previous reply in another form, for `when: second_pass`."""
     reconsider: str = ""
     """Asks for a new answer in prose, for `when: reconsider`; a prompt without it asks no such condition."""
+    retry: str = ""
+    """Asks again, for `remedy: retry`; `{error}` stands for what the validator says. A prompt without it asks none."""
     format: str = "{contract}"
     """The format wording: the words around the contract, whose place is `{contract}`."""
     messages: tuple[Turn, ...] = ()
@@ -54,6 +56,13 @@ class Prompt:
     def _holds_the_contract(cls, value: str) -> str:
         if value.count("{contract}") != 1:
             raise ValueError("must hold {contract} once: it stands for what the condition demands of the reply")
+        return value
+
+    @field_validator("retry")
+    @classmethod
+    def _says_the_error(cls, value: str) -> str:
+        if value and value.count("{error}") != 1:
+            raise ValueError("must hold {error} once: it stands for what the validator says of the reply")
         return value
 
     @field_validator("messages")

@@ -38,11 +38,11 @@ def decodable(schema: Any) -> Any:
     form = made.pop("format", None)
     if form in FORMATS and "pattern" not in made:
         made["pattern"] = FORMATS[form]
-    return made | {"additionalProperties": False} if "properties" in made else made
+    return made | {"additionalProperties": False} if made.get("properties") else made
 
 
 def _inside(name: str, held: Any) -> Any:
-    return {key: decodable(one) for key, one in held.items()} if name == "properties" else decodable(held)
+    return {key: decodable(one) for key, one in held.items()} if name in ("properties", "patternProperties") else decodable(held)
 
 
 def ignored(schema: Mapping[str, Any]) -> list[str]:

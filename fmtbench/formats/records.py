@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import fmtbench.answers.spelling as spelling
 import fmtbench.formats.steps as steps
 from fmtbench.answers import Record
+from fmtbench.answers.json_value import JsonValue
 from fmtbench.answers.nodes import Node, placeholder
 from fmtbench.answers.number import Number
 from fmtbench.answers.yes_no import YesNo
@@ -83,12 +84,14 @@ def _filled(value: Any, node: Node) -> Any:
         return [_filled(one, node.element) for one in value]
     if value is None:
         return None
+    if isinstance(node.kind, JsonValue):
+        return Bare(json.dumps(value, ensure_ascii=False))
     return _bare(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), node)
 
 
 def _bare(text: str, node: Node) -> str:
     """Placeholders of numbers and truth values, and such values themselves, stand bare."""
-    if not isinstance(node.kind, Number | YesNo):
+    if not isinstance(node.kind, Number | YesNo | JsonValue):
         return text
     return Bare(text) if text == placeholder(node) or BARE.fullmatch(text) else text
 

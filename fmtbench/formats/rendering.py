@@ -64,17 +64,17 @@ def _type(fragment: Mapping[str, Any]) -> str:
         return " | ".join(json.dumps(one, ensure_ascii=False) for one in values)
     if "anyOf" in fragment:
         return " | ".join(map(typescript, fragment["anyOf"]))
-    if "properties" in fragment:
+    if fragment.get("properties"):
         required = fragment.get("required", ())
         fields = (
             f"{_comment(one)}{_key(name)}{'' if name in required else '?'}: {typescript(one)}"
             for name, one in fragment["properties"].items()
         )
         return "{ " + "; ".join(fields) + " }"
-    if fragment.get("type") == "array":
+    if fragment.get("type") == "array" and fragment.get("items"):
         inner = typescript(fragment["items"])
         return f"({inner})[]" if " | " in inner else f"{inner}[]"
-    return {"integer": "number"}.get(str(fragment.get("type")), str(fragment.get("type")))
+    return {"integer": "number", "array": "unknown[]"}.get(str(fragment.get("type")), str(fragment.get("type")))
 
 
 def _comment(fragment: Mapping[str, Any]) -> str:

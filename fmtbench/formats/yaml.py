@@ -187,7 +187,7 @@ def _written(value: str, shown: str) -> str:
         read = members[0][1].value
         if value == (read.removesuffix("\n") if shown.startswith("|\n") else read) and _loads(shown):
             return shown
-    return yaml.dump(value, Dumper=yaml.SafeDumper, default_style='"', allow_unicode=True, width=2**31).rstrip("\n")
+    return yaml.dump(str(value), Dumper=yaml.SafeDumper, default_style='"', allow_unicode=True, width=2**31).rstrip("\n")
 
 
 def _loads(shown: str) -> bool:

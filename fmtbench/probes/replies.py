@@ -46,9 +46,11 @@ class ProbedReply:
 
 def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterator[ProbedReply]:
     """The replies that are planned and there, in the order of the plan; errors of the engine among them. Greedy samples of an
-    item are one request, and so one reply."""
+    item are one request, and so one reply. Second passes that another backbone wrote are not among them."""
     said = {one.key: one for one in folder.generations()}
     for one in folder.requests():
+        if one.after and condition.formatter == "other":
+            continue
         if generation := said.pop(one.request.key, None):
             yield probed(one, generation, condition.closing if one.after else condition.opening, task)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers import Record
+from fmtbench.answers.json_value import JsonValue
 from fmtbench.answers.nodes import Node
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
@@ -65,7 +66,8 @@ def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
 
 def _held(value: Any, member: Node) -> bool:
     """Whether a field has a value of its shape: in YAML `vendor: {x}` is a mapping, and in a line of prose a text."""
-    return value not in (None, "") and not (isinstance(value, Mapping) and not member.members)
+    whole = member.members or isinstance(member.kind, JsonValue)
+    return value not in (None, "") and not (isinstance(value, Mapping) and not whole)
 
 
 def record_places(reply: str, kind: Record) -> list[Place]:

@@ -15,8 +15,9 @@ from fmtbench.conditions.condition import Condition
 from fmtbench.running.asking import unanswered
 from fmtbench.running.calling import why_unaskable
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.passes import second_passes
+from fmtbench.running.passes import GoingOn, answered, later_passes
 from fmtbench.running.scoring import score
+from fmtbench.running.untried import why_untried
 from fmtbench.store.folder import Planned, RunFolder
 from fmtbench.store.provenance import items_hash, provenance
 from fmtbench.tasks.base import Task
@@ -42,7 +43,7 @@ class CellWork:
     first: list[Planned]
     """Its first passes."""
     planned: list[Planned] = field(init=False)
-    """They, and the second passes of those that have a reply."""
+    """They, and the later passes of those that have a reply."""
     done: set[str] = field(init=False)
     """Keys of the requests that are not generated again."""
     barred: str = ""
@@ -53,7 +54,7 @@ class CellWork:
     def __post_init__(self) -> None:
         self.done = self.folder.done(partial(stands, self.job))
         self.planned = self.first
-        self.barred = self.barred or why_unaskable(self.job, self.cell)
+        self.barred = self.barred or why_unaskable(self.job, self.cell) or why_untried(self.job, self.cell)
 
     @property
     def task(self) -> Task:
@@ -74,17 +75,43 @@ class CellWork:
         self.folder.append(generation)
         self.done.add(generation.key)
 
+    def asked_of(self, *, formatter: bool) -> list[Request]:
+        """What is missing of the passes that the job's formatter writes, or of those of the backbone."""
+        theirs = self.condition.formatter == "other"
+        return unanswered([one for one in self.planned if (theirs and bool(one.after)) == formatter], self.done)
+
+    def most_left(self) -> int:
+        """Requests that are still to be answered; of tries, as many as there may be."""
+        said = {key: one for key, one in self._said().items() if key in self.done}
+        whole = list(answered(self.planned, said, self.condition, self.task))
+        begun = len({one.request.key for one in self.planned} & said.keys()) - sum(len(one.generations) for one in whole)
+        return (len(self.first) - len(whole)) * self.condition.passes - begun
+
+    def _said(self) -> dict[str, Generation]:
+        return {generation.key: generation for generation in self.folder.generations()}
+
     def follow(self) -> None:
-        """Plan the second passes that the replies in the journal make possible."""
-        if self.condition.passes == 1:
-            return
-        done = {generation.key: generation for generation in self.folder.generations()}
-        identity = partial(self.job.backend.identity, self.job.backbone)
-        prompt, arguments = self.job.prompts[self.cell.prompt], self.job.backbone.chat_template_kwargs
-        self.planned = [*self.first, *second_passes(self.first, done, self.task, self.condition, prompt, identity, arguments)]
+        """Plan the later passes that the replies in the journal make possible."""
+        if self.condition.passes > 1:
+            self.planned = [*self.first, *later_passes(self.first, self._said(), self._going_on())]
+
+    def _going_on(self) -> GoingOn:
+        backend, writer, temperature = self.job.backend, self.job.backbone, self.job.sampling.temperature
+        identity = partial(backend.identity, writer)
+        if self.condition.formatter == "other" and self.job.formatter:
+            writer = self.job.formatter
+            identity = partial(backend.identity_of, writer, temperature=temperature)
+        return GoingOn(
+            task=self.task,
+            condition=self.condition,
+            prompt=self.job.prompts[self.cell.prompt],
+            seed=self.cell.seed,
+            identity=identity,
+            arguments=writer.chat_template_kwargs,
+        )
 
     def advance(self) -> None:
-        """After the first passes: plan the second ones, and write them down."""
+        """After some passes: plan those that follow, and write them down."""
         if self.condition.passes > 1:
             self.follow()
             self.folder.write_requests(self.planned)
@@ -110,6 +137,10 @@ class CellWork:
         """Write down what the engine says of itself."""
         self.folder.write_manifest(self.folder.manifest() | {"engine": engine, "determinism": determinism})
 
+    def formatted(self, engine: Mapping[str, Any]) -> None:
+        """Write down what the engine says of itself under the formatter."""
+        self.folder.write_manifest(self.folder.manifest() | {"formatter": dict(engine)})
+
     def score(self) -> list[Row]:
         return score(self.folder, self.cell, self.task, self.condition)
 
@@ -117,10 +148,11 @@ class CellWork:
         """What the engine says of the cell's grammars, unless the cell is barred already."""
         if self.barred:
             return Admission([], self.barred)
-        return compile_all(self.job.backend, self.job.backbone, self._grammars())
+        masked = self.job.formatter if self.condition.formatter == "other" else None  # its first pass is free text
+        return compile_all(self.job.backend, masked or self.job.backbone, self._grammars())
 
     def _grammars(self) -> set[Constraint | None]:
-        """The constraints of what is missing, including those of second passes that are still to be planned."""
+        """The constraints of what is missing, including those of later passes that are still to be planned."""
         grammars = {request.constraint for request in self.missing}
         if grammars and self.condition.passes > 1:
             grammars |= {self.condition.constraint(self.task.kind(one.item)) for one in self.first}

@@ -55,6 +55,8 @@ class Job:
     """Items and samples that some cells are restricted to; the others ask all."""
     retry_errors: bool = False
     """Whether to generate again what ended in an `engine_error`."""
+    formatter: Backbone | None = None
+    """Writes the second passes of conditions with `formatter: other`, on the same engine."""
 
     def condition(self, name: str) -> Condition:
         """A condition as this backbone is held to it: a call that is enforced is one in the model's own syntax."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
+from fmtbench.backbone import Backbone
 from fmtbench.backends.supervise import SupervisedSession
 from fmtbench.errors import BarredError
 from fmtbench.probes.determinism import remembered
@@ -81,17 +82,37 @@ def _others(job: Job, cells: Sequence[CellWork], wanted: set[str]) -> list[tuple
 
 
 def generate(job: Job, cells: Sequence[CellWork], watch: Watch) -> None:
-    """Answer what is missing, and then the second passes that these answers make possible, with one engine."""
+    """Answer what is missing, and then the later passes that these answers make possible, with one engine; what another backbone
+    writes comes last, when the first one's memory is free again."""
     count = sum(len(one.missing) for one in cells)
     logger.info("%d cells, %d requests, %d to generate", len(cells), sum(len(one.planned) for one in cells), count)
-    if not count:
-        return
-    with SupervisedSession(job.backend, job.backbone) as session:
-        session.prepare([request for one in cells for request in one.missing])
-        facts = session.facts()
-        for one in cells:
+    formatted = [one for one in cells if one.condition.formatter == "other"]
+    if any(one.asked_of(formatter=False) for one in cells):
+        if job.formatter and formatted:
+            prove(job, job.formatter)
+        with SupervisedSession(job.backend, job.backbone) as session:
+            converse(session, cells, watch, formatter=False)
+    if job.formatter and any(one.asked_of(formatter=True) for one in formatted):
+        with SupervisedSession(job.backend, job.formatter) as session:
+            converse(session, formatted, watch, formatter=True)
+
+
+def prove(job: Job, formatter: Backbone) -> None:
+    """Open the formatter and close it: what is wrong with it is known before the first replies are paid for."""
+    with SupervisedSession(job.backend, formatter):
+        logger.info("formatter %s: opens", formatter.name)
+
+
+def converse(session: SupervisedSession, cells: Sequence[CellWork], watch: Watch, *, formatter: bool) -> None:
+    """Answer what is asked of this backbone, pass after pass, as long as replies make another one possible."""
+    session.prepare([request for one in cells for request in one.asked_of(formatter=formatter)])
+    facts = session.facts()
+    for one in cells:
+        if formatter:
+            one.formatted(facts)
+        else:
             one.opened(facts, remembered(facts))
-        answer(session, [(one.keep, one.missing) for one in cells], watch)
+    for _ in range(max(one.condition.passes for one in cells)):
+        answer(session, [(one.keep, one.asked_of(formatter=formatter)) for one in cells], watch)
         for one in cells:
             one.advance()
-        answer(session, [(one.keep, one.missing) for one in cells], watch)

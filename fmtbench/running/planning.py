@@ -12,6 +12,7 @@ from fmtbench.running.asking import request_seed
 from fmtbench.running.calling import tools_offered, why_unaskable
 from fmtbench.running.job import Cell, Job
 from fmtbench.running.thinking import asked_to_think
+from fmtbench.running.untried import check_formatter, why_untried
 from fmtbench.store.folder import Planned
 from fmtbench.tasks.base import Task, check_items, worked_examples
 from fmtbench.types import Constraint, Item, Request
@@ -26,7 +27,7 @@ class Plans(Protocol):
     """What the cells of a job ask first."""
 
     def size(self, cell: Cell) -> int:
-        """How many requests a cell has, but for second passes."""
+        """How many requests a cell has, but for later passes."""
         ...
 
     def plan(self, cell: Cell) -> list[Planned]:
@@ -51,7 +52,8 @@ class Planner:
         if most > 1 and job.sampling.temperature == 0:
             raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
         job.backend.check_template(job.backbone)
-        if all(reasons := [why_unaskable(job, cell) for cell in job.cells]):
+        check_formatter(job)
+        if all(reasons := [why_unaskable(job, cell) or why_untried(job, cell) for cell in job.cells]):
             raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         _check_wordings(job)
@@ -65,7 +67,7 @@ class Planner:
                 self._kept[cell] = planned
 
     def size(self, cell: Cell) -> int:
-        """How many requests a cell has, but for second passes."""
+        """How many requests a cell has, but for later passes."""
         return len(self._items[cell.task]) * self._job.samples(cell.condition)
 
     def plan(self, cell: Cell) -> list[Planned]:
@@ -78,10 +80,16 @@ class Planner:
 
 def _check_wordings(job: Job) -> None:
     for cell in job.cells:
-        if job.conditions[cell.condition].when == "reconsider" and not job.prompts[cell.prompt].reconsider:
+        condition, prompt = job.conditions[cell.condition], job.prompts[cell.prompt]
+        if condition.when == "reconsider" and not prompt.reconsider:
             raise UserError(
                 f"condition {cell.condition} asks for a new answer, and prompt {cell.prompt} has no words for that: give it a "
                 "reconsider, such as reconsider: Reconsider the question in plain prose."
+            )
+        if condition.remedy == "retry" and not prompt.retry:
+            raise UserError(
+                f"condition {cell.condition} asks again, and prompt {cell.prompt} has no words for that: give it a retry, "
+                'such as retry: "Your reply is not valid: {error}. Answer again."'
             )
 
 

@@ -67,7 +67,7 @@ def _kind(row: Any, task: Task, known: dict[str, Item]) -> AnswerKind:
 def _read(row: Any, task: Task, known: dict[str, Item], condition: Condition) -> dict[str, Any]:
     kind, aliases = _kind(row, task, known), known[row.item_id].aliases if row.item_id in known else ()
     own = condition.read(Generation(key="", text=row.text, finish_reason=row.finish_reason), kind)
-    found, single, left = located(row.text, own, kind), condition.passes == 1, rationale(row.text, kind)
+    found, single, left = located(row.text, own, kind), not condition.rewrites, rationale(row.text, kind)
     return {
         **verdicts(found, kind, [row.gold, *aliases])._asdict(),
         "reasoning_words": len(words(left)) if single else row.reasoning_words,

@@ -32,7 +32,7 @@ def score(folder: RunFolder, cell: Cell, task: Task, condition: Condition) -> li
     wanted = {one.request.key for one in planned}
     done = {generation.key: _storable(generation) for generation in folder.generations() if generation.key in wanted}
     _check_masked(folder, planned, done)
-    rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition)]
+    rows = [_row(cell, one, task.kind(one.planned.item), condition) for one in answered(planned, done, condition, task)]
     if (before := folder.count_rows()) > len(rows):
         logger.warning(
             "%s: rows.parquet has %d rows now, and had %d: %s", folder.path, len(rows), before, _why_fewer(planned, rows)
@@ -57,10 +57,12 @@ def _why_fewer(planned: Sequence[Planned], rows: Sequence[Row]) -> str:
 
 
 def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition) -> Row:
-    """The answer is in the last pass, the rationale in the first; all passes cost tokens and time."""
+    """The answer is in the last pass, the rationale in the first, or in the last of several tries; all passes cost tokens and
+    time."""
     one, begun = answered.planned, prefix_of(answered.planned.request)
     passes = [_whole_reply(generation, begun) for generation in answered.generations]
-    first, last = passes[0], passes[-1]
+    last = passes[-1]
+    first = passes[0] if condition.rewrites else last
     reasoning, found = rationale(first.text, kind), located(last.text, condition.read(last, kind), kind)
     return Row(
         **verdicts(found, kind, [one.item.gold, *one.item.aliases])._asdict(),
@@ -83,7 +85,7 @@ def _row(cell: Cell, answered: Answered, kind: AnswerKind, condition: Condition)
         request_key=one.request.key,
         seconds=sum(one.seconds for one in passes),
         stratum=one.item.stratum or None,
-        realised_order=order_of(first.text, found, kind, reasoning) if len(passes) == 1 else None,
+        realised_order=order_of(first.text, found, kind, reasoning) if first is last else None,
         **_thoughts(passes),
     )
 

@@ -3,6 +3,8 @@
 {"id": "invoices/1f0c...", "question": "Halden Paper sent invoice HP-204. ... Fill in the record of this invoice.",
  "gold": "{\"vendor\": \"Halden Paper\", \"number\": \"HP-204\", ...}"}
 
+Texts are in English or in Korean (`language`), whose sentences are the YAML's as well; here are only dates and lists.
+
 Each field is drawn on its own and told in one sentence; the sentences come in any order. A field with a `share` below 1 is left
 out of the others' texts, and its gold is null: what a model then says of it is made up.
 """
@@ -17,7 +19,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -28,7 +30,17 @@ from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
 from fmtbench.types import Item, Shot
 
 SHOTS = 5
-DATES = ("{day.day} {month} {day.year}", "{month} {day.day}, {day.year}", "{day:%Y-%m-%d}")
+Language = Literal["en", "ko"]
+DATES: dict[Language, tuple[str, ...]] = {
+    "en": ("{day.day} {month} {day.year}", "{month} {day.day}, {day.year}", "{day:%Y-%m-%d}"),
+    "ko": ("{day.year}년 {day.month}월 {day.day}일", "{day.year}.{day.month}.{day.day}", "{day:%Y-%m-%d}"),
+}
+LAST: dict[Language, str] = {"en": " and ", "ko": ", "}
+"""Before the last of several."""
+TOLD: dict[Language, tuple[str, str]] = {
+    "en": ("The text tells the {}.", "It does not tell the {}."),
+    "ko": ("글에 나온 항목: {}.", "나오지 않은 항목: {}."),
+}
 MONTHS = (
     "January",
     "February",
@@ -71,24 +83,24 @@ class Fact:
             raise ValueError("give one of values, low and high, years, form, or truth with two sentences")
         return self
 
-    def draw(self, rng: random.Random) -> tuple[Any, str]:
+    def draw(self, rng: random.Random, language: Language) -> tuple[Any, str]:
         """A value as JSON has it, and the sentence that tells it."""
         if self.truth:
             value = rng.random() < 0.5
             return value, self.sentences[0 if value else 1]
-        value, told = self._value(rng)
+        value, told = self._value(rng, language)
         return value, rng.choice(self.sentences).replace("{}", told)
 
-    def _value(self, rng: random.Random) -> tuple[Any, str]:
+    def _value(self, rng: random.Random, language: Language) -> tuple[Any, str]:
         if self.most is not None:
             several = rng.sample(self.values, rng.randint(1, self.most))
-            return several, listed(several)
+            return several, listed(several, language)
         if self.values:
             one = rng.choice(self.values)
             return one, one
         if self.years is not None:
             day = datetime.date(rng.randint(*self.years), 1, 1) + datetime.timedelta(days=rng.randrange(365))
-            return day.isoformat(), rng.choice(DATES).format(day=day, month=MONTHS[day.month - 1])
+            return day.isoformat(), rng.choice(DATES[language]).format(day=day, month=MONTHS[day.month - 1])
         if self.form is not None:
             code = "".join(
                 rng.choice("ABCDEFGHKLMNPRST") if c == "A" else rng.choice("0123456789") if c == "0" else c for c in self.form
@@ -109,6 +121,7 @@ class Facts(Task):
     schema: dict[str, Any]
     facts: dict[str, Fact]
     """By the name of their field at the schema's top."""
+    language: Language = "en"
     size: int = Field(default=100, gt=0)
 
     @cached_property
@@ -129,7 +142,10 @@ class Facts(Task):
     def worked(self) -> list[Shot]:
         """Texts of another seed; the rationale names what each sentence tells."""
         items = distinct(replace(self, seed=self.seed + OTHER_SEED)._drawn(), SHOTS)
-        return [Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold)), answer=one.gold) for one in items]
+        return [
+            Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold), self.language), answer=one.gold)
+            for one in items
+        ]
 
     def _drawn(self) -> Iterator[Item]:
         for index in itertools.count():
@@ -139,7 +155,7 @@ class Facts(Task):
         gold: dict[str, Any] = {}
         told = []
         for name in self.record.tree.members:
-            value, sentence = self.facts[name].draw(rng)
+            value, sentence = self.facts[name].draw(rng, self.language)
             there = rng.random() < self.facts[name].share
             gold[name] = value if there else None
             told += [sentence] if there else []
@@ -149,12 +165,12 @@ class Facts(Task):
         return Item(id=f"{self.name}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
 
 
-def listed(several: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
+def listed(several: list[str], language: Language) -> str:
+    return LAST[language].join(filter(None, [", ".join(several[:-1]), several[-1]]))
 
 
-def _reasoning(gold: dict[str, Any]) -> str:
+def _reasoning(gold: dict[str, Any], language: Language) -> str:
     there = [name.replace("_", " ") for name, value in gold.items() if value is not None]
     missing = [name.replace("_", " ") for name, value in gold.items() if value is None]
-    told = f"The text tells the {listed(there)}."
-    return f"{told} It does not tell the {listed(missing)}." if missing else told
+    lines = zip(TOLD[language], (there, missing))
+    return " ".join(line.format(listed(names, language)) for line, names in lines if names)

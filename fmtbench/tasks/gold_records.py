@@ -11,19 +11,22 @@ import jsonschema
 from fmtbench.answers import Record
 from fmtbench.answers.held import held
 from fmtbench.answers.nodes import Node, leaves
+from fmtbench.answers.record import VALUE
 from fmtbench.tasks.source_row import SourceRow
 
 
 def gold_record(row: SourceRow, gold: str, kind: Record) -> str:
     """The gold as JSON text. Raises `UserError` with the row and the path for one that breaks the schema or cannot be read."""
     found = json.loads(gold)
+    if kind.wrapped:
+        found = {VALUE: found}
     if not isinstance(found, dict):
         row.reject("gold", f"the gold answer is {found!r}: give an object, as JSON in a CSV")
     if problem := broken(found, kind):
         row.reject("gold", f"the gold answer breaks the schema at {problem}")
     if unread := next(unreadable(found, kind), None):
         row.reject("gold", unread)
-    return gold
+    return json.dumps(found, ensure_ascii=False) if kind.wrapped else gold
 
 
 def broken(found: dict[str, Any], kind: Record) -> str:
@@ -38,7 +41,7 @@ def without_nulls(tree: Any, node: Node) -> Any:
     """An object without the fields that are null, may be missing and may not be null."""
     if isinstance(tree, list) and node.element:
         return [without_nulls(one, node.element) for one in tree]
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or node.kind is not None:
         return tree
     bare = Node(schema={})
     kept = {}

@@ -158,8 +158,8 @@ class Shaped(Shape, Task):
         notes = self.notes
         old, new = rng.sample(notes.values, 2)
         elements = rng.sample(notes.elements, notes.many)
-        drawn = {name: fact.draw(rng) for name, fact in notes.facts.items()}
-        told = [notes.sentence.format(old=old, new=new), notes.listing.format(listed(elements))]
+        drawn = {name: fact.draw(rng, "en") for name, fact in notes.facts.items()}
+        told = [notes.sentence.format(old=old, new=new), notes.listing.format(listed(elements, "en"))]
         told += [sentence for _, sentence in drawn.values()]
         rng.shuffle(told)
         question = f"{' '.join(told)}\n\n{notes.ask}"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.showing.markdown import to_markdown
+from fmtbench.analysis.statistics.cheapest import PricedArm, cheapest
 from fmtbench.analysis.statistics.diagnosis import STEPS, Diagnosis, Effect, PartEffect
 from fmtbench.analysis.statistics.per_item import Interval
 
@@ -50,6 +51,8 @@ class Said(NamedTuple):
     ignored: Sequence[str]
     """What of the schema the decoder does not enforce."""
     notes: Sequence[str]
+    priced: Sequence[PricedArm] = ()
+    """The arms that write a record which a program can read, the cheapest first."""
 
 
 def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
@@ -69,6 +72,10 @@ def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
     yield from (Paragraph(f"Not tried: {spoken(name)}, since {why}.") for name, why in said.untried.items())
     if said.ignored:
         yield Paragraph(f"The decoder does not enforce: {'; '.join(said.ignored)}.")
+    if said.priced:
+        yield Heading("Which way is the cheapest?")
+        yield Paragraph(cheapest_in_words(said.priced, found.margin))
+        yield Listing(prices_table(said.priced))
     yield Heading("All arms")
     yield Listing(arms_in_words(arms))
     yield from map(Paragraph, LEGEND)
@@ -79,6 +86,8 @@ LEGEND = (
     "change gains after Holm's correction over all parts that were tried (exact sign test, 5%).",
     "Fields right: by a reader that is the same for every arm, wherever in the reply they are. Whole records: the schema is kept "
     "and every field is right. Left out: of the values that the right record has. Made up: of the fields that are empty in it.",
+    "The cheapest way: fields that are right in a reply which keeps the schema, against those that are right in free text. "
+    "Tokens in all: of prompts and replies, of every try and pass.",
 )
 
 
@@ -116,6 +125,26 @@ def parts_in_words(found: Diagnosis) -> Iterator[str]:
     if unsure:
         parts = [f"{spoken(one.part.name)} ({enough(one.effect.deciding(found.margin))})" for one in unsure]
         yield f"Not enough data to say whether a change gains {100 * found.margin:g} points or more: {', '.join(parts)}."
+
+
+def cheapest_in_words(priced: Sequence[PricedArm], margin: float) -> str:
+    """The arm with the fewest tokens of which nothing says that it has fewer fields right than free text."""
+    found = cheapest(priced, margin)
+    if found is None:
+        return "Every way to a record that keeps the schema has fewer fields right than free text."
+    unsure = found.effect.standing(margin) == "open"
+    more = f" Not enough data to say that it costs less than {100 * margin:g} points; {enough(found.effect.deciding(margin))}."
+    return (
+        f"{found.condition} takes the fewest tokens of all ways to a record that do not lie below free text: {found.tokens:.0f} "
+        f"an item, {points(found.effect)} points.{more if unsure else ''}"
+    )
+
+
+def prices_table(priced: Sequence[PricedArm]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"condition": one.condition, "tokens in all": f"{one.tokens:.0f}", "against free text": points(one.effect)}
+        for one in priced
+    )
 
 
 OPEN = "not enough data"
