@@ -23,9 +23,11 @@ from fmtbench.errors import UserError
 from fmtbench.price import Prices, prices_of
 from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
-from fmtbench.store.probed import MASS, SPELLING
+from fmtbench.store.probed import COMMITMENT, MASS, SPELLING
 
 Settings = dict[str, dict[str, Any]]
+PROBED = {"mass_tokens": MASS, "spelling_tokens": SPELLING, "commitments": COMMITMENT}
+"""What probes leave beside the rows, by the field of a study."""
 
 
 class Study(NamedTuple):
@@ -50,6 +52,8 @@ class Study(NamedTuple):
     """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
+    commitments: pd.DataFrame | None = None
+    """Likewise, a row a cut."""
     swaps: pd.DataFrame | None = None
     """Rows of the prefix swap (rows/swaps.py); None where nothing was swapped."""
     greedy_swaps: pd.DataFrame | None = None
@@ -100,11 +104,15 @@ def load_study(
         notes=whitespace_notes(files),
         missing=missing_cells(rows),
         prices=_prices(files, configs),
-        mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
-        spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
+        **_probed(files if slim else []),
         swaps=swap_rows(swapped),
         greedy_swaps=greedy_rows(swapped),
     )
+
+
+def _probed(files: Iterable[RowsFile]) -> dict[str, pd.DataFrame | None]:
+    paths = [file.path for file in files if file.packed is None]
+    return {name: probed_tokens(paths, beside) for name, beside in PROBED.items()}
 
 
 def empty_note(file: RowsFile) -> str:
