@@ -14,8 +14,8 @@ LOOKS = {"fixed": "o-", "p_gold": "s--"}
 """Marker and line of each quantity."""
 READOUTS = {"own": "behind its own end", "turn": "asked in a turn"}
 NOTE = (
-    "share of the rationale's words behind which the model is asked; solid: the likeliest candidate is the final answer, with its "
-    "95%; dashed: probability of the right one"
+    "share of the rationale's words behind which the model is asked; solid: the likeliest candidate is the final answer, with "
+    "its 95%; dashed: probability of the right one"
 )
 APART = "; !: candidates hold threefold as much in one condition as in another"
 
