@@ -1,13 +1,12 @@
-"""Commitment against what it must be: closed forms on a model whose every probability is known, and an answer planted half-way."""
+"""Commitment against what it must be: closed forms where every probability is known, and an answer planted half-way."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ import torch
 
 from fmtbench.analysis.tables.commitment import commitment_table
 from fmtbench.answers import AnswerKind, Choice, Number, Text
-from fmtbench.backbone import Backbone
 from fmtbench.conditions.condition import Condition
 from fmtbench.probes import commitment
 from fmtbench.probes.commitment import CommitmentProbe, CommitmentRecord, CommitmentSettings, Readout, ReadReply
