@@ -18,6 +18,7 @@ from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, dupl
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
+from fmtbench.analysis.rows.strips import strips
 from fmtbench.analysis.rows.swaps import beside, greedy_rows, parted, swap_rows
 from fmtbench.errors import UserError
 from fmtbench.price import Prices, prices_of
@@ -52,6 +53,8 @@ class Study(NamedTuple):
     """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
+    strip_tokens: pd.DataFrame | None = None
+    """One masked reply of each backbone with its texts (rows/strips.py)."""
     commitments: pd.DataFrame | None = None
     """Likewise, a row a cut."""
     swaps: pd.DataFrame | None = None
@@ -110,9 +113,10 @@ def load_study(
     )
 
 
-def _probed(files: Iterable[RowsFile]) -> dict[str, pd.DataFrame | None]:
+def _probed(files: Sequence[RowsFile]) -> dict[str, pd.DataFrame | None]:
     paths = [file.path for file in files if file.packed is None]
-    return {name: probed_tokens(paths, beside) for name, beside in PROBED.items()}
+    found = {name: probed_tokens(paths, beside) for name, beside in PROBED.items()}
+    return found | {"strip_tokens": strips(found["mass_tokens"], files)}
 
 
 def empty_note(file: RowsFile) -> str:
