@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,7 @@ from fmtbench.probes.replay import Reference
 from fmtbench.store.folder import RunFolder
 from tests.bigram import CHARACTERS, write_bigram
 from tests.commanding import Done, command
+from tests.conftest import ROOT
 from tests.test_lockin_command import cell, run
 from tests.test_swap_command import matrix
 
@@ -132,3 +135,27 @@ def test_mistakes_are_one_line(made: Path, bigram: Backbone, tmp_path: Path) -> 
         done = command("lockin", "probe=commitment", *words)
         assert done.code == 2, (words, done.out, done.err)
         assert re.search(message, done.error), done.err
+
+
+def test_what_the_study_keeps_makes_the_same_tables(made: Path, read: Done, tmp_path: Path) -> None:
+    """paper/interventions/make.py: no question, no path, no journal; the same bytes each time."""
+    sys.path.insert(0, str(ROOT / "paper" / "interventions"))
+    make = importlib.import_module("make")
+    sys.path.pop(0)
+    shutil.copytree(made, tmp_path / "results" / "interventions")
+    for place in ("one", "other"):
+        make.main(tmp_path / "results", tmp_path / place)
+    kept = {path.relative_to(tmp_path / "one"): path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()}
+    assert kept == {path: (tmp_path / "other" / path).read_bytes() for path in kept}
+    assert {path.name for path in kept} == {"rows.parquet", "commitment.parquet", "manifest.json", "config.yaml"}
+    assert not any(str(tmp_path.parent).encode() in data for path, data in kept.items() if path.suffix != ".parquet")
+    assert set(pd.read_parquet(next((tmp_path / "one").rglob("rows.parquet"))).question) == {""}
+    tables = []
+    for root in (made, tmp_path / "one" / "interventions"):
+        output = tmp_path / "tables" / root.name
+        words = ("table=[main,commitment]", "figure=[]", f"output={output}", "draws=200")
+        done = command("tables", f"results={root}", *words)
+        assert done.code == 0, done.err
+        tables.append([pd.read_csv(next(output.rglob(f"{name}.csv"))) for name in ("main", "commitment")])
+    for one, other in zip(*tables):
+        pd.testing.assert_frame_equal(one, other, atol=1e-4)

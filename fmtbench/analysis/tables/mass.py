@@ -46,7 +46,8 @@ def mass_table(
     condition `compared`, paired by item. `share`: of the reply's tax. `overrides`: share of tokens. `allowed`: median. `floor`:
     tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `wrong_pays`: how much
     more tax wrong replies pay than right ones to the same item, in nats, with its standard error `wrong_error` over the
-    `n_both` items that have both. `left_out`: replies without figures, by their reason. Raises `UserError` where nothing was probed.
+    `n_both` items that have both. `left_out`: replies without figures, by their reason. Raises `UserError` where nothing was
+    probed.
     """
     found = probed(mass_tokens)
     tokens, floors = measured(found), _floors(measured(found))
