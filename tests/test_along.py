@@ -38,7 +38,7 @@ def test_the_first_token_and_the_tenths_of_the_others() -> None:
 
 
 def test_what_wrong_replies_pay_within_an_item() -> None:
-    """Hard items cost more and are got wrong more often, which is no effect of the tax; within each item wrong ones pay 1 more."""
+    """Hard items cost more and are got wrong more often, which is no effect of the tax; within each, wrong ones pay 1 more."""
     replies = []
     for item in range(4):
         for sample, correct in enumerate([True, True, False] if item < 2 else [True, False, False]):
