@@ -35,7 +35,7 @@ def candidates(kind: AnswerKind, item: Item, said: Iterable[str]) -> tuple[str, 
     for answer in map(bare, said):
         if len(answer) <= LONGEST and (form := kind.canon(answer)):
             spellings[form][answer] += 1
-    found = [written(kind, item.gold)]
+    found = [statable(kind, item.gold)]
     for form in sorted(spellings, key=lambda one: (-spellings[one].total(), one)):
         answer = form if kind.numeric else min(spellings[form], key=lambda one: (-spellings[form][one], one))
         known = any(kind.same(answer, one) for one in (*found, item.gold, *item.aliases))
@@ -51,7 +51,7 @@ def choices(kind: AnswerKind) -> tuple[str, ...]:
     return listed if all(isinstance(one, str) for one in listed) and len(listed) <= CLOSED else ()
 
 
-def written(kind: AnswerKind, gold: str) -> str:
+def statable(kind: AnswerKind, gold: str) -> str:
     """A gold answer as a reply would state it: `1,200` is no number to JSON."""
     form = kind.canon(gold) if kind.numeric else None
     return form if form and NUMBER.fullmatch(form) else gold

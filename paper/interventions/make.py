@@ -25,7 +25,7 @@ from fmtbench.store.stored import read_config
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("interventions", "interventions_addition")
-MANIFEST = ("status", "barred", "refused", "decoder", "whitespace", "code", FACTS)
+MANIFEST = ("status", "barred", "refused", "sampling", "items_sha256", "seed", "decoder", "whitespace", "code", FACTS)
 """What tables read of a manifest."""
 UNUSED = ("token", "top", "logprob")
 """Columns of mass.parquet that no table reads: they are kept empty."""

@@ -31,8 +31,8 @@ NOTE = (
 )
 
 
-class Place(NamedTuple):
-    """Where a piece of a token is drawn."""
+class Piece(NamedTuple):
+    """A part of a token, and where it is drawn."""
 
     line: int
     column: int
@@ -62,7 +62,7 @@ def shown(text: str) -> str:
     return "".join(one if one.isprintable() and ord(one) < 0x3000 else MISSING for one in found)
 
 
-def lay_out(tokens: Sequence[str]) -> list[Place]:
+def lay_out(tokens: Sequence[str]) -> list[Piece]:
     """Token behind token, in lines of `COLUMNS`: one that does not fit goes to the next, and only a longer one is broken."""
     places, line, column = [], 0, 0
     for number, text in enumerate(tokens):
@@ -71,7 +71,7 @@ def lay_out(tokens: Sequence[str]) -> list[Place]:
         pieces = [text[start : start + COLUMNS] for start in range(0, len(text), COLUMNS)]
         for more, piece in enumerate(pieces):
             line, column = (line + 1, 0) if more else (line, column)
-            places.append(Place(line, column, piece, number))
+            places.append(Piece(line, column, piece, number))
             column += len(piece)
     return places
 
@@ -82,7 +82,7 @@ def shade(tax: float) -> tuple[float, ...]:
     return tuple(1 - heat * (1 - part) for part in HEAT)
 
 
-def _panel(axis: Any, reply: pd.DataFrame, places: Sequence[Place]) -> None:
+def _panel(axis: Any, reply: pd.DataFrame, places: Sequence[Piece]) -> None:
     taxes, overrides = reply["tax"].tolist(), reply["override"].astype(bool).tolist()
     for at in places:
         box = (at.column, at.line)
