@@ -269,7 +269,8 @@ def commitment(config: DictConfig, settings: CommitmentSettings, cells: list[Sto
     check_unused(config, "commitment", "backend", "decoder")
     cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # what was swapped is no reply of its condition
     check_cells(cells)
-    lines, left_out = [], Counter[str]()
+    lines: list[dict[str, Any]] = []
+    left_out = Counter[str]()
     for backbone, group in by_backbone(cells).items():
         probe = settings.open(backbone)
         for folder, replies in read_replies([ran_of(one) for one in group], settings.samples):
