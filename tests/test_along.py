@@ -35,6 +35,9 @@ def test_the_first_token_and_the_tenths_of_the_others() -> None:
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["b, t"]
     (curve,) = figure.axes[0].lines
     assert list(curve.get_ydata()) == found.tax.tolist()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0", "0.01", "0.1", "1"], (
+        "a save parses no formulas"
+    )
 
 
 def test_what_wrong_replies_pay_within_an_item() -> None:

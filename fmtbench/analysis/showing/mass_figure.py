@@ -14,6 +14,7 @@ from fmtbench.formats.parts import PARTS
 
 LEAST = 0.01
 """Nats below which the axis along a reply is linear: a mask that forbids nothing takes none."""
+SCALE = (0, 0.01, 0.1, 1, 10)
 
 
 def removed_mass(mass: pd.DataFrame) -> Figure:
@@ -61,7 +62,11 @@ def mass_along(along: pd.DataFrame) -> Figure:
                 curve["place"], curve["tax_low"], curve["tax_high"], color=shades[condition], alpha=0.15, linewidth=0
             )
         axis.set_yscale("symlog", linthresh=LEAST)
-        axis.set_ylim(bottom=0)
+        top = max(2.0, 1.3 * float(group["tax"].max()))
+        marked = [one for one in SCALE if one < top]
+        axis.set_yticks(marked, [f"{one:g}" for one in marked])
+        axis.minorticks_off()
+        axis.set_ylim(0, top)
         axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["first", "25%", "50%", "75%", "end"])
         axis.set_ylabel("nats a token")
     say_below(figure, f"place in the reply; the scale is linear below {LEAST:g} nats; shaded: 95% over items")
