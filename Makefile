@@ -89,9 +89,22 @@ define published
 	    output=$(REPLIES)/together "table=[effects]" "figure=[effects]" $(1)
 endef
 
+# Of the study that opens replies, where its data are there (paper/interventions/make.py).
+OPENED := paper/interventions
+define interventions
+	@if test -d $(OPENED)/data; then \
+	$(BIN)/python -m experiments.tables draws=2000 results=$(OPENED)/data/interventions output=$(OPENED) \
+	    "table=[mass,closing,tokens,along,strip,aligned,decoders,swap,commitment,reconsidered]" \
+	    "figure=[mass,along,strip,swap,commitment]" $(1) && \
+	$(BIN)/python -m experiments.tables draws=2000 results=$(OPENED)/data/interventions_addition output=$(OPENED)/addition \
+	    "table=[swap,commitment]" "figure=[swap,commitment]" $(1); \
+	else echo "there is no $(OPENED)/data yet"; fi
+endef
+
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables results=paper/data output=paper
 	$(call published,)
+	$(call interventions,)
 	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && for pass in 1 2 3; do \
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex > /dev/null || exit 1; done && \
 	    echo build/document.pdf; \
@@ -101,6 +114,7 @@ paper-check: $(VENV)/.installed
 	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
 	$(call published,check=true)
+	$(call interventions,check=true)
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python -m experiments.notebooks results=$(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks

@@ -1,9 +1,10 @@
-"""Look inside the replies of a finished run: what a mask takes away, how it makes a model spell, what letting go of it repairs.
+"""Look inside the replies of a finished run: what a mask takes away, what letting go of it repairs, when an answer is decided.
 
     python -m experiments.lockin results=results/quickstart probe=mass                    every run folder beneath it
     python -m experiments.lockin results=results/quickstart probe=mass decoder=xgrammar   the same replies under another's masks
     python -m experiments.lockin run=results/quickstart/smollm2_135m/addition/json_schema/plain-seed0      one run folder
     python -m experiments.lockin results=results/sampled probe=swap backend=vllm          rationales that are cut, and go on
+    python -m experiments.lockin results=results/sampled probe=commitment                 that are cut, and asked for an answer
 
 It needs the run folders with their journals, and the weights that they were made with; the same command again goes on where it
 was interrupted. What is left out is counted by its reason. `probe=mass` generates nothing: one pass of the model reads prompts
@@ -12,13 +13,16 @@ and replies. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet
 
 `probe=swap` cuts the rationales of two conditions that were sampled, and continues each under both: an experiment of its own
 beside the first, `sampled-swap`, of ordinary run folders. The table is swap.
+
+`probe=commitment` cuts the rationales of every condition, and has the model weigh the answers of the item there and then; nothing
+is generated. Each folder gets `commitment.jsonl` and, derived, `commitment.parquet`, a row a cut. The table is commitment.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -36,6 +40,7 @@ from fmtbench.store.folder import RunFolder, find_folders
 from fmtbench.store.stored import read_config
 from fmtbench.tasks.base import Task
 
+from .reporting.probed import COMMITMENT_LEGEND, LEGEND, commitment_lines, mass_lines, show, show_swaps
 from .reporting.progress import progress
 from .score import find_packs, stored_cell
 from .starting.build import build, build_stored_backbone, build_stored_engine
@@ -43,17 +48,13 @@ from .starting.environment import naming_the_environment
 from .starting.start import start
 
 if TYPE_CHECKING:
+    from fmtbench.probes.commitment import CommitmentProbe, CommitmentSettings
+    from fmtbench.probes.commitment_cell import CommitmentCell
     from fmtbench.probes.mass import MassProbe, MassRecord, MassSettings
-    from fmtbench.probes.swap import Arm
     from fmtbench.running.swapping import Engine, Ran, SwapJob
     from fmtbench.types import Row
 
 logger = logging.getLogger(__name__)
-LEGEND = """\
-Tax in nats: -ln of the mass that the mask left. Overrides: tokens at which the most likely one was forbidden.
-string: a free rationale against the mask inside a JSON string. schema: JSON that was only asked for, up to where it leaves it.\
-"""
-SWAP_LEGEND = "Differences with intervals: python -m experiments.tables results=... table=[swap]"
 QUIET = 200
 """Replies between two lines of progress."""
 
@@ -73,16 +74,27 @@ def main(config: DictConfig) -> None:
     given = build(config.backbone, "backbone") if config.backbone else None
     cells = [stored(folder, given) for folder in find_folders(root)]
     check_run(config, cells, root)
-    settings: MassSettings | SwapSettings = build(config.probe, "probe")
+    settings: MassSettings | SwapSettings | CommitmentSettings = build(config.probe, "probe")
     if isinstance(settings, SwapSettings):
-        swap(config, settings, cells, root)
-    else:
-        mass(config, settings, cells, root)
+        return swap(config, settings, cells, root)
+    from fmtbench.probes.commitment import CommitmentSettings  # here, since it imports torch
+
+    if isinstance(settings, CommitmentSettings):
+        return commitment(config, settings, cells, root)
+    return mass(config, settings, cells, root)
+
+
+def check_unused(config: DictConfig, probe: str, *names: str) -> None:
+    """Raises `UserError` for an option that has no meaning to a probe which generates nothing."""
+    if given := [name for name in names if config[name] is not None]:
+        raise UserError(
+            f"probe={probe} generates nothing: leave out {', '.join(f'{name}=' for name in given)}, its pass is made by "
+            "transformers whatever the run had"
+        )
 
 
 def mass(config: DictConfig, settings: MassSettings, cells: list[StoredCell], root: Path) -> None:
-    if config.backend is not None:
-        raise UserError("probe=mass generates nothing: leave out backend=, its pass is made by transformers whatever the run had")
+    check_unused(config, "mass", "backend")
     decoder = config.decoder or decoder_of(cells, root)
     limits = Limits(seconds=config.compile.seconds, memory_gb=config.compile.memory_gb)
     check_cells(cells)
@@ -173,26 +185,7 @@ def probe_cell(cell: StoredCell, probe: MassProbe, root: Path) -> Iterator[dict[
         own = CellProbe(folder=folder, replies=list(cell_replies(folder, cell.task, cell.condition)))
         own.measure(probe, told)
         own.derive(probe)
-    return summed(str(cell.folder.path.relative_to(root)), own, probe)
-
-
-def summed(name: str, own: Any, probe: MassProbe) -> Iterator[dict[str, Any]]:
-    for against in ("own", "string", "schema"):
-        found = [one for records in own.records().values() for one in records if one.against == against]
-        mine = [one for one in found if (one.decoder, one.dtype) == (probe.masks.version, probe.reference.dtype)]
-        sound = [one for one in mine if not one.problem]
-        if mine:
-            tokens = sum(len(one.left) for one in sound)
-            problems = Counter(str(one.problem) for one in mine if one.problem)
-            yield {
-                "cell": name,
-                "held against": against,
-                "replies": len(sound),
-                "tokens": tokens,
-                "tax a reply": f"{-sum(sum(one.left) for one in sound) / len(sound):.2f}" if sound else "",
-                "overrides": f"{sum(sum(one.override) for one in sound) / tokens:.1%}" if tokens else "",
-                "without figures": ", ".join(f"{problem} {count}" for problem, count in sorted(problems.items())),
-            }
+    return mass_lines(str(cell.folder.path.relative_to(root)), own, probe)
 
 
 # -- the swap
@@ -265,34 +258,44 @@ def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], r
     return Engine(backbone=backbone, backend=backend, tokens=tokens_of(backbone), config=node)
 
 
-def show_swaps(rows: list[Row], settings: SwapSettings, left_out: str) -> None:
-    """Accuracy of each arm along the rationale, latent and strict, over all tasks; the table has the differences."""
-    lines = [swap_line(arm, [row for row in rows if row.condition == str(arm)]) for arm in settings.arms]
-    show(lines, f"left out: {left_out or 'nothing'}. {SWAP_LEGEND}")
+# -- commitment
 
 
-def swap_line(arm: Arm, rows: list[Row]) -> dict[str, Any]:
-    def share(hits: Iterable[bool]) -> str:
-        return f"{sum(hits) / len(rows):.1%}" if rows else ""
+def commitment(config: DictConfig, settings: CommitmentSettings, cells: list[StoredCell], root: Path) -> None:
+    """Of each backbone all cells at once, since an item has the same candidates in every condition."""
+    from fmtbench.probes.commitment_cell import CommitmentCell
+    from fmtbench.running.committing import read_replies
 
-    return {
-        "begun": arm.origin,
-        "goes on": arm.mode,
-        "cut at": f"{arm.fraction:.2f}",
-        "replies": len(rows),
-        "latent": share(row.latent_correct for row in rows),
-        "strict": share(row.correct for row in rows),
-        "cut by the limit": share(row.finish_reason == "length" for row in rows),
-    }
+    check_unused(config, "commitment", "backend", "decoder")
+    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # what was swapped is no reply of its condition
+    check_cells(cells)
+    lines: list[dict[str, Any]] = []
+    left_out = Counter[str]()
+    for backbone, group in by_backbone(cells).items():
+        probe = settings.open(backbone)
+        for folder, replies in read_replies([ran_of(one) for one in group], settings.samples):
+            own = CommitmentCell(folder=folder, replies=replies)
+            committed(own, probe)
+            left_out.update(str(record.problem) for _, record in own.found(probe) if record.problem)
+            lines += commitment_lines(str(folder.path.relative_to(root)), own, probe)
+    told = ", ".join(f"{problem} {count}" for problem, count in sorted(left_out.items()))
+    if not lines:
+        raise UserError(f"no reply in {root} can be read at its cuts ({told}): see docs/guides/interventions.md")
+    show(lines, f"left out, of both read-outs: {told or 'nothing'}. {COMMITMENT_LEGEND}")
 
 
-def show(lines: list[dict[str, Any]], legend: str) -> None:
-    import pandas as pd
+def committed(own: CommitmentCell, probe: CommitmentProbe) -> None:
+    """Journal what is missing of a cell, and write its file."""
+    counted = Counter[str]()
 
-    from fmtbench.analysis.showing.markdown import to_markdown
+    def told(_: Any) -> None:
+        counted["records"] += 1
+        if not counted["records"] % QUIET:
+            logger.info("%s: %d of %d read out", own.folder.path, counted["records"], len(own.replies) * len(own.readouts))
 
-    print(to_markdown(pd.DataFrame(lines)), end="")
-    print(legend)
+    with own.folder:
+        own.measure(probe, told)
+        own.derive(probe)
 
 
 if __name__ == "__main__":

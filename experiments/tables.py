@@ -45,7 +45,7 @@ COUNTED = ("main", "failures")
 """Tables that also show the cells in which the engine failed; to the others these say nothing."""
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings", "place")
 """What the YAML of a table says on how to show it."""
-PROBED = ("mass_tokens", "spelling_tokens", "swaps", "greedy_swaps")
+PROBED = ("mass_tokens", "spelling_tokens", "strip_tokens", "commitments", "swaps", "greedy_swaps")
 """What tables ask for by these names, where `experiments.lockin` has left any."""
 DRAWN = ("table", "caption", "place")
 """What the YAML of a figure says beside its function."""

@@ -16,7 +16,7 @@ from fmtbench.types import Request
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["tests.test_mass_kills", "tests.test_pipeline", "tests.test_passes", "tests.test_synthesis", "tests.commanding"]
+    ["tests.test_probe_kills", "tests.test_pipeline", "tests.test_passes", "tests.test_synthesis", "tests.commanding"]
 )
 DELAY_S = 0.02
 """What a scripted reply takes."""

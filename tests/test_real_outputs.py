@@ -28,7 +28,7 @@ LIKE_ANOTHER = re.compile(
     r"restricted_(?:cot_)?(?:10|50|100)(?!\d)|(?<!free_cot)_3_shot|nl_to_(?:xml|yaml)|own_schema_|thoughts_final"
     r"|json_prompt_(?:answer_first|lines|list)|prose_fields_|_(?:compact|pretty|free_space)$"
 )
-"""Conditions that differ from one that is asked in a number, a name, some words of the prompt, white space or the format of a second pass."""
+"""Conditions that differ from one that is asked in a number, a name, some words, white space or the format of a second pass."""
 EVERY = [pytest.param(name, marks=pytest.mark.slow if LIKE_ANOTHER.search(name) else ()) for name in options("condition")]
 ALWAYS = {"free_cot", "sham", "json_schema_unasked", "nl_to_json"}
 

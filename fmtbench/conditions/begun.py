@@ -24,6 +24,8 @@ from fmtbench.readers.reply import reply_place
 from fmtbench.types import Constraint
 
 WORD = re.compile(r"\S+")
+SAID = "So"
+"""A rationale of which all formats write the same."""
 
 
 class Begun(NamedTuple):
@@ -53,6 +55,14 @@ def allowed_after(condition: Condition, kind: AnswerKind) -> Constraint | None:
     if allowed is None or allowed == ANYTHING:
         return allowed
     return inside_first(allowed, condition.layout.stages[0])
+
+
+def stated_after(condition: Condition, kind: AnswerKind, answer: str) -> str:
+    """What a reply of this condition writes behind its rationale to state an answer: the same after every rationale.
+
+    It closes the rationale as the format does: `", "answer": 12}` in JSON, and a sentence on a line of its own in text.
+    """
+    return condition.example(kind, SAID, answer).removeprefix(written(condition, SAID))
 
 
 def why_not_begun(condition: Condition) -> str:

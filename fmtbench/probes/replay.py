@@ -75,6 +75,12 @@ class Reference:
         config = AutoConfig.from_pretrained(prepare(self._weights), revision=self._weights.revision)
         return int(config.get_text_config().vocab_size)
 
+    @cached_property
+    def ends(self) -> list[int]:
+        """The tokens that end a reply."""
+        shipped = self.model.generation_config.eos_token_id
+        return sorted({self.tokenizer.eos_token_id, *(shipped if isinstance(shipped, list) else [shipped])} - {None})
+
     def prompt(self, request: Request) -> list[int]:
         return list(prompt(self.tokenizer, request).ids)
 

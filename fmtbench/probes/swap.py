@@ -72,6 +72,15 @@ def estimates(sample: int) -> bool:
     return sample % 2 == 1
 
 
+def in_order(fractions: tuple[float, ...]) -> tuple[float, ...]:
+    """The places at which rationales are cut. Raises `ValueError` where they are none."""
+    told = {f"{one:.2f}" for one in fractions}
+    sound = len(told) == len(fractions) > 1 and list(fractions) == sorted(fractions) and all(0 <= one <= 1 for one in fractions)
+    if not sound:
+        raise ValueError("must be two numbers or more from 0 to 1, in order, and differ by 0.01 or more")
+    return fractions
+
+
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class SwapSettings:
     """Which conditions are swapped, and where."""
@@ -88,10 +97,7 @@ class SwapSettings:
     @field_validator("fractions")
     @classmethod
     def _in_order(cls, given: tuple[float, ...]) -> tuple[float, ...]:
-        told = {f"{one:.2f}" for one in given}
-        if len(told) < len(given) or list(given) != sorted(given) or not all(0 <= one <= 1 for one in given) or len(given) < 2:
-            raise ValueError("must be two numbers or more from 0 to 1, in order, and differ by 0.01 or more")
-        return given
+        return in_order(given)
 
     def experiment(self, name: str) -> str:
         """Where the cells of a swap lie. Another pair of conditions than the usual one shares no folder with it, since the arm in
@@ -139,12 +145,31 @@ class Swapped(NamedTuple):
     left_out: dict[Uncut, int]
 
 
-class _UncutError(Exception):
-    """Ends the work on one unit."""
+class UncutError(Exception):
+    """Why a reply is not cut: it ends the work on one unit."""
 
     def __init__(self, why: Uncut) -> None:
         super().__init__(why)
         self.why = why
+
+
+def cuttable(condition: Condition, reply: Generation | None, kind: AnswerKind, *, words: int, special: re.Pattern[str]) -> str:
+    """What a reply says before its answer. Raises `UncutError` where that cannot be cut.
+
+    `words`: fewest that it may have. `special`: matches what spells a special token.
+    """
+    if reply is None or reply.finish_reason == "error":
+        raise UncutError("no_reply" if reply is None else "engine_error")
+    if reply.finish_reason == "length":
+        raise UncutError("truncated")
+    said = rationale_of(condition, whole(reply.text)[0], kind)
+    if said is None:
+        raise UncutError("answer_first")
+    if len(said.split()) < words:
+        raise UncutError("no_rationale")
+    if special.search(said):
+        raise UncutError("special_in_prefix")
+    return said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +197,7 @@ class Swap:
         for unit in units:
             try:
                 made[unit] = self._unit({name: own[unit] for name, own in asked.items()})
-            except _UncutError as error:
+            except UncutError as error:
                 refused[unit] = error.why
         bare = {item for (item, _), why in refused.items() if why == "no_rationale"}
         refused |= {unit: "no_rationale" for unit in made if unit[0] in bare}
@@ -190,27 +215,17 @@ class Swap:
         return {arm: self._continued(asked[arm.mode], prefix, allowed[arm.mode]) for arm, prefix in prefixes.items()}
 
     def _rationale(self, side: Side, one: Planned) -> str:
-        reply = side.said.get(one.request.key)
-        if reply is None or reply.finish_reason == "error":
-            raise _UncutError("no_reply" if reply is None else "engine_error")
-        if reply.finish_reason == "length":
-            raise _UncutError("truncated")
-        said = rationale_of(side.condition, whole(reply.text)[0], self.kind_of(one.item))
-        if said is None:
-            raise _UncutError("answer_first")
-        if len(said.split()) < self.words:
-            raise _UncutError("no_rationale")
-        if self.tokens.special.search(said):
-            raise _UncutError("special_in_prefix")
+        reply, kind = side.said.get(one.request.key), self.kind_of(one.item)
+        said = cuttable(side.condition, reply, kind, words=self.words, special=self.tokens.special)
         if not in_string(said):
-            raise _UncutError("not_escapable")
+            raise UncutError("not_escapable")
         return said
 
     def _continued(self, one: Planned, prefix: str, constraint: Constraint | None) -> Planned:
         """The request of `one` with its reply begun, and what that leaves of its budget."""
         left = one.request.max_tokens - self.tokens.count(prefix)
         if left < 1:
-            raise _UncutError("too_long")
+            raise UncutError("too_long")
         message = (Message(role="assistant", content=prefix),) if prefix else ()
         request = replace(
             one.request,

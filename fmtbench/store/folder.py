@@ -7,7 +7,8 @@
       generations.jsonl  what the model said (`journal.py`)
       rows.parquet       derived: can be rebuilt from the two files above without a model (`rows.py`)
       run.log            one line an event
-      mass-<decoder>.jsonl, mass.parquet, spelling.parquet      what probes found (`experiments.lockin`)
+      mass-<decoder>.jsonl, mass.parquet, spelling.parquet, commitment.jsonl, commitment.parquet
+                         what probes found (`experiments.lockin`)
 
 The path is made of content, so the same command lands in the same place, and resuming is running it again.
 """

@@ -1,7 +1,8 @@
-"""What probes found, a row a token: `mass.parquet` and `spelling.parquet` of a run folder, both derived.
+"""What probes found, in files of a run folder, all derived: `mass.parquet` and `spelling.parquet`, a row a token, and
+`commitment.parquet`, a row a cut.
 
-The first is made of the probe's journals and the second of the replies. A reply that has no figures has one row that says why in
-`problem`, and no token.
+They are made of the probes' journals, and the second of the replies. A reply that has no figures has one row that says why in
+`problem`, and no token or cut.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fmtbench.store.files import replacing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MASS, SPELLING = "mass.parquet", "spelling.parquet"
+MASS, SPELLING, COMMITMENT = "mass.parquet", "spelling.parquet", "commitment.parquet"
 VERSION_KEY, VERSION = b"fmtbench.probed", b"1"
 TOKEN = {
     "request_key": "string",
@@ -46,14 +47,30 @@ COLUMNS: dict[str, dict[str, str]] = {
         "words": "int32",  # of the rationale, where it does; null elsewhere
     },
     SPELLING: TOKEN | {"respelt": "bool"},
+    COMMITMENT: {
+        "request_key": "string",
+        "problem": "string",  # null for a cut
+        "readout": "string",  # own, turn (see probes/commitment.py)
+        "dtype": "string",
+        "fraction": "float64",  # of the words of the rationale
+        "tokens": "int32",  # of the rationale up to the cut
+        "candidates": "int32",
+        "held": "float64",  # probability of all candidates together
+        "p_gold": "float64",  # of the right ones among them
+        "entropy": "float64",  # over the candidates, in nats
+        "first": "string",  # the likeliest candidate
+        "first_right": "bool",
+        "final": "string",  # what the reply answers in the end, by the latent reading; null where it states none
+        "fixed": "bool",  # the first is the final one; null where that is no candidate
+    },
 }
 """Of each file, its columns with their types."""
-REPEATED = ("request_key", "problem", "against", "decoder", "dtype", "part", "first")
+REPEATED = ("request_key", "problem", "against", "decoder", "dtype", "part", "first", "readout", "final")
 """Text that is kept once, and then as numbers."""
 
 
 def write_probed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One of the two files, as a whole or not at all."""
+    """One of the files, as a whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

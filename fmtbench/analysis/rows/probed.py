@@ -1,4 +1,4 @@
-"""What probes left beside the rows (`experiments.lockin`): a row a token, with the key and the verdict of its reply.
+"""What probes left beside the rows (`experiments.lockin`): a row a token or a cut, with the key and the verdict of its reply.
 
 tokens = probed_tokens(files, MASS)       # None where no folder has that file
 """
@@ -26,7 +26,7 @@ LISTS = ("mass", "token_ends", "token_parts")
 
 
 def probed_tokens(paths: Iterable[Path], name: str) -> pd.DataFrame | None:
-    """The tokens of all cells, and of replies without figures a row with their `problem`; None where nothing was probed.
+    """The tokens or cuts of all cells, and of replies without figures a row with their `problem`; None where nothing was probed.
 
     `paths`: the files of rows. Raises `UserError` for a file that cannot be read.
     """

@@ -18,17 +18,20 @@ from fmtbench.analysis.rows.frame import DuplicateError, RowsFile, compact, dupl
 from fmtbench.analysis.rows.missing import missing_cells
 from fmtbench.analysis.rows.probed import probed_tokens
 from fmtbench.analysis.rows.strata import check_strata
+from fmtbench.analysis.rows.strips import strips
 from fmtbench.analysis.rows.swaps import beside, greedy_rows, parted, swap_rows
 from fmtbench.errors import UserError
 from fmtbench.price import Prices, prices_of
 from fmtbench.store import stored
 from fmtbench.store.folder import why_barred
-from fmtbench.store.probed import MASS, SPELLING
+from fmtbench.store.probed import COMMITMENT, MASS, SPELLING
 
 Settings = dict[str, dict[str, Any]]
 NARROW = "at most one space"
 SPACING = {"free": "free", "pretty": "pretty-printed", "one space": NARROW, "none": NARROW}
 """What manifests say of the white space of replies, in the words of a note."""
+PROBED = {"mass_tokens": MASS, "spelling_tokens": SPELLING, "commitments": COMMITMENT}
+"""What probes leave beside the rows, by the field of a study."""
 
 
 class Study(NamedTuple):
@@ -53,6 +56,10 @@ class Study(NamedTuple):
     """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
+    strip_tokens: pd.DataFrame | None = None
+    """One masked reply of each backbone with its texts (rows/strips.py)."""
+    commitments: pd.DataFrame | None = None
+    """Likewise, a row a cut."""
     swaps: pd.DataFrame | None = None
     """Rows of the prefix swap (rows/swaps.py); None where nothing was swapped."""
     greedy_swaps: pd.DataFrame | None = None
@@ -103,11 +110,16 @@ def load_study(
         notes=whitespace_notes(files, presets | _settings(configs, "condition")),
         missing=missing_cells(rows),
         prices=_prices(files, configs),
-        mass_tokens=probed_tokens((file.path for file in files if file.packed is None), MASS) if slim else None,
-        spelling_tokens=probed_tokens((file.path for file in files if file.packed is None), SPELLING) if slim else None,
+        **_probed(files if slim else []),
         swaps=swap_rows(swapped),
         greedy_swaps=greedy_rows(swapped),
     )
+
+
+def _probed(files: Sequence[RowsFile]) -> dict[str, pd.DataFrame | None]:
+    paths = [file.path for file in files if file.packed is None]
+    found = {name: probed_tokens(paths, beside) for name, beside in PROBED.items()}
+    return found | {"strip_tokens": strips(found["mass_tokens"], files)}
 
 
 def empty_note(file: RowsFile) -> str:

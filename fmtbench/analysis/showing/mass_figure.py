@@ -1,4 +1,4 @@
-"""Removed mass by part and condition, stacked: where in its replies a mask takes away what the model would have said."""
+"""Removed mass by part and condition, stacked, and along the reply: where a mask takes away what the model would have said."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fmtbench.analysis.showing.figures import COLOURS, PANEL, cell_panels, legend, say_below
+from fmtbench.analysis.showing.figures import COLOURS, PANEL, cell_panels, colour, legend, say_below
 from fmtbench.errors import UserError
 from fmtbench.formats.parts import PARTS
+
+LEAST = 0.01
+"""Nats below which the axis along a reply is linear: a mask that forbids nothing takes none."""
+SCALE = (0, 0.01, 0.1, 1, 10)
 
 
 def removed_mass(mass: pd.DataFrame) -> Figure:
@@ -37,6 +41,34 @@ def _bars(axis: Any, group: pd.DataFrame, used: Sequence[str]) -> None:
     )
     wide = wide.loc[wide.sum(axis=1).sort_values(kind="stable").index]
     left = wide.iloc[:, 0] * 0
-    for colour, part in zip(COLOURS, used):
-        axis.barh(list(map(str, wide.index)), wide[part], left=left, color=colour, label=part, height=0.7)
+    for shade, part in zip(COLOURS, used):
+        axis.barh(list(map(str, wide.index)), wide[part], left=left, color=shade, label=part, height=0.7)
         left = left + wide[part]
+
+
+def mass_along(along: pd.DataFrame) -> Figure:
+    """A panel for each backbone and task, a curve for each condition that was masked, with its 95% intervals.
+
+    Of several decoders or dtypes the first. Raises `UserError` where no reply was masked.
+    """
+    own = along[(along["decoder"] == along["decoder"].min()) & (along["dtype"] == along["dtype"].max())]
+    shades = {name: colour(place) for place, name in enumerate(dict.fromkeys(own["condition"].astype(str)))}
+    figure, panels = cell_panels(own, "", height=lambda group: 2.2)
+    for axis, (_, group) in zip(panels, own.groupby(PANEL)):
+        for condition, curve in group.groupby(group["condition"].astype(str), sort=False):
+            curve = curve.sort_values("place")
+            axis.plot(curve["place"], curve["tax"], "o-", color=shades[condition], label=condition, markersize=3, linewidth=1.2)
+            axis.fill_between(
+                curve["place"], curve["tax_low"], curve["tax_high"], color=shades[condition], alpha=0.15, linewidth=0
+            )
+        axis.set_yscale("symlog", linthresh=LEAST)
+        top = max(2.0, 1.3 * float(group["tax"].max()))
+        marked = [one for one in SCALE if one < top]
+        axis.set_yticks(marked, [f"{one:g}" for one in marked])
+        axis.minorticks_off()
+        axis.set_ylim(0, top)
+        axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["first", "25%", "50%", "75%", "end"])
+        axis.set_ylabel("nats a token")
+    say_below(figure, f"place in the reply; the scale is linear below {LEAST:g} nats; shaded: 95% over items")
+    legend(figure, max(panels, key=lambda axis: len(axis.get_legend_handles_labels()[0])))
+    return figure

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED
 from fmtbench.analysis.statistics.cube import RERUN
-from fmtbench.analysis.statistics.per_item import NOTHING, Interval, mean_of_ratio, paired_difference
+from fmtbench.analysis.statistics.per_item import NOTHING, Interval, mean_of_ratio, paired_difference, within_items
 from fmtbench.errors import UserError
 from fmtbench.formats.parts import PARTS
 
@@ -44,8 +44,10 @@ def mass_table(
 
     `tax`, `tax_reply`: nats, the second with a 95% bootstrap interval over items. `difference`: of `tax_reply`, to the
     condition `compared`, paired by item. `share`: of the reply's tax. `overrides`: share of tokens. `allowed`: median. `floor`:
-    tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `left_out`: replies
-    without figures, by their reason. Raises `UserError` where nothing was probed.
+    tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `wrong_pays`: how much
+    more tax wrong replies pay than right ones to the same item, in nats, with its standard error `wrong_error` over the
+    `n_both` items that have both. `left_out`: replies without figures, by their reason. Raises `UserError` where nothing was
+    probed.
     """
     found = probed(mass_tokens)
     tokens, floors = measured(found), _floors(measured(found))
@@ -121,7 +123,16 @@ def _lines(own: pd.DataFrame, other: pd.DataFrame, draws: int, seed: int) -> Ite
             "share": float(tokens["tax"].sum() / total) if total > 0 else np.nan,
             "overrides": float(tokens["override"].astype(bool).mean()),
             "allowed": float(tokens["allowed"].median()),
+            **_by_verdict(tokens),
         }
+
+
+def _by_verdict(tokens: pd.DataFrame) -> dict[str, float]:
+    """Of replies that have such a token; what differs between items does not count."""
+    replies = tokens.groupby(["request_key", *ITEM, "sample"], observed=True, sort=False)
+    found = replies.agg(tax=("tax", "sum"), item=("item", "first"), correct=("correct", "first"))
+    difference, error, both = within_items(found["tax"], ~found["correct"].astype(bool), found["item"])
+    return {"wrong_pays": difference, "wrong_error": error, "n_both": both}
 
 
 def _difference(mine: pd.Series, tokens: pd.DataFrame, replies_I: pd.Series, draws: int, seed: int) -> Interval:

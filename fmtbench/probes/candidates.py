@@ -1,0 +1,61 @@
+"""The answers that a read-out chooses among: the same for all replies to an item, whatever their condition.
+
+    candidates(Number(), item, ["12", "12.0", "13", "13", "11"])       ("12", "13", "11")
+
+They are those of a closed set, such as the letters of a choice; else the gold answer, and then what was answered under any
+condition, the commonest first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Literal, get_args, get_origin
+
+from fmtbench.answers import AnswerKind
+from fmtbench.types import Item
+
+MOST = 8
+"""Candidates of an open set."""
+CLOSED = 26
+"""Of a closed one; a larger set, such as the labels of a classification, is taken for an open one."""
+LONGEST = 80
+"""Characters of an answer that is a candidate: what is longer is a text."""
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+"""As JSON writes it."""
+
+
+def candidates(kind: AnswerKind, item: Item, said: Iterable[str]) -> tuple[str, ...]:
+    """The candidates of an item. `said`: answers that were located in its replies, of every condition; their order does not
+    matter."""
+    if closed := choices(kind):
+        return closed
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for answer in map(bare, said):
+        if len(answer) <= LONGEST and (form := kind.canon(answer)):
+            spellings[form][answer] += 1
+    found = [statable(kind, item.gold)]
+    for form in sorted(spellings, key=lambda one: (-spellings[one].total(), one)):
+        answer = form if kind.numeric else min(spellings[form], key=lambda one: (-spellings[form][one], one))
+        known = any(kind.same(answer, one) for one in (*found, item.gold, *item.aliases))
+        if not known and (not kind.numeric or NUMBER.fullmatch(answer)):
+            found.append(answer)
+    return tuple(found[:MOST])
+
+
+def choices(kind: AnswerKind) -> tuple[str, ...]:
+    """All answers of a closed set, as a schema lists them; none of an open one."""
+    annotation = kind.annotation()
+    listed = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return listed if all(isinstance(one, str) for one in listed) and len(listed) <= CLOSED else ()
+
+
+def statable(kind: AnswerKind, gold: str) -> str:
+    """A gold answer as a reply would state it: `1,200` is no number to JSON."""
+    form = kind.canon(gold) if kind.numeric else None
+    return form if form and NUMBER.fullmatch(form) else gold
+
+
+def bare(answer: str) -> str:
+    return answer.strip().rstrip(".")

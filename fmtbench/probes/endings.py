@@ -1,0 +1,42 @@
+"""How likely a model makes each of several endings of one text, which is read once: all share its keys and values.
+
+    log_probabilities(reference, before, [[17], [17, 23]])       [-1.31, -4.02]
+
+Each ending counts with the token that ends a reply: without it `1` would have the mass of `12` as well, which begins with it.
+C endings, E tokens of the longest, H width of the model, V its vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from fmtbench.probes.replay import CHUNK, Reference
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def log_probabilities(reference: Reference, before: Sequence[int], endings: Sequence[Sequence[int]]) -> list[float]:
+    """ln of the probability that the text `before`, of one token at least, goes on with each ending, and is then over."""
+    from transformers import DynamicCache
+
+    cache, body, device = DynamicCache(config=reference.model.config), reference.model.base_model, reference.model.device
+    ids_1L = torch.tensor([list(before)], device=device)
+    last_1H = body(input_ids=ids_1L, past_key_values=cache, use_cache=True).last_hidden_state[0, -1:]
+    cache.batch_repeat_interleave(len(endings))
+    longest = max(map(len, endings))  # shorter ones are padded on the right, which a causal model does not see
+    ids_CE = torch.tensor([[*ending, *[0] * (longest - len(ending))] for ending in endings], device=device)
+    hidden_CEH = body(input_ids=ids_CE, past_key_values=cache, use_cache=True).last_hidden_state
+    ways = zip(hidden_CEH, endings)
+    return [_sum(reference, torch.cat([last_1H, hidden_EH[: len(ending)]]), ending) for hidden_EH, ending in ways]
+
+
+def _sum(reference: Reference, hidden_PH: torch.Tensor, ending: Sequence[int]) -> float:
+    """Of the log-probabilities of an ending's tokens and of any that ends a reply; what stands at P predicts the next one."""
+    total = 0.0
+    for start in range(0, len(hidden_PH), CHUNK):
+        log_p_PV = reference.logits(hidden_PH[start : start + CHUNK]).double().log_softmax(-1)
+        for log_p_V, place in zip(log_p_PV, range(start, len(hidden_PH))):
+            said = reference.ends if place == len(ending) else [ending[place]]
+            total += float(log_p_V[said].logsumexp(-1))
+    return total
