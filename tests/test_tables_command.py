@@ -69,6 +69,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "run another task",
         "not made: order, order_contrasts: it needs rows whose realised order was read, and these have none: "
         "score the folder again (python -m experiments.score), or run the same rescore command",
+        "not made: pilot: it chooses the tasks of a study, from a pilot: ask for it, table=[pilot]",
         "not made: reconsidered: no reply was reconsidered: run condition=[free_cot,free_cot_reconsidered,json_schema,"
         "json_schema_reconsidered]",
         "not made: replication: no published number matches a task and condition of these rows: published are tasks "
@@ -90,7 +91,8 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
     probed = {"aligned", "closing", "decoders", "mass", "tokens"}
-    others = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "replication", "samples", "strata", "swap"}
+    others = {"fields", "ladder", "meta", "order", "order_contrasts", "pilot", "reconsidered", "replication", "samples", "strata"}
+    others |= {"swap"}
     for name in set(options("table")) - probed - others:
         for ending in ("csv", "md", "tex"):
             text = one_of(tmp_path, f"{name}.{ending}").read_text()

@@ -21,6 +21,8 @@ from fmtbench.formats.steps import Rationale
 
 REFERENCE = "free_cot"
 """The condition that others are compared with, unless something else is asked for."""
+ASKED_UNDER = {"object": ("json", "text"), "schema": ("json", "prose", "text")}
+"""What may be asked for where JSON is enforced: JSON; with a schema, which names the fields, its fields in prose, or nothing."""
 FROM_THE_FIRST = ("whole", "reconsider")
 """Levels of `when` at which the format holds from the first token of the first pass."""
 
@@ -165,8 +167,11 @@ def _of_when(c: Axes) -> Iterator[str]:
 
 
 def _of_formats(c: Axes) -> Iterator[str]:
-    if c.enforced in ("object", "schema") and c.asked not in ("text", "json"):
-        yield f"enforced={c.enforced} contradicts asked={c.asked}: what is enforced is JSON, so ask for json, or for text"
+    if c.asked not in ASKED_UNDER.get(c.enforced, (c.asked,)):
+        yield (
+            f"enforced={c.enforced} contradicts asked={c.asked}: what is enforced is JSON, so ask for one of "
+            f"{', '.join(ASKED_UNDER[c.enforced])}"
+        )
     if c.enforced == "object" and c.asked == "text":
         yield "enforced=object contradicts asked=text: nothing would name the keys; set asked=json, or enforced=schema"
     if not c.schema_shown and (c.asked != "json" or c.enforced != "schema"):
@@ -185,7 +190,7 @@ def _of_rationale(c: Axes) -> Iterator[str]:
     if c.rationale != "paragraph" and c.when == "answer":
         yield f"rationale={c.rationale} contradicts when=answer: the rationale before the trigger is plain text"
     if c.rationale == "list":
-        if c.asked != "json" and c.enforced != "schema":
+        if c.asked == "prose" or (c.asked != "json" and c.enforced != "schema"):
             yield f"{asked}, enforced={c.enforced}: a list of strings is JSON's; set asked=json or enforced=schema"
         if c.budget == "hard":
             yield "rationale=list contradicts budget=hard: the decoder counts the words of one string; set budget=soft"
