@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.run import make_job
+from experiments.starting.build import build_group
 from fmtbench.analysis.tables.pilot import pilot_table
 from fmtbench.errors import UserError
 from fmtbench.running.planning import plan, select_items
@@ -15,18 +16,16 @@ from tests.commanding import command
 from tests.conftest import DATA, composed
 from tests.made_rows import made_rows
 
-STUDIES = {"pilot": (), "main": (), "main_samples": (), "again": ("experiment=main", "skip=60", "name=main_again")}
-"""The studies whose items are told apart; the repetition is a call of the study."""
-APART = [("pilot", "main"), ("pilot", "main_samples"), ("pilot", "again"), ("main", "again")]
+STUDIES = {"pilot": ("experiment=pilot",), "main": ("experiment=main",), "again": ("experiment=main", "skip=60")}
+"""The studies whose items are told apart; the repetition is a call of the study, and the sampled part has the items of the study."""
+APART = [("pilot", "main"), ("pilot", "again"), ("main", "again")]
 TASKS = list(composed("experiment=pilot").task)
 
 
 def asked(study: str, data_root: Path) -> dict[str, list[Any]]:
     """The items of every task of the pilot, as a study asks them."""
-    words = STUDIES[study] or (f"experiment={study}",)
-    few = (f"task=[{','.join(TASKS)}]", "condition=[free_cot]", "prompt=[plain]", "backend=scripted", f"data_root={data_root}")
-    job = make_job(composed(*words, *few))
-    return {name: select_items(name, task, job.most_items(name), job.skip) for name, task in job.tasks.items()}
+    config = composed(*STUDIES[study], f"task=[{','.join(TASKS)}]", f"data_root={data_root}")
+    return {name: select_items(name, task, config.limit, config.skip) for name, task in build_group(config.task).items()}
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +48,15 @@ def test_no_item_of_the_pilot_is_in_a_study_and_none_of_the_study_in_its_repetit
 def test_a_study_has_as_many_items_as_it_says(items: dict[str, dict[str, list[Any]]]) -> None:
     assert {len(some) for some in items["main"].values()} == {len(some) for some in items["again"].values()} == {60}
     assert {name: len(some) for name, some in items["pilot"].items() if len(some) != 100} == {"capitals": 55}
-    assert items["main"] == items["main_samples"]
 
 
-@pytest.mark.parametrize("study", ["main", "main_samples"])
-def test_a_task_has_one_size_in_pilot_and_study(study: str) -> None:
-    pilot, words = composed("experiment=pilot").task, f"task=[{','.join(TASKS)}]"
-    assert composed(f"experiment={study}", words).task == pilot
+def test_a_task_has_one_size_and_a_study_one_set_of_items() -> None:
+    words = f"task=[{','.join(TASKS)}]"
+    pilot, main, samples = (composed(f"experiment={name}", words) for name in ("pilot", "main", "main_samples"))
+    assert pilot.task == main.task == samples.task
+    assert (main.skip, main.limit) == (samples.skip, samples.limit) == (0, 60)
+    assert set(pilot.prompt) <= set(main.prompt)
+    assert set(samples.condition) <= set(main.condition)
 
 
 @pytest.fixture(scope="module")
