@@ -17,7 +17,7 @@ from tests.conftest import DATA, composed
 from tests.made_rows import made_rows
 
 STUDIES = {"pilot": ("experiment=pilot",), "main": ("experiment=main",), "again": ("experiment=main", "skip=60")}
-"""The studies whose items are told apart; the repetition is a call of the study, and the sampled part has the items of the study."""
+"""The studies whose items are told apart: the repetition is a call of the study, whose sampled part has the same items."""
 APART = [("pilot", "main"), ("pilot", "again"), ("main", "again")]
 TASKS = list(composed("experiment=pilot").task)
 
