@@ -18,8 +18,7 @@ from fmtbench.answers import AnswerKind, Date
 from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.types import Item
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July")
-MONTHS += ("August", "September", "October", "November", "December")
+MONTHS = tuple("January February March April May June July August September October November December".split())
 FIRST = datetime.date(1990, 1, 1)
 SPAN = 40 * 365
 """Days within which today lies."""
