@@ -18,7 +18,9 @@ from fmtbench.answers import AnswerKind, Date
 from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.types import Item
 
-MONTHS = tuple("January February March April May June July August September October November December".split())
+MONTHS = tuple(
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+)
 FIRST = datetime.date(1990, 1, 1)
 SPAN = 40 * 365
 """Days within which today lies."""
