@@ -18,8 +18,19 @@ from fmtbench.answers import AnswerKind, Date
 from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.types import Item
 
-MONTHS = tuple(
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 )
 FIRST = datetime.date(1990, 1, 1)
 SPAN = 40 * 365
