@@ -79,11 +79,13 @@ endef
 MAIN := paper/main
 MAIN_TABLES := $(BIN)/python -m experiments.tables
 define main_study
-	$(if $(wildcard $(MAIN)/data),$(MAIN_TABLES) results=$(MAIN)/data output=$(MAIN) $(1))
-	$(if $(wildcard $(MAIN)/pilot/data),$(MAIN_TABLES) results=$(MAIN)/pilot/data output=$(MAIN)/pilot "table=[pilot,failures]" "figure=[]" $(1))
-	$(if $(wildcard $(MAIN)/samples/data),$(MAIN_TABLES) results=$(MAIN)/samples/data output=$(MAIN)/samples $(1))
-	$(if $(wildcard $(MAIN)/again/data),$(MAIN_TABLES) results=$(MAIN)/again/data output=$(MAIN)/again \
-	    "table=[contrasts,planned,overview,main,failures]" "figure=[forest]" $(1))
+	@if test -d $(MAIN)/data; then $(MAIN_TABLES) results=$(MAIN)/data output=$(MAIN) $(1); fi
+	@if test -d $(MAIN)/pilot/data; then \
+	    $(MAIN_TABLES) results=$(MAIN)/pilot/data output=$(MAIN)/pilot "table=[pilot,failures]" "figure=[]" $(1); fi
+	@if test -d $(MAIN)/samples/data; then $(MAIN_TABLES) results=$(MAIN)/samples/data output=$(MAIN)/samples $(1); fi
+	@if test -d $(MAIN)/again/data; then \
+	    $(MAIN_TABLES) results=$(MAIN)/again/data output=$(MAIN)/again \
+	    "table=[contrasts,planned,overview,main,failures]" "figure=[forest]" $(1); fi
 endef
 RESULTS ?= results
 PACK = $(BIN)/python -m experiments.export format=packed
