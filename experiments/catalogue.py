@@ -28,6 +28,8 @@ from .starting.start import start
 
 PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs" / "reference").glob("*.md"))]
 """Where generated parts lie."""
+OWN_LICENCE = "Apache-2.0, ours"
+"""Of generated tasks: words and wording are this repository's."""
 BLOCK = re.compile(r"(<!-- (\w+): written by experiments\.catalogue -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -81,9 +83,8 @@ def tasks() -> str:
             "yours" if "path" in settings else "generated"
         )
         family = settings["_target_"].split(".")[-2]
-        lines.append(
-            (f"`{name}`", names["task"].get(name, name), family, data, source.get("licence") or "", source.get("citation") or "")
-        )
+        licence = source.get("licence") or (OWN_LICENCE if data == "generated" else "")
+        lines.append((f"`{name}`", names["task"].get(name, name), family, data, licence, source.get("citation") or ""))
     return table(("task", "in tables", "family", "data", "licence", "citation"), lines)
 
 

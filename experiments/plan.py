@@ -263,12 +263,14 @@ def _or(names: Any) -> str:
 
 def sizes(config: DictConfig, job: Any, pilot: Path) -> list[str]:
     """The answer to `detect=`; nothing without it."""
+    from fmtbench.running.planning import select_items
+
     from .reporting.sizes import StudyLimits, size_lines
 
     if config.detect is None:
         return []
     rows = pilot_rows(config, pilot, f"detect={config.detect:g}")
-    items = {task: len(job.tasks[task].items()) for task in config.task}
+    items = {task: len(select_items(task, job.tasks[task], None, job.skip)) for task in config.task}
     limits = StudyLimits(items, config.most_prompts, len(config.condition), samples=config.sampling.temperature > 0)
     return size_lines(rows, contrasts(config), config.detect, limits, config.tokens_per_second, _duration)
 

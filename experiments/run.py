@@ -116,6 +116,7 @@ def make_job(config: DictConfig) -> Any:
         sampling=Sampling(**config.sampling),
         results=Path(config.results),
         limit=config.limit,
+        skip=config.skip,
         limit_of={str(name): count for name, count in config.limit_of.items()},
         samples_of={str(name): count for name, count in config.samples_of.items()},
         retry_errors=config.retry_errors,

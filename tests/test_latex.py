@@ -17,7 +17,7 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "reconsidered", "samples", "schema_shape", "strata"} | {
+MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "pilot", "reconsidered", "samples", "schema_shape", "strata"} | {
     *("aligned", "closing", "decoders", "mass", "swap", "tokens"),
 }
 """Tables that need records, several tasks, samples, strata, transcripts or a probe."""

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from experiments.run import make_job
+from experiments.starting.build import build_group
 from fmtbench.analysis.tables.replication import published
+from fmtbench.errors import UserError
 from fmtbench.running.planning import plan
 from tests.commanding import Done, command
 from tests.conftest import CONF, DATA, FAST, composed, write_own_rows
@@ -181,9 +183,43 @@ def at_hand(own_rows: Path, name: str) -> list[str]:
     return words
 
 
+ABSENT = {"let_me_speak_freely": ["ddxplus"], "format_tax": ["math_500", "gpqa_diamond", "zebralogic"], "crane": ["gsm_symbolic"]}
+"""Tasks of the studies that are on the hub alone: on the embedded model they are tried on rows of our own."""
+
+
+def test_what_a_study_needs_the_hub_for_is_named_and_refused_offline(
+    own_rows: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for name in STUDIES:
+        local = [word.split(".")[1] for word in at_hand(own_rows, name) if word.startswith("task.")]
+        tasks = {task: node for task, node in study(name).task.items() if "source" in node}
+        if LOCAL:
+            assert [task for task in tasks if task not in local] == ABSENT.get(name, [])
+        for task in ABSENT.get(name, []):
+            node = build_group(composed(f"task=[{task}]").task)[task]
+            with pytest.raises(
+                UserError, match=rf"cannot load {tasks[task].source.hub_id} from the hub \(HF_HUB_OFFLINE is set\)"
+            ):
+                node.items()
+
+
 def ran(name: str, own_rows: Path, tmp_path: Path, *words: str) -> Done:
     few = ["sampling.max_tokens=24", f"results={tmp_path}", FAST, *at_hand(own_rows, name), *words]
     return command("run", f"experiment={name}", *few, *one_prompt(name))
+
+
+@pytest.mark.model
+def test_a_part_of_a_study_runs_on_the_embedded_model(own_rows: Path, tmp_path: Path) -> None:
+    """The short form of the next: one task, two conditions, eight tokens."""
+    few = ("limit=5", "task=[sports_understanding]", "condition=[free_cot,json_prompt]", "planned=[]", "sampling.max_tokens=8")
+    where = (FIRST, FAST, f"data_root={own_rows}", f"results={tmp_path}")
+    done = command("run", "experiment=let_me_speak_freely", *few, *where)
+    assert done.code == 0, done.err[-2000:]
+    rows = pd.concat(pd.read_parquet(path) for path in tmp_path.rglob("rows.parquet"))
+    assert set(rows.condition) == {"free_cot", "json_prompt"}
+    assert set(rows.completion_tokens) <= set(range(1, 9))
 
 
 @pytest.mark.slow

@@ -18,11 +18,13 @@ def test_either_half_of_a_schema_separates_it() -> None:
         assert of("json_schema", cell) == []
 
 
-def test_naming_the_fields_is_separated_from_the_format_by_the_hidden_schema() -> None:
-    (one,) = of("json_schema", "json_prompt", "prose_fields", "json_schema_unasked")
+def test_naming_the_fields_is_separated_from_the_format_by_a_schema_hidden_or_its_fields_in_prose() -> None:
+    there = ("json_schema", "json_prompt", "prose_fields", "json_schema_unasked")
+    (one,) = of(*there)
     assert one.axes == ("wording", "asking")
-    assert one.cells[0] == "json_schema_hidden"
-    assert of("json_schema", "json_prompt", "prose_fields", "json_schema_unasked", "json_schema_hidden") == []
+    assert one.cells[:2] == ("prose_fields_schema", "json_schema_hidden")
+    for cell in one.cells[:2]:
+        assert of(*there, cell) == []
 
 
 def test_every_proposal_of_a_single_cell_helps() -> None:

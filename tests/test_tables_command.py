@@ -69,6 +69,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "run another task",
         "not made: order, order_contrasts: it needs rows whose realised order was read, and these have none: "
         "score the folder again (python -m experiments.score), or run the same rescore command",
+        "not made: pilot: it chooses the tasks of a study, from a pilot: ask for it, table=[pilot]",
         "not made: reconsidered: no reply was reconsidered: run condition=[free_cot,free_cot_reconsidered,json_schema,"
         "json_schema_reconsidered]",
         "not made: remedies: no condition has a remedy: run condition=[free_cot,json_prompt,json_prompt_retry]",
@@ -98,6 +99,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "meta",
         "order",
         "order_contrasts",
+        "pilot",
         "reconsidered",
         "remedies",
         "replication",

@@ -1,5 +1,6 @@
 """Every task: unique and repeatable items whose gold answers are derived again here by other means."""
 
+import datetime
 import itertools
 import json
 import re
@@ -11,15 +12,22 @@ from experiments.starting.build import build_group
 from fmtbench.answers import Choice, Date
 from fmtbench.errors import UserError
 from fmtbench.tasks.arithmetic import Addition, WordProblems
+from fmtbench.tasks.bank_messages import INTENTS, BankMessages
 from fmtbench.tasks.base import check_items
+from fmtbench.tasks.boolean_expressions import BooleanExpressions
 from fmtbench.tasks.capitals import Capitals
+from fmtbench.tasks.dates import Dates
 from fmtbench.tasks.last_letter import LastLetter
+from fmtbench.tasks.object_counting import SORTS, ObjectCounting
 from fmtbench.tasks.sentiment import VERDICTS, Sentiment
 from fmtbench.tasks.shuffled_objects import ShuffledObjects
 from fmtbench.types import Item
 from tests.conftest import CONF, composed, options
 
 GENERATED = [name for name in options("task") if "source:" not in (CONF / "task" / f"{name}.yaml").read_text()]
+
+
+MAKERS = [Addition, WordProblems, Sentiment, LastLetter, ShuffledObjects, ObjectCounting, BooleanExpressions, Dates, BankMessages]
 
 
 def task(name: str, *overrides: str) -> Any:
@@ -42,7 +50,7 @@ def test_generated_items(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("make", [Addition, WordProblems, Sentiment, LastLetter, ShuffledObjects])
+@pytest.mark.parametrize("make", MAKERS)
 def test_an_item_does_not_depend_on_how_many_are_asked_for(make: Any) -> None:
     assert make(seed=3, size=40).items()[:10] == make(seed=3, size=10).items()
 
@@ -106,6 +114,58 @@ def test_last_letter(words: int) -> None:
         named = re.search(r'"([^"]+)"', item.question)[1].split()  # type: ignore[index]
         assert len(named) == words == len(item.gold)
         assert all(word.endswith(letter) for word, letter in zip(named, item.gold))
+
+
+@pytest.mark.parametrize("objects", [2, 4, 10])
+def test_object_counting(objects: int) -> None:
+    sorts = {form: sort for sort, things in SORTS.items() for one, several in things for form in (one[2:], several)}
+    assert len(sorts) == 2 * sum(map(len, SORTS.values())), "no thing is of two sorts"
+    for item in ObjectCounting(seed=0, objects=objects).items():
+        told, question = item.question.split(". ")
+        things = re.findall(r"\b(a|\d+) (\w+)", re.split(r" is | are ", told)[1])
+        assert len({name for _, name in things}) == len(things) == objects
+        asked = re.search(r"How many (\w+)", question)[1]  # type: ignore[index]
+        counts = [1 if many == "a" else int(many) for many, name in things if sorts[name] == asked]
+        assert int(item.gold) == sum(counts)
+        assert 0 < len(counts) < objects
+
+
+@pytest.mark.parametrize("operators", [2, 3, 8])
+def test_boolean_expressions(operators: int) -> None:
+    items = BooleanExpressions(seed=0, operators=operators).items()
+    for item in items:
+        expression = item.question.splitlines()[-1]
+        assert re.fullmatch(r"(?:True|False|and|or|not|[() ])+", expression)
+        assert item.gold == str(eval(expression))
+        assert len(re.findall(r"\b(?:and|or)\b", expression)) == operators
+    assert len(items) == 200
+    assert 0.35 < sum(item.gold == "True" for item in items) / len(items) < 0.65
+
+
+@pytest.mark.parametrize("days", [1, 9, 400])
+def test_dates(days: int) -> None:
+    for item in Dates(seed=0, days=days).items():
+        told, question = item.question.removeprefix("Today is ").split(". ")
+        today = datetime.datetime.strptime(told, "%d %B %Y").date()
+        ahead = int(re.search(r"(\d+) days?", question)[1])  # type: ignore[index]
+        ahead = -ahead if question.startswith("What was") else ahead
+        assert datetime.date.fromisoformat(item.gold).toordinal() == today.toordinal() + ahead
+        assert 0 < abs(ahead) <= days
+
+
+@pytest.mark.parametrize("labels", [2, 8, 10])
+def test_bank_messages(labels: int) -> None:
+    """Each is one of the sentences of its intent, and of no other."""
+    forms = {
+        name: re.compile("|".join(re.sub(r"\\\{\w+\\\}", "[^.]+?", re.escape(one)) for one in some))
+        for name, some in INTENTS.items()
+    }
+    golds = []
+    for item in BankMessages(seed=0, labels=labels).items():
+        message = item.question.removeprefix("Message to a bank: ").splitlines()[0]
+        assert [name for name, form in forms.items() if form.search(message)] == [item.gold]
+        golds.append(item.gold)
+    assert set(golds) == set(list(INTENTS)[:labels])
 
 
 def test_sentiment_is_balanced_and_plain() -> None:

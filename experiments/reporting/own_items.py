@@ -11,7 +11,7 @@ from fmtbench.answers.record import VALUE
 from fmtbench.decoding.records import ignored
 from fmtbench.errors import UserError
 from fmtbench.running.job import Cell, Job
-from fmtbench.tasks.base import check_items
+from fmtbench.running.planning import select_items
 from fmtbench.tasks.own_questions import OwnQuestions
 from fmtbench.types import Item, Message, Request
 
@@ -30,9 +30,9 @@ def announce(job: Job) -> None:
 
 def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
     items = task.items()
-    check_items(task, items, cell.task)
-    asked = items[: job.most_items(cell.task)]
-    cut = "" if len(asked) == len(items) else f", the first {len(asked)} asked (limit=null asks all)"
+    asked = select_items(cell.task, task, None, job.skip)[: job.most_items(cell.task)]
+    which = f"{len(asked)} behind skip={job.skip}" if job.skip else f"the first {len(asked)}"
+    cut = "" if len(asked) == len(items) else f", {which} asked (limit=null asks all)"
     yield f"task {cell.task}: {task.source.place}, {len(items)} items{cut}, answer: {task.answer}"
     yield from (f"  {role}: {found}" for role, found in task.roles.items())
     kind = task.kind(asked[0])

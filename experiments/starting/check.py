@@ -17,7 +17,7 @@ from fmtbench.presets import nearest
 from .roots import ROOTS
 
 LEAST = {
-    **dict.fromkeys(("walks", "generations"), 0),
+    **dict.fromkeys(("walks", "generations", "skip"), 0),
     **dict.fromkeys(("pairs", "rounds", "limit", "replies", "tasks", "triples", "attempts", "draws"), 1),
     **dict.fromkeys(("max_tokens", "shards", "pilot_items"), 1),
 }

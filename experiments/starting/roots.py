@@ -39,6 +39,7 @@ class JobConfig:
     name: str = MISSING
     seed: int = 0
     limit: int | None = None
+    skip: int = 0
     limit_of: dict[str, int] = field(default_factory=dict)
     samples_of: dict[str, int] = field(default_factory=dict)
     retry_errors: bool = False

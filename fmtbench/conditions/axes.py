@@ -23,6 +23,8 @@ from fmtbench.formats.steps import Rationale
 
 REFERENCE = "free_cot"
 """The condition that others are compared with, unless something else is asked for."""
+HELD_TO_JSON = ("prose", "text")
+"""What may be asked for, beside JSON itself, where JSON's schema is enforced: its fields in prose, or nothing."""
 FROM_THE_FIRST = ("whole", "reconsider")
 """Levels of `when` at which the format holds from the first token of the first pass."""
 
@@ -189,11 +191,11 @@ def _of_when(c: Axes) -> Iterator[str]:
 def _of_formats(c: Axes) -> Iterator[str]:
     if c.enforced == "object" and c.asked not in ("text", "json"):
         yield f"enforced=object contradicts asked={c.asked}: any object is one of JSON, so ask for json"
-    if c.enforced == "schema" and c.asked != "text" and not FORMATS[c.asked].enforceable:
+    if c.enforced == "schema" and c.asked not in HELD_TO_JSON and not FORMATS[c.asked].enforceable:
         known = ", ".join(name for name, one in FORMATS.items() if one.enforceable)
         yield (
-            f"enforced=schema contradicts asked={c.asked}: there is no grammar of {c.asked}; ask for {known}, or for text, which "
-            "is held to JSON"
+            f"enforced=schema contradicts asked={c.asked}: there is no grammar of {c.asked}; ask for {known}, or for "
+            f"{' or '.join(HELD_TO_JSON)}, which are held to JSON"
         )
     if c.calls is not None and (c.asked, c.enforced) != ("tool", "schema"):
         yield (

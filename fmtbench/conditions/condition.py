@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.conditions.allowed import budgeted_object, budgeted_text, free_object, object_of_fields, one_line
-from fmtbench.conditions.axes import Axes
+from fmtbench.conditions.axes import HELD_TO_JSON, Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
@@ -186,8 +186,8 @@ class Condition(Axes):
 
     @property
     def _held(self) -> Format:
-        """What an enforced schema is a schema of: where text is asked for, JSON."""
-        return JSON if self.asked == "text" else FORMATS[self.asked]
+        """What an enforced schema is a schema of: where text or prose is asked for, JSON."""
+        return JSON if self.asked in HELD_TO_JSON else FORMATS[self.asked]
 
     @property
     def returned(self) -> Layout:

@@ -47,6 +47,8 @@ class Job:
     results: Path
     limit: int | None = None
     """Use the first `limit` items of each task; None uses all."""
+    skip: int = 0
+    """Leave out so many items at the beginning of each task; `limit` counts from there."""
     limit_of: Mapping[str, int] = field(default_factory=dict)
     """A limit of their own for some tasks, by name; the smaller of the two holds."""
     samples_of: Mapping[str, int] = field(default_factory=dict)

@@ -58,7 +58,9 @@ class Planner:
         asked = {cell.task for cell in job.cells}
         _check_wordings(job)
         self._job = job
-        self._items = {name: select_items(name, task, job.most_items(name)) for name, task in job.tasks.items() if name in asked}
+        self._items = {
+            name: select_items(name, task, job.most_items(name), job.skip) for name, task in job.tasks.items() if name in asked
+        }
         self._kept: dict[Cell, list[Planned]] = {}
         keep = whole or sum(map(self.size, job.cells)) <= MOST_REQUESTS
         for cell in job.cells:
@@ -99,13 +101,26 @@ def plan(job: Job) -> dict[Cell, list[Planned]]:
     return {cell: planner.plan(cell) for cell in job.cells}
 
 
-def select_items(name: str, task: Task, limit: int | None) -> list[Item]:
-    """The first `limit` items of a task, checked; all of them, with a note in the log, where there are fewer."""
+def select_items(name: str, task: Task, limit: int | None, skip: int = 0) -> list[Item]:
+    """The first `limit` items of a task behind the first `skip`, checked; all of them, with a note in the log, where there are
+    fewer. With `skip` a question counts once: some data sets repeat theirs, and who has skipped one must not meet it again.
+    Raises `UserError` where none is left."""
     items = task.items()
     check_items(task, items, name)
-    if limit is not None and limit > len(items):
-        logger.info("task %s has %d items, fewer than limit=%d: using all", name, len(items), limit)
-    return items[:limit]
+    left = _once(items)[skip:] if skip else items
+    if not left:
+        raise UserError(f"task {name} has {len(items)} items, and skip={skip} leaves none: skip fewer, or leave the task out")
+    if limit is not None and limit > len(left):
+        behind = f" behind skip={skip}" if skip else ""
+        logger.info("task %s has %d items%s, fewer than limit=%d: using all", name, len(left), behind, limit)
+    return left[:limit]
+
+
+def _once(items: Sequence[Item]) -> list[Item]:
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(item.question, item)
+    return list(first.values())
 
 
 def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:

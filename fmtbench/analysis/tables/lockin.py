@@ -23,12 +23,11 @@ from scipy import integrate, stats
 from fmtbench.analysis.rows.levels import AXES, levels
 from fmtbench.analysis.statistics.accuracy import accuracy
 from fmtbench.analysis.statistics.bootstrap import FEWER_DRAWS, SEED, bootstrap
+from fmtbench.analysis.statistics.chance import chance_of
 from fmtbench.analysis.statistics.cube import RERUN, Array, Cube, cell_index, cells, cubes, sums
-from fmtbench.analysis.statistics.labels import ITEMS_PER_LABEL
 from fmtbench.conditions.axes import DEFAULTS, REFERENCE
 from fmtbench.errors import UserError
 
-FEW_GOLDS = 10
 FEW_REPLIES = 7
 """Of an item under either condition: with fewer, no item can be locked with a probability of 95%."""
 TOO_FEW = f"locked needs {FEW_REPLIES} replies of an item"
@@ -55,18 +54,11 @@ def lockin_table(
     seven replies of an item, where it could only be 0.
     Raises `UserError` where nothing can be compared with the reference.
     """
-    guess = _chance(rows) | dict(chance or {})
+    guess = chance_of(rows) | dict(chance or {})
     lines = [line for one in cubes(rows) for line in _lines(one, axes, reference, guess[one.task], draws, seed)]
     if not lines:
         raise UserError(f"no condition shares an item with {reference}: lock-in is measured against it")
     return pd.DataFrame(lines)
-
-
-def _chance(rows: pd.DataFrame) -> dict[str, float]:
-    groups = rows.groupby("task", observed=True)
-    table = pd.DataFrame({"golds": groups["gold"].nunique(), "items": groups["item_id"].nunique()})
-    few = table["golds"].between(2, FEW_GOLDS) & (table["items"] >= ITEMS_PER_LABEL * table["golds"])
-    return {str(task): 1 / number if closed else 0.0 for task, number, closed in zip(table.index, table["golds"], few)}
 
 
 def _lines(
