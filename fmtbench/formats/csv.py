@@ -210,7 +210,7 @@ def _listed(label: str, elements: Sequence[Any]) -> Iterator[tuple[str, list[str
 
 def _paths(node: Node) -> dict[str, tuple[str, ...]]:
     """The path of each column, by its name without case and separators."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for one in labels(node):
         steps = [step for step in one.path if step != "[]"]
         if one.path[1:2] == ("[]",):  # where it is empty, a list of records has a column of its own

@@ -51,7 +51,7 @@ def _candidates(journals: Sequence[tuple[Ran, Sequence[Planned], Mapping[str, Ge
         kind_of = cache(one.task.kind)
         for each in planned:
             items[one.cell.task, each.item.id] = (kind_of(each.item), each.item)
-        for last in answered(planned, done, one.condition):
+        for last in answered(planned, done, one.condition, one.task):
             item = last.planned.item
             if (answer := _final(last.generations[-1], kind_of(item))) is not None:
                 said[one.cell.task, item.id].append(answer)
