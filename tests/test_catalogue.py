@@ -30,7 +30,7 @@ def test_every_condition_says_what_it_is_and_the_presets_of_papers_cite_them() -
     assert all(text.endswith((".", ":")) and "  " not in text for _, _, text, _ in said)
     sources = {name: source for name, _, _, source in said if source}
     assert len(sources) >= 20
-    assert all(re.search(r"arXiv \d{4}\.\d{4,5}|dottxt|Castillo", source) for source in sources.values()), sources
+    assert all(re.search(r"arXiv \d{4}\.\d{4,5}|dottxt|Castillo|OpenAI", source) for source in sources.values()), sources
 
 
 def test_every_condition_is_in_the_experiment_that_runs_them_all() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from experiments.run import make_job
 from fmtbench.analysis.showing.shape_figure import TITLES, shape_curves
-from fmtbench.analysis.tables.schema_shape import Curve, curves, schema_shape_table
+from fmtbench.analysis.tables.schema_shape import DoseCurve, curves, schema_shape_table
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import check_items
 from fmtbench.tasks.shapes import BASE, Shaped
@@ -196,7 +196,7 @@ def test_the_first_dose_is_the_weakest_and_is_compared_with_nothing(tables: dict
 
 def test_a_limit_is_stronger_the_fewer_characters_it_leaves() -> None:
     (curve,) = curves({str(most): settings(max_length=most) for most in (4, 0, 24, 8)})
-    assert curve == Curve("max_length", {"0": 0, "24": 24, "8": 8, "4": 4})
+    assert curve == DoseCurve("max_length", {"0": 0, "24": 24, "8": 8, "4": 4})
 
 
 def test_a_dose_that_does_nothing_is_told_from_the_first_as_often_as_an_interval_errs() -> None:

@@ -38,14 +38,14 @@ LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 MOST_CELLS = 2000
 
 
-class Cell(NamedTuple):
+class CsvCell(NamedTuple):
     """One value and its place, without quotes."""
 
     text: str
     span: tuple[int, int]
 
 
-Row = list[Cell]
+Row = list[CsvCell]
 
 
 class CsvFormat(StructuredFormat):
@@ -171,7 +171,7 @@ def _rows(text: str) -> tuple[list[Row], bool]:
         if cell is None or cells > MOST_CELLS:
             return rows, False
         group = "quoted" if cell["quoted"] is not None else "bare"
-        row.append(Cell(cell[group].replace('""', '"') if group == "quoted" else cell[group].strip(), cell.span(group)))
+        row.append(CsvCell(cell[group].replace('""', '"') if group == "quoted" else cell[group].strip(), cell.span(group)))
         position = cell.end()
         if position < stop and text[position] == ",":
             position += 1

@@ -25,7 +25,7 @@ PATTERNS = {pattern: pattern[1:-1] for pattern in FORMATS.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spelling:
+class ValuePatterns:
     """How a format spells values, each as a pattern."""
 
     asked: str
@@ -40,12 +40,12 @@ class Spelling:
     """A field with its name, from the pattern of its value. Raises `UserError` for a name that the format cannot write."""
 
 
-class Piece(NamedTuple):
+class FieldPattern(NamedTuple):
     pattern: str
     required: bool
 
 
-def in_lines(spelling: Spelling, layout: Layout, fields: Constraint) -> Constraint:
+def in_lines(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Constraint:
     """All fields in the order of the schema, one after the other with a line break between them."""
     pieces = list(_pieces(spelling, layout, fields))
     first = next((place for place, one in enumerate(pieces) if one.required), None)
@@ -56,14 +56,14 @@ def in_lines(spelling: Spelling, layout: Layout, fields: Constraint) -> Constrai
     return Constraint(kind="regex", source=f"{before}{pieces[first].pattern}{after}")
 
 
-def _pieces(spelling: Spelling, layout: Layout, fields: Constraint) -> Iterator[Piece]:
+def _pieces(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Iterator[FieldPattern]:
     schema = json.loads(fields.source)
     for name, held in schema["properties"].items():
         value = spelling.rationale if name in layout.stages else _value(spelling, name, held)
-        yield Piece(spelling.field(name, value), name in schema.get("required", ()))
+        yield FieldPattern(spelling.field(name, value), name in schema.get("required", ()))
 
 
-def _value(spelling: Spelling, name: str, held: Mapping[str, Any]) -> str:
+def _value(spelling: ValuePatterns, name: str, held: Mapping[str, Any]) -> str:
     """The pattern of a value. Raises `UserError` for what has no spelling here."""
     if "enum" in held or "const" in held:
         values = held.get("enum", [held.get("const")])
@@ -86,7 +86,7 @@ def _value(spelling: Spelling, name: str, held: Mapping[str, Any]) -> str:
     return f"({PATTERNS[pattern]})" if pattern else spelling.text
 
 
-def _constant(spelling: Spelling, value: Any) -> str:
+def _constant(spelling: ValuePatterns, value: Any) -> str:
     if value is None:
         return spelling.null
     return spelling.literal(value if isinstance(value, str) else json.dumps(value))

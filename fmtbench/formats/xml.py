@@ -17,7 +17,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.decoding.patterns import literal
 from fmtbench.errors import UserError
 from fmtbench.formats.base import Field, Layout, Syntax
-from fmtbench.formats.flat import BLANKS, Spelling, in_lines
+from fmtbench.formats.flat import BLANKS, ValuePatterns, in_lines
 from fmtbench.formats.names import NAMED, NAMES
 from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
@@ -129,7 +129,7 @@ def _element(name: str, value: str) -> str:
     return f"<{literal(name)}>{value}</{literal(name)}>"
 
 
-SPELLING = Spelling(
+SPELLING = ValuePatterns(
     asked="xml",
     text=rf"([ \n]{{0,3}}{SEEN}{SIGN}*)",
     rationale=f"({SIGN}*)",

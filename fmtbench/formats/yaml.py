@@ -20,7 +20,7 @@ from fmtbench.answers import AnswerKind, Record
 from fmtbench.decoding.patterns import literal
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import FILLER, removed, undone
-from fmtbench.formats.flat import Spelling, in_lines
+from fmtbench.formats.flat import ValuePatterns, in_lines
 from fmtbench.formats.names import NAMES, NOTHING
 from fmtbench.formats.records import filled, merged, shape
 from fmtbench.formats.statements import some
@@ -221,7 +221,7 @@ def _key(name: str, value: str) -> str:
     return f"{literal(_written(name, name))}: {value}"
 
 
-SPELLING = Spelling(
+SPELLING = ValuePatterns(
     asked="yaml",
     text=f"({BARE_START}{BARE}*|{NOT_NULL}|{QUOTED})",
     rationale=rf"\|\n[ ][ ]{LINE_OF_BLOCK}(\n?\n[ ][ ][ ]{{0,8}}{LINE_OF_BLOCK})*",

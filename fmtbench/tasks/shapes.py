@@ -59,7 +59,7 @@ class Notes:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Shape:
+class SchemaShape:
     """What a schema looks like; each field is an axis of doses, and its default the level at which the others vary."""
 
     fields: int = Field(default=8, ge=1)
@@ -80,7 +80,7 @@ class Shape:
     """Elements that one of the other fields lists; 0 makes it a single one."""
 
 
-BASE: dict[str, Any] = {name: axis.default for name, axis in Shape.__pydantic_fields__.items()}  # type: ignore[attr-defined]
+BASE: dict[str, Any] = {name: axis.default for name, axis in SchemaShape.__pydantic_fields__.items()}  # type: ignore[attr-defined]
 """The level of each axis that a task does not name."""
 
 
@@ -94,7 +94,7 @@ class Schema(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Shaped(Shape, Task):
+class Shaped(SchemaShape, Task):
     """Texts and a shape. Raises `ValueError` for a shape that the notes have too little for."""
 
     seed: int

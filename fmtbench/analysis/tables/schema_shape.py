@@ -31,7 +31,7 @@ COMMON = ("p_adjusted", "mde")
 Shapes = Mapping[str, Mapping[str, Any]]
 
 
-class Curve(NamedTuple):
+class DoseCurve(NamedTuple):
     """Tasks that differ on one axis."""
 
     axis: str
@@ -66,7 +66,7 @@ def schema_shape_table(rows: pd.DataFrame, tasks: Shapes, draws: int = DRAWS) ->
     return pd.DataFrame([line for curve in found for line in _lines(curve, own, draws)])
 
 
-def curves(shapes: Shapes) -> Iterator[Curve]:
+def curves(shapes: Shapes) -> Iterator[DoseCurve]:
     """The curves of at least two doses, in the order of the axes. A level that settings leave out is the base's."""
     levels = {task: {axis: settings.get(axis, base) for axis, base in BASE.items()} for task, settings in shapes.items()}
     for axis in BASE:
@@ -75,7 +75,7 @@ def curves(shapes: Shapes) -> Iterator[Curve]:
             alike[tuple(level for name, level in own.items() if name != axis)][task] = own[axis]
         for doses in alike.values():
             if len(set(doses.values())) > 1:
-                yield Curve(axis, dict(sorted(doses.items(), key=lambda pair: _strength(axis, pair[1]))))
+                yield DoseCurve(axis, dict(sorted(doses.items(), key=lambda pair: _strength(axis, pair[1]))))
 
 
 def _strength(axis: str, dose: float) -> float:
@@ -108,7 +108,7 @@ def _held(text: Any, path: str) -> str:
     return held if isinstance(held, str) else ""
 
 
-def _lines(curve: Curve, own: Mapping[str, pd.DataFrame], draws: int) -> Iterator[dict[str, Any]]:
+def _lines(curve: DoseCurve, own: Mapping[str, pd.DataFrame], draws: int) -> Iterator[dict[str, Any]]:
     """The lines of a curve. Doses take the place of conditions, so that they pair by item."""
     whole = pd.concat([own[task].assign(dose=label) for task, label in curve.labels.items()], ignore_index=True)
     whole = whole.assign(task=curve.axis, asked=whole["condition"].astype(str), condition=whole["dose"])
@@ -116,7 +116,7 @@ def _lines(curve: Curve, own: Mapping[str, pd.DataFrame], draws: int) -> Iterato
         yield from _of_condition(curve, group, {"backbone": str(backbone), "condition": str(asked)}, draws)
 
 
-def _of_condition(curve: Curve, rows: pd.DataFrame, names: Mapping[str, str], draws: int) -> Iterator[dict[str, Any]]:
+def _of_condition(curve: DoseCurve, rows: pd.DataFrame, names: Mapping[str, str], draws: int) -> Iterator[dict[str, Any]]:
     there = set(rows["condition"])
     doses = {label: curve.tasks[task] for task, label in curve.labels.items() if label in there}
     baseline = next(iter(doses))

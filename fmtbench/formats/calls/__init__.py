@@ -8,7 +8,7 @@ served      what a server has taken apart already, put together again as hermes
 """
 
 from fmtbench.formats.calls.base import CallSyntax
-from fmtbench.formats.calls.hermes import Hermes, Served
+from fmtbench.formats.calls.hermes import Hermes, ServedCall
 from fmtbench.formats.calls.llama import Llama
 from fmtbench.formats.calls.mistral import Mistral
 from fmtbench.formats.calls.pythonic import Pythonic
@@ -21,6 +21,6 @@ CALLS: dict[str, CallSyntax] = {
     "mistral": Mistral(),
     "llama": Llama(),
     "pythonic": Pythonic(),
-    SERVED: Served(),
+    SERVED: ServedCall(),
 }
 """Each by its name, in the order in which a chat template is searched for the marks of one."""

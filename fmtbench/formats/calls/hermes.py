@@ -45,7 +45,7 @@ class Hermes(CallSyntax):
         return f"{OPENS}\n{object_text(name, 'arguments', arguments)}\n{CLOSES}"
 
 
-class Served(Hermes):
+class ServedCall(Hermes):
     """What a server sends in fields of their own: it masks by the schema of the arguments, which it is sent."""
 
     rendered = ""
