@@ -182,7 +182,7 @@ RESCORE: list[tuple[str, list[str], str]] = [
     (
         '{"text": "The answer is 18.", "gold": "18"}',
         ["format=html"],
-        r"format=html: allowed are text, json, xml, yaml, markdown, auto",
+        r"format=html: allowed are text, tool, json, xml, yaml, toml, markdown, csv, auto",
     ),
     ('{"text": "The answer is 18."}', [], r"row 1, field 'gold'"),
     ('{"text": 3.5, "gold": [1]}', [], r"row 1, field 'text': 3.5 is no text"),

@@ -19,6 +19,7 @@ from tests.promises import as_last_seen
 LEANING = (internals, worker, attention)
 PRIVATE = {
     "experiments/starting/build.py": {"_get_full_key"},  # omegaconf
+    "experiments/starting/composing.py": {"_internal"},  # hydra
     "experiments/starting/start.py": {"_internal"},  # hydra
     "fmtbench/backends/vllm/internals.py": {"_fntab", "_get_attn_isa"},  # llvmlite, vLLM
     "fmtbench/decoding/gbnf.py": {"_constants", "_parser"},  # Python's own

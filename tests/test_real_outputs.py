@@ -70,8 +70,13 @@ def refused(replies: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def unable(name: str) -> str:
-    """What the embedded model does not do for a condition that needs it; empty for all others."""
-    known = {"thinking": "needs a backbone that thinks", "tool_": "needs a chat template that shows tools"}
+    """Why the embedded model, greedy and alone, does not do a condition; empty for all others."""
+    known = {
+        "thinking": "needs a backbone that thinks",
+        "tool_": "needs a chat template that shows tools",
+        "first_valid": "at temperature 0 draws the same text",
+        "_formatter": "needs another backbone",
+    }
     return next((said for part, said in known.items() if part in name), "")
 
 

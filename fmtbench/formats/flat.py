@@ -19,7 +19,7 @@ from fmtbench.types import Constraint
 
 BLANKS = r"\x09-\x0D\x1C-\x20\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
 """What `str.strip` takes off, as part of a class of characters."""
-TEXT_ONLY = frozenset({"type", "pattern"})
+TEXT_ONLY = frozenset({"type", "pattern", "format"})
 PATTERNS = {pattern: pattern[1:-1] for pattern in FORMATS.values()}
 """Those of dates and the like, without the anchors: none of them holds a sign of XML or YAML."""
 
@@ -79,9 +79,9 @@ def _value(spelling: ValuePatterns, name: str, held: Mapping[str, Any]) -> str:
         return spelling.null
     if held.get("type") != "string":
         raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} holds no single value')}")
-    pattern = held.get("pattern", "")
-    if held.keys() - TEXT_ONLY or (pattern and pattern not in PATTERNS):
-        keyword = next(iter(held.keys() - TEXT_ONLY), "pattern")
+    pattern = held.get("pattern") or FORMATS.get(held.get("format", ""), "")
+    if held.keys() - TEXT_ONLY or (pattern not in PATTERNS and held.keys() & {"pattern", "format"}):
+        keyword = next(iter(held.keys() - TEXT_ONLY), "pattern" if "pattern" in held else "format")
         raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} has {keyword}')}")
     return f"({PATTERNS[pattern]})" if pattern else spelling.text
 
