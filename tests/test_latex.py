@@ -17,8 +17,27 @@ from tests.commanding import called
 from tests.conftest import options
 from tests.made_rows import coins, made_rows
 
-MORE = {"fields", "ladder", "meta", "order", "order_contrasts", "pilot", "reconsidered", "samples", "schema_shape", "strata"} | {
-    *("aligned", "closing", "decoders", "mass", "swap", "tokens"),
+MORE = {
+    "aligned",
+    "along",
+    "closing",
+    "commitment",
+    "decoders",
+    "fields",
+    "ladder",
+    "mass",
+    "meta",
+    "order",
+    "order_contrasts",
+    "pilot",
+    "reconsidered",
+    "remedies",
+    "samples",
+    "schema_shape",
+    "strata",
+    "strip",
+    "swap",
+    "tokens",
 }
 """Tables that need records, several tasks, samples, strata, transcripts or a probe."""
 

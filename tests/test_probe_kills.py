@@ -23,7 +23,6 @@ from fmtbench.probes.commitment import CommitmentProbe, CommitmentSettings
 from fmtbench.probes.commitment_cell import CommitmentCell
 from fmtbench.probes.mass import MassProbe, MassSettings
 from fmtbench.probes.replies import cell_replies
-from fmtbench.running import cell_work
 from fmtbench.running.committing import read_replies
 from fmtbench.running.pipeline import run as run_job
 from fmtbench.running.swapping import Ran
@@ -127,15 +126,13 @@ SAYS = test_swap.model(lambda request, said: request.constraint is None)
 
 
 def swap_slowly(folder: Path, limit: int, trace: Path) -> list[Row]:
-    cell_work.provenance = lambda: dict(test_swap.INSTALLED)  # which takes longer than a scripted reply
     job = test_swap.base_job(folder, SAYS, conditions=test_swap.PAIR, sampling=test_swap.SAMPLING, limit=limit)
     made = test_swap.swaps_of(replace(job, backend=Scripted(reply=slowly(SAYS, trace))))
     return run_job(made.job, plans=made.plans)
 
 
 @KILLS
-def test_kills_of_a_swap(tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cell_work, "provenance", lambda: dict(test_swap.INSTALLED))
+def test_kills_of_a_swap(tmp_path: Path, kills: int) -> None:
     limit, folder, trace = 2 + kills // 4, tmp_path / "killed", tmp_path / "trace"
     for one in (folder, tmp_path / "whole"):
         test_swap.begin(one, SAYS, limit=limit)

@@ -61,7 +61,9 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "table lockin: locked needs 7 replies of an item",
         "table lockin: retention above 100%: a gain, not a loss",
         "table planned: one prompt: nothing is known of other prompts",
-        f"not made: aligned, closing, decoders, mass: no folder holds mass.parquet: {probe}",
+        f"not made: aligned, along, closing, decoders, mass: no folder holds mass.parquet: {probe}",
+        "not made: commitment: no folder holds commitment.parquet: run python -m experiments.lockin results=FOLDER "
+        "probe=commitment",
         "not made: fields: no row is of a record: ask a task whose answers are records, such as task=file with schema.path=FILE",
         "not made: ladder: it needs texts that were read by the ladder, and these rows have none: python -m "
         "experiments.rescore reads transcripts so",
@@ -79,10 +81,11 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
         "not made: samples: every item has one sample: run with sampling.samples=8 and sampling.temperature above 0",
         "not made: schema_shape: no two tasks differ in the shape of their schema: run experiment=schema_shape dose=[fields]",
         "not made: strata: no item has a stratum: say in the task's source which field it is in, fields: {stratum: subject}",
+        f"not made: strip: no masked reply has a row for each of its tokens: {probe}",
         "not made: swap: nothing was swapped: run python -m experiments.lockin results=FOLDER probe=swap",
         f"not made: tokens: no folder holds spelling.parquet: {probe}",
         f"made: {early}, length_control, lockin, main, mixed, overview, parts, planned",
-        "not drawn: ladder, mass, meta, schema_shape, swap: what they show was not made",
+        "not drawn: along, commitment, ladder, mass, meta, schema_shape, strip, swap: what they show was not made",
     ]
     contrasts = pd.read_csv(tmp_path / "appendix" / "contrasts.csv")
     assert set(contrasts.columns) >= NEEDED
@@ -92,7 +95,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
     assert (wide[list(COMPONENTS[:-1])].sum(axis=1) - wide.total).abs().max() < 1e-8
     assert "missing" not in wide.columns
     assert decomposition.set_index(["condition", "component"]).note["json_schema", "residual"].startswith("asking + masking")
-    probed = {"aligned", "closing", "decoders", "mass", "tokens"}
+    probed = {"aligned", "along", "closing", "commitment", "decoders", "mass", "strip", "tokens"}
     others = {
         "fields",
         "ladder",

@@ -87,7 +87,9 @@ class CsvFormat(StructuredFormat):
         rows = table(body, least=2 if fields is None else 1)
         if rows is None or (fields is not None and len(rows) != 2):
             return None
-        return [Part(name.text, held.text, held.span) for name, held in zip(rows[0], rows[1])]
+        first = [Part(name.text, held.text, held.span) for name, held in zip(rows[0], rows[1])]
+        below = [Part(name.text, held.text, held.span) for row in rows[2:] for name, held in zip(rows[0], row) if held.text]
+        return [*first, *below]
 
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
         """By the header, in whatever order it has the columns; the last row may be cut."""

@@ -145,9 +145,9 @@ def _left(match: re.Match[str], answers: bool) -> str:
 
 
 def _part(key: str, value: object, line: re.Match[str]) -> Part:
-    span = line.span(line.lastgroup or "text")
     if isinstance(value, dict | list):
-        return Part(key, None, span, prose=False)
+        return Part(key, None, line.span(), prose=False)
+    span = line.span(line.lastgroup or "text")
     quoted = line.lastgroup != "bare"
     return Part(key, value if isinstance(value, str) else line[line.lastgroup or "bare"].strip(), span, prose=quoted)
 

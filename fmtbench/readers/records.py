@@ -27,7 +27,7 @@ from fmtbench.formats.calls.pythonic import calls_inside
 from fmtbench.formats.json import load_object
 from fmtbench.formats.markdown import RECORD_HEADING
 from fmtbench.formats.prose import RECORD_OPENING
-from fmtbench.formats.records import Opening, openings, put_together
+from fmtbench.formats.records import Opening, labels, openings, put_together
 from fmtbench.formats.statements import LONGEST, MOST, SENTENCE_END
 from fmtbench.formats.structured import StructuredFormat, unfenced
 from fmtbench.formats.text import RECORD_LINE
@@ -82,10 +82,16 @@ def _own_parts(reply: str, whole: Found, kind: Record) -> list[Place]:
     body = reply[whole.place[0] : whole.place[1]]
     for one in _structured():
         parts = one.parts(body, None) or []
-        own = [part for part in parts if _named(part.name, kind.tree)]
+        own = [part for part in parts if _named(part.name, kind.tree) or spelling.squeeze(part.name) in _columns(kind)]
         if own:
             return [(whole.place[0] + part.span[0], whole.place[0] + part.span[1]) for part in own]
     return [whole.place]
+
+
+@lru_cache(maxsize=256)
+def _columns(kind: Record) -> frozenset[str]:
+    """What a table calls the leaves: all steps of their paths, without case and separators."""
+    return frozenset(spelling.squeeze(" ".join(step for step in one.path if step != "[]")) for one in labels(kind.tree))
 
 
 def _structured() -> list[StructuredFormat]:
