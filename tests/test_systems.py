@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import initialize_config_dir
 
+from experiments.embedding.systems import check_systems, composed_of
 from experiments.reporting.systems_table import Judged, pairs_table, shown, shown_pairs, systems_table
+from experiments.starting.build import build, build_group
+from experiments.starting.conf import options_of
 from fmtbench.embed.scores import Score
 from fmtbench.errors import UserError
+from fmtbench.presets import CONF
 from tests.commanding import command
+from tests.conftest import composed
 from tests.tiny_backbone import sentences, write_backbone
 
 
@@ -77,7 +83,8 @@ systems:
   plain: {{embed: [embedder=mean, {backbone}]}}
   again: {{embed: [embedder=mean, {backbone}]}}
   taught: {{train: [recipe=e5_distilled, train_data=jsonl, 'train_data.jsonl.source.file={root}/t.jsonl', {backbone},
-    max_tokens=32, recipe.stages.contrastive.batch_size=8, recipe.stages.cross_encoder.batch_size=4, recipe.stages.distill.batch_size=4]}}
+    max_tokens=32, recipe.stages.contrastive.batch_size=8, recipe.stages.cross_encoder.batch_size=4,
+    recipe.stages.distill.batch_size=4]}}
   m3: {{train: [recipe=bge_m3, train_data=jsonl, 'train_data.jsonl.source.file={root}/t.jsonl', {backbone}, max_tokens=32,
     recipe.stages.m3.batch_size=8], heads: [dense, sparse, multi], candidates: 5}}
   reranked: {{embed: [embedder=bm25], reranker: taught, candidates: 5}}
@@ -147,7 +154,7 @@ MISTAKES = [
         ["+systems.x={embed: ['embedder=bm25'], reranker: plain}"],
         r"systems\.x\.reranker=plain: give a system above it that is trained",
     ),
-    (["+systems.x={embed: ['embedder=bm52']}"], r"bm52"),
+    (["+systems.x={embed: ['embedder=bm52']}"], r"systems\.x: embedder=bm52 is no option"),
     (["+pairs.x=[m3, nothing]"], r"pairs\.x: nothing is no system: give two rows of bm25, "),
     (["study=null"], r"study=systems and its systems: come together"),
 ]
@@ -161,3 +168,15 @@ def test_a_mistake_ends_in_one_line_before_anything_is_trained(
     assert done.code == 2, done.err
     assert re.search(message, done.error), done.error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", options_of("embed", "experiment"))
+def test_every_experiment_of_systems_composes_and_builds(name: str) -> None:
+    config = composed(f"experiment={name}", "data_root=somewhere", "output=x", root="embed")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        check_systems(config)
+        made = {str(system): composed_of(config, str(system)) for system in config.systems}
+    for one in made.values():
+        assert one.data_root == "somewhere"
+        assert build(one.recipe, "recipe").stages if "recipe" in one else build_group(one.embedder)
+        assert "recipe" not in one or build_group(one.train_data)

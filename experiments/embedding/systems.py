@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fmtbench.embed.scores import Score
@@ -31,6 +32,7 @@ from fmtbench.errors import UserError
 
 from ..reporting.systems_table import Judged, pairs_table, shown, shown_pairs, systems_table
 from ..starting.build import build, build_group
+from ..starting.explain import explain
 from .parts import build_embed_backend, embed_tasks, load_data
 
 logger = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ def check_systems(config: DictConfig) -> None:
         for row in rows if len(rows) == 2 else [f"{len(rows)} rows"]:
             if str(row).split(" ")[0] not in config.systems:
                 raise UserError(f"pairs.{pair}: {row} is no system: give two rows of {', '.join(map(str, config.systems))}")
+    for name in config.systems:
+        composed_of(config, str(name))
 
 
 def _check_system(name: str, system: Any, config: DictConfig) -> None:
@@ -87,14 +91,16 @@ def _check_system(name: str, system: Any, config: DictConfig) -> None:
     before = list(config.systems)[: list(config.systems).index(name)]
     if teacher is not None and (teacher not in before or "train" not in config.systems[teacher]):
         raise UserError(f"systems.{name}.reranker={teacher}: give a system above it that is trained")
-    composed_of(config, name)
 
 
 def composed_of(config: DictConfig, name: str) -> DictConfig:
     """The config of the command that a system stands for, with this command's settings and size."""
     system = config.systems[name]
     root = "train" if "train" in system else "embed"
-    made = compose(root, overrides=[str(word) for word in system[root]])
+    try:
+        made = compose(root, overrides=[str(word) for word in system[root]])
+    except HydraException as error:
+        raise UserError(f"systems.{name}: {explain(error, root)}") from error
     with open_dict(made):
         made.output = str(Path(config.output, "trained", name))
         for key in SHARED:
