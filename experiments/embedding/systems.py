@@ -160,12 +160,12 @@ def encoders(config: DictConfig, name: str) -> Iterator[tuple[int, Any]]:
 
 
 def _some(data: Any, count: int | None) -> Any:
-    """The first examples of each training set, and as many texts and documents."""
+    """Some examples of each training set, at even distances since neighbours share a document; as many texts."""
     from fmtbench.embed.training.examples import by_source
 
     if count is None:
         return data
-    examples = tuple(one for some in by_source(data.examples).values() for one in some[:count])
+    examples = tuple(one for some in by_source(data.examples).values() for one in some[:: max(1, len(some) // count)][:count])
     return replace(data, examples=examples, texts=data.texts[: 2 * count], documents=data.documents[:count])
 
 
