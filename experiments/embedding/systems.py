@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 KEYS = ("embed", "train", "heads", "reranker", "candidates")
 """What a system may say."""
-SIZES = ("limit", "seeds", "steps", "examples")
+SIZES = ("limit", "seeds", "steps", "examples", "batch_size")
 SHARED = ("data_root",)
 """Settings of this command that hold for those it stands for."""
 
@@ -111,10 +111,11 @@ def composed_of(config: DictConfig, name: str) -> DictConfig:
 
 
 def _shorten(made: DictConfig, size: Any) -> None:
-    """No stage takes more steps than the size has."""
+    """Every stage takes the steps of the size, and its batches, where it says any."""
     for stage in made.recipe.stages.values():
-        if size.get("steps") is not None and "steps" in stage:
-            stage.steps = size.steps
+        for key in ("steps", "batch_size"):
+            if size.get(key) is not None and key in stage:
+                stage[key] = size[key]
 
 
 def judged(config: DictConfig, name: str, tasks: dict[str, Any], backend: Any, output: Path) -> Iterator[Judged]:
