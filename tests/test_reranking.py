@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.embed import write_table
+from experiments.embedding.parts import write_table
 from fmtbench.embed.candidates import check_candidates, place
 from fmtbench.embed.evaluation import evaluate
 from fmtbench.embed.lexical import BM25
