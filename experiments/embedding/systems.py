@@ -25,7 +25,7 @@ from typing import Any
 
 from hydra import compose
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from fmtbench.embed.scores import Score
 from fmtbench.errors import UserError
@@ -57,7 +57,8 @@ def compare(config: DictConfig) -> None:
     tasks, backend = embed_tasks(config), build_embed_backend(config)
     output = writable(Path(config.output))
     made = [one for name in config.systems for one in judged(config, str(name), tasks, backend, output)]
-    table, pairs = systems_table(made), pairs_table(made, OmegaConf.to_container(config.pairs))  # type: ignore[arg-type]
+    table = systems_table(made)
+    pairs = pairs_table(made, {str(what): list(rows) for what, rows in config.pairs.items()})
     for name, frame, text in (("table", table, shown(table)), ("pairs", pairs, shown_pairs(pairs))):
         write_text(output / f"{name}.csv", csv_text(frame))
         write_text(output / f"{name}.md", to_markdown(text))

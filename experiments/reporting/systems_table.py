@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fmtbench.analysis.statistics.bootstrap import DRAWS, SEED
+from fmtbench.analysis.statistics.cube import Array
 from fmtbench.analysis.statistics.per_item import paired_difference
 from fmtbench.embed.scores import METRICS, Score
 from fmtbench.errors import UserError
@@ -85,7 +85,7 @@ def _by_seed(made: Sequence[Judged], row: str, task: str) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _of_seeds(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _of_seeds(one: Array, other: Array) -> Array:
     """Seed by seed where both have the same number, else every one with every one."""
     return one - other if len(one) == len(other) else (one[:, None] - other[None, :]).ravel()
 
