@@ -9,6 +9,7 @@
     python -m experiments.embed study=layers embedder=[last_token,prompteol] embed_task=[scifact] data_root=DATA output=DIR
     python -m experiments.embed embed_task=mteb mteb_task=[STSBenchmark,KLUE-STS] output=DIR
     python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
+    python -m experiments.embed experiment=seed_systems data_root=DATA output=DIR
 
 texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
 of one chunk, whatever their number, and the same command continues after a kill.
@@ -16,6 +17,7 @@ embed_task= gives one table of embedders x tasks: table.md, table.csv (with the 
 result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
 reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
 heads= gives an encoder of BGE-M3's kind a row for each of them, for dense+sparse, and for all three.
+experiment=seed_systems trains its systems and judges them: table.md, and pairs.md with what each part adds; size=test is short.
 study=drift gives drift.csv, .md and .png; study=layers the score of each layer and pooling from one pass: layers.csv and .md.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
 an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
@@ -33,6 +35,7 @@ from omegaconf import DictConfig
 from fmtbench.embed.candidates import DEPTH
 from fmtbench.errors import UserError
 
+from .embedding.parts import build_embed_backend, checked_reranker, embed_tasks, write_table
 from .starting.build import build, build_group
 from .starting.start import start
 
@@ -49,8 +52,12 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
     """Which of the three things is asked for. Raises `UserError` for none, several, or a wrong value."""
     if config.limit is not None and config.limit < 1:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all")
-    if config.study not in (None, "drift", "layers"):
-        raise UserError(f"study={config.study}: allowed are drift, layers")
+    if config.study not in (None, "drift", "layers", "systems"):
+        raise UserError(f"study={config.study}: allowed are drift, layers, systems")
+    if (config.study == "systems") != bool(config.systems):
+        raise UserError("study=systems and its systems: come together, from an experiment: give experiment=seed_systems")
+    if config.study == "systems":
+        return compare_systems
     if config.study == "layers" and (config.texts or config.trained or not config.embed_task):
         raise UserError("study=layers judges embedder= on embed_task=[...]: give both, and neither texts= nor trained=")
     if config.layers and config.study != "layers":
@@ -89,18 +96,6 @@ def _check_heads(config: DictConfig) -> None:
         raise UserError("heads= adds rows to the table of embed_task=: leave it out for texts= and study=")
     if config.fusion not in ("sum", "rrf"):
         raise UserError(f"fusion={config.fusion}: allowed are sum, rrf")
-
-
-def build_embed_backend(config: DictConfig) -> Any:
-    """The embed backend. Called late, since it imports torch. Our own lines make the libraries' progress bars redundant."""
-    from datasets.utils.logging import disable_progress_bar
-    from transformers.utils import logging as transformers_logging
-
-    for chatty in ("sentence_transformers", "mteb", "bm25s"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    return build(config.embed_backend, "embed_backend")
 
 
 def embed(config: DictConfig) -> None:
@@ -184,14 +179,6 @@ def evaluate(config: DictConfig) -> None:
     write_table(scores, output)
 
 
-def checked_reranker(config: DictConfig) -> Any:
-    """The reranker, of which all is checked that can be known before weights are loaded; None without one. Raises `UserError`."""
-    reranker = build(config.reranker, "reranker") if config.reranker else None
-    if reranker:
-        reranker.check()
-    return reranker
-
-
 def with_heads(config: DictConfig, embedders: dict[str, Any]) -> dict[str, Any]:
     """The rows of heads= instead of the encoders. Raises `UserError`, also where a head is missing."""
     from fmtbench.embed.head_rows import head_rows
@@ -240,17 +227,6 @@ def backbone_encoders(config: DictConfig) -> dict[str, Any]:
     return encoders
 
 
-def embed_tasks(config: DictConfig) -> dict[str, Any]:
-    """Loaded mteb tasks, by the name of their column. Raises `UserError`, and where two options give a task of the same name."""
-    found = dict[str, Any]()
-    for name, option in build_group(config.embed_task).items():
-        for column, task in option.tasks(name, config.limit).items():
-            if column in found:
-                raise UserError(f"embed_task= has two tasks of the name {column}: give one of them")
-            found[column] = task
-    return found
-
-
 def trained(config: DictConfig) -> dict[str, Any]:
     """The encoders under the folders of trained=, each by the name of its folder, with its seed where there are several."""
     from fmtbench.embed.saved import SavedEncoder
@@ -262,20 +238,6 @@ def trained(config: DictConfig) -> dict[str, Any]:
             name = "/".join(place.parts[-1 if place == folder else -2 :])
             found[str(place) if name in found else name] = SavedEncoder(path=str(place), backbone=backbone)
     return found
-
-
-def write_table(scores: list[Any], output: Path) -> None:
-    import pandas as pd
-
-    from fmtbench.analysis.showing.markdown import to_markdown
-    from fmtbench.embed.scores import COUNTS, lines, table
-    from fmtbench.store.csv_text import csv_text
-    from fmtbench.store.files import write_text
-
-    write_text(output / "table.csv", csv_text(pd.DataFrame(list(lines(scores))).astype(dict.fromkeys(COUNTS, "Int64"))))
-    text = to_markdown(pd.DataFrame(table(scores)))
-    write_text(output / "table.md", text)
-    print(text, end="")
 
 
 def drift(config: DictConfig) -> None:
@@ -304,6 +266,13 @@ def drift(config: DictConfig) -> None:
         logger.info("no figure: %s", error)
         for old in ("drift.pdf", "drift.png"):
             (output / old).unlink(missing_ok=True)
+
+
+def compare_systems(config: DictConfig) -> None:
+    """table.md, table.csv, pairs.md and pairs.csv of an experiment's systems, trained here where they are not yet."""
+    from .embedding.systems import compare
+
+    compare(config)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from omegaconf import DictConfig
 from fmtbench.backbone import Dtype
 from fmtbench.errors import UserError
 
-from .embed import build_embed_backend, embed_tasks, write_table
-from .starting.build import build, build_group
+from .embedding.parts import build_embed_backend, embed_tasks, load_data, write_table
+from .starting.build import build
 from .starting.start import start
 
 logger = logging.getLogger(__name__)
@@ -47,12 +47,6 @@ def main(config: DictConfig) -> None:
     if tasks:
         untrained = recipe.rounded(config.judge_dtype or "auto")
         judge(untrained, made, tasks, backend, output)
-
-
-def load_data(config: DictConfig) -> Any:
-    from fmtbench.embed.training.examples import joined
-
-    return joined({name: data.load() for name, data in build_group(config.train_data).items()})
 
 
 def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:

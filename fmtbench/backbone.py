@@ -1,7 +1,7 @@
 """A backbone: one language model, the same for generation and embedding, and where its weights are.
 
-Weights are looked for in this order: a local folder or GGUF file, a GGUF that an installed package ships, the Hugging Face
-hub. A GGUF is converted once into an ordinary Hugging Face folder, in a cache keyed by the file's hash.
+Weights are looked for in this order: a local folder or GGUF file, one that an installed package ships, the Hugging Face hub. A
+GGUF is converted once into an ordinary Hugging Face folder, in a cache keyed by the file's hash.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Backbone:
         if self.path is not None:
             return _local(Path(self.path).expanduser())
         if carried := self._carried():
-            return _from_gguf(carried)
+            return _local(carried)
         if self.hub_id:
             return _hub(self.hub_id, self.revision)
         raise UserError(
@@ -120,7 +120,7 @@ class Backbone:
     def _carried(self) -> Path | None:
         spec = find_spec(self.package) if self.package and self.file else None
         folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
-        return next((Path(folder, str(self.file)) for folder in folders if Path(folder, str(self.file)).is_file()), None)
+        return next((Path(folder, str(self.file)) for folder in folders if Path(folder, str(self.file)).exists()), None)
 
 
 def _local(path: Path) -> Weights:

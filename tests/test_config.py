@@ -9,13 +9,14 @@ import pytest
 
 from experiments.run import make_job
 from experiments.starting.build import build, build_group
+from experiments.starting.conf import options_of
 from experiments.starting.roots import ROOTS
 from experiments.starting.unchosen import leave_unchosen
 from tests.commanding import Ended, command, imported, in_one_process, process
 from tests.conftest import composed, options
 
 
-@pytest.mark.parametrize("name", options("experiment"))
+@pytest.mark.parametrize("name", options_of("run", "experiment"))
 def test_every_experiment_makes_a_job(name: str) -> None:
     config = composed(f"experiment={name}", "data_root=somewhere")
     leave_unchosen(config, [])

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.embed import write_table
+from experiments.embedding.parts import write_table
 from fmtbench.embed import mteb_tasks
 from fmtbench.embed.evaluation import evaluate
 from fmtbench.embed.lexical import BM25, TfIdf

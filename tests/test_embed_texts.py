@@ -62,10 +62,11 @@ def test_a_killed_file_continues_with_the_chunks_that_are_missing(tmp_path: Path
     assert not (tmp_path / PARTS).exists()
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counts", [(400, 8000), pytest.param((10_000, 200_000), marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, counts: tuple[int, int]) -> None:
     """Twenty times the texts; what Python and Arrow hold at most is that of a chunk of 200 texts of a kilobyte."""
     peaks = []
-    for count in (400, 8000):
+    for count in counts:
         pa.default_memory_pool().release_unused()
         tracemalloc.start()
         checked = check_texts(lambda count=count: rows(count, 200), "x")  # type: ignore[misc]

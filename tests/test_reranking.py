@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.embed import write_table
+from experiments.embedding.parts import write_table
 from fmtbench.embed.candidates import check_candidates, place
 from fmtbench.embed.evaluation import evaluate
 from fmtbench.embed.lexical import BM25
@@ -280,6 +280,33 @@ def test_mining_takes_no_text_that_a_reranker_scores_above_the_positive() -> Non
     assert "reranker" not in plain.settings(), "keys of older stages stay"
     judged = [Mine(negatives=1, reranker=Known(lambda pair: 0.0, name)).settings()["reranker"] for name in ("one", "two")]  # type: ignore[arg-type]
     assert judged == ["one", "two"]
+
+
+def test_mining_looks_among_all_documents_where_it_is_asked_to() -> None:
+    """The nearest to the query is a document of no pair, and one of another training set is next."""
+    from sentence_transformers.util import dot_score, pairwise_dot_score
+
+    from fmtbench.embed.training.examples import Example, TrainSet
+    from fmtbench.embed.training.mine import Mine, every_document, mine
+
+    near = {"a0": [1, 0, 0], "p0": [1, 0, 0], "alone": [0.9, 0.4, 0], "other": [0.7, 0.7, 0], "p1": [0, 0, 1], "a1": [0, 0, 1]}
+
+    def encode(names: Sequence[str], **unused: Any) -> Any:
+        return np.array([near[one] for one in names], np.float32)
+
+    finder = SimpleNamespace(
+        encode_query=encode, encode_document=encode, similarity=dot_score, similarity_pairwise=pairwise_dot_score, device="cpu"
+    )
+    first = [Example(anchor=f"a{i}", positive=f"p{i}", source="first") for i in range(2)]
+    data = TrainSet(
+        examples=(*first, Example(anchor="x", positive="other", source="second")), texts=(), documents=("alone", "p1")
+    )
+    assert every_document(data) == ["p0", "p1", "other", "alone"]
+    settings = Mine(negatives=1, relative_margin=None, corpus="data")
+    assert mine(finder, first, settings)[0].negatives == ("p1",)
+    assert mine(finder, first, settings, corpus=every_document(data))[0].negatives == ("alone",)
+    assert settings.settings()["corpus"] == "data"
+    assert "corpus" not in Mine().settings(), "keys of older stages stay"
 
 
 def test_a_reranker_needs_a_search(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from experiments.embed import main as embed_main
+from experiments.embedding.parts import load_data
 from experiments.starting.build import build
-from experiments.train import load_data, main
+from experiments.train import main
 from fmtbench.errors import UserError
 from tests.commanding import command, process
 from tests.conftest import ROOT, composed, options

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fmtbench.presets import CONF
 
-from ..starting.conf import options
+from ..starting.conf import options_of
 from ..starting.page import chosen, commented
 from .markdown import table
 
@@ -51,7 +51,7 @@ def _section(module: Path) -> str:
 
 def _settings(name: str) -> str:
     """The groups that a command chooses from and the keys that it takes, as its help tells them."""
-    groups = [(f"`{group}`", f"`{default}`", str(len(options(group)))) for group, default in chosen(name).items()]
+    groups = [(f"`{group}`", f"`{default}`", str(len(options_of(name, group)))) for group, default in chosen(name).items()]
     keys = [(f"`{key}`", f"`{SHOWN.get(value, value)}`", comment) for key, value, comment in commented(name)]
     parts = []
     if groups:

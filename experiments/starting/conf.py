@@ -46,6 +46,19 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
 
 
+def options_of(command: str, group: str) -> list[str]:
+    """The options of a group that a command can take: an experiment with a study is `embed`'s, any other one `run`'s."""
+    found = options(group)
+    if group != "experiment":
+        return found
+    return [name for name in found if _is_study(name) == (command == "embed")]
+
+
+def _is_study(name: str) -> bool:
+    path = option_file("experiment", name)
+    return path is not None and "\nstudy:" in path.read_text(encoding="utf-8")
+
+
 def every(group: str) -> list[str]:
     """What the option `every` of a group stands for."""
     return [name for name in options(group) if name not in UNFILLED.get(group, ())]

@@ -12,7 +12,7 @@ import yaml
 
 from fmtbench.presets import CONF
 
-from .conf import EVERY, options, shown
+from .conf import EVERY, options_of, shown
 
 WIDTH = 108
 FLAGS = """\
@@ -26,7 +26,7 @@ def page(name: str, main: Callable[..., Any], program: str) -> str:
     """The whole page of a command."""
     parts = [in_words_of(sys.modules[main.__module__].__doc__ or "", program).strip()]
     if groups := chosen(name):
-        parts.append(f"Choose by group=name, or group=[name,name] where several are allowed:\n\n{_groups(groups)}")
+        parts.append(f"Choose by group=name, or group=[name,name] where several are allowed:\n\n{_groups(name, groups)}")
     if keys := commented(name):
         parts.append(f"Set by key=value:\n\n{_keys(keys)}")
     lines = FLAGS.splitlines()
@@ -47,13 +47,13 @@ def chosen(name: str) -> dict[str, Any]:
     return {group: default for group, default in pairs if not group.startswith("override")}
 
 
-def _groups(groups: dict[str, Any]) -> str:
+def _groups(command: str, groups: dict[str, Any]) -> str:
     width = max(map(len, groups))
-    return "\n".join(_group(name, default, width) for name, default in groups.items())
+    return "\n".join(_group(command, name, default, width) for name, default in groups.items())
 
 
-def _group(name: str, default: Any, width: int) -> str:
-    names = ", ".join((["every"] if name in EVERY else []) + options(name))
+def _group(command: str, name: str, default: Any, width: int) -> str:
+    names = ", ".join((["every"] if name in EVERY else []) + options_of(command, name))
     several = isinstance(default, list)
     usual = f"[{', '.join(default)}]" if several else default
     return _line(f"  {name:{width}}  ", f"{names} (default: {usual}; {shown(CONF / name)})")

@@ -278,6 +278,10 @@ class EmbedConfig:
     trained: list[str] = field(default_factory=list)
     free: str = "free_cot"
     view: str = "rationale"
+    systems: dict[str, Any] = field(default_factory=dict)
+    pairs: dict[str, list[str]] = field(default_factory=dict)
+    size: str = "full"
+    sizes: dict[str, Any] = field(default_factory=dict)
     output: str = MISSING
     plugins: list[str] = field(default_factory=list)
     backbone: Any = MISSING

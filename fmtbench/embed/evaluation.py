@@ -103,7 +103,8 @@ def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Pa
     value, seconds = float(result.get_score()), round(time.monotonic() - started, 2)
     logger.info("%s on %s: %s %.4f (%.0f s)", name, task, METRICS.get(metric, metric), value, seconds)
     measured: dict[str, Any] = {count: getattr(model, count, 0) for count in COUNTS}
-    measured |= {"seconds": seconds, "query_seconds": getattr(model, "query_seconds", None), "subsets": _subsets(result)}
+    measured |= {name: getattr(model, name, None) for name in ("query_seconds", "document_bytes")}
+    measured |= {"seconds": seconds, "subsets": _subsets(result)}
     return Score(key=key, embedder=name, task=task, metric=metric, score=value, **measured), result
 
 

@@ -19,6 +19,9 @@ from pydantic.dataclasses import dataclass
 from fmtbench.embed.mteb_model import named
 from fmtbench.errors import UserError
 
+POSTING = 8
+"""Bytes of a term in a document: four for the document's number, four for the weight."""
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Lexical(ABC):
@@ -114,6 +117,7 @@ class LexicalSearch(ABC):
         """Index the documents: title and text."""
         self.ids = list(corpus["id"])
         self.add(documents(corpus))
+        self.document_bytes = POSTING * self.postings() / len(self.ids)
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
         """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates."""
@@ -128,6 +132,10 @@ class LexicalSearch(ABC):
     @abstractmethod
     def add(self, documents: Sequence[str]) -> None:
         """Index the documents, given as plain texts."""
+
+    @abstractmethod
+    def postings(self) -> int:
+        """How many pairs of a term and a document the index keeps."""
 
     @abstractmethod
     def scores(self, queries: Sequence[str]) -> Any:
@@ -151,6 +159,9 @@ class TfIdfSearch(LexicalSearch):
     def add(self, documents: Sequence[str]) -> None:
         self.matrix = self.vectorizer.fit_transform(documents)
 
+    def postings(self) -> int:
+        return int(self.matrix.nnz)
+
     def scores(self, queries: Sequence[str]) -> Any:
         return ((self.vectorizer.transform([query]) @ self.matrix.T).toarray()[0] for query in queries)
 
@@ -170,6 +181,9 @@ class BM25Search(LexicalSearch):
 
         self.index_of_terms = bm25s.BM25(method="lucene", k1=self.settings.k1, b=self.settings.b)
         self.index_of_terms.index([self.terms(text) for text in documents], show_progress=False)
+
+    def postings(self) -> int:
+        return len(self.index_of_terms.scores["data"])
 
     def scores(self, queries: Sequence[str]) -> Any:
         return (self._scores(self.terms(query)) for query in queries)

@@ -23,6 +23,7 @@ class MtebEncoder:
         self.embedder, self.task = embedder, task
         self.mteb_model_meta = named(name)
         self.texts = self.tokens = self.cut = 0
+        self.document_bytes: float | None = None
 
     def encode(self, inputs: Any, *, prompt_type: Any = None, **unused: Any) -> Vectors:
         """Vectors of all texts of a loader, in order."""
@@ -32,6 +33,8 @@ class MtebEncoder:
             logger.info("%s: %d empty texts were embedded as a full stop", self.task.metadata.name, empty)
         encoded = self.embedder.encode([spoken(text) for text in texts], role, instruction_of(self.task, role))
         self.texts, self.tokens, self.cut = self.texts + len(texts), self.tokens + encoded.tokens, self.cut + encoded.cut
+        if role == "document":
+            self.document_bytes = 4.0 * encoded.vectors.shape[1]
         return encoded.vectors
 
     def _role(self, side: str | None) -> Role:

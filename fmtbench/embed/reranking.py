@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmtbench.embed.candidates import is_search, place, reranking_task
+from fmtbench.embed.candidates import is_search, keeping, place, reranking_task
 from fmtbench.embed.evaluation import ENCODE, judge
 from fmtbench.embed.mteb_files import model_meta, save_result
 from fmtbench.embed.mteb_model import instruction_of, named, spoken
@@ -57,13 +57,14 @@ def rerank(
         with closing(reranker.load()) as scorer:
             for key, one in missing:
                 data = reranking_task(one.task, tasks[one.task], place(candidates, one.key), count)
-                done[key] = _scored(key, f"{one.embedder}+{reranker.name}", one.task, data, scorer, files)
+                with keeping(candidates, key, data) as kept:
+                    done[key] = _scored(key, f"{one.embedder}+{reranker.name}", one.task, data, scorer, files, kept)
                 append_score(journal, done[key])
     return [_row(done.get(key), one, reranker.name) for key, one in zip(keys, first)]
 
 
-def _scored(key: str, name: str, task: str, data: Any, scorer: PairScorer, files: Path | None) -> Score:
-    score, result = judge(key, name, task, data, MtebReranker(scorer, name, data))
+def _scored(key: str, name: str, task: str, data: Any, scorer: PairScorer, files: Path | None, kept: Path | None) -> Score:
+    score, result = judge(key, name, task, data, MtebReranker(scorer, name, data), kept)
     if files:
         save_result(files, result, model_meta(name, key, None), key, ENCODE)
     return score

@@ -34,6 +34,8 @@ class Score:
     seconds: float = 0.0
     query_seconds: float | None = None
     """What a reranker takes for the candidates of one query, its loading and the first stage left out; None without one."""
+    document_bytes: float | None = None
+    """What the index keeps of a document, on average; None on other tasks than search, and for rerankers."""
     subsets: dict[str, float] = field(default_factory=dict)
     """The main score of each subset, such as a pair of languages; with several splits, of `split/subset`. Empty where there is
     one only."""

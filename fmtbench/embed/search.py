@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtbench.embed.lexical import documents, places
+from fmtbench.embed.lexical import POSTING, documents, places
 from fmtbench.embed.mteb_model import MtebEncoder, instruction_of
 from fmtbench.embed.representations import Represented, represent
 
@@ -50,6 +50,14 @@ class Corpus:
         if self.postings_VN is not None:
             found["sparse"] = (queries.sparse_NV[[number]] @ self.postings_VN).toarray()[0]
         return found
+
+    def bytes_of(self, heads: Sequence[str]) -> float:
+        """What a document takes on average, by these heads."""
+        found = self.represented
+        tokens = 0 if found.tokens_TM is None else found.tokens_TM.size
+        terms = 0 if found.sparse_NV is None else found.sparse_NV.nnz
+        taken = {"dense": 4 * found.dense_ND.size, "sparse": POSTING * terms, "multi": 4 * tokens}
+        return float(sum(taken[head] for head in heads) / max(1, self.size))
 
     def multi(self, queries: Represented, number: int, among_C: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of one query with some documents, by the vectors of tokens."""
@@ -103,6 +111,7 @@ class HeadSearch:
 
         found = self.row.indexed(place, [instruction, *self.ids, *texts], make)
         self.corpus = Corpus(self._counted(found, len(texts)))
+        self.document_bytes = self.corpus.bytes_of(self.row.by)
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
         """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SkipValidation
 from pydantic.dataclasses import dataclass
@@ -19,7 +19,7 @@ from fmtbench.embed.pairs import TextPair
 from fmtbench.embed.reranker import Reranker
 from fmtbench.embed.templates import Role
 from fmtbench.embed.tokens import tokenise_each
-from fmtbench.embed.training.examples import Example, by_source, read_examples, write_examples
+from fmtbench.embed.training.examples import Example, TrainSet, by_source, distinct, read_examples, write_examples
 from fmtbench.embed.training.stage import Stage
 from fmtbench.embed.training.work import Supply, Work
 from fmtbench.errors import UserError
@@ -41,6 +41,9 @@ class Mine(Stage):
     absolute_margin: float | None = Field(default=None, ge=0)
     skip: int = Field(default=0, ge=0)
     """Pass over this many of the nearest."""
+    corpus: Literal["positives", "data"] = "positives"
+    """Where negatives come from: the positives of the example's training set, or all documents of the data: the positives and
+    negatives of every set, and those of no pair, such as a filter has dropped."""
     reranker: SkipValidation[Reranker | None] = None
     """Scores the nearest anew: the order and the margins are then those of its scores, and nothing that it scores above the
     positive is taken."""
@@ -48,6 +51,8 @@ class Mine(Stage):
     def settings(self) -> dict[str, Any]:
         """With the reranker's weights: a folder may hold others tomorrow."""
         found = super().settings()
+        if self.corpus == "positives":
+            del found["corpus"]  # the keys of stages are older than the choice
         return found if self.reranker is None else found | {"reranker": self.reranker.identity()}
 
     def check(self, supply: Supply, name: str) -> Supply:
@@ -60,7 +65,8 @@ class Mine(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         scorer = None if self.reranker is None else self.reranker.load()
         sets = by_source(work.data.examples).values()
-        mined = [one for examples in sets for one in mine(Finder(work, examples), examples, self, scorer)]
+        corpus = every_document(work.data) if self.corpus == "data" else None
+        mined = [one for examples in sets for one in mine(Finder(work, examples), examples, self, scorer, corpus)]
         if not mined:
             raise UserError(f"{work.folder.name}: no example has {self.negatives} negatives within the margins: lower them")
         write_examples(work.folder / EXAMPLES, mined)
@@ -126,8 +132,17 @@ class Judge:
         return from_numpy(self.scorer.scores(asked).scores)
 
 
-def mine(finder: Any, examples: Sequence[Example], settings: Mine, scorer: Any = None) -> list[Example]:
-    """Run sentence-transformers' miner over the positives of all examples. `scorer` is the reranker's, where there is one."""
+def every_document(data: TrainSet) -> list[str]:
+    """The distinct documents of all training sets."""
+    paired = (text for one in data.examples for text in (one.positive, *one.negatives))
+    return list(distinct([*paired, *data.documents]))
+
+
+def mine(
+    finder: Any, examples: Sequence[Example], settings: Mine, scorer: Any = None, corpus: list[str] | None = None
+) -> list[Example]:
+    """Run sentence-transformers' miner over the positives of all examples, and `corpus`. `scorer` is the reranker's, where there
+    is one."""
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 
@@ -136,6 +151,7 @@ def mine(finder: Any, examples: Sequence[Example], settings: Mine, scorer: Any =
     found = mine_hard_negatives(
         Dataset.from_list([{"anchor": anchor, "positive": positive} for anchor, positive in known]),
         finder,
+        corpus=corpus,
         range_min=settings.skip,
         relative_margin=settings.relative_margin,
         absolute_margin=0.0 if scorer is not None and unbounded else settings.absolute_margin,
