@@ -247,14 +247,14 @@ def test_a_format_of_a_listed_package_is_known(tmp_path: Path) -> None:
     """In a process of its own, since a format is registered for as long as the process lives."""
     added = ROOT / "tests" / "added_format"
     (tmp_path / "formats_of_mine").mkdir()
-    (tmp_path / "formats_of_mine" / "__init__.py").write_text((added / "toml.py").read_text())
+    (tmp_path / "formats_of_mine" / "__init__.py").write_text((added / "assigned.py").read_text())
     paths = os.pathsep.join(filter(None, [str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH")]))
     few = ("backend=scripted", "task=[addition]", "limit=1", "name=x", f"results={tmp_path / 'r'}")
-    words = ("run", *few, "condition=[toml_prompt]", "--config-dir", str(added))
+    words = ("run", *few, "condition=[assigned_prompt]", "--config-dir", str(added))
     done = process(*words, "plugins=[formats_of_mine]", PYTHONPATH=paths)
     assert done.code == 0, done.err
     (asked,) = (tmp_path / "r").rglob("requests.jsonl")
-    assert "Reply with only TOML of this form" in asked.read_text()
+    assert "Reply with only assignments of this form" in asked.read_text()
     unlisted = process(*words, PYTHONPATH=paths)
     assert unlisted.code == 2
-    assert "toml_prompt.asked" in messages(unlisted)[-1]
+    assert "assigned_prompt.asked" in messages(unlisted)[-1]

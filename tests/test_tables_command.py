@@ -116,7 +116,7 @@ def test_rows_alone_are_enough(results: Path, tmp_path: Path) -> None:
             text = one_of(tmp_path, f"{name}.{ending}").read_text()
             assert "mine (3 files, rows sha256 " in text
             assert "f" * 12 in text
-    for name in set(options("figure")) - {"ladder", "mass", "meta", "schema_shape", "swap"}:
+    for name in set(options("figure")) - {"along", "commitment", "ladder", "mass", "meta", "schema_shape", "strip", "swap"}:
         assert one_of(tmp_path, f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert one_of(tmp_path, f"{name}.png").read_bytes().startswith(b"\x89PNG")
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -52,7 +52,7 @@ def _writes(node: ast.Call) -> bool:
         return any(letter in mode.strip("'") for letter in "wax+") and words[0] != "part"
     if isinstance(node.func, ast.Attribute) and name in OURS:
         return True
-    text = ast.unparse(node.func).startswith(("json", "yaml", "self.dump"))  # into a text
+    text = ast.unparse(node.func).startswith(("json", "yaml", "self.dump", "JSON.dump"))  # into a text
     return name in THEIRS and bool(words) and "part" not in words and not text
 
 
