@@ -65,6 +65,7 @@ COLUMNS: dict[str, Callable[[Backend], bool]] = {
     "JSON mode": expresses(any_object()),
     "hard budgets, sham, think-then-JSON": expresses(ANYTHING),
     "a begun reply": lambda engine: not engine.why_not_continued(),
+    "calls of a tool": lambda engine: type(engine).calls is not Backend.calls,
 }
 BACKENDS, VLLM_SERVER, LLAMACPP = "test_backends.py", "test_vllm_server.py", "test_llamacpp.py"
 LANGUAGE, WHOLE = "test_one_language.py::test_korean_replies", "test_llamacpp_whole.py"
@@ -75,16 +76,20 @@ IN_PROCESS = {
     "hard budgets, sham, think-then-JSON": f"{BACKENDS}::test_the_sham_changes_nothing",
 }
 ON_LLAMACPP = dict.fromkeys(list(COLUMNS)[:4], f"{WHOLE}::test_every_condition_runs_or_is_refused_with_its_reason")
+BEGUN = "test_begun_vllm.py::test_a_greedy_reply_goes_on_as_it_went"
 SERVED = f"{VLLM_SERVER}::test_a_run_on_a_real_server_and_its_resume"
 TESTED: dict[str, dict[str, str]] = {
     "weights, transformers": IN_PROCESS
-    | {"a begun reply": "test_prefix.py::test_a_greedy_reply_continued_from_its_own_prefix_ends_as_it_ended"},
-    "weights, vLLM": IN_PROCESS,
+    | {
+        "a begun reply": "test_prefix.py::test_a_greedy_reply_continued_from_its_own_prefix_ends_as_it_ended",
+        "calls of a tool": "test_tool_templates.py::test_the_mask_holds_a_model_to_the_call",
+    },
+    "weights, vLLM": IN_PROCESS | {"a begun reply": BEGUN},
     "a GGUF": {
         "free text": f"{LLAMACPP}::test_free_text_with_the_place_of_each_token",
         **dict.fromkeys(list(COLUMNS)[1:4], f"{LLAMACPP}::test_what_ends_keeps_to_its_grammar"),
     },
-    "`vllm serve`": {name: SERVED for name in COLUMNS if name not in ("JSON mode", "a begun reply")},
+    "`vllm serve`": {name: SERVED for name in list(COLUMNS)[:4] if name != "JSON mode"} | {"a begun reply": BEGUN},
     "`llama-server`": ON_LLAMACPP,
     "`llama-server`, asked as OpenAI": dict.fromkeys(list(COLUMNS)[:3], f"{LLAMACPP}::test_the_same_engine_as_a_server"),
 }
