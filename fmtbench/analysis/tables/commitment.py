@@ -26,6 +26,8 @@ BESIDE = ["backbone", "task", "readout", "dtype"]
 """What the curves of several conditions have in common."""
 APART = 3.0
 """How many times as much the candidates of one condition may hold as those of another."""
+NOTHING = 0.001
+"""Of a candidates' mass: what is below says nothing of an answer."""
 
 
 def commitment_table(
@@ -98,12 +100,16 @@ def left_out(every: pd.DataFrame, curve: pd.DataFrame) -> str:
 
 
 def notes_of(cuts: pd.DataFrame) -> dict[tuple[str, ...], str]:
-    """By backbone, task, read-out and dtype, where conditions differ threefold in what their candidates hold."""
+    """By backbone, task, read-out and dtype, where conditions differ threefold in what their candidates hold, or none holds
+    anything."""
     means = cuts.groupby([*BESIDE, "fraction", "condition"], observed=True)["held"].mean()
     least, most = (means.groupby([*BESIDE, "fraction"], observed=True).agg(name) for name in ("min", "max"))
     notes: dict[tuple[str, ...], str] = {}
     for (*beside, fraction), low in least.items():
         high = most[(*beside, fraction)]
-        if high >= APART * low and tuple(beside) not in notes:
-            notes[tuple(beside)] = f"at {fraction:g} the candidates hold {low:.2g} in one condition and {high:.2g} in another"
+        if high < NOTHING:
+            notes.setdefault(tuple(beside), f"at {fraction:g} the candidates hold less than {NOTHING:g} in every condition")
+        elif high >= APART * low:
+            said = f"at {fraction:g} the candidates hold {low:.2g} in one condition and {high:.2g} in another"
+            notes.setdefault(tuple(beside), said)
     return notes
