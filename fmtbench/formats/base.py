@@ -75,6 +75,8 @@ class Syntax:
 
     answer: re.Pattern[str] | None
     """The answer with its name, left out of a rationale."""
+    sign: str = ""
+    """A character of every such answer: a text without it is not searched for one."""
     tags: re.Pattern[str] | None = None
     """Marks that separate words."""
     lines: re.Pattern[str] | None = None

@@ -41,7 +41,7 @@ class TomlFormat(StructuredFormat):
     name = "toml"
     precedence = 35
     languages = ("toml",)
-    syntax = Syntax(answer=re.compile(rf"^[ \t]*{NAMES}[ \t]*=.*$", re.I | re.M))
+    syntax = Syntax(answer=re.compile(rf"^[ \t]*{NAMES}[ \t]*=.*$", re.I | re.M), sign="=")
 
     def form(self, layout: Layout, kind: AnswerKind) -> str:
         if isinstance(kind, Record):

@@ -81,7 +81,7 @@ def _entity(match: re.Match[str]) -> str:
 def _answers(text: str) -> Iterator[tuple[int, int]]:
     """The answers of all formats."""
     for one in FORMATS.values():
-        for match in one.syntax.answer.finditer(text) if one.syntax.answer else ():
+        for match in one.syntax.answer.finditer(text) if one.syntax.answer and one.syntax.sign in text else ():
             named = HEAD.search(match[0])
             if named is None or not heads_rationale(match[0][named.end() :]):
                 yield match.span()
