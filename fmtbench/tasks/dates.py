@@ -16,22 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Date
 from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.facts import MONTHS
 from fmtbench.types import Item
 
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 FIRST = datetime.date(1990, 1, 1)
 SPAN = 40 * 365
 """Days within which today lies."""
