@@ -1,5 +1,6 @@
 """The masking libraries, with the real tokenizer and the embedded model. Those that are absent are skipped (CI has them)."""
 
+import codecs
 import json
 import random
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from outlines_core import Guide
+from outlines_core import Guide, Index, Vocabulary
 
 from experiments.decoders import complaint
 from experiments.starting.build import build
@@ -18,7 +19,8 @@ from fmtbench.answers import Text
 from fmtbench.backends.hf import HF
 from fmtbench.conditions.allowed import one_line
 from fmtbench.decoding.decoders import DECODERS, Decoder, token_bytes
-from fmtbench.decoding.mask_memory import MaskMemory
+from fmtbench.decoding.grammar import ANYTHING, regex
+from fmtbench.decoding.mask_memory import MaskMemory, written
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import BarredError, UserError
@@ -28,11 +30,13 @@ from tests.conftest import composed
 from tests.decoders_here import EACH, HERE
 from tests.test_backends import SCHEMA, requests
 
+LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 SCHEMAS = [
     Constraint(kind="json_schema", source=json_schema({"reasoning": str, "answer": float})),
     Constraint(kind="json_schema", source='{"type": "object", "properties": {"label": {"enum": ["사실", "거짓", "B & C"]}}, '
                '"required": ["label"], "additionalProperties": false}'),
 ]  # fmt: skip
+TEXTS = dict(zip(SCHEMAS, ['{"reasoning": "가\\n😀 7", "answer": 7.5}', '{"label": "거짓"}']))
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def decoders(tokenizer: Any) -> dict[str, Decoder]:
 @pytest.fixture(scope="module")
 def grammars(decoders: dict[str, Decoder], tmp_path_factory: pytest.TempPathFactory) -> Grammars:
     """What each library compiled of each constraint, in one child process a library."""
-    constraints, folder = [*SCHEMAS, one_line(Text())], tmp_path_factory.mktemp("grammars")
+    constraints, folder = [*SCHEMAS, ANYTHING, one_line(Text())], tmp_path_factory.mktemp("grammars")
     made: Grammars = {constraint: {} for constraint in constraints}
     for name, decoder in decoders.items():
         with closing(Sandbox(decoder, Limits(seconds=120), folder)) as box:
@@ -82,21 +86,54 @@ def test_walks(driver: str, walks: int, tokenizer: Any, decoders: dict[str, Deco
     assert all(found.steps > 5 * walks for found in comparison.differences.values())
 
 
+def begins(written: bytes, forbidden: str) -> bool:
+    """Whether a text without any of these characters may begin with these bytes."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(written)
+    except UnicodeDecodeError:
+        return False
+    return not set(text) & set(forbidden)
+
+
 @pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("sham", "forbidden"), [(ANYTHING, ""), (one_line(Text()), LINE_BREAKS)])
 @pytest.mark.parametrize("driver", EACH)
-def test_line_breaks_alone_are_forbidden(driver: str, tokenizer: Any, decoders: dict[str, Decoder], grammars: Grammars) -> None:
-    """At the start and along walks: no token that writes a line break, and every word of a text without one."""
-    broken = [number for text, numbers in token_bytes(tokenizer).items() if b"\n" in text for number in numbers]
-    assert len(broken) > 50
-    matcher = decoders[driver].matcher(grammars[one_line(Text())][driver])
-    for token in tokenizer("So 3 + 4, as é shows:\t7. The answer is 7.")["input_ids"]:
+def test_what_may_go_on_from_anywhere(
+    driver: str, sham: Constraint, forbidden: str, tokenizer: Any, decoders: dict[str, Decoder], grammars: Grammars
+) -> None:
+    """Along a text of many scripts, whose characters are written in pieces: each token that begins an allowed text, no other.
+
+    But for U+0000, with which texts end for outlines_core.
+    """
+    tokens = {number: text for text, numbers in token_bytes(tokenizer).items() for number in numbers if b"\0" not in text}
+    for special in tokenizer.get_added_vocab().values():
+        tokens.pop(special)
+    matcher, written = decoders[driver].matcher(grammars[sham][driver]), b""
+    for token in tokenizer("So 3 + 4, é:\t정답은 7 😀 猫.")["input_ids"]:
         words = torch.zeros(-(-len(tokenizer) // 32), dtype=torch.int32)
         matcher.fill(words)
         allowed_V = unpacked(words)
-        assert allowed_V[token]
-        assert not allowed_V[broken].any()
-        assert allowed_V.sum() > 0.9 * (len(tokenizer) - len(broken)), "nothing else is, but for what begins no character"
+        assert {n for n in tokens if allowed_V[n]} == {n for n, text in tokens.items() if begins(written + text, forbidden)}
+        assert bool(allowed_V[tokenizer.eos_token_id]) == (written == written.decode(errors="ignore").encode())
         matcher.advance(token)
+        written += tokens[token]
+    assert written.decode() == "So 3 + 4, é:\t정답은 7 😀 猫."
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_an_end_that_is_written_out_leaves_the_masks_of_a_schema_as_they_were(
+    schema: Constraint, tokenizer: Any, grammars: Grammars
+) -> None:
+    """So that replies under a schema keep their keys (`masks_version`)."""
+    end, words = tokenizer.eos_token_id, -(-len(tokenizer) // 32)
+    plain = Vocabulary(end, {token: ids for token, ids in token_bytes(tokenizer).items() if end not in ids})
+    before, now = Guide(Index(regex(schema), plain)), Guide(grammars[schema]["outlines"].index)
+    for token in tokenizer(TEXTS[schema])["input_ids"]:
+        assert torch.equal(written(before, words), written(now, words))
+        before.advance(token, return_tokens=False)
+        now.advance(token, return_tokens=False)
+    assert unpacked(written(now, words)).nonzero().tolist() == [[end]]
+    assert before.is_finished()
 
 
 def test_a_remembered_mask_is_the_one_that_outlines_writes(
@@ -111,10 +148,9 @@ def test_a_remembered_mask_is_the_one_that_outlines_writes(
         draw, grammar = random.Random(seed), grammars[SCHEMAS[seed % 2]]["outlines"]
         guide = Guide(grammar.index)
         while not guide.is_finished() and masks < 2000:
-            ours, theirs = torch.full((words,), -1, dtype=torch.int32), torch.zeros(words, dtype=torch.int32)
+            ours = torch.full((words,), -1, dtype=torch.int32)
             memory.fill(ours, grammar.name, guide)
-            guide.write_mask_into(theirs.data_ptr(), words, theirs.element_size())
-            assert torch.equal(ours, theirs)
+            assert torch.equal(ours, written(guide, words))
             seen.add((grammar.name, guide.get_state()))
             masks += 1
             guide.advance(draw.choice(guide.get_tokens()))

@@ -1,13 +1,12 @@
 """Rationales in plain words: the same for every format, and no answer left in them."""
 
-import time
-
 import pytest
 
 from fmtbench.answers import Number
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Layout
 from fmtbench.readers.plain import plain_rationale, plain_reply, rationale_left, words
+from tests.pace import within
 
 RATIONALE = "Ann has 7 apples and buys 5 more. 7 + 5 is twelve in all."
 
@@ -155,8 +154,7 @@ def test_words_stay_at_their_places(name: str, layout: Layout) -> None:
     assert left[text.index("eighteen") :].startswith("eighteen")
 
 
-SLOWER = 4
-"""A busy machine's part of the limit, 50 ms."""
+LIMIT_S = 0.3
 HOSTILE = {
     **{
         shape: shape * (100_000 // len(shape))
@@ -175,10 +173,5 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("shape", list(HOSTILE))
-def test_a_hostile_reply_takes_no_longer_than_a_harmless_one(shape: str) -> None:
-    def seconds(text: str) -> float:
-        started = time.process_time()
-        rationale_left(text)
-        return time.process_time() - started
-
-    assert min(seconds(HOSTILE[shape]) for _ in range(3)) < 0.05 * SLOWER
+def test_a_hostile_reply_takes_a_moment(shape: str) -> None:
+    assert within(LIMIT_S, rationale_left, HOSTILE[shape])

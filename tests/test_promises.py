@@ -21,7 +21,7 @@ PRIVATE = {
     "experiments/starting/build.py": {"_get_full_key"},  # omegaconf
     "experiments/starting/composing.py": {"_internal"},  # hydra
     "experiments/starting/start.py": {"_internal"},  # hydra
-    "fmtbench/backends/vllm/internals.py": {"_fntab", "_get_attn_isa"},  # llvmlite, vLLM
+    "fmtbench/backends/vllm/internals.py": {"_compile_index", "_fntab", "_get_attn_isa"},  # llvmlite, vLLM
     "fmtbench/decoding/gbnf.py": {"_constants", "_parser"},  # Python's own
 }
 """Names of others that begin with an underscore, by the file that uses them."""

@@ -4,7 +4,6 @@
 """
 
 import json
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fmtbench.readers.transcripts import MARKS, guess_format, read_transcript
 from fmtbench.running.logs import load_log
 from fmtbench.running.transcripts import rescore
 from fmtbench.types import Generation
+from tests.pace import within
 
 CASES = [json.loads(line) for line in (Path(__file__).parent / "cases" / "reading.jsonl").read_text().splitlines()]
 BALLS = Choice(options=("red ball", "blue ball", "green ball", "white ball"))
@@ -189,9 +189,7 @@ HOSTILE = [
     "$1$ ",
     "Answer\n------\n",
 ]
-LIMIT_S = 0.05
-SLOWER = 6
-"""How much slower than a quiet machine of today one may be on which the tests run, beside other work."""
+LIMIT_S = 0.15
 
 
 @pytest.mark.parametrize(
@@ -201,8 +199,7 @@ def test_a_hundred_thousand_characters_of_anything_are_read_at_once(unit: str) -
     text = (unit * (100_000 // len(unit) + 1))[:100_000]
     for kind in KINDS.values():
         for read in (read_latent, read_marked, guess_format, _strict):
-            seconds = min(_seconds(read, text, kind) for _ in range(2))
-            assert seconds < LIMIT_S * SLOWER, (kind, read)
+            assert within(LIMIT_S, read, text, kind), (kind, read)
 
 
 def test_a_loop_of_spaces_after_a_mark_is_no_obstacle() -> None:
@@ -212,12 +209,6 @@ def test_a_loop_of_spaces_after_a_mark_is_no_obstacle() -> None:
 
 def _strict(text: str, kind: AnswerKind) -> Any:
     return read_transcript(Generation(key="", text=text), kind, "text")
-
-
-def _seconds(read: Any, text: str, kind: AnswerKind) -> float:
-    start = time.process_time()
-    read(text, kind)
-    return time.process_time() - start
 
 
 def test_a_longer_reply_is_read_from_both_ends() -> None:

@@ -115,7 +115,7 @@ def test_dtype_engine_decoder_and_versions(weights: Path, monkeypatch: pytest.Mo
     found.add(identity(weights))
     monkeypatch.setattr(hf, "decoder_version", lambda decoder: "outlines_core 0.0")
     found.add(identity(weights))
-    monkeypatch.setattr(hf, "MASKS", 99)
+    monkeypatch.setattr(hf, "masks_version", lambda decoder, constraint: "99")
     found.add(identity(weights))
     assert len(found) == 6
     assert all(json.loads(one)["engine"] == "hf" for one in found)

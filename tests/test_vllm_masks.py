@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from fmtbench.backends.vllm.internals import SilentGuide, own_masks
+from fmtbench.backends.vllm.internals import OwnGuide, own_masks
 from fmtbench.decoding.decoders import BITS, Outlines
 from fmtbench.decoding.grammar import allows, regex
 from fmtbench.decoding.sandbox import Limits, Sandbox
@@ -68,7 +68,7 @@ def test_a_guide_advances_without_a_list(backend: Any) -> None:
     from vllm.v1.structured_output.backend_types import StructuredOutputOptions
 
     grammar = backend.compile_grammar(StructuredOutputOptions.REGEX, "[ab]{3}")
-    assert isinstance(grammar.guide, SilentGuide)
+    assert isinstance(grammar.guide, OwnGuide)
     state, (first, *_) = grammar.guide.get_state(), grammar.guide.get_tokens()
     assert grammar.guide.advance(first) is None
     assert grammar.guide.get_state() != state

@@ -23,7 +23,7 @@ from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.decoding.after_thought import AfterThought, ThoughtWatch
-from fmtbench.decoding.decoders import DECODERS, MASKS, Matcher
+from fmtbench.decoding.decoders import DECODERS, Matcher, masks_version
 from fmtbench.decoding.grammar import decoder_version
 from fmtbench.errors import EngineFault
 from fmtbench.types import Constraint, Generation, Request
@@ -55,7 +55,7 @@ class HF(MaskingBackend):
             "dtype": backbone.dtype,
         }
         if constraint is not None:
-            identity |= {"decoder": decoder_version(self.decoder), "masks": MASKS}
+            identity |= {"decoder": decoder_version(self.decoder), "masks": masks_version(self.decoder, constraint)}
         return json.dumps(identity)
 
     def capacity(self, backbone: Backbone) -> str:

@@ -85,13 +85,11 @@ def budgeted_text(words: int) -> Constraint:
     """Free text of at most `words` words, after which nothing may follow but a statement of the answer, or the end.
 
     A reply that ends within its budget is not touched at all (budget forcing, as in Muennighoff et al. 2025, arXiv
-    2501.19393). The reply may end anywhere, because outlines_core (0.2.14) loses every text that goes on from where it
-    could have ended to where it cannot.
+    2501.19393). The reply may end anywhere, within the statement as well.
     """
     char, space = r"[^ \n\t\r]", r"[ \n\t\r]"
     forced = f"{LINE}*"
     for letter in reversed(ANSWER):
         forced = f"({literal(letter)}{forced})?"
     longer, shorter = all_words(char, space, words, GAP), at_most_words(char, space, words, GAP)
-    # The longer branch first: outlines_core prefers the first, and drops what a match of it makes less preferred.
     return Constraint(kind="regex", source=f"{longer}{forced}|{shorter}")

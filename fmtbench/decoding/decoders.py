@@ -15,8 +15,11 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from fmtbench.decoding.mask_memory import MaskMemory
+from fmtbench.types import Constraint
 
 BITS = 32
+NOBODYS = 2**32 - 1
+"""A number of no token."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 DecoderName = Literal["outlines", "xgrammar", "guidance"]
 
@@ -69,16 +72,22 @@ class Outlines(Decoder):
     name = "outlines"
 
     def material(self) -> bytes:
-        from outlines_core import Vocabulary
-
         from fmtbench.decoding.worker import stored_form
 
-        return stored_form(Vocabulary(self.tokenizer.eos_token_id, self.written()))
+        return stored_form(self.vocabulary())
 
-    def written(self) -> dict[bytes, list[int]]:
-        """The bytes of each token but the one that ends a reply."""
-        end = self.tokenizer.eos_token_id
-        return {token: ids for token, ids in token_bytes(self.tokenizer).items() if end not in ids}
+    def vocabulary(self) -> Any:
+        """An `outlines_core.Vocabulary` of the bytes of each token, in which the end token alone writes `END` (`worker.ended`).
+
+        Its own end token is one that no mask has a bit for.
+        """
+        from outlines_core import Vocabulary
+
+        from fmtbench.decoding.worker import END
+
+        end, written = self.tokenizer.eos_token_id, token_bytes(self.tokenizer)
+        others = {token: ids for token, ids in written.items() if end not in ids and END.encode() not in token}
+        return Vocabulary(NOBODYS, others | {END.encode(): [end]})
 
     @cached_property
     def memory(self) -> MaskMemory:
@@ -90,7 +99,7 @@ class Outlines(Decoder):
         return OutlinesGrammar(hashlib.sha256(compiled).hexdigest(), Index.from_binary(compiled))
 
     def matcher(self, grammar: OutlinesGrammar) -> Matcher:
-        return OutlinesMatcher(grammar, self.memory)
+        return OutlinesMatcher(grammar, self.memory, self.tokenizer.eos_token_id)
 
 
 class OutlinesGrammar(NamedTuple):
@@ -136,10 +145,10 @@ def byte_alphabet() -> dict[str, int]:
 
 
 class OutlinesMatcher(Matcher):
-    def __init__(self, grammar: OutlinesGrammar, memory: MaskMemory) -> None:
+    def __init__(self, grammar: OutlinesGrammar, memory: MaskMemory, end: int) -> None:
         from outlines_core import Guide
 
-        self._grammar, self._memory = grammar.name, memory
+        self._grammar, self._memory, self._end, self._ended = grammar.name, memory, end, False
         self._guide = Guide(grammar.index)
 
     def mask(self) -> Hashable:
@@ -149,8 +158,8 @@ class OutlinesMatcher(Matcher):
         self._memory.fill(words, self._grammar, self._guide)
 
     def advance(self, token: int) -> None:
-        # A final state need not be the last one: after `1` the number may end or go on.
-        if not self._guide.is_finished() or self._guide.accepts_tokens([token]):
+        self._ended = self._ended or token == self._end
+        if not self._ended:
             self._guide.advance(token, return_tokens=False)
 
 
@@ -246,7 +255,13 @@ class GuidanceMatcher(Matcher):
 
 
 MASKS = "2: tokens as bytes, masked until the end token"
-"""The version of our own use of these libraries. It is part of each request's key, so that texts made under other masks are
-never mistaken for these; raise it when the masks change.
+ENDED = "3: and what goes on from where a text may end"
+"""The version of our own use of these libraries, the second where Outlines masks with a regular expression. It is part of each
+request's key, so that texts made under other masks are never mistaken for these; raise it when the masks change.
 """
 DECODERS: dict[str, type[Decoder]] = {decoder.name: decoder for decoder in (Outlines, XGrammar, Guidance)}
+
+
+def masks_version(decoder: DecoderName, constraint: Constraint) -> str:
+    """A JSON schema's texts may end in one place alone, so that Outlines' masks of it are what they were in version 2."""
+    return ENDED if decoder == "outlines" and constraint.kind == "regex" else MASKS

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
+import torch
+
 MASKS = 4096
 """How many are kept: 25 MB with a vocabulary of 49,152, 78 MB with one of 151,936."""
 
@@ -28,7 +30,14 @@ class MaskMemory:
             self._masks.move_to_end(key)
             words.copy_(known)
             return
-        guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
-        self._masks[key] = words.clone()
+        self._masks[key] = written(guide, words.numel())
+        words.copy_(self._masks[key])
         if len(self._masks) > MASKS:
             self._masks.popitem(last=False)
+
+
+def written(guide: Any, size: int) -> Any:
+    """The mask as outlines_core writes it, in `size` words; it asks for room for one token more, its own end (see `decoders`)."""
+    words = torch.zeros(size + 1, dtype=torch.int32)
+    guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
+    return words[:size].clone()

@@ -23,6 +23,8 @@ from typing import Any
 SLACK_SECONDS = 30
 SEEN_WITH = {"outlines_core": "0.2.14"}
 """The release with which its binary form was last seen to be what it is taken for."""
+END = "\0"
+"""What the token that ends a reply writes, for outlines_core alone: no other token may, so that no text holds it."""
 Compile = Callable[[str], tuple[bytes, int | None]]
 """From a regex to the compiled form to store, and its number of states."""
 
@@ -33,10 +35,19 @@ def outlines(material: bytes) -> Compile:
     vocabulary = Vocabulary.from_binary(material)
 
     def compiled(regex: str) -> tuple[bytes, int | None]:
-        stored = stored_form(Index(regex, vocabulary))
+        stored = stored_form(Index(ended(regex), vocabulary))
         return stored, count_states(stored)
 
     return compiled
+
+
+def ended(regex: str) -> str:
+    """The same texts, each of them ended by what the end token writes.
+
+    outlines_core 0.2.14 does not look past a place where a text may end: of `a(bc)?` it allows `bc` after `a`, and not `b`, and
+    of `a|ab` nothing but `a`. A text whose end is written out may end nowhere else.
+    """
+    return f"({regex})\\x{ord(END):02x}"
 
 
 def xgrammar(material: bytes) -> Compile:

@@ -32,7 +32,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from fmtbench.answers import AnswerKind
 from fmtbench.backbone import Backbone
 from fmtbench.conditions.condition import Condition
-from fmtbench.decoding.decoders import MASKS, DecoderName, token_bytes
+from fmtbench.decoding.decoders import DecoderName, masks_version, token_bytes
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.errors import BarredError
 from fmtbench.probes.masks import Masks
@@ -125,7 +125,8 @@ class MassProbe:
 
     def record_key(self, request_key: str, against: Against, grammar: Constraint) -> str:
         """sha256 over all that decides the figures: the request, the weights, their dtype, the grammar and the masks."""
-        identity = [request_key, self.reference.fingerprint, self.reference.dtype, self.masks.version, MASKS, against]
+        masks = [self.masks.version, masks_version(self.masks.name, grammar)]
+        identity = [request_key, self.reference.fingerprint, self.reference.dtype, *masks, against]
         return hashlib.sha256(json.dumps([*identity, grammar.kind, grammar.source]).encode()).hexdigest()
 
     # -- what is held against what

@@ -26,7 +26,7 @@ from fmtbench.backends.device import device_name
 from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
 from fmtbench.backends.vllm.internals import ASKED, end, own_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
-from fmtbench.decoding.decoders import MASKS
+from fmtbench.decoding.decoders import masks_version
 from fmtbench.decoding.grammar import decoder_version, regex
 from fmtbench.errors import EngineFault
 from fmtbench.time_limit import time_limit
@@ -82,7 +82,7 @@ class VLLM(MaskingBackend):
         if constraint is not None:
             identity |= {"decoder": decoder_version(self.decoder)}
         if constraint is not None and self.decoder == "outlines":
-            identity |= {"masks": MASKS}
+            identity |= {"masks": masks_version(self.decoder, constraint)}
         return json.dumps(identity)
 
     def capacity(self, backbone: Backbone) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fmtbench.decoding.decoders import Outlines
 from fmtbench.decoding.mask_memory import MaskMemory
+from fmtbench.decoding.worker import ended
 
 SEEN_WITH = {"vllm": "0.32.0", "outlines_core": "0.2.14"}
 """The releases with which all of this was last seen to hold."""
@@ -19,15 +20,18 @@ ASKED = "FMTBENCH_OUTLINES_MASKS"
 """Set where an engine of ours starts processes, whose masks are to be ours as well; nobody else's `vllm serve` is touched."""
 
 
-class SilentGuide:
-    """An `outlines_core.Guide` that does not list what is allowed after each token.
+class OwnGuide:
+    """An `outlines_core.Guide` of texts whose end is written out, which does not list what is allowed after each token.
 
     vLLM 0.32 advances with `guide.advance(token)`, which makes a Python list of all allowed tokens, nearly the whole vocabulary
-    inside of a string, and drops it.
+    inside of a string, and drops it. It takes the end token where the guide is finished, which is one token later here.
     """
 
-    def __init__(self, guide: Any) -> None:
-        self._guide = guide
+    def __init__(self, guide: Any, end: int) -> None:
+        self._guide, self._end = guide, end
+
+    def is_finished(self) -> bool:
+        return bool(self._guide.accepts_tokens([self._end]))
 
     def advance(self, token: int) -> None:
         self._guide.advance(token, return_tokens=False)
@@ -39,27 +43,28 @@ class SilentGuide:
 @cache  # once a process: the classes stay changed
 def own_masks() -> None:
     """Let every engine of this process that masks with Outlines have the language of every other engine, and keep its masks."""
-    from outlines_core import Vocabulary
     from vllm.v1.structured_output import backend_outlines as theirs
     from vllm.v1.structured_output.utils import OutlinesVocabulary
 
-    compile_grammar = theirs.OutlinesBackend.compile_grammar
+    compile_grammar, compile_index = theirs.OutlinesBackend.compile_grammar, theirs.OutlinesBackend._compile_index
 
     def start(self: Any) -> None:
         # vLLM's own vocabulary is one of text, in which a character may be left unfinished.
-        vocabulary = Vocabulary(self.tokenizer.eos_token_id, Outlines(self.tokenizer).written())
-        self.vocabulary, self.cache = OutlinesVocabulary(vocabulary), theirs.get_outlines_cache()
+        self.vocabulary, self.cache = OutlinesVocabulary(Outlines(self.tokenizer).vocabulary()), theirs.get_outlines_cache()
         self.memory = MaskMemory()
 
     def compile_and_remember(self: Any, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None) -> Any:
         grammar = compile_grammar(self, request_type, grammar_spec, stop_token_ids)
-        grammar.guide, grammar.memory, grammar.spec = SilentGuide(grammar.guide), self.memory, grammar_spec
+        grammar.eos_token_id = self.tokenizer.eos_token_id
+        grammar.guide = OwnGuide(grammar.guide, grammar.eos_token_id)
+        grammar.memory, grammar.spec = self.memory, grammar_spec
         return grammar
 
     def fill_bitmask(self: Any, bitmask: Any, idx: int) -> None:
         self.memory.fill(bitmask[idx], self.spec, self.guide)
 
     theirs.OutlinesBackend.__post_init__ = start
+    theirs.OutlinesBackend._compile_index = lambda self, regex, vocabulary: compile_index(self, ended(regex), vocabulary)
     theirs.OutlinesBackend.compile_grammar = compile_and_remember
     theirs.OutlinesGrammar.fill_bitmask = fill_bitmask
 
