@@ -22,6 +22,7 @@ def test_every_condition_keeps_the_same_words(conditions: dict) -> None:
 
 CASES = [
     ('Sure:\n```json\n{"reasoning": "%s", "answer": 12}\n```', RATIONALE),
+    ('``` json \n{"thoughts": "%s", "final_answer": "12"}\n``` ', RATIONALE),
     ('```json\n{"thoughts": "%s", "final_answer": "12"}\n```', RATIONALE),
     ('{"reasoning": "%s', RATIONALE),
     ('{"steps": ["%s", {"more": "Good."}], "answer": 12}', f"{RATIONALE} Good."),

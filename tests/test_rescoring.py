@@ -186,6 +186,7 @@ FIVE = r'{"reasoning": "2 + 3", "answer": 5}'
 CLIMBED = {
     FIVE: "bare",
     f"```json\n{FIVE}\n```": "unfenced",
+    f"``` json\n{FIVE}\n```": "unfenced",
     f"Here it is:\n```json\n{FIVE}\n```\nDone.": "in_prose",
     '{"reasoning": "2\n+ 3", "answer": 5}': "control",
     r'{"reasoning": "\(2 + 3\)", "answer": "5"}': "escapes",

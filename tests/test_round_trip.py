@@ -75,7 +75,7 @@ def test_yaml_gives_back_any_answer(order: str, staged: bool, reasoning: str, an
     contract, plan = YamlFormat(), layout(order, staged)
     text = contract.write(plan, Text(), reasoning, answer)
     assert yaml.safe_load(text).keys() == set(plan.fields)
-    for shown in (text, f"```yaml\n{text}\n```"):
+    for shown in (text, f"```yaml\n{text}\n```", f"``` yaml\n{text}\n```"):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert len(found.reasoning) == len(plan.stages)
@@ -91,7 +91,7 @@ def test_yaml_keeps_what_the_model_wrote(answer: str) -> None:
 def test_xml_gives_back_any_answer(order: str, staged: bool, reasoning: str, answer: str) -> None:
     contract, plan = XmlFormat(), layout(order, staged)
     text = contract.write(plan, Text(), reasoning, answer)
-    for shown in (text, f"```xml\n{text}\n```", f'<?xml version="1.0"?>\n<reply>\n{text}\n</reply>'):
+    for shown in (text, f"```xml\n{text}\n```", f"``` xml\n{text}\n```", f'<?xml version="1.0"?>\n<reply>\n{text}\n</reply>'):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert [html.unescape(shown[a:b]) for a, b in found.reasoning] == [reasoning] * len(plan.stages)
@@ -102,7 +102,7 @@ def test_toml_gives_back_any_answer(order: str, staged: bool, reasoning: str, an
     contract, plan = TomlFormat(), layout(order, staged)
     text = contract.write(plan, Text(), reasoning, answer)
     assert tomllib.loads(text) == {name: answer if name == plan.answer else reasoning for name in plan.fields}
-    for shown in (text, f"```toml\n{text}\n```"):
+    for shown in (text, f"```toml\n{text}\n```", f"``` toml\n{text}\n```"):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert len(found.reasoning) == len(plan.stages)
@@ -114,7 +114,7 @@ def test_csv_gives_back_any_answer(order: str, staged: bool, reasoning: str, ans
     text = contract.write(plan, Text(), reasoning, answer)
     header, row = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert (header, row) == ([*plan.fields], [answer if name == plan.answer else reasoning for name in plan.fields])
-    for shown in (text, f"```csv\n{text}\n```"):
+    for shown in (text, f"```csv\n{text}\n```", f"``` csv\n{text}\n```"):
         found = contract.read(shown, plan, Text())
         assert (found.status, found.answer) == ("ok", answer)
         assert len(found.reasoning) == len(plan.stages)

@@ -21,8 +21,8 @@ from fmtbench.types import Extraction, Status
 
 FENCE_START = re.compile(r"\ufeff?\s*(?:`{3,9}|~{3,9})")
 FENCE_END = re.compile(r"\n[ \t]*(?:`{1,9}|~{1,9})\s*\Z")
-OPENING = re.compile(r"\s*+(`{3,9}|~{3,9})([A-Za-z_]*)[ \t]*\n")
-"""The line that begins a Markdown fence, after white space."""
+OPENING = re.compile(r"\s*+(`{3,9}|~{3,9})[ \t]*+([A-Za-z_]*)[ \t]*\n")
+"""The line that begins a Markdown fence, after white space. Its language may stand after a space (CommonMark 0.31, 4.5)."""
 
 
 class Part(NamedTuple):

@@ -26,7 +26,7 @@ from fmtbench.formats.names import NAMES
 from fmtbench.formats.statements import STATED, answer_span, heads_rationale, lead
 from fmtbench.formats.xml import ENTITY
 
-FENCE = re.compile(r"(?:`{3}|~{3})\w{0,20}|\ufeff")
+FENCE = re.compile(r"(?:`{3}|~{3})(?:[ \t]{1,9}\w{1,20}(?=[ \t]{0,9}(?:\n|$))|\w{0,20})|\ufeff")
 HEAD = re.compile(rf"{NAMES}\b[^>:\n]{{0,40}}[>:\n*#_ \t]*+", re.I)
 """What names an answer, to where its content begins."""
 INDENT = re.compile(r"^[ \t]+", re.M)

@@ -115,7 +115,7 @@ def _objects(reply: str, kind: Record) -> Iterator[Found]:
             yield Found(found, (start, end))
 
 
-FENCE_INSIDE = re.compile(r"(?:^|\n)[ \t]*(`{3,9}|~{3,9})[A-Za-z]*[ \t]*\n(.*?)\n[ \t]*\1", re.S)
+FENCE_INSIDE = re.compile(r"(?:^|\n)[ \t]*(`{3,9}|~{3,9})[ \t]*+[A-Za-z]*[ \t]*\n(.*?)\n[ \t]*\1", re.S)
 
 
 def _of_body(body: str, place: Place, kind: Record) -> Iterator[Found]:
