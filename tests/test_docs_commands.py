@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from experiments.run import check
 from experiments.starting.start import hydras
 from tests.commanding import command
 from tests.conftest import ROOT, composed, write_own_rows
@@ -83,7 +84,9 @@ def test_no_command_hides_outside_a_block() -> None:
 @pytest.mark.parametrize("line", ALL, ids=str)
 def test_a_command_line_composes(line: Line) -> None:
     overrides = [word for word in line.arguments if word not in FLAGS and not mine(word) and not word.startswith("hydra/")]
-    composed(*(first(hydras(line.name, word)) for word in overrides if not word.startswith("hydra.")), root=line.name)
+    config = composed(*(first(hydras(line.name, word)) for word in overrides if not word.startswith("hydra.")), root=line.name)
+    if line.name == "run":
+        check(config)
 
 
 def mine(word: str) -> bool:
