@@ -19,8 +19,9 @@ from fmtbench.answers import Text
 from fmtbench.backends.hf import HF
 from fmtbench.conditions.allowed import one_line
 from fmtbench.decoding.decoders import DECODERS, Decoder, token_bytes
-from fmtbench.decoding.grammar import ANYTHING, regex
-from fmtbench.decoding.mask_memory import MaskMemory, written
+from fmtbench.decoding.grammar import ANYTHING, allows, regex
+from fmtbench.decoding.guide import EndedGuide
+from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from fmtbench.decoding.schema import json_schema
 from fmtbench.errors import BarredError, UserError
@@ -30,6 +31,7 @@ from tests.conftest import composed
 from tests.decoders_here import EACH, HERE
 from tests.test_backends import SCHEMA, requests
 
+THOUGHT = Constraint(kind="regex", source=r'[^!]*!([ \n]?\{"a": [0-9]+\})')
 LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 SCHEMAS = [
     Constraint(kind="json_schema", source=json_schema({"reasoning": str, "answer": float})),
@@ -60,7 +62,7 @@ def decoders(tokenizer: Any) -> dict[str, Decoder]:
 @pytest.fixture(scope="module")
 def grammars(decoders: dict[str, Decoder], tmp_path_factory: pytest.TempPathFactory) -> Grammars:
     """What each library compiled of each constraint, in one child process a library."""
-    constraints, folder = [*SCHEMAS, ANYTHING, one_line(Text())], tmp_path_factory.mktemp("grammars")
+    constraints, folder = [*SCHEMAS, ANYTHING, THOUGHT, one_line(Text())], tmp_path_factory.mktemp("grammars")
     made: Grammars = {constraint: {} for constraint in constraints}
     for name, decoder in decoders.items():
         with closing(Sandbox(decoder, Limits(seconds=120), folder)) as box:
@@ -120,6 +122,20 @@ def test_what_may_go_on_from_anywhere(
     assert written.decode() == "So 3 + 4, é:\t정답은 7 😀 猫."
 
 
+@pytest.mark.parametrize("driver", EACH)
+def test_a_reply_ends_where_its_text_may(driver: str, tokenizer: Any, decoders: dict[str, Decoder], grammars: Grammars) -> None:
+    """Not wherever anything may follow: a thought, which may hold any character, is no reply."""
+    grammar, text = grammars[THOUGHT][driver], 'Fine: 정답은 7 F! {"a": 7}'
+    matcher, ids = decoders[driver].matcher(grammar), tokenizer(text)["input_ids"]
+    for place in range(len(ids) + 1):
+        words = torch.zeros(-(-len(tokenizer) // 32), dtype=torch.int32)
+        matcher.fill(words)
+        may_end = allows(THOUGHT, tokenizer.decode(ids[:place]))
+        assert bool(unpacked(words)[tokenizer.eos_token_id]) == may_end == (place == len(ids))
+        if place < len(ids):
+            matcher.advance(ids[place])
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_an_end_that_is_written_out_leaves_the_masks_of_a_schema_as_they_were(
     schema: Constraint, tokenizer: Any, grammars: Grammars
@@ -127,13 +143,17 @@ def test_an_end_that_is_written_out_leaves_the_masks_of_a_schema_as_they_were(
     """So that replies under a schema keep their keys (`masks_version`)."""
     end, words = tokenizer.eos_token_id, -(-len(tokenizer) // 32)
     plain = Vocabulary(end, {token: ids for token, ids in token_bytes(tokenizer).items() if end not in ids})
-    before, now = Guide(Index(regex(schema), plain)), Guide(grammars[schema]["outlines"].index)
+    before, index = Guide(Index(regex(schema), plain)), grammars[schema]["outlines"].index
+    now = EndedGuide(Guide(index), index, end)
     for token in tokenizer(TEXTS[schema])["input_ids"]:
-        assert torch.equal(written(before, words), written(now, words))
+        as_it_was = torch.zeros(words, dtype=torch.int32)
+        before.write_mask_into(as_it_was.data_ptr(), words, 4)
+        assert torch.equal(as_it_was, now.mask(words))
         before.advance(token, return_tokens=False)
-        now.advance(token, return_tokens=False)
-    assert unpacked(written(now, words)).nonzero().tolist() == [[end]]
+        now.advance(token)
+    assert unpacked(now.mask(words)).nonzero().tolist() == [[end]]
     assert before.is_finished()
+    assert now.is_finished()
 
 
 def test_a_remembered_mask_is_the_one_that_outlines_writes(
@@ -146,11 +166,11 @@ def test_a_remembered_mask_is_the_one_that_outlines_writes(
     seen, masks = set(), 0
     for seed in range(20):
         draw, grammar = random.Random(seed), grammars[SCHEMAS[seed % 2]]["outlines"]
-        guide = Guide(grammar.index)
+        guide = EndedGuide(Guide(grammar.index), grammar.index, tokenizer.eos_token_id)
         while not guide.is_finished() and masks < 2000:
             ours = torch.full((words,), -1, dtype=torch.int32)
             memory.fill(ours, grammar.name, guide)
-            assert torch.equal(ours, written(guide, words))
+            assert torch.equal(ours, guide.mask(words))
             seen.add((grammar.name, guide.get_state()))
             masks += 1
             guide.advance(draw.choice(guide.get_tokens()))

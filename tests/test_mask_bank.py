@@ -10,7 +10,8 @@ import torch
 from fmtbench.backends import mask_bank
 from fmtbench.backends.choose import Chooser
 from fmtbench.backends.mask_bank import MaskBank
-from fmtbench.decoding.decoders import BITS, Matcher
+from fmtbench.decoding.decoders import Matcher
+from fmtbench.decoding.packed import BITS, bit
 from fmtbench.types import Request
 
 pytestmark = pytest.mark.model
@@ -34,8 +35,7 @@ class Numbered(Matcher):
     def fill(self, words: Any) -> None:
         self.filled += 1
         for token in allowed(self.state).nonzero()[:, 0].tolist():
-            bit = token % BITS
-            words[token // BITS] |= 1 << bit if bit < BITS - 1 else -(1 << bit)
+            words[token // BITS] |= bit(token)
 
     def advance(self, token: int) -> None:
         self.state = (self.state * 31 + token) % 40

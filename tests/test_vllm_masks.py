@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from fmtbench.backends.vllm.internals import OwnGuide, own_masks
-from fmtbench.decoding.decoders import BITS, Outlines
+from fmtbench.backends.vllm.internals import own_masks
+from fmtbench.decoding.decoders import Outlines
 from fmtbench.decoding.grammar import allows, regex
+from fmtbench.decoding.guide import EndedGuide
+from fmtbench.decoding.packed import BITS
 from fmtbench.decoding.sandbox import Limits, Sandbox
 from tests.test_decoders import SCHEMAS
 
@@ -68,7 +70,7 @@ def test_a_guide_advances_without_a_list(backend: Any) -> None:
     from vllm.v1.structured_output.backend_types import StructuredOutputOptions
 
     grammar = backend.compile_grammar(StructuredOutputOptions.REGEX, "[ab]{3}")
-    assert isinstance(grammar.guide, OwnGuide)
+    assert isinstance(grammar.guide, EndedGuide)
     state, (first, *_) = grammar.guide.get_state(), grammar.guide.get_tokens()
     assert grammar.guide.advance(first) is None
     assert grammar.guide.get_state() != state

@@ -11,7 +11,8 @@ from collections.abc import Hashable, Sequence
 
 import torch
 
-from fmtbench.decoding.decoders import BITS, Matcher
+from fmtbench.decoding.decoders import Matcher
+from fmtbench.decoding.packed import BITS
 
 BYTES = 64 * 2**20
 """Of the bank, on the device: 1,300 masks of a vocabulary of 49,152, 440 of one of 152,064."""

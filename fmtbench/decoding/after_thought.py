@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from fmtbench.decoding.decoders import BITS, Matcher
+from fmtbench.decoding.decoders import Matcher
+from fmtbench.decoding.packed import BITS, bit
 from fmtbench.types import Thinking
 
 
@@ -86,9 +87,3 @@ class AfterThought(Matcher):
             self._watch.advance(token)
         elif self._reply is not None:
             self._reply.advance(token)
-
-
-def bit(token: int) -> int:
-    """The bit of a token in its word, as an int32."""
-    place = token % BITS
-    return 1 << place if place < BITS - 1 else -(1 << place)

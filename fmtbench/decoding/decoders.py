@@ -14,10 +14,11 @@ from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from fmtbench.decoding.guide import EndedGuide
 from fmtbench.decoding.mask_memory import MaskMemory
+from fmtbench.decoding.packed import BITS, bit
 from fmtbench.types import Constraint
 
-BITS = 32
 NOBODYS = 2**32 - 1
 """A number of no token."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
@@ -149,7 +150,7 @@ class OutlinesMatcher(Matcher):
         from outlines_core import Guide
 
         self._grammar, self._memory, self._end, self._ended = grammar.name, memory, end, False
-        self._guide = Guide(grammar.index)
+        self._guide = EndedGuide(Guide(grammar.index), grammar.index, end)
 
     def mask(self) -> Hashable:
         return self._grammar, self._guide.get_state()
@@ -160,7 +161,7 @@ class OutlinesMatcher(Matcher):
     def advance(self, token: int) -> None:
         self._ended = self._ended or token == self._end
         if not self._ended:
-            self._guide.advance(token, return_tokens=False)
+            self._guide.advance(token)
 
 
 class XGrammar(Decoder):
@@ -243,8 +244,7 @@ class GuidanceMatcher(Matcher):
             words.fill_(-1)
         elif self._matcher.is_stopped():
             # The text is complete, or the library met a limit of its own: then the reply ends, and fails its check.
-            bit = self._end % BITS
-            words[self._end // BITS] = 1 << bit if bit < BITS - 1 else -(1 << bit)
+            words[self._end // BITS] = bit(self._end)
         else:
             self._matcher.unsafe_compute_mask_ptr(words.data_ptr(), self._words * words.element_size())
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
-import torch
+from fmtbench.decoding.guide import EndedGuide
 
 MASKS = 4096
 """How many are kept: 25 MB with a vocabulary of 49,152, 78 MB with one of 151,936."""
@@ -23,21 +23,14 @@ class MaskMemory:
     def __init__(self) -> None:
         self._masks: OrderedDict[tuple[Hashable, int], Any] = OrderedDict()
 
-    def fill(self, words: Any, grammar: Hashable, guide: Any) -> None:
-        """Write the mask for the state of `guide`, an `outlines_core.Guide` of `grammar`, into `words` (int32, on the CPU)."""
+    def fill(self, words: Any, grammar: Hashable, guide: EndedGuide) -> None:
+        """Write the mask for the state of `guide`, in `grammar`, into `words` (int32, on the CPU)."""
         key = grammar, guide.get_state()
         if (known := self._masks.get(key)) is not None:
             self._masks.move_to_end(key)
             words.copy_(known)
             return
-        self._masks[key] = written(guide, words.numel())
+        self._masks[key] = guide.mask(words.numel())
         words.copy_(self._masks[key])
         if len(self._masks) > MASKS:
             self._masks.popitem(last=False)
-
-
-def written(guide: Any, size: int) -> Any:
-    """The mask as outlines_core writes it, in `size` words; it asks for room for one token more, its own end (see `decoders`)."""
-    words = torch.zeros(size + 1, dtype=torch.int32)
-    guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
-    return words[:size].clone()

@@ -14,8 +14,9 @@ import torch
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.admission import sandbox
-from fmtbench.decoding.decoders import BITS, DECODERS, DecoderName
+from fmtbench.decoding.decoders import DECODERS, DecoderName
 from fmtbench.decoding.grammar import decoder_version
+from fmtbench.decoding.packed import BITS
 from fmtbench.decoding.sandbox import Limits
 from fmtbench.types import Constraint
 

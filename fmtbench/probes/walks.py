@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from fmtbench.decoding.decoders import BITS, Decoder, Matcher, token_bytes
+from fmtbench.decoding.decoders import Decoder, Matcher, token_bytes
+from fmtbench.decoding.packed import BITS
 
 CLOSING = 0.25
 """How often a token that can end a string or an object is taken, if there is one, so that walks end."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from functools import cache
 from typing import Any
 
 from fmtbench.decoding.decoders import Outlines
+from fmtbench.decoding.guide import EndedGuide
 from fmtbench.decoding.mask_memory import MaskMemory
 from fmtbench.decoding.worker import ended
 
@@ -20,32 +22,13 @@ ASKED = "FMTBENCH_OUTLINES_MASKS"
 """Set where an engine of ours starts processes, whose masks are to be ours as well; nobody else's `vllm serve` is touched."""
 
 
-class OwnGuide:
-    """An `outlines_core.Guide` of texts whose end is written out, which does not list what is allowed after each token.
-
-    vLLM 0.32 advances with `guide.advance(token)`, which makes a Python list of all allowed tokens, nearly the whole vocabulary
-    inside of a string, and drops it. It takes the end token where the guide is finished, which is one token later here.
-    """
-
-    def __init__(self, guide: Any, end: int) -> None:
-        self._guide, self._end = guide, end
-
-    def is_finished(self) -> bool:
-        return bool(self._guide.accepts_tokens([self._end]))
-
-    def advance(self, token: int) -> None:
-        self._guide.advance(token, return_tokens=False)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._guide, name)
-
-
 @cache  # once a process: the classes stay changed
 def own_masks() -> None:
     """Let every engine of this process that masks with Outlines have the language of every other engine, and keep its masks."""
     from vllm.v1.structured_output import backend_outlines as theirs
     from vllm.v1.structured_output.utils import OutlinesVocabulary
 
+    made = threading.local()  # vLLM compiles in several threads, each grammar in one
     compile_grammar, compile_index = theirs.OutlinesBackend.compile_grammar, theirs.OutlinesBackend._compile_index
 
     def start(self: Any) -> None:
@@ -53,10 +36,14 @@ def own_masks() -> None:
         self.vocabulary, self.cache = OutlinesVocabulary(Outlines(self.tokenizer).vocabulary()), theirs.get_outlines_cache()
         self.memory = MaskMemory()
 
+    def compile_ended(self: Any, regex: str, vocabulary: Any) -> Any:
+        made.index = compile_index(self, ended(regex), vocabulary)
+        return made.index
+
     def compile_and_remember(self: Any, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None) -> Any:
         grammar = compile_grammar(self, request_type, grammar_spec, stop_token_ids)
         grammar.eos_token_id = self.tokenizer.eos_token_id
-        grammar.guide = OwnGuide(grammar.guide, grammar.eos_token_id)
+        grammar.guide = EndedGuide(grammar.guide, made.index, grammar.eos_token_id)
         grammar.memory, grammar.spec = self.memory, grammar_spec
         return grammar
 
@@ -64,7 +51,7 @@ def own_masks() -> None:
         self.memory.fill(bitmask[idx], self.spec, self.guide)
 
     theirs.OutlinesBackend.__post_init__ = start
-    theirs.OutlinesBackend._compile_index = lambda self, regex, vocabulary: compile_index(self, ended(regex), vocabulary)
+    theirs.OutlinesBackend._compile_index = compile_ended
     theirs.OutlinesBackend.compile_grammar = compile_and_remember
     theirs.OutlinesGrammar.fill_bitmask = fill_bitmask
 

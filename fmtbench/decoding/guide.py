@@ -1,0 +1,44 @@
+"""The place of one reply in an automaton of outlines_core, whose texts have their end written out (`worker.ended`).
+
+The end token is one that writes `worker.END`. A text may hold that as well where it may hold anything (`[^F]*`): the reply may
+end only where it leads to the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from fmtbench.decoding.packed import BITS, bit
+
+
+class EndedGuide:
+    """An `outlines_core.Guide` that knows which token ends a reply. Makes no list of what is allowed after each token.
+
+    `guide.advance(token)` makes a Python list of all allowed tokens, nearly the whole vocabulary inside of a string. vLLM 0.32
+    drops it.
+    """
+
+    def __init__(self, guide: Any, index: Any, end: int) -> None:
+        self._guide, self._index, self._end = guide, index, end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._guide, name)
+
+    def advance(self, token: int) -> None:
+        self._guide.advance(token, return_tokens=False)
+
+    def is_finished(self) -> bool:
+        """Whether the reply may end here."""
+        after = self._index.get_next_state(self._guide.get_state(), self._end)
+        return after is not None and bool(self._index.is_final_state(after))
+
+    def mask(self, size: int) -> torch.Tensor:
+        """What may come next, in `size` words of int32."""
+        # outlines_core asks for room for one token more, its own end (`decoders.NOBODYS`).
+        words = torch.zeros(size + 1, dtype=torch.int32)
+        self._guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
+        if not self.is_finished():
+            words[self._end // BITS] &= ~bit(self._end)
+        return words[:size].clone()
