@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from experiments.starting.nested_keys import (
+from .nested_keys import (
     CompileConfig,
     ContractConfig,
     InsteadConfig,
