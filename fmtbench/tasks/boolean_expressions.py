@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Label
-from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 LABELS = ("True", "False")
@@ -24,35 +23,32 @@ NEGATED = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class BooleanExpressions(Task):
+class BooleanExpressions(GeneratedTask[tuple[str, bool]]):
     """Expressions of `operators` times `and` or `or`, as Python reads them; about half of them are true."""
 
-    seed: int
     operators: int = Field(default=3, ge=2, le=8)
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        return [_item(text, truth, self.operators) for text, truth in distinct(self._draws(), self.size)]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "boolean_expressions", self.operators
 
-    def _draws(self) -> Iterator[tuple[str, bool]]:
+    def draw(self, rng: random.Random) -> tuple[str, bool]:
         """The truth is drawn first, then expressions until one has it: with many operators most are true by themselves."""
-        for index in itertools.count():
-            rng = item_rng(self.seed, "boolean_expressions", self.operators, index)
-            wanted = rng.random() < 0.5
-            drawn = (_expression(rng, self.operators) for _ in itertools.count())
-            yield next((text, truth) for text, truth in drawn if truth == wanted)
+        wanted = rng.random() < 0.5
+        drawn = (_expression(rng, self.operators) for _ in itertools.count())
+        return next((text, truth) for text, truth in drawn if truth == wanted)
+
+    def item(self, drawn: tuple[str, bool], index: int) -> Item:
+        text, truth = drawn
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return Item(
+            id=f"boolean_expressions/{self.operators}/{digest}",
+            question=f"What is the value of this expression? First `not`, then `and`, then `or`.\n{text}",
+            gold=str(truth),
+        )
 
     def kind(self, item: Item) -> AnswerKind:
         return Label(labels=LABELS)
-
-
-def _item(text: str, truth: bool, operators: int) -> Item:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return Item(
-        id=f"boolean_expressions/{operators}/{digest}",
-        question=f"What is the value of this expression? First `not`, then `and`, then `or`.\n{text}",
-        gold=str(truth),
-    )
 
 
 def _expression(rng: random.Random, operators: int) -> tuple[str, bool]:

@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import itertools
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,7 +23,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.errors import UserError
-from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item, Shot
 
 SHOTS = 5
@@ -111,11 +108,10 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Facts(Task):
+class Facts(GeneratedTask[Item]):
     """A family of texts and its schema."""
 
     name: str
-    seed: int
     ask: str
     """Words that follow the text."""
     schema: dict[str, Any]
@@ -133,25 +129,11 @@ class Facts(Task):
             )
         return kind
 
-    def items(self) -> list[Item]:
-        return list(distinct(self._drawn(), self.size))
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return (self.name,)
 
-    def kind(self, item: Item) -> AnswerKind:
-        return self.record
-
-    def worked(self) -> list[Shot]:
-        """Texts of another seed; the rationale names what each sentence tells."""
-        items = distinct(replace(self, seed=self.seed + OTHER_SEED)._drawn(), SHOTS)
-        return [
-            Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold), self.language), answer=one.gold)
-            for one in items
-        ]
-
-    def _drawn(self) -> Iterator[Item]:
-        for index in itertools.count():
-            yield self._item(item_rng(self.seed, self.name, index))
-
-    def _item(self, rng: random.Random) -> Item:
+    def draw(self, rng: random.Random) -> Item:
         gold: dict[str, Any] = {}
         told = []
         for name in self.record.tree.members:
@@ -163,6 +145,19 @@ class Facts(Task):
         question = f"{' '.join(told)}\n\n{self.ask}"
         digest = hashlib.sha256(question.encode()).hexdigest()[:12]
         return Item(id=f"{self.name}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
+
+    def item(self, drawn: Item, index: int) -> Item:
+        return drawn
+
+    def kind(self, item: Item) -> AnswerKind:
+        return self.record
+
+    def worked(self) -> list[Shot]:
+        """Texts of another seed; the rationale names what each sentence tells."""
+        return [
+            Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold), self.language), answer=one.gold)
+            for one in self.other_draws(SHOTS)
+        ]
 
 
 def listed(several: list[str], language: Language) -> str:

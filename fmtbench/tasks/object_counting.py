@@ -6,14 +6,13 @@ lists for every seed. Words and wording are ours: no row of a data set, no downl
 
 from __future__ import annotations
 
-import itertools
 import random
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Number
-from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 SORTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -57,19 +56,21 @@ MOST = 4
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ObjectCounting(Task):
+class ObjectCounting(GeneratedTask[tuple[str, int]]):
     """A list of `objects` different things, some of them of the sort that is asked for, each once or a few times."""
 
-    seed: int
     objects: int = Field(default=4, ge=2, le=10)
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        lists = (_list(item_rng(self.seed, "object_counting", self.objects, i), self.objects) for i in itertools.count())
-        return [
-            Item(id=f"object_counting/{self.objects}/{self.seed}-{index}", question=question, gold=str(gold))
-            for index, (question, gold) in enumerate(distinct(lists, self.size))
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "object_counting", self.objects
+
+    def draw(self, rng: random.Random) -> tuple[str, int]:
+        return _list(rng, self.objects)
+
+    def item(self, drawn: tuple[str, int], index: int) -> Item:
+        question, gold = drawn
+        return Item(id=f"object_counting/{self.objects}/{self.seed}-{index}", question=question, gold=str(gold))
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()

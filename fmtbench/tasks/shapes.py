@@ -10,10 +10,8 @@ the middle of the others, whose values the text tells as well. What the texts ar
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import random
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,8 +19,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
-from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.tasks.facts import Fact, listed
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 NAME = "schema_shape"
@@ -94,10 +92,9 @@ class Schema(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Shaped(SchemaShape, Task):
+class Shaped(SchemaShape, GeneratedTask[Item]):
     """Texts and a shape. Raises `ValueError` for a shape that the notes have too little for."""
 
-    seed: int
     notes: Notes
     size: int = Field(default=100, gt=0)
 
@@ -119,9 +116,6 @@ class Shaped(SchemaShape, Task):
         if self.enum_size and self.max_length:
             raise ValueError(f"max_length={self.max_length} contradicts enum_size={self.enum_size}: labels have their lengths")
         return self
-
-    def items(self) -> list[Item]:
-        return list(distinct(self._drawn(), self.size))
 
     def kind(self, item: Item) -> AnswerKind:
         gold = json.loads(item.gold)
@@ -149,11 +143,11 @@ class Shaped(SchemaShape, Task):
 
     # -- texts
 
-    def _drawn(self) -> Iterator[Item]:
-        for index in itertools.count():
-            yield self._item(item_rng(self.seed, NAME, index))
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return (NAME,)
 
-    def _item(self, rng: random.Random) -> Item:
+    def draw(self, rng: random.Random) -> Item:
         """Everything is drawn and told whatever the shape, so that the text does not depend on it."""
         notes = self.notes
         old, new = rng.sample(notes.values, 2)
@@ -168,6 +162,9 @@ class Shaped(SchemaShape, Task):
         gold = {self._outer(name): self._nested_value(name, held[name]) for name in self.order}
         digest = hashlib.sha256(question.encode()).hexdigest()[:12]
         return Item(id=f"{NAME}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
+
+    def item(self, drawn: Item, index: int) -> Item:
+        return drawn
 
     # -- fields
 
