@@ -33,7 +33,7 @@ def saving(path: Path) -> Iterator[None]:
     """Raises `StorageError` where a library cannot write to `path` or below it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # tokenizers raises nothing narrower; what does not come of the disk goes on as it is
         if isinstance(error, OSError) or OF_THE_SYSTEM in str(error):
             raise unwritten(path, error, "more bytes are needed than it takes") from error
         raise

@@ -19,10 +19,10 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone
 from fmtbench.backends.batch_api import ENDED, BatchLine, HandedIn, State, outcomes, records, state, submit
 from fmtbench.backends.endpoint import AGAIN, TurnedDown
+from fmtbench.backends.proof import PROBE
 from fmtbench.backends.served_thoughts import probe_of
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.special import USUAL, neutral
-from fmtbench.backends.tokens import PROBE
 from fmtbench.backends.verdict import believed
 from fmtbench.errors import ServerError, UserError
 from fmtbench.types import Generation, Request

@@ -21,7 +21,8 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend, sandbox
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
-from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
+from fmtbench.backends.proof import proven
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all
 from fmtbench.decoding.after_thought import AfterThought, ThoughtWatch
 from fmtbench.decoding.decoders import DECODERS, Matcher, masks_version
 from fmtbench.decoding.grammar import decoder_version

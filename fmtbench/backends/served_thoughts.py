@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fmtbench.backbone import Backbone
+from fmtbench.backends.proof import PROBE
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.served_calls import other_arguments
 from fmtbench.backends.thoughts import Thought, told_apart
-from fmtbench.backends.tokens import PROBE
 from fmtbench.errors import UserError
 from fmtbench.types import Request
 

@@ -25,13 +25,13 @@ from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.prefix import parted, prefix_of
+from fmtbench.backends.proof import PROBE, proven
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.served_calls import offers_tools, tool_fields
 from fmtbench.backends.served_generation import generation_of
 from fmtbench.backends.served_thoughts import check_arguments, probe_of, thinking_fields, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
-from fmtbench.backends.tokens import PROBE, proven
 from fmtbench.backends.verdict import believed
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError

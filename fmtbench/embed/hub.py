@@ -80,7 +80,7 @@ def read_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):  # the machine's, not the file's
         raise
-    except Exception as error:  # whatever the restricted unpickler makes of a hostile file
+    except Exception as error:  # a file from the hub chooses what the unpickler raises: any error is one of the file
         raise UserError(f"{path} is no file of tensors ({type(error).__name__}): it is not read") from error
 
 
