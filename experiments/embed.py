@@ -103,7 +103,7 @@ def embed(config: DictConfig) -> None:
     from fmtbench.embed.vectors import VectorFile, check_texts
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
-    from fmtbench.tasks.readers import stream_jsonl
+    from fmtbench.tasks.data_file import stream_jsonl
 
     name, encoder = one_encoder(config)
 

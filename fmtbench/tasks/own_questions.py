@@ -24,10 +24,10 @@ from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
 from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in, unpacked
+from fmtbench.tasks.data_file import FOUND, Format
 from fmtbench.tasks.gold_records import gold_record
 from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
-from fmtbench.tasks.readers import FOUND, Format
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import BROKEN, Path, SourceRow
 from fmtbench.types import Item

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench import hub
 from fmtbench.errors import UserError
 from fmtbench.tasks import source_row
-from fmtbench.tasks.readers import Format, read_rows
+from fmtbench.tasks.data_file import Format, read_rows
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -69,7 +69,7 @@ def _mark_words(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def expressions(text: str) -> tuple[Any, ...]:
+def parsed(text: str) -> tuple[Any, ...]:
     """What math-verify makes of a text: sympy objects and the text itself; empty where it finds nothing."""
     from math_verify import parse  # brings sympy, and only mathematical answers need it
 
@@ -85,7 +85,7 @@ def equal(one: str, other: str) -> bool:
     from math_verify import verify
 
     # strict: otherwise any variable equals any other, and a word is one variable
-    known, given = list(expressions(one)), list(expressions(other))
+    known, given = list(parsed(one)), list(parsed(other))
     options = {"strict": True, "allow_set_relation_comp": True, "timeout_seconds": _limit(), "raise_on_error": False}
     return bool(verify(known, given, **options)) and _exactly(one, other)
 
@@ -130,7 +130,7 @@ def _to_base(text: str) -> tuple[str, str] | None:
 
 def _exactly(one: str, other: str) -> bool:
     """Whether two numbers are the same to fifty digits of the larger: the library compares them absolutely, and rounded."""
-    values = [found[0] for found in (expressions(one), expressions(other)) if found]
+    values = [found[0] for found in (parsed(one), parsed(other)) if found]
     if len(values) < 2 or not all(getattr(value, "is_number", False) and getattr(value, "is_finite", True) for value in values):
         return True
     from sympy import Float, Rational
