@@ -1,5 +1,5 @@
-"""Short messages to a bank, each with one intent of a few, in the manner of Banking77 (Casanueva et al. 2020) and in words of our
-own: no row of a data set, no download, no label that is wrong.
+"""Short messages to a bank, each with one of a few intents, modelled on Banking77 (Casanueva et al. 2020) but in words of our
+own: no data set, no download, no wrong labels.
 
 {"id": "bank_messages/8/...", "question": "Message: Hello. I left my card in a taxi ... Which label ...?", "gold": "card_lost"}
 """
@@ -68,7 +68,7 @@ INTENTS: dict[str, tuple[str, ...]] = {
         "You still have the house in which I lived until {days} days ago on file.",
     ),
 }
-"""What a message may want, and three ways of saying it. Those that a larger `labels` adds are the ones further down."""
+"""What a message may want, and three ways of saying it. A larger `labels` adds intents from further down the list."""
 PLACES = ("a taxi", "the supermarket", "a hotel in Rome", "the station", "a café", "the pharmacy")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 OPENINGS = ("", "Hello. ", "Good morning. ", "I need your help. ", "Dear team, a question. ")

@@ -23,7 +23,7 @@ class Task(ABC):
         """The answer kind of one item: options and accepted spellings may differ by item."""
 
     def worked(self) -> Sequence[Shot]:
-        """Worked examples that are no items of this task's; empty where there are none."""
+        """Worked examples, none of which is an item of this task; empty if there are none."""
         return ()
 
 
@@ -59,5 +59,5 @@ def check_items(task: Task, items: list[Item], source: str) -> None:
 
 
 def item_rng(seed: int, *name: str | int) -> random.Random:
-    """Randomness of one item alone, so that item 17 is the same however many items are asked for."""
+    """A generator for one item alone, so that item 17 is the same however many items are asked for."""
     return random.Random(f"{seed}/" + "/".join(map(str, name)))

@@ -1,5 +1,5 @@
-"""The value of an expression of True, False, and, or, not, after "boolean expressions" of BIG-bench Hard (Suzgun et al. 2022),
-with fresh expressions for every seed.
+"""The value of an expression of True, False, `and`, `or` and `not`, modelled on "boolean expressions" of BIG-bench Hard (Suzgun
+et al. 2022), with fresh expressions for every seed.
 
 {"id": "boolean_expressions/3/...", "question": "What is the value of: not True and (False or True) or False", "gold": "False"}
 """
@@ -19,12 +19,12 @@ from fmtbench.types import Item
 
 LABELS = ("True", "False")
 NEGATED = 0.3
-"""Share of parts that have a `not` before them."""
+"""The share of parts that are preceded by a `not`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class BooleanExpressions(GeneratedTask[tuple[str, bool]]):
-    """Expressions of `operators` times `and` or `or`, as Python reads them; about half of them are true."""
+    """Expressions with `operators` occurrences of `and` or `or`, as Python reads them; about half of them are true."""
 
     operators: int = Field(default=3, ge=2, le=8)
 
@@ -33,7 +33,7 @@ class BooleanExpressions(GeneratedTask[tuple[str, bool]]):
         return "boolean_expressions", self.operators
 
     def draw(self, rng: random.Random) -> tuple[str, bool]:
-        """The truth is drawn first, then expressions until one has it: with many operators most are true by themselves."""
+        """The value is drawn first, then expressions until one has it: with many operators most would be true."""
         wanted = rng.random() < 0.5
         drawn = (_expression(rng, self.operators) for _ in itertools.count())
         return next((text, truth) for text, truth in drawn if truth == wanted)
@@ -52,14 +52,14 @@ class BooleanExpressions(GeneratedTask[tuple[str, bool]]):
 
 
 def _expression(rng: random.Random, operators: int) -> tuple[str, bool]:
-    """Text and value: a chain of values and of brackets around two of them, read with the precedence of Python."""
+    """Text and value: a chain of values and of bracketed pairs, read with Python's precedence."""
     parts: list[tuple[str, bool]] = []
     joined: list[str] = []
     left = operators
     while left >= 0:
         bracketed = left >= 1 and rng.random() < 0.4
         parts.append(_bracket(rng) if bracketed else _value(rng))
-        left -= 2 if bracketed else 1  # a bracket has an operator of its own, and each part one before it
+        left -= 2 if bracketed else 1  # a bracket contains an operator, and each part follows one
         joined.append(rng.choice(("and", "or")))
     words = [word for part, sign in zip(parts, joined) for word in (part[0], sign)][:-1]
     return " ".join(words), _chain([value for _, value in parts], joined[:-1])
@@ -77,7 +77,7 @@ def _bracket(rng: random.Random) -> tuple[str, bool]:
 
 
 def _chain(values: list[bool], signs: list[str]) -> bool:
-    """`and` binds closer: whether all values between two `or` are true, for any of these stretches."""
+    """The value of the chain. `and` binds closer, so it is true if all values between two `or` are true anywhere."""
     stretches = [[values[0]]]
     for sign, value in zip(signs, values[1:]):
         if sign == "or":

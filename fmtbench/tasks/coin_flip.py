@@ -21,7 +21,7 @@ Turns = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class CoinFlip(GeneratedTask[Turns]):
-    """A coin that lies heads up goes through the hands of `people`, each of whom flips it or does not."""
+    """A coin that lies heads up passes through the hands of `people`, each of whom may flip it."""
 
     people: int = Field(default=4, ge=1, le=8)
     size: int = Field(default=250, gt=0)

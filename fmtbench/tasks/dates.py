@@ -1,5 +1,5 @@
-"""A date so many days before or after another, after "date understanding" of BIG-bench (Srivastava et al. 2022), with fresh dates
-for every seed.
+"""A date some days before or after another, modelled on "date understanding" of BIG-bench (Srivastava et al. 2022), with fresh
+dates for every seed.
 
 {"id": "dates/9/2019-03-05+4", "question": "Today is 5 March 2019. What is the date 4 days from today?", "gold": "2019-03-09"}
 """
@@ -19,15 +19,15 @@ from fmtbench.types import Item
 
 FIRST = datetime.date(1990, 1, 1)
 SPAN = 40 * 365
-"""Days within which today lies."""
+"""The number of days within which today lies."""
 
 Step = tuple[datetime.date, int]
-"""Today, and how many days from it: never 0."""
+"""Today, and the distance in days, which is never 0."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Dates(GeneratedTask[Step]):
-    """Days ahead or ago, at most `days`: the more of them, the more months and years end in between."""
+    """At most `days` ahead or ago: the more days, the more ends of months and years lie between."""
 
     days: int = Field(default=9, ge=1, le=400)
 

@@ -1,12 +1,12 @@
-"""Short texts whose facts fill a schema: fresh records for every seed, no download. What a family is of is its YAML.
+"""Short texts whose facts fill a schema: fresh records for every seed, no download. What the texts are about is in their YAML.
 
 {"id": "invoices/1f0c...", "question": "Halden Paper sent invoice HP-204. ... Fill in the record of this invoice.",
  "gold": "{\"vendor\": \"Halden Paper\", \"number\": \"HP-204\", ...}"}
 
-Texts are in English or in Korean (`language`), whose sentences are the YAML's as well; here are only dates and lists.
+Texts are in English or Korean (`language`). The sentences are in the YAML as well; only dates and lists are made here.
 
-Each field is drawn on its own and told in one sentence; the sentences come in any order. A field with a `share` below 1 is left
-out of the others' texts, and its gold is null: what a model then says of it is made up.
+Each field is drawn on its own and told in one sentence; the sentences come in any order. A field with a `share` below 1 is
+missing from the other texts, and its gold is null: whatever a model says there is made up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DATES: dict[Language, tuple[str, ...]] = {
     "ko": ("{day.year}년 {day.month}월 {day.day}일", "{day.year}.{day.month}.{day.day}", "{day:%Y-%m-%d}"),
 }
 LAST: dict[Language, str] = {"en": " and ", "ko": ", "}
-"""Before the last of several."""
+"""What comes before the last element of a list."""
 TOLD: dict[Language, tuple[str, str]] = {
     "en": ("The text tells the {}.", "It does not tell the {}."),
     "ko": ("글에 나온 항목: {}.", "나오지 않은 항목: {}."),
@@ -56,22 +56,22 @@ MONTHS = (
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Fact:
-    """How one field is drawn and told: of `values`, a number from `low` to `high`, a day of `years`, or a code by `form`."""
+    """How one field is drawn and told: one of `values`, a number from `low` to `high`, a day in `years`, or a code by `form`."""
 
     sentences: tuple[str, ...]
-    """Each with `{}` for the value; of a truth value, the first is told where it is true and the second where it is not."""
+    """Each with `{}` for the value; for a truth value, the first is told if it is true and the second if it is not."""
     values: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     places: int = 0
     years: tuple[int, int] | None = None
     form: str | None = None
-    """`AA-000`: a capital for each A, a digit for each 0."""
+    """`AA-000`: a capital letter for each A, a digit for each 0."""
     truth: bool = False
     most: int | None = Field(default=None, ge=1)
-    """Of a list, how many of `values` it has at most."""
+    """The most elements a list has."""
     share: float = Field(default=1.0, gt=0, le=1)
-    """Of the texts that tell it."""
+    """The share of texts that tell it."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Fact:
@@ -116,7 +116,7 @@ class Facts(GeneratedTask[Item]):
     """Words that follow the text."""
     schema: dict[str, Any]
     facts: dict[str, Fact]
-    """By the name of their field at the schema's top."""
+    """By the name of their field at the top level of the schema."""
     language: Language = "en"
     size: int = Field(default=100, gt=0)
 

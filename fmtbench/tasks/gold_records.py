@@ -1,4 +1,4 @@
-"""Gold records: an object in a cell, which must keep to the schema that it is scored by."""
+"""Gold records: an object in a cell, which must match the schema that it is scored by."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def without_nulls(tree: Any, node: Node) -> Any:
 
 
 def unreadable(found: dict[str, Any], kind: Record) -> Iterator[str]:
-    """What the canonicalisers cannot read: such a gold could never be given."""
+    """The parts that no canonicaliser can read: no reply could ever match such a gold."""
     values = held(json.loads(json.dumps(found)), kind.tree)
     for path, leaf in leaves(kind.tree):
         one = (leaf.element or leaf).kind

@@ -1,5 +1,5 @@
-"""How many of the things on a list are of one sort, after "object counting" of BIG-bench (Srivastava et al. 2022), with fresh
-lists for every seed. Words and wording are ours: no row of a data set, no download.
+"""How many of the things on a list are of one sort, modelled on "object counting" of BIG-bench (Srivastava et al. 2022), with
+fresh lists for every seed. Words and wording are ours: no data set, no download.
 
 {"id": "object_counting/4/0-0", "question": "On the table are 3 plums, a spoon, ... How many fruits ...?", "gold": "4"}
 """
@@ -49,15 +49,15 @@ SORTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("a sweater", "sweaters"),
     ),
 }
-"""Of each sort, what is of it and of no other: one of a thing, and several."""
+"""Things of each sort and of no other: the singular with its article, and the plural."""
 PLACES = ("On the table", "In the box", "In the shop window", "On the cart")
 MOST = 4
-"""Of one thing."""
+"""The most of one thing."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class ObjectCounting(GeneratedTask[tuple[str, int]]):
-    """A list of `objects` different things, some of them of the sort that is asked for, each once or a few times."""
+    """A list of `objects` different things, each once or a few times; some are of the sort that is asked for."""
 
     objects: int = Field(default=4, ge=2, le=10)
 
@@ -77,7 +77,7 @@ class ObjectCounting(GeneratedTask[tuple[str, int]]):
 
 
 def _list(rng: random.Random, objects: int) -> tuple[str, int]:
-    """The question and its answer. At least one thing is of the sort that is asked for, and at least one is of another."""
+    """The question and its answer. At least one thing is of the sort that is asked for, and at least one is not."""
     asked, other = rng.sample(sorted(SORTS), 2)
     own = rng.randint(max(1, objects - len(SORTS[other])), min(objects - 1, len(SORTS[asked])))
     wanted = [(thing, rng.randint(1, MOST)) for thing in rng.sample(SORTS[asked], own)]
