@@ -172,9 +172,9 @@ class Generation:
     error: str = ""
     """The cause, if `finish_reason` is `error`."""
     capacity: str = ""
-    """What the engine had room for when the error occurred (see `Backend.capacity`); empty for a result, and in older journals."""
+    """What the engine had room for at the error (see `Backend.capacity`); empty for a result, and in older journals."""
     transient: bool = False
-    """Whether the error says nothing about the request (a failure of transport, say): it is then not a result, and the next run asks again."""
+    """Whether the error says nothing about the request, as a failure of transport; then the next run asks again."""
     halves: int = 0
     """How many halves of character pairs the reply held; they were replaced (see `whole`)."""
     neutralised: int = 0
@@ -194,8 +194,8 @@ class Generation:
 def whole(text: str) -> tuple[str, int]:
     """The text with U+FFFD for each half of a character pair, and how many there were.
 
-    JSON can say half of a pair and UTF-8 cannot, so one in a reply would keep a whole table from being written. Every index
-    into the text stays what it was.
+    JSON can express half of a pair and UTF-8 cannot, so a single one would keep a whole table from being written. Indices into
+    the text do not change.
     """
     return HALF.subn("\ufffd", text)
 
@@ -225,7 +225,7 @@ class Extraction:
 
 
 RERUN = "_rerun"
-"""A condition `<name>_rerun` holds the truncated replies of `<name>`, run again at a larger token limit; it is never compared as a whole."""
+"""A condition `<name>_rerun` holds the truncated replies of `<name>` at a larger token limit; as a whole it is never compared."""
 
 ROWS_VERSION = 2
 """Raised when a column of `Row` changes its meaning, and stored in every rows.parquet, so that no version is misread."""

@@ -35,7 +35,7 @@ class Math(AnswerKind):
         return str(found[0]) if found else spelling.squeeze(answer) or None
 
     def readable(self, answer: str) -> bool:
-        """Without parsing, which takes its time: whatever has a letter or a digit."""
+        """Anything with a letter or a digit; parsing to find out would take long."""
         if answer.strip() == self.placeholder() or len(answer) > expressions.LONGEST:
             return False
         return any(c.isalnum() for c in answer) or "∞" in answer
@@ -52,6 +52,6 @@ class Math(AnswerKind):
         )
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """Formulas in dollar signs or brackets; numbers, where there are none."""
+        """Formulas in dollar signs or brackets; if there are none, numbers."""
         formulas = [match.span() for match in re.finditer(r"\$[^$\n]{1,300}\$|\\\(.{1,300}?\\\)|\\\[.{1,300}?\\\]", text)]
         yield from formulas or Number().mentions(text)

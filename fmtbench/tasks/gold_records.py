@@ -30,8 +30,8 @@ def gold_record(row: SourceRow, gold: str, kind: Record) -> str:
 
 
 def broken(found: dict[str, Any], kind: Record) -> str:
-    """Where an object of a user's breaks the schema as it is, and how; empty where it keeps to it. Null stands for a field that
-    is not there."""
+    """Where and how a user's object breaks the schema as given; empty if it does not. Null stands for a field that is not
+    there."""
     made = jsonschema.validators.validator_for(kind.schema)(kind.schema)
     worst = jsonschema.exceptions.best_match(made.iter_errors(without_nulls(found, kind.tree)))
     return "" if worst is None else f"{worst.json_path}: {' '.join(worst.message.split())[:200]}"

@@ -43,7 +43,7 @@ class MultipleChoice(Task):
         return Item(id=row.id, stratum=row.stratum, question=show(row.text("question"), options), gold=gold, choices=options)
 
     def _gold(self, row: SourceRow, options: tuple[str, ...]) -> str:
-        """The letter. A right option in a field of its own is the option with the same words, even if these read like a letter."""
+        """The letter. A right option in a field of its own is the option with the same words, even if they read like a letter."""
         answer = row.text("answer")
         found = self.shuffle and answer in options
         gold = letter(options.index(answer)) if found else Choice(options=options).canon(answer)

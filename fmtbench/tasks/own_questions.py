@@ -262,7 +262,7 @@ def _shown(path: Path) -> str:
 
 
 def _stored(row: SourceRow) -> dict[str, Any]:
-    """The cells, less NaN, which marks a gap in a column of numbers. Raises `UserError` for characters that no text can hold."""
+    """The cells, with None for NaN, a gap in a column of numbers. Raises `UserError` for characters that no text can hold."""
     for column, cell in row.row.items():
         broken = next(filter(None, map(BROKEN.search, texts_in([column, cell]))), None)
         if broken:
