@@ -55,7 +55,7 @@ def prompt(tokenizer: Any, request: Request) -> Prompted:
 
 
 def mark_before(tokenizer: Any, call: Constraint) -> list[int]:
-    """The special token that a model writes before such a call, where its tokenizer has it: no grammar can hold one."""
+    """The special token that a model writes before such a call, if its tokenizer has it: no grammar can hold one."""
     token = tokenizer.get_vocab().get(MARK) if opens(call) else None
     return [] if token is None else [token]
 
@@ -69,7 +69,7 @@ def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tup
 
 
 def failed(prompted: Prompted, error: str) -> Generation:
-    """The record of a request that the engine itself failed on; the others go on."""
+    """The record of a request on which the engine itself failed; the others go on."""
     return Generation(
         key=prompted.request.key,
         text="",
