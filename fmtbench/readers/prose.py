@@ -41,7 +41,7 @@ CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in concl
 WINDOW = 5_000
 """The number of characters from the end that are searched for a conclusion."""
 MOST_SENTENCES = 200
-"""The most mentions in that window; earlier ones are a loop."""
+"""The most sentences in that window; earlier ones are a loop."""
 WORD = re.compile(r"\w")
 
 
