@@ -8,7 +8,7 @@ from typing import Any
 
 from fmtbench.answers import Choice, Set
 from fmtbench.answers.named import final
-from fmtbench.tasks.cells import Options, empty, unpacked
+from fmtbench.tasks.table_cells import Options, empty, unpacked
 
 
 def accepted(cell: Any, answer: str) -> tuple[str, ...]:

@@ -23,13 +23,13 @@ from fmtbench.answers import AnswerKind, Choice, Label, Text, spelling
 from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in, unpacked
 from fmtbench.tasks.data_file import FOUND, Format
 from fmtbench.tasks.gold_records import gold_record
 from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import BROKEN, Path, SourceRow
+from fmtbench.tasks.table_cells import Options, empty, options_in, options_of, texts_in, unpacked
 from fmtbench.types import Item
 
 Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math", "record"]
