@@ -47,7 +47,7 @@ def worked_examples(task: Task, name: str, item: Item, count: int, drafted: bool
 def check_items(task: Task, items: list[Item], source: str) -> None:
     """Reject an empty task, ids that are not unique, and a gold answer that its own kind cannot read."""
     if not items:
-        raise UserError(f"task '{source}' has no items")
+        raise UserError(f"task '{source}' has no items: give it settings that leave some, or leave the task out")
     seen: set[str] = set()
     for row, item in enumerate(items):
         if item.id in seen:

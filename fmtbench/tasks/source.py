@@ -61,7 +61,7 @@ class Source:
         """All rows, in the data set's order."""
         rows = self._file_rows(self._path) if self._path else self._hub_rows()
         if not rows:
-            raise UserError(f"{self.place} holds no rows")
+            raise UserError(f"{self.place} holds no rows: fill it, or name another file, split or revision")
         paths = self.fields if self._path or self.hub_fields is None else self.hub_fields
         split = self.part if self._path and self.part else self.split
         return [
