@@ -49,36 +49,11 @@ def main(config: DictConfig) -> None:
 
 
 def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
-    """Which of the three things is asked for. Raises `UserError` for none, several, or a wrong value."""
-    if config.limit is not None and config.limit < 1:
-        raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all")
-    if config.study not in (None, "drift", "layers", "systems"):
-        raise UserError(f"study={config.study}: allowed are drift, layers, systems")
-    if (config.study == "systems") != bool(config.systems):
-        raise UserError("study=systems and its systems: come together, from an experiment: give experiment=seed_systems")
+    """What the command is asked to do. Raises `UserError` for nothing, several things, or a wrong value."""
+    _check_values(config)
     if config.study == "systems":
         return compare_systems
-    if config.study == "layers" and (config.texts or config.trained or not config.embed_task):
-        raise UserError("study=layers judges embedder= on embed_task=[...]: give both, and neither texts= nor trained=")
-    if config.layers and config.study != "layers":
-        raise UserError("layers= chooses layers of study=layers: for one encoder give embedder.NAME.layers=N")
-    if config.view not in ("rationale", "reply"):
-        raise UserError(f"view={config.view}: allowed are rationale, reply")
-    if config.role not in ("query", "document"):
-        raise UserError(f"role={config.role}: allowed are query, document")
-    if config.chunk < 1:
-        raise UserError(f"chunk={config.chunk}: give a number of texts above 0")
-    _check_heads(config)
-    if config.trained and not config.embed_task:
-        raise UserError(
-            "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
-        )
-    if config.reranker and not config.embed_task:
-        raise UserError("reranker= orders what embed_task= finds: give embed_task=[...], or leave it out")
-    if not 0 < config.candidates <= DEPTH:
-        raise UserError(f"candidates={config.candidates}: give a number from 1 to {DEPTH}")
-    if not config.embedder and not config.trained:
-        raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
+    _check_together(config)
     if config.study == "layers":
         return layers
     asked = {"texts=": bool(config.texts), "embed_task=": bool(config.embed_task), "study=": bool(config.study)}
@@ -86,6 +61,40 @@ def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
         given = ", ".join(name for name, there in asked.items() if there) or "none"
         raise UserError(f"give exactly one of texts=FILE, embed_task=[...] and study=drift; given: {given}")
     return embed if config.texts else evaluate if config.embed_task else drift
+
+
+def _check_values(config: DictConfig) -> None:
+    if config.limit is not None and config.limit < 1:
+        raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all")
+    if config.study not in (None, "drift", "layers", "systems"):
+        raise UserError(f"study={config.study}: allowed are drift, layers, systems")
+    if config.view not in ("rationale", "reply"):
+        raise UserError(f"view={config.view}: allowed are rationale, reply")
+    if config.role not in ("query", "document"):
+        raise UserError(f"role={config.role}: allowed are query, document")
+    if config.chunk < 1:
+        raise UserError(f"chunk={config.chunk}: give a number of texts above 0")
+    if not 0 < config.candidates <= DEPTH:
+        raise UserError(f"candidates={config.candidates}: give a number from 1 to {DEPTH}")
+    if (config.study == "systems") != bool(config.systems):
+        raise UserError("study=systems and its systems: come together, from an experiment: give experiment=seed_systems")
+
+
+def _check_together(config: DictConfig) -> None:
+    """Settings that need one another, or rule each other out."""
+    if config.study == "layers" and (config.texts or config.trained or not config.embed_task):
+        raise UserError("study=layers judges embedder= on embed_task=[...]: give both, and neither texts= nor trained=")
+    if config.layers and config.study != "layers":
+        raise UserError("layers= chooses layers of study=layers: for one encoder give embedder.NAME.layers=N")
+    _check_heads(config)
+    if config.trained and not config.embed_task:
+        raise UserError(
+            "trained= adds rows to the table of embed_task=: for texts= and study= give embedder=saved embedder.saved.path=FOLDER"
+        )
+    if config.reranker and not config.embed_task:
+        raise UserError("reranker= orders what embed_task= finds: give embed_task=[...], or leave it out")
+    if not config.embedder and not config.trained:
+        raise UserError("no embedder is chosen: give embedder=NAME or embedder=[...] with names from conf/embedder")
 
 
 def _check_heads(config: DictConfig) -> None:
@@ -103,7 +112,7 @@ def embed(config: DictConfig) -> None:
     from fmtbench.embed.vectors import VectorFile, check_texts
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
-    from fmtbench.tasks.readers import stream_jsonl
+    from fmtbench.tasks.data_file import stream_jsonl
 
     name, encoder = one_encoder(config)
 

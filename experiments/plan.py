@@ -16,6 +16,7 @@ run could not are named.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,22 +30,28 @@ from .starting.start import start
 
 
 class Measured(NamedTuple):
-    """What the journals of a pilot tell of the cost of a reply, summed."""
+    """What replies took, summed: those in the journals of a pilot, or those that are still to come."""
 
-    replies: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    bytes: int = 0
-    prompt_tokens: int = 0
+    replies: float = 0
+    tokens: float = 0
+    seconds: float = 0
+    bytes: float = 0
+    prompt_tokens: float = 0
 
     def plus(self, other: Measured) -> Measured:
         a, b = self, other
         seconds, prompts = a.seconds + b.seconds, a.prompt_tokens + b.prompt_tokens
         return Measured(a.replies + b.replies, a.tokens + b.tokens, seconds, a.bytes + b.bytes, prompts)
 
+    def of(self, replies: int) -> Measured:
+        """What so many replies take at this rate."""
+        return Measured(*(replies * one / self.replies for one in self))
+
 
 Cost = dict[tuple[str, str], Measured]
 """By task and condition; what the pilot lacks is looked up under the mean of all, ("", "")."""
+Missing = Mapping[Any, int]
+"""By cell, how many requests there are to generate."""
 
 
 def main(config: DictConfig) -> None:
@@ -129,44 +136,61 @@ def to_generate(job: Any, cell: Any, planned: Any) -> int:
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:
-    from .reporting.forecast import barred_cells, barred_lines, hours, money_lines, read_line, unread_tokens
+    from .reporting.forecast import barred_cells, barred_lines
 
     barred = barred_cells(job, planned)
     for line in barred_lines(barred):
         print(line)
     planned = {cell: requests for cell, requests in planned.items() if cell not in barred}
-    total = sum(len(requests) * job.conditions[cell.condition].passes for cell, requests in planned.items())
     missing = {cell: to_generate(job, cell, requests) for cell, requests in planned.items()}
-    left, speed, prices = sum(missing.values()), config.tokens_per_second, job.backend.prices
+    total = sum(len(requests) * job.conditions[cell.condition].passes for cell, requests in planned.items())
+    left = sum(missing.values())
     print(f"{config.name}: {len(planned)} cells, {total} requests, {total - left} journalled, {left} to generate")
     whole = cost.get(("", ""), Measured())
-    if not whole.replies or not whole.tokens or not whole.seconds:
-        most, unread = left * job.sampling.max_tokens, unread_tokens(job, planned, missing)
-        wanted = "run a small limit= first, or give pilot= or tokens_per_second="
-        print(
-            f"At most {most:,} tokens to generate"
-            + (f", {hours(most, speed)}" if speed else f"; {pilot} shows no speed: {wanted}")
-        )
-        for line in [read_line(unread, measured=False), *money_lines(prices, unread, most, measured=False)]:
-            print(line)
-        return
-    tokens = seconds = size = prompts = 0.0
-    for cell, many in missing.items():
-        own = cost.get((cell.task, cell.condition), whole)
-        own = own if own.replies and own.tokens else whole
-        tokens, size = tokens + many * own.tokens / own.replies, size + many * own.bytes / own.replies
-        seconds += many * own.seconds / own.replies
-        prompts += many * own.prompt_tokens / own.replies
+    if whole.replies and whole.tokens and whole.seconds:
+        print_estimate(config, job, planned, missing, cost, pilot)
+    else:
+        print_bound(config, job, planned, missing, pilot)
+
+
+def print_bound(config: DictConfig, job: Any, planned: Any, missing: Missing, pilot: Path) -> None:
+    """The most that there is to generate, where no pilot tells how long replies are."""
+    from .reporting.forecast import hours, money_lines, read_line, unread_tokens
+
+    speed = config.tokens_per_second
+    most, unread = sum(missing.values()) * job.sampling.max_tokens, unread_tokens(job, planned, missing)
+    wanted = "run a small limit= first, or give pilot= or tokens_per_second="
+    time = f", {hours(most, speed)}" if speed else f"; {pilot} shows no speed: {wanted}"
+    print(f"At most {most:,} tokens to generate{time}")
+    for line in [read_line(unread, measured=False), *money_lines(job.backend.prices, unread, most, measured=False)]:
+        print(line)
+
+
+def print_estimate(config: DictConfig, job: Any, planned: Any, missing: Missing, cost: Cost, pilot: Path) -> None:
+    """What there is to generate, by the replies of the pilot."""
+    from .reporting.forecast import hours, money_lines, read_line, unread_tokens
+
+    speed, whole, due = config.tokens_per_second, cost["", ""], expected(missing, cost)
     rate = whole.tokens / whole.seconds
-    print(f"About {tokens:,.0f} tokens to generate, {_duration(seconds)}; {pilot} ran at {rate:.0f} tokens/s")
-    print(f"About {_size(size)} of journal to come")
-    read, known = prompts or unread_tokens(job, planned, missing), prompts > 0
+    print(f"About {due.tokens:,.0f} tokens to generate, {_duration(due.seconds)}; {pilot} ran at {rate:.0f} tokens/s")
+    print(f"About {_size(due.bytes)} of journal to come")
     if speed:
-        print(f"On the machine of the study: {hours(tokens, speed)}")
-    for line in [read_line(read, measured=known), *money_lines(prices, read, tokens, measured=known)]:
+        print(f"On the machine of the study: {hours(due.tokens, speed)}")
+    known = due.prompt_tokens > 0
+    read = due.prompt_tokens or unread_tokens(job, planned, missing)
+    for line in [read_line(read, measured=known), *money_lines(job.backend.prices, read, due.tokens, measured=known)]:
         print(line)
     if lacking := sorted({f"{cell.task}/{cell.condition}" for cell in planned} - {f"{a}/{b}" for a, b in cost}):
         print(f"Not in the pilot, taken as its mean: {', '.join(lacking[:6])}{' ...' if len(lacking) > 6 else ''}")
+
+
+def expected(missing: Missing, cost: Cost) -> Measured:
+    """What the missing replies will take: each what a reply of its task and condition took in the pilot, or else any reply."""
+    due = Measured()
+    for cell, many in missing.items():
+        own = cost.get((cell.task, cell.condition), Measured())
+        due = due.plus((own if own.replies and own.tokens else cost["", ""]).of(many))
+    return due
 
 
 def _size(count: float) -> str:

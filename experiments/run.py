@@ -162,6 +162,14 @@ def check(config: DictConfig) -> None:
     for name, (fits, allowed) in SAMPLING.items():
         if not fits(config.sampling[name]):  # what is not a number fits nowhere
             raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
+    _check_names(config)
+    for group in ("task", "condition", "prompt"):
+        if not config[group]:
+            raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")
+
+
+def _check_names(config: DictConfig) -> None:
+    """That contrasts, limits and samples name conditions and tasks that there are."""
     for contrast in config.get("planned") or ():
         for name in contrast.values() if OmegaConf.is_dict(contrast) else [contrast]:
             if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
@@ -174,9 +182,6 @@ def check(config: DictConfig) -> None:
         if name not in config.condition or count < 1:
             chosen = ", ".join(config.condition)
             raise UserError(f"samples_of.{name}={count}: give one of the conditions ({chosen}) a number above 0")
-    for group in ("task", "condition", "prompt"):
-        if not config[group]:
-            raise UserError(f"no {group} is chosen: give {group}=[...] with names from conf/{group}")
 
 
 def cell_configs(config: DictConfig) -> Callable[[str, str, str], str]:

@@ -1,6 +1,6 @@
 """`fmtbench COMMAND ...` and `python -m fmtbench COMMAND ...`: the commands that lie beside the library.
 
-They are found by name and not imported here: the library does not know them, nor Hydra.
+They are found by name and not imported here: the library knows neither them nor Hydra.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(program: str = "fmtbench ") -> None:
         sys.exit(2)
     package = commands_folder().name
     if package == "experiments":
-        sys.path.insert(0, str(BESIDE))  # before a package of that name in the user's own folder
+        sys.path.insert(0, str(BESIDE))  # ahead of a package of that name in the user's own folder
     sys.argv[1:] = words
     launcher = import_module(f"{package}.starting.start")
     sys.exit(launcher.launch(name, words, program))

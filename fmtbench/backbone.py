@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 WEIGHTS = "*.safetensors"
-"""The only weights that are loaded, beside GGUF: `*.bin` and `*.pt` are pickles, which run code as they are read."""
+"""The only weights that are loaded, apart from GGUF: `*.bin` and `*.pt` are pickles, which run code when they are read."""
 TEXT_FILES = (
     "config.json",
     "generation_config.json",
@@ -59,9 +59,9 @@ class Weights:
     fingerprint: str
     """sha256 of the local files (weights, tokenizer, chat template), or `hub:<id>@<commit>`."""
     gguf: Path | None = None
-    """The GGUF that `source` is converted from, where it is (see `prepare`)."""
+    """The GGUF that `source` is converted from, if it is (see `prepare`)."""
     chat_template: str | None = None
-    """The setting that names another template than the model's own; the fingerprint holds its text."""
+    """The setting that names a template other than the model's own; the fingerprint covers its text."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -73,7 +73,7 @@ class Backbone:
     path: str | None = None
     """A folder with `config.json` and weights, or a `.gguf` file."""
     package: str | None = None
-    """An installed Python package that ships `file` as data; it is found without being imported."""
+    """An installed Python package that ships `file` as data. It is located without being imported."""
     file: str | None = None
     hub_id: str | None = None
     revision: str | None = None
@@ -81,15 +81,15 @@ class Backbone:
     dtype: Dtype = "auto"
     """`auto` is the dtype in which the weights are stored."""
     context: int = Field(default=2048, gt=0)
-    """Most tokens that a prompt and its reply may have together."""
+    """The most tokens that a prompt and its reply may have together."""
     chat_template: str | None = None
-    """Null is the model's own; `plain`, or the path of a Jinja template, gives a base model one."""
+    """Null means the model's own; `plain`, or the path of a Jinja template, gives a base model one."""
     chat_template_kwargs: dict[str, JsonValue] = field(default_factory=dict, hash=False)
-    """Further arguments of the chat template, such as `enable_thinking`; part of each request's key where there are any."""
+    """Further arguments of the chat template, such as `enable_thinking`; part of each request's key if there are any."""
     calls: str | None = None
     """The syntax in which this model calls tools; null looks for its marks in the chat template (formats/calls/)."""
     thinking: ThinkingStyle | None = None
-    """How this model thinks before it answers; null for one that does not, or of which nothing is known."""
+    """How this model thinks before it answers; null for a model that does not, or about which nothing is known."""
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -182,7 +182,7 @@ def _hash_files(files: list[Path]) -> str:
 
 @lru_cache(maxsize=64)
 def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
-    """sha256 over suffixes and contents; size and time are among the arguments so that a changed file is read again."""
+    """sha256 over suffixes and contents. Size and time are arguments so that a changed file is read again."""
     total = hashlib.sha256()
     for name, _, _ in files:
         with open(name, "rb") as stream:
@@ -191,7 +191,7 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def prepare(weights: Weights) -> Path | str:
-    """What can be loaded of these weights, after converting a GGUF if need be. A killed conversion leaves nothing behind."""
+    """A loadable form of these weights, after converting a GGUF if need be. A killed conversion leaves nothing behind."""
     if weights.gguf is None:
         return weights.source
     folder = Path(weights.source)

@@ -1,4 +1,4 @@
-"""Chat templates: the model's own, a plain one for base models, or one from a file; and whether weights have any.
+"""Chat templates: the model's own, a plain one for base models, or one from a file; and whether a model has one.
 
 backbone.chat_template=plain      "User: What is 2 + 2?", an empty line, "Assistant:"
 backbone.chat_template=my.jinja   in the language of transformers' chat templates
@@ -18,15 +18,15 @@ PLAIN = (
     "{{ bos_token or '' }}{% for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor %}"
     "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
-"""The roles as words. A base model may go on to write the user's next turn: its free replies often end at the limit only."""
+"""The roles as words. A base model may go on to write the user's next turn, so its free replies often end only at the limit."""
 KEY = "tokenizer.chat_template"
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-"""Bytes of GGUF's numbers, by its code for their type."""
+"""The size in bytes of GGUF's number types, by type code."""
 STRING, ARRAY = 8, 9
 
 
 def template_text(setting: str | None) -> str | None:
-    """The template that a setting names; None where the model's own is meant. Raises `UserError` for a file that is none."""
+    """The template that a setting names; None for the model's own. Raises `UserError` for a file that is not a template."""
     if setting is None:
         return None
     if setting == "plain":
@@ -42,7 +42,7 @@ def template_text(setting: str | None) -> str | None:
 
 
 def lacking(where: str) -> UserError:
-    """What to say of weights without a template."""
+    """The message about weights without a template."""
     return UserError(
         f"{where} has no chat template, as base models have none: use the instruct version of the model, or set "
         "backbone.chat_template=plain, or =FILE for a Jinja template of your own"
@@ -50,7 +50,7 @@ def lacking(where: str) -> UserError:
 
 
 def check_renders(tokenizer: Any, setting: str) -> None:
-    """Raises `UserError` where a given template cannot be filled in, or leaves out what is said."""
+    """Raises `UserError` if a given template cannot be rendered, or leaves out the messages."""
     import jinja2
 
     try:
@@ -64,7 +64,7 @@ def check_renders(tokenizer: Any, setting: str) -> None:
 
 
 def gguf_has_template(path: Path) -> bool:
-    """Whether a GGUF carries a chat template, from its head: the weights are not read. True where the head cannot be read."""
+    """Whether a GGUF carries a chat template, judged by its header; weights are not read. True if the header is unreadable."""
     return _gguf_has(str(path), path.stat().st_mtime_ns)
 
 
@@ -74,11 +74,11 @@ def _gguf_has(path: str, changed: int) -> bool:
         try:
             return any(name == KEY for name in _names(file))
         except (struct.error, KeyError, OverflowError, MemoryError):
-            return True  # whoever loads it will say what is wrong with it
+            return True  # loading it will say what is wrong
 
 
 def _names(file: BinaryIO) -> Iterator[str]:
-    """Of GGUF's key-value pairs (versions 2 and 3, little-endian), in their order."""
+    """The names of GGUF's key-value pairs (versions 2 and 3, little-endian), in order."""
     magic, version, _, pairs = struct.unpack("<4sIQQ", file.read(24))
     if magic != b"GGUF" or version not in (2, 3):
         raise struct.error("no GGUF")

@@ -22,7 +22,7 @@ class FmtbenchError(Exception):
 
 
 class UserError(FmtbenchError, ValueError):
-    """Something the user can mend: a wrong name, value, path or data row."""
+    """Something the user can fix: a wrong name, value, path or data row."""
 
 
 class LockedError(UserError):
@@ -34,7 +34,7 @@ class DecoderError(FmtbenchError):
 
 
 class BarredError(DecoderError):
-    """A grammar that the decoder cannot compile at all, or not within the limits of time and memory."""
+    """A grammar that the decoder cannot compile, or not within the limits of time and memory."""
 
     def __init__(self, message: str, *, declared: bool = True) -> None:
         super().__init__(message)
@@ -47,15 +47,15 @@ class LossError(FmtbenchError):
 
 
 class DifferenceError(FmtbenchError):
-    """What is kept differs from what the same data, or the same weights, make now: exit code 1."""
+    """What was kept differs from what the same data or the same weights give now: exit code 1."""
 
 
 class StorageError(FmtbenchError):
-    """A file cannot be written, for want of room or through a fault of the disk; what was written before is kept."""
+    """A file cannot be written, because the disk is full or fails; what was written before is kept."""
 
 
 class ServerError(FmtbenchError):
-    """A server is down, busy or broken. What was generated is kept; the same command goes on when it is well."""
+    """A server is down, busy or broken. What was generated is kept; once the server is well, the same command goes on."""
 
 
 class EngineFault(FmtbenchError):
@@ -66,4 +66,4 @@ class EngineFault(FmtbenchError):
         self.in_flight = tuple(in_flight)
         """Keys of the requests that were inside the engine."""
         self.memory = memory
-        """Whether it ran out of memory: then fewer requests at once may be enough."""
+        """Whether it ran out of memory: fewer requests at once may then be enough."""

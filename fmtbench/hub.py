@@ -15,7 +15,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 SECONDS = 2.0
-"""Longest wait for any answer, the search for its address included."""
+"""The longest wait for any answer, name resolution included."""
 DEFAULT = "https://huggingface.co"
 
 
@@ -34,12 +34,12 @@ def out_of_reach() -> str:
 
 
 _asked_offline: dict[str, str] = {}
-"""By address, why we set HF_HUB_OFFLINE ourselves."""
+"""By address, the reason for which we set HF_HUB_OFFLINE ourselves."""
 
 
 @cache
 def _tried(url: str) -> str:
-    """In a thread of its own: no limit of time holds for the search for an address."""
+    """In a thread of its own, because name resolution takes no timeout."""
     found: list[str] = []
     thread = threading.Thread(target=lambda: found.append(_asked(url)), daemon=True)
     thread.start()
@@ -65,7 +65,7 @@ def _go_offline() -> None:
 
 
 def may_be_cached(data_set: str) -> bool:
-    """Whether the caches of this machine have a folder for a data set, without importing what reads them."""
+    """Whether this machine's caches have a folder for a data set, without importing the libraries that read them."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")).expanduser()
     made = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
     loaded = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")

@@ -49,7 +49,7 @@ def model(name: str, **settings: Any) -> Backbone:
 
 
 def preset(group: str, name: str, settings: dict[str, Any], values: dict[str, Any] | None = None) -> Any:
-    """The object that a YAML of ours describes; `values` stand for its `${...}`. Raises `UserError` for an unknown name."""
+    """The object that one of our YAML files describes; `values` fill its `${...}`. Raises `UserError` for an unknown name."""
     import yaml
 
     path = CONF / group / f"{name}.yaml"
@@ -71,9 +71,9 @@ def _filled(node: Any, values: dict[str, Any]) -> Any:
 
 
 def built(node: Any, packages: Sequence[str] = ("fmtbench",), *, classes: bool = False) -> Any:
-    """What plain data describes, of these packages; with `classes`, no function is called.
+    """The object that plain data describes, from these packages only; with `classes`, no function is called.
 
-    No text in it is looked up or filled in.
+    Texts in the data are neither looked up nor filled in.
     """
     if isinstance(node, list):
         return [built(child, packages, classes=classes) for child in node]
@@ -122,7 +122,7 @@ def _within(name: str, packages: Iterable[str]) -> bool:
 
 
 def _leads_to(module: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a module lies in an allowed package, or on the way to it."""
+    """Whether a module is in an allowed package, or a parent of one."""
     return _within(module, allowed) or any(_within(package, (module,)) for package in allowed)
 
 

@@ -1,4 +1,4 @@
-"""What tokens cost: a number, a currency and how many tokens it is for, all of them said.
+"""What tokens cost: an amount, a currency and the number of tokens it buys, all three given explicitly.
 
 Prices.read("2.50 USD/1M", "10 USD/1M").of(1000, 200)      0.0045 USD
 """
@@ -19,7 +19,7 @@ ALLOWED = "give a number that is at least 0, a currency and a number of tokens, 
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Of one token, in one currency."""
+    """Prices per token, in one currency."""
 
     prompt: float
     reply: float
@@ -27,7 +27,7 @@ class Prices:
 
     @classmethod
     def read(cls, price_in: Any, price_out: Any) -> Prices | None:
-        """Of two texts; None where neither is given. Raises `UserError` for what says no price, and for half of one."""
+        """Prices from two texts; None if neither is given. Raises `UserError` if only one is, or one is not a price."""
         if price_in is None and price_out is None:
             return None
         if price_in is None or price_out is None:
@@ -39,7 +39,7 @@ class Prices:
         return cls(prompt=prompt, reply=reply, currency=currency)
 
     def of(self, prompt_tokens: Any, reply_tokens: Any) -> Any:
-        """Of so many tokens; numbers, or arrays of one shape."""
+        """The cost of these token counts: numbers, or arrays of one shape."""
         return self.prompt * prompt_tokens + self.reply * reply_tokens
 
     def said(self) -> str:
@@ -47,12 +47,12 @@ class Prices:
 
 
 def amount(value: float, currency: str) -> str:
-    """Money in words: cents, or three digits of what is less than one."""
+    """Money in words: to the cent, or to three digits if it is less than one."""
     return f"{value:,.2f} {currency}" if value >= 1 or not value else f"{value:.3g} {currency}"
 
 
 def prices_of(config: Mapping[str, Any]) -> Prices | None:
-    """Those that the config of a cell gives for its engine."""
+    """The prices that a cell's config gives for its engine."""
     backend = config.get("backend")
     given = backend if isinstance(backend, Mapping) else {}
     return Prices.read(given.get("price_in"), given.get("price_out"))

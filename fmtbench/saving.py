@@ -1,4 +1,4 @@
-"""What to say where the disk is full or fails, and a guard for libraries that write files by themselves.
+"""The error for a disk that is full or fails, and a guard around libraries that write files themselves.
 
     with saving(folder):
         model.save_pretrained(folder)
@@ -20,7 +20,7 @@ OF_THE_SYSTEM = "os error"
 
 
 def unwritten(path: Path, error: Exception, needed: str) -> StorageError:
-    """What to say of a file that cannot be written."""
+    """The error for a file that cannot be written."""
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number) if number else " ".join(str(error).split())
     return StorageError(
@@ -30,10 +30,10 @@ def unwritten(path: Path, error: Exception, needed: str) -> StorageError:
 
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """Raises `StorageError` where a library cannot write to `path` or below it."""
+    """Raises `StorageError` if a library cannot write to `path` or below it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # tokenizers raises nothing narrower; errors that are not the disk's are raised unchanged
         if isinstance(error, OSError) or OF_THE_SYSTEM in str(error):
             raise unwritten(path, error, "more bytes are needed than it takes") from error
         raise

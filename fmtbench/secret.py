@@ -1,7 +1,7 @@
 """What looks like a secret: names of settings, and values by the prefixes that their issuers give them.
 
-Configs, requests and manifests are stored beside the results and handed on with them, so a secret is turned down before it is
-in one. The key of a server comes from the environment variable that `backend.key_variable` names.
+Configs, requests and manifests are stored beside the results and shared with them, so a secret is rejected before it gets
+into one. The key of a server comes from the environment variable that `backend.key_variable` names.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether a setting looks like a secret by its name; a small number, as of `max_token=3`, and nothing at all are none."""
+    """Whether a setting looks like a secret by its name. A small number (`max_token=3`) or an empty value is not one."""
     return is_secret_name(name) and not PLAIN.fullmatch(str(value))
 
 
@@ -48,7 +48,7 @@ def redacted(text: str) -> str:
 
 
 def secrets(node: Any, place: str = "") -> Iterator[str]:
-    """The places in plain data that look like they hold a secret; never the secret itself."""
+    """The places in plain data that seem to hold a secret, never the secret itself."""
     if isinstance(node, dict):
         for name, child in node.items():
             below = f"{place}.{name}".strip(".")

@@ -19,11 +19,11 @@ from pydantic.dataclasses import dataclass
 from fmtbench.types import Thinking
 
 OURS = ("add_generation_prompt", "continue_final_message", "conversation", "messages", "return_dict", "tokenize", "tools")
-"""Arguments of a chat template that fmtbench itself decides on."""
+"""Arguments of a chat template that fmtbench itself sets."""
 
 
 def check_arguments(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """The further arguments of a chat template. Raises `ValueError` for one that is not the user's to set."""
+    """The further arguments of a chat template. Raises `ValueError` for one that users must not set."""
     if taken := sorted(set(given) & set(OURS)):
         raise ValueError(f"fmtbench itself sets {', '.join(taken)}: leave it out")
     return given
@@ -31,14 +31,14 @@ def check_arguments(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class ThinkingStyle:
-    """The way in which one model thinks."""
+    """How one model thinks."""
 
     switch: dict[str, JsonValue] = field(default_factory=dict, hash=False)
     """Arguments of the chat template that make the model think; empty for one that always does."""
     opens: str = Field(default=Thinking().opens, min_length=1)
     closes: str = Field(default=Thinking().closes, min_length=1)
     forced: str = Thinking().forced
-    """What ends the thought where a budget is spent."""
+    """What is written to end the thought once its budget is spent."""
 
     @field_validator("switch")
     @classmethod
@@ -57,11 +57,11 @@ class ThinkingStyle:
 
     @property
     def always(self) -> bool:
-        """Whether nothing switches it off."""
+        """Whether it cannot be switched off."""
         return not self.switch
 
     def thought(self, tokens: int | None) -> Thinking:
-        """A thought of at most so many tokens; None leaves its length to the model."""
+        """A thought of at most this many tokens; None leaves its length to the model."""
         return Thinking(tokens=tokens, opens=self.opens, closes=self.closes, forced=self.forced)
 
     def arguments(self, given: dict[str, JsonValue]) -> dict[str, Any]:

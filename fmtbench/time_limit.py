@@ -1,4 +1,4 @@
-"""A bound on how long a call may take: for engines that can get stuck, and for patterns of a user that backtrack."""
+"""A bound on how long a call may take: for engines that can get stuck, and for users' patterns that backtrack."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from experiments.starting.roots import ROOTS, CompileConfig, SamplingConfig
+from experiments.starting.nested_keys import CompileConfig, SamplingConfig
+from experiments.starting.roots import ROOTS
 
 WRONG: dict[str, tuple[str, ...]] = {
     "int": ("x", "1.5", "[1]", "{a: 1}", "1e400", "null"),

@@ -11,8 +11,8 @@ import pytest
 from fmtbench.backends import batch
 from fmtbench.backends.batch import Batch
 from fmtbench.backends.batch_api import records_folder
+from fmtbench.backends.proof import PROBE_GRAMMAR
 from fmtbench.backends.server import Server
-from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.errors import ServerError, UserError
 from tests.batch_server import BatchServer, batching
 from tests.commanding import command

@@ -10,8 +10,8 @@ from fmtbench.backends.base import Backend
 from fmtbench.backends.batch import Batch
 from fmtbench.backends.hf import HF
 from fmtbench.backends.llamacpp import LlamaCpp
+from fmtbench.backends.proof import PROBE_GRAMMAR
 from fmtbench.backends.server import Server
-from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.backends.vllm.backend import VLLM
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.decoding.json_mode import any_object

@@ -9,8 +9,8 @@ import pytest
 
 from experiments.starting.build import build
 from fmtbench.backends.fields import named
+from fmtbench.backends.proof import PROBE_GRAMMAR
 from fmtbench.backends.server import Server
-from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.errors import ServerError, UserError
 from fmtbench.store.folder import RunFolder
 from tests.conftest import composed

@@ -12,7 +12,7 @@ from experiments.starting.build import build
 from fmtbench.embed.vectors import check_texts
 from fmtbench.errors import UserError
 from fmtbench.running.logs import load_log
-from fmtbench.tasks.readers import read_jsonl, read_rows
+from fmtbench.tasks.data_file import read_jsonl, read_rows
 from tests.conftest import composed
 from tests.malformed_data import CSV, LINES, PACKED, ROWS, SpoiltRow, own_rows, spoilt_rows
 

@@ -202,7 +202,7 @@ ELSEWHERE = "mypackage_of_tests.made"
 
 STORED = [
     # A function of an allowed room would read a file of the folder's choice.
-    (change("task", "addition", to={"_target_": "fmtbench.tasks.readers.read_jsonl", "path": "/etc/hosts"}), "is a function"),
+    (change("task", "addition", to={"_target_": "fmtbench.tasks.data_file.read_jsonl", "path": "/etc/hosts"}), "is a function"),
     (change("task", "addition", to={"_target_": "fmtbench.answers.Number"}), "describes a Number where a Task must be"),
     (change("task", "addition", "_args_", to=[1]), "_args_"),
     (change("task", "addition", "size", to={"_target_": ELSEWHERE}), "allowed are"),

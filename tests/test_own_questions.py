@@ -24,8 +24,8 @@ from fmtbench.errors import UserError
 from fmtbench.running.read_again import read_again
 from fmtbench.running.verdicts import located, verdicts
 from fmtbench.tasks.base import check_items
-from fmtbench.tasks.cells import options_in, unpacked
 from fmtbench.tasks.own_questions import Answer, OwnQuestions
+from fmtbench.tasks.table_cells import options_in, unpacked
 from fmtbench.types import Generation, Item
 from tests.commanding import Done, command
 from tests.conftest import composed, write_own_rows

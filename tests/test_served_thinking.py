@@ -9,10 +9,10 @@ import pytest
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.llamacpp import LlamaCpp
+from fmtbench.backends.proof import PROBE, PROBE_GRAMMAR
 from fmtbench.backends.reply import Token, token_ends
 from fmtbench.backends.served_thoughts import PROBE_ROOM, probe_of
 from fmtbench.backends.server import Server
-from fmtbench.backends.tokens import PROBE, PROBE_GRAMMAR
 from fmtbench.errors import UserError
 from fmtbench.thinking import ThinkingStyle
 from fmtbench.types import Constraint, Generation, Message, Request, Thinking

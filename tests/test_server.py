@@ -19,9 +19,9 @@ import pytest
 from experiments.starting.build import build
 from fmtbench.backbone import Backbone
 from fmtbench.backends.pacing import retry_after
+from fmtbench.backends.proof import PROBE_GRAMMAR
 from fmtbench.backends.reply import Token, token_ends
 from fmtbench.backends.server import Server, ServerSession
-from fmtbench.backends.tokens import PROBE_GRAMMAR
 from fmtbench.decoding.grammar import ANYTHING
 from fmtbench.decoding.json_mode import any_object
 from fmtbench.errors import BarredError, DecoderError, ServerError, UserError

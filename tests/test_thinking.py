@@ -7,7 +7,8 @@ import pytest
 
 from fmtbench.backbone import Backbone
 from fmtbench.backends.hf import HF
-from fmtbench.backends.tokens import PROBE_GRAMMAR, prompt
+from fmtbench.backends.proof import PROBE_GRAMMAR
+from fmtbench.backends.tokens import prompt
 from fmtbench.decoding.grammar import allows
 from fmtbench.types import Constraint, Generation, Message, Request, Thinking
 from tests.thinking_backbone import THINKING, WRITES, write_thinking_backbone

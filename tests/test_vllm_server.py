@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fmtbench.backends.tokens import PROBE_GRAMMAR
+from fmtbench.backends.proof import PROBE_GRAMMAR
 from fmtbench.errors import DecoderError
 from tests.test_server import asks, opened, run
 

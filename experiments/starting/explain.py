@@ -11,8 +11,9 @@ from omegaconf.errors import OmegaConfBaseException
 from fmtbench.presets import CONF, nearest
 
 from .conf import first_fault, options, shown
+from .nested_keys import SamplingConfig
 from .page import chosen, commented
-from .roots import ROOTS, SamplingConfig
+from .roots import ROOTS
 
 
 def explain(error: Exception, name: str) -> str:

@@ -1,6 +1,6 @@
 """The typed roots of the configs: a key that is not here is a typo, and a value of another type is an error.
 
-One class a command; `conf/<command>.yaml` says what each key means, and `--help` shows it.
+One class for each command; `conf/<command>.yaml` says what each key means, and `--help` shows it.
 """
 
 from __future__ import annotations
@@ -10,26 +10,15 @@ from typing import Any
 
 from omegaconf import MISSING
 
-
-@dataclass
-class SamplingConfig:
-    temperature: float = MISSING
-    top_p: float = MISSING
-    max_tokens: int = MISSING
-    samples: int = MISSING
-
-
-@dataclass
-class CompileConfig:
-    seconds: float = 10
-    memory_gb: float = 2
-
-
-@dataclass
-class SchemaConfig:
-    path: str | None = None
-    model: str | None = None
-    source: str | None = None
+from .nested_keys import (
+    CompileConfig,
+    ContractConfig,
+    InsteadConfig,
+    RepeatsConfig,
+    RowConfig,
+    SamplingConfig,
+    SchemaConfig,
+)
 
 
 @dataclass
@@ -57,13 +46,6 @@ class JobConfig:
     task: dict[str, Any] = field(default_factory=dict)
     condition: dict[str, Any] = field(default_factory=dict)
     prompt: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class RepeatsConfig:
-    paper: str | None = None
-    published: list[str] = field(default_factory=list)
-    differs: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -109,11 +91,6 @@ class DecodersConfig(JobConfig):
 
 
 @dataclass
-class InsteadConfig:
-    probe: str | None = None
-
-
-@dataclass
 class BenchConfig(JobConfig):
     name: str = "bench"
     rows: list[str] = field(default_factory=list)
@@ -141,29 +118,6 @@ class AuditConfig:
     plugins: list[str] = field(default_factory=list)
     backbone: Any = None
     backend: Any = None
-
-
-@dataclass
-class ContractConfig:
-    mark: str | None = None
-    fields: list[str] = field(default_factory=list)
-    answer: str | None = None
-
-
-@dataclass
-class RowConfig:
-    backbone: str | None = None
-    task: str | None = None
-    condition: str | None = None
-    prompt: str | None = None
-    sample: str | None = None
-    item: str | None = None
-    text: str = "field:text"
-    gold: str = "field:gold"
-    choices: str = "field:choices"
-    finish_reason: str = "field:finish_reason"
-    stratum: str = "field:stratum"
-    labels: list[str] = field(default_factory=list)
 
 
 @dataclass

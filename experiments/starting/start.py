@@ -38,10 +38,11 @@ from .conf import EVERY, every, own_conf, shown
 from .environment import refuse_secrets
 from .explain import explain, one_line
 from .formatter import fill_formatter
+from .nested_keys import InsteadConfig, RowConfig
 from .own_prompt import fill_prompt
 from .own_schema import fill_schema
 from .page import in_words_of, page
-from .roots import ROOTS, InsteadConfig, RowConfig
+from .roots import ROOTS
 from .unchosen import leave_unchosen
 
 PACKAGE = __package__.partition(".")[0]

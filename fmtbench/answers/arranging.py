@@ -1,4 +1,4 @@
-"""The shape of a schema as a treatment: the same fields, otherwise arranged. What a field is, and how it is judged, stays.
+"""The shape of a schema as a treatment: the same fields in another arrangement. What a field is, and how it is judged, stays.
 
 arranged(schema, Arrangement(optional="required", nulls="allowed"))     every field must be there, and may be null
 arranged(schema, Arrangement(enums="open"))                             any text where a list of values was
@@ -18,21 +18,21 @@ TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """What is changed in a schema, at every level but for `last`."""
+    """What is changed in a schema, at every level (`last`: at the top)."""
 
     optional: Literal["as_given", "required", "nullable"] = "as_given"
     """`nullable`: a field that may be null may be missing instead."""
     nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
-    """Of fields that may be missing in the schema as it is given."""
+    """For fields that may be missing under the schema as given."""
     order: Literal["as_given", "sorted", "reversed"] = "as_given"
     last: tuple[str, ...] = ()
     """Fields of the top level that come after all others."""
     enums: Literal["as_given", "open"] = "as_given"
-    """Whether the values of a list are all that a field may hold, or any of their type is."""
+    """Whether a field may hold only the listed values, or any of their type."""
 
     @property
     def forced(self) -> bool:
-        """Whether a record has to say something where there is nothing to say: no reply is perfect then."""
+        """Whether a record has to say something where there is nothing to say, so that no reply can be perfect."""
         return self.optional == "required" and self.nulls != "allowed"
 
     @property
@@ -44,7 +44,7 @@ AS_GIVEN = Arrangement()
 
 
 def arranged(schema: Fragment, how: Arrangement) -> Fragment:
-    """An inlined schema in another arrangement. Raises `UserError` for a last field that it has not."""
+    """An inlined schema in another arrangement. Raises `UserError` for a last field that it does not have."""
     made = _arranged(schema, how)
     if absent := [name for name in how.last if name not in made["properties"]]:
         raise UserError(f"last_fields names {absent[0]!r}, the schema's fields are {', '.join(made['properties'])}")
@@ -66,7 +66,7 @@ def _arranged(fragment: Any, how: Arrangement) -> Any:
         made["properties"] = _properties(fragment, how)
         made["required"] = _required(fragment, list(made["properties"]), how)
         if not made["required"]:
-            del made["required"]  # draft 4 of JSON Schema has no empty list there
+            del made["required"]  # draft 4 of JSON Schema allows no empty list there
         if how.optional == "required":
             made = {name: held for name, held in made.items() if not _is_choice_of_required(name, held)}
     return made
@@ -103,7 +103,7 @@ def _nulls(fragment: Fragment, required: bool, how: Arrangement) -> Fragment:
 
 
 def _opened(fragment: Fragment) -> Fragment:
-    """A list of values becomes their type; one value alone is no choice, and stays."""
+    """A list of values becomes their type; a single value is no choice, and stays."""
     values = fragment.get("enum", [])
     types = list(dict.fromkeys(TYPES[type(one)] for one in values if one is not None))
     if len(values) - (None in values) < 2:

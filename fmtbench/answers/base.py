@@ -12,10 +12,10 @@ STRICT = ConfigDict(extra="forbid")
 
 
 class AnswerKind(ABC):
-    """Hint in words, JSON-schema type, canonical form and comparison of one sort of answer."""
+    """One sort of answer: its hint in words, JSON-schema type, canonical form and comparison."""
 
     numeric: ClassVar[bool] = False
-    """JSON writes the answer without quotation marks."""
+    """Whether JSON writes the answer without quotation marks."""
 
     @abstractmethod
     def hint(self) -> str:
@@ -31,14 +31,14 @@ class AnswerKind(ABC):
 
     @abstractmethod
     def canon(self, answer: str) -> str | None:
-        """The one form that all spellings of an answer share, or None where there is no such answer."""
+        """The one form that all spellings of an answer share; None if the text is no such answer."""
 
     def readable(self, answer: str) -> bool:
         """Whether a text is such an answer at all."""
         return self.canon(answer) is not None
 
     def recited(self, text: str) -> list[tuple[int, int]]:
-        """Places that repeat what the question offers, and so are no answer."""
+        """Places that merely repeat what the question offers, and so are not an answer."""
         return []
 
     @abstractmethod

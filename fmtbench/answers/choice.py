@@ -18,7 +18,7 @@ LETTER = r"(?:[(\[{]\s?[A-Z]\s?[)\]}]|(?<!\w)[A-Z](?!\w))"
 SEVERAL = re.compile(
     rf"\W{{0,3}}(?:(?:either|both|between)\s)?{LETTER}\s{{0,3}}(?:,|/|&|\bor\b|\band\b|,\s?(?:or|and)\b)\s{{0,3}}{LETTER}"
 )
-"""`A or B`, `A, C`, `(A), (B), or (C)`: no one option."""
+"""`A or B`, `A, C`, `(A), (B), or (C)`: not a single option."""
 CONTRAST = re.compile(r"^\W{0,3}not\b.{0,80}?\bbut\s+", re.I | re.S)
 DENIAL = re.compile(r"(?:not|never|neither)\b", re.I)
 CONCLUSION = re.compile(r",?\s(?:so|thus|hence|therefore),?\s", re.I)
@@ -32,7 +32,7 @@ FOLLOWED = (
     r"(?=\s*$|\s*\n|[).:,;!?\]}\"'”’*]|[가-힣ぁ-んァ-ン一-龥]"
     r"|\s+(?:is|are|was|because|since|as|and|or|would|must|seems?|fits?|matches|has|which|for|only|instead)\b)"
 )
-"""What comes after a letter that is no word: the same for every letter, or "A ball" would be read unlike "B ball"."""
+"""What comes after a letter that is not a word: the same for every letter, or "A ball" would be read unlike "B ball"."""
 LETTER_OF = re.compile(r"\b(?:option|choice|letter|answer)\s{1,3}$", re.I)
 LINE = re.compile(r"^[ \t*_>(\[-]{0,6}([A-Z])[)\].:*_]{1,4}[ \t][^\n]*$", re.M)
 VERDICT = re.compile(r"\b(yes|correct|true|right|fits|no|incorrect|false|wrong|not)\b|([✓✔✅])|([✗✘❌])", re.I)
@@ -40,7 +40,7 @@ SAYS_YES = ("yes", "correct", "true", "right", "fits", "✓", "✔", "✅")
 
 
 def stands_as_letter(text: str, start: int, end: int, letter: str) -> bool:
-    """Whether what a text has at this place is the letter and no word: `(a)`, `option A`, `A.`, "A is right"; not "a ball"."""
+    """Whether the text at this place is a letter and not a word: `(a)`, `option A`, `A.`, "A is right", but not "a ball"."""
     if text[start - 1 : start] in ("(", "[", "{") and text[end : end + 1] in (")", "]", "}"):
         return True
     if text[start:end] != letter:
@@ -68,7 +68,7 @@ class Choice(AnswerKind):
         return "<letter>"
 
     def canon(self, answer: str) -> str | None:
-        """The letter; of options that are the same text, the first one's. Two letters, or one of no option, are none."""
+        """The letter; for options with the same text, the first one's. None for two letters, or a letter of no option."""
         if len(answer) > LONGEST:
             return None
         text = ADVERB.sub("", CONTRAST.sub("", spelling.plain(answer).strip(" _#"))).strip().strip(".,:;\"'$ 。_")
@@ -89,7 +89,7 @@ class Choice(AnswerKind):
         return self.letters[place] if place < len(self.options) else None
 
     def _by_text(self, text: str) -> str | None:
-        """The option that is this text; up to signs only where no other option is (`-5` and `5` are two options)."""
+        """The option with this text; signs are ignored only if no other option matches then (`-5` and `5` are two options)."""
         for same in (spelling.fold, spelling.squeeze):
             known = _spelt(self.options, same)
             if same(text) in known and (same is spelling.fold or known.count(same(text)) == 1):
@@ -97,7 +97,7 @@ class Choice(AnswerKind):
         return None
 
     def _by_number(self, text: str) -> str | None:
-        """The one option that is the same number, where all are numbers: `18.0 dollars` is the option 18."""
+        """The one option that is the same number, if all are numbers: `18.0 dollars` is the option 18."""
         known = _numbers(self.options)
         value = None if None in known else Number().canon(text)
         if value is None or known.count(value) != 1:
@@ -117,7 +117,7 @@ class Choice(AnswerKind):
         return letter
 
     def _stands_alone(self, written: str, rest: str, letter: str) -> bool:
-        """Whether a bare letter is no word: "A red ball" and "I think" are not, unless what follows is option A."""
+        """Whether a bare letter is not a word, as in "A red ball" and "I think", unless what follows is the text of option A."""
         if not rest or rest[0] in "-\u2014:(" or self._by_text(rest) == letter:
             return True
         return written.isupper() and (written not in "AI" or re.match(r"(?:because|since|is|as)\b", rest) is not None)
@@ -143,7 +143,7 @@ class Choice(AnswerKind):
             yield match.span()
 
     def recited(self, text: str) -> list[tuple[int, int]]:
-        """The lines that go through all the options, but for the only one that is said to be right."""
+        """The lines that go through all the options, except the only one that is said to be right."""
         lines = list(LINE.finditer(text))
         if tuple(dict.fromkeys(line[1] for line in lines)) != self.letters:
             return []
@@ -162,7 +162,7 @@ def _either(words: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=256)
 def _spelt(options: tuple[str, ...], same: Callable[[str], str]) -> list[str]:
-    """A reply may name an answer a thousand times, and its options are the same each time."""
+    """Cached, since a reply may name an answer a thousand times, with the same options each time."""
     return [same(spelling.plain(option)) for option in options]
 
 

@@ -31,7 +31,7 @@ LONGEST = 200
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Date(AnswerKind):
-    """A day of the Gregorian calendar. `03/04/2024`, which may be in March or in April, is none; `13/04/2024` is one."""
+    """A day of the Gregorian calendar. `03/04/2024` may be in March or in April and is not a date; `13/04/2024` is one."""
 
     def hint(self) -> str:
         return "Answer with a date as YYYY-MM-DD."
@@ -43,7 +43,7 @@ class Date(AnswerKind):
         return "<YYYY-MM-DD>"
 
     def canon(self, answer: str) -> str | None:
-        """ISO 8601; None where the text names no day, or two."""
+        """ISO 8601; None if the text names no day, or two."""
         if len(answer) > LONGEST:
             return None
         days = {day for _, day in _days(spelling.plain(answer))}

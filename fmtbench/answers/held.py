@@ -1,4 +1,4 @@
-"""What a located record holds in each of its leaves, and the verdict on each: one rule, whatever format it was written in.
+"""What a located record holds in each leaf, and the verdict on each: one rule, whatever format it was written in.
 
 A tree is what a format's file makes of a reply: dicts, lists, and leaves as the model wrote them (None where a format says that
 there is nothing). Verdicts, with what the gold record has at the leaf:
@@ -25,7 +25,7 @@ from fmtbench.answers.words import Label
 Verdict = Literal["right", "absent", "wrong", "omitted", "hallucinated", "unread"]
 GOOD = ("right", "absent")
 FILLED, EMPTY = "filled", "empty"
-"""What the gold record has at a leaf."""
+"""What the gold record holds at a leaf."""
 NOTHING = re.compile(
     r"[\W_]*(?:null|none|nil|n/?a|unknown"
     r"|not (?:given|stated|specified|mentioned|available|applicable|provided|present|found))[\W_]*",
@@ -33,14 +33,14 @@ NOTHING = re.compile(
 )
 DASHES = re.compile(r"[-–—~]*")
 SHOWN = re.compile(r"[<\[](?:text|number|label|JSON|YYYY-MM-DD|true or false)[>\]]")
-"""What stands for a leaf where a contract shows the form of a record."""
+"""What stands for a leaf when a contract shows the form of a record."""
 SEPARATED = re.compile(r"[,;\n、]|\s(?:and|&)\s")
 BULLET = re.compile(r"^\s{0,9}(?:[-*•+]|\d{1,3}[.)])\s+", re.M)
 Value = str | None | list[str | None]
 
 
 def said(written: str, kind: AnswerKind) -> str | None:
-    """What a leaf's text says; None where it says that there is nothing, or repeats the form that was shown."""
+    """What a leaf's text says; None if it says that there is nothing, or repeats the form that was shown."""
     text = written.strip()
     if SHOWN.fullmatch(text) or DASHES.fullmatch(text):
         return None
@@ -77,7 +77,7 @@ def scalar(tree: Any, node: Node) -> str | None:
 
 
 def listed(tree: Any, element: Node) -> list[Any]:
-    """The elements of a list, however a format writes it: as one, as a text with separators, in an element around them."""
+    """The elements of a list, however a format writes it: as a list, as text with separators, or wrapped in one more element."""
     if tree is None:
         return []
     if isinstance(tree, Mapping) and len(tree) == 1 and not set(tree) & set(element.members):
@@ -90,7 +90,7 @@ def listed(tree: Any, element: Node) -> list[Any]:
 
 
 def _unfolded(text: str) -> list[Any]:
-    """The values of a list that a format writes as JSON; a text that is none is one value."""
+    """The values of a list that a format writes as JSON; any other text is one value."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -110,7 +110,7 @@ def _texts(values: list[str | None]) -> Value:
 
 
 def _joined(values: list[Value]) -> Value:
-    """Elements that hold lists themselves make one list."""
+    """Flattens elements that are lists themselves into one list."""
     flat: list[str | None] = []
     for one in values:
         flat += one if isinstance(one, list) else [one]
@@ -141,12 +141,12 @@ def same(given: str | None, gold: str | None, kind: AnswerKind) -> bool:
 
 
 def _counted(values: list[str | None], kind: AnswerKind) -> Counter[str | None]:
-    """What cannot be read is itself, and the same as nothing that can."""
+    """The values with their counts. What cannot be read stands for itself, and equals nothing that can."""
     return Counter(None if one is None else kind.canon(one) or f"\0{one}" for one in values)
 
 
 def in_order(tree: Node, path: str = "", ordered: bool = True) -> dict[str, bool]:
-    """For each leaf whether its lists are compared in their order."""
+    """For each leaf, whether its lists are compared in order."""
     if tree.members:
         merged: dict[str, bool] = {}
         for name, member in tree.members.items():
@@ -158,9 +158,9 @@ def in_order(tree: Node, path: str = "", ordered: bool = True) -> dict[str, bool
 
 
 def typed(tree: Any, node: Node) -> Any:
-    """The record as JSON has it, each leaf read by its kind, so that one schema can judge every format.
+    """The record as JSON, each leaf read by its kind, so that one schema can judge every format.
 
-    What cannot be read stays as it is written, and what is empty is left out unless it must be there.
+    What cannot be read stays as written, and what is empty is left out unless it is required.
     """
     if node.members and isinstance(tree, Mapping):
         made = {}

@@ -1,9 +1,9 @@
-"""A JSON schema (2020-12) without references and with one way to say each thing, so that all else can walk it top down.
+"""A JSON schema (2020-12) without references and with one way to say each thing, so that other code can walk it top down.
 
     inlined({"$ref": "#/$defs/Date", "$defs": {"Date": {"type": "string", "format": "date"}}})
     -> {"type": "string", "format": "date"}
 
-What a record cannot be is turned down here, with the path of the part that is at fault: references to elsewhere, recursion.
+What a record cannot be (recursion, references to elsewhere) is rejected here, with the path of the part at fault.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fmtbench.errors import UserError
 
 Fragment = dict[str, Any]
 DEEPEST = 8
-"""Levels of objects and lists."""
+"""The most levels of objects and lists."""
 NAMED = ("properties", "patternProperties", "dependentSchemas")
 """Keywords that hold schemas by name."""
 LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
@@ -38,7 +38,7 @@ def at(path: str, problem: str) -> SchemaError:
 
 
 def below(path: str, name: str) -> str:
-    """The path of a field: `address.city`, and `rates["unit.price"]` where the name has signs of a path itself."""
+    """The path of a field: `address.city`, or `rates["unit.price"]` if the name itself contains path signs."""
     if set(name) & set(".[]"):
         return f"{path}[{json.dumps(name, ensure_ascii=False)}]"
     return f"{path}.{name}" if path else name
@@ -111,7 +111,7 @@ def settled(fragment: Fragment, path: str) -> tuple[Fragment, bool]:
 
 
 def whole(fragment: Fragment, path: str) -> Fragment:
-    """A fragment that says by way of `allOf` of one part what it can say itself."""
+    """A fragment with a one-part `allOf` merged into it."""
     while "allOf" in fragment:
         parts = fragment["allOf"]
         if len(parts) != 1:

@@ -1,4 +1,4 @@
-"""A JSON value that is judged as a whole: an object whose names no schema lists, or a list of whatever there is.
+"""A JSON value that is judged as a whole: an object whose names no schema lists, or a list of anything.
 
 >>> JsonValue().same('{"b": 2.0, "a": "x"}', '{"a": "x", "b": 2}')
 True
@@ -32,7 +32,7 @@ class JsonValue(AnswerKind):
         return "<JSON>"
 
     def canon(self, answer: str) -> str | None:
-        """A text that is no JSON stands for itself."""
+        """A text that is not JSON stands for itself."""
         try:
             found = json.loads(answer, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):
@@ -40,7 +40,7 @@ class JsonValue(AnswerKind):
         return None if found is None else json.dumps(_canonical(found), sort_keys=True, ensure_ascii=False)
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """None: a record is found by the names of its fields."""
+        """Nothing: a record is found by the names of its fields."""
         return iter(())
 
 
@@ -55,7 +55,7 @@ def _canonical(value: Any) -> Any:
 
 
 def _number(text: str) -> str | None:
-    """The canonical form of a text that is a number and nothing else."""
+    """The canonical form of a text that is only a number."""
     try:
         float(text)
     except ValueError:
@@ -81,7 +81,7 @@ def as_json(value: Any, fragment: Mapping[str, Any]) -> Any:
 
 
 def _types(fragment: Mapping[str, Any]) -> set[str]:
-    """Those that a schema allows; none where it does not say."""
+    """The types that a schema allows; empty if it does not say."""
     given = [one.get("type", []) for one in _shapes(fragment)]
     return {name for one in given for name in ([one] if isinstance(one, str) else one)}
 
@@ -91,7 +91,7 @@ def _shapes(fragment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _part(fragment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What a schema says of one name."""
+    """What a schema says about one name."""
     shapes = _shapes(fragment)
     listed = [one["properties"][name] for one in shapes if name in one.get("properties", {})]
     further = [one.get("additionalProperties") for one in shapes]

@@ -10,10 +10,10 @@ from fmtbench.answers.yes_no import YesNo
 
 KINDS: dict[str, AnswerKind] = {"number": Number(), "yes_no": YesNo(), "text": Text(), "math": Math(), "set": Set()}
 ANSWERS = (*KINDS, "choice", "label")
-"""A choice needs its options, and a label the set it is of."""
+"""A choice needs its options, and a label its set."""
 GSM8K_MARK = "####"
 
 
 def final(gold: str, answer: str) -> str:
-    """Of GSM8K's own solutions (`... #### 12`) what follows the last mark; any other gold answer as it is."""
+    """What follows the last mark of a solution of GSM8K's (`... #### 12`); any other gold answer unchanged."""
     return gold.rpartition(GSM8K_MARK)[2].strip() if answer in ("number", "math") and GSM8K_MARK in gold else gold

@@ -29,7 +29,7 @@ from fmtbench.answers.yes_no import YesNo
 
 NESTED = ("object", "array")
 WORDS = ("title", "description", "default", "examples", "$comment", "$schema", "$id", "deprecated", "readOnly", "writeOnly")
-"""Keywords that allow and forbid nothing."""
+"""Keywords that neither allow nor forbid anything."""
 MOST_LABELS = 1000
 MOST_SHAPES = 8
 COMPARE = "x-compare"
@@ -61,7 +61,7 @@ class Node:
 
 
 def node(fragment: Fragment, path: str = "", required: bool = True, level: int = 0) -> Node:
-    """The tree of an inlined schema. Raises `SchemaError` for what no record can hold."""
+    """The tree of an inlined schema. Raises `SchemaError` for anything that a record cannot hold."""
     fragment, nullable = settled(fragment, path)
     if level > DEEPEST:
         raise at(path, f"it lies more than {DEEPEST} levels deep")
@@ -138,7 +138,7 @@ def _label(values: Any, path: str) -> AnswerKind:
 
 
 def _of_shapes(shapes: list[Fragment], path: str) -> AnswerKind:
-    """Of several scalars: a number where one may be, as of pydantic's Decimal, which is a number or its text."""
+    """The kind for a choice of scalars: a number if one of them is, as for pydantic's Decimal, a number or its text."""
     types = {str(one.get("type")) for one in shapes}
     if not types <= set(SCALARS) or len(shapes) > MOST_SHAPES:
         raise at(path, f"anyOf of {len(shapes)} shapes ({', '.join(sorted(types))}): a field of a record has one; choose it")
@@ -153,13 +153,13 @@ def placeholder(leaf: Node) -> str:
 
 
 def levels(tree: Node) -> int:
-    """Objects and lists around the deepest leaf."""
+    """The number of objects and lists around the deepest leaf."""
     inner = [*tree.members.values(), *filter(None, [tree.element])]
     return 1 + max(map(levels, inner)) if inner else 0
 
 
 def text_of(value: Any) -> str:
-    """A scalar of JSON as a text, as every format writes it."""
+    """A JSON scalar as text, as every format writes it."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:

@@ -20,7 +20,7 @@ NUMBER = re.compile(
     r"(?:/(?P<under>\d+)(?![\d/]))?"
 )
 QUANTITY = re.compile(
-    # With all that belongs to the number, so that no part of it is read alone.
+    # With everything that belongs to the number, so that no part of it is read alone.
     rf"(?:[±√]\s?|\\(?:pm|sqrt)\s?\{{?|\b(?:minus|negative)\s)?{NUMBER.pattern}"
     r"(?:[ -]?(?:hundred|thousand|million|billion|trillion)s?\b|[kK]\b|\s?[억만천백](?:\s?\d+[만천백]?)*)?"
     r"(?:\s?(?:×|x|\*|\\times)\s?10\s?\^\s?\{?-?\d{1,3}\}?|\s?\^\s?\{?-?\d{1,3}\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"
@@ -33,7 +33,7 @@ UNREAD_BEFORE = re.compile(
     re.I,
 )
 UNREAD_AFTER = re.compile(
-    # An unfinished calculation, a variable, a second number: what stands here is no one number.
+    # An unfinished calculation, a variable, a second number: this is not a single number.
     r"\s{0,2}[×^√π±]|\s{0,2}\*\s{0,2}[\d(]|\s{0,2}[-+/]\s{0,2}[$€£]?[\d(]|\s?[xyzni](?![a-zA-Z])|[,:_'’.]\d|[A-Za-z]+\d"
     r"|%?\s{1,2}(?:or|and|to)\s{1,2}[$€£]?-?\.?\d(?!\d*\s?(?:/|%))|,?\s{1,2}or\s{1,2}[$€£]?\d|,\s{1,2}\d[\d.,]*\s{0,2}(?:$|,|and\b|or\b)|%?\s?[-–]\s?\d"
 )
@@ -72,7 +72,7 @@ class Number(AnswerKind):
             yield match.span()
 
 
-@lru_cache(maxsize=1024)  # the readings of a reply ask a dozen times for the same two or three
+@lru_cache(maxsize=1024)  # the readings of one reply ask a dozen times for the same two or three
 def _canon(answer: str) -> str | None:
     text = numerals.in_digits(answer)
     if TWO_SOLUTIONS.search(text) or len(STEPS.findall(text)) > 1:
@@ -84,7 +84,7 @@ def _canon(answer: str) -> str | None:
 
 
 def _one(text: str) -> str | None:
-    """The number that stands first, if nothing beside it makes it another; the last one of a clause ("that 9 eggs bring 18")."""
+    """The number that comes first, if nothing beside it changes it; the last one of a clause ("that 9 eggs bring 18")."""
     found = list(NUMBER.finditer(text))
     if not found:
         return None

@@ -1,7 +1,7 @@
-"""A number as it is written: `1.5 million`, `3 × 10^4`, `2^10`, `1,00,000`, `1만 8천`, `minus five` and `2 1/2` in plain digits.
+"""Numbers as they are written (`1.5 million`, `3 × 10^4`, `2^10`, `1,00,000`, `1만 8천`, `minus five`, `2 1/2`), in plain digits.
 
-Everything is rewritten into digits first and looked at afterwards, so that a number is read with all that belongs to it or not
-at all: `3π`, `√16`, `5x`, `±5`, `12,5`, `more than 20` and `3 hours and 30 minutes` are no number that could be compared.
+Everything is first rewritten into digits and only then read, so that a number is read with everything that belongs to it or not
+at all: `3π`, `√16`, `5x`, `±5`, `12,5`, `more than 20` and `3 hours and 30 minutes` are not comparable numbers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from fractions import Fraction
 import fmtbench.answers.spelling as spelling
 
 LONGEST = 1000
-"""Characters of a text that may be a number; longer ones are something else."""
+"""The most characters of a text that may be a number."""
 DIGITS = 60
-"""Digits of a number, its powers worked out."""
+"""The most digits of a number, powers worked out."""
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 RAISED = re.compile(r"(?<=[\d)])[⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}")
@@ -27,7 +27,7 @@ WHOLE_AND_FRACTION = re.compile(r"(?<=\d)(?=\\[dt]?frac)")
 FILLED = re.compile(r"(?<![\d])_+|_+(?!\d)")
 UNDERSCORED = re.compile(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?![\d_])")
 SPACED = re.compile(r"^(\W{0,9})(\d{1,3}(?: \d{3})+)(?![\d/.-])")
-"""Thousands set apart by spaces, where an answer begins with them."""
+"""Thousands separated by spaces, at the beginning of an answer."""
 LAKHS = re.compile(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])")
 EUROPEAN = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3})+),(\d{1,2})(?![\d,])")
 MIXED = re.compile(r"(?<![\w.,/^])(-?)(\d{1,30})(?: | and )(\d{1,30})/(\d{1,30})(?![\d/])")
@@ -66,7 +66,7 @@ IN_WORDS = re.compile(
 
 
 def in_digits(answer: str) -> str:
-    """The text with every number in it written in plain digits, a decimal point, and at most one fraction stroke."""
+    """The text with every number written in plain digits, with a decimal point and at most one fraction stroke."""
     text = RAISED.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), answer)
     text = WHOLE_AND_FRACTION.sub(" ", BARE_FRACTION.sub(r"\\frac{\1}{\2}", text))
     text = COMMAND.sub(lambda match: COMMANDS.get(match[0].removesuffix("q"), COMMANDS.get(match[0], "≈")), TIMES.sub("×", text))
@@ -77,7 +77,7 @@ def in_digits(answer: str) -> str:
 
 
 def shown(value: Fraction) -> str:
-    """Exact decimal text without trailing zeros; a fraction in lowest terms where there is no such decimal."""
+    """Exact decimal text without trailing zeros; if there is none, a fraction in lowest terms."""
     rest, twos, fives = value.denominator, 0, 0
     while rest % 2 == 0:
         rest, twos = rest // 2, twos + 1

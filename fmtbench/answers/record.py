@@ -1,4 +1,4 @@
-"""A record as an answer: an object with named fields, by a JSON schema of somebody's own.
+"""A record as an answer: an object with named fields, described by a user's JSON schema.
 
     Record(source='{"type": "object", "properties": {"vendor": {"type": "string"}, "total": {"type": "number"}}}')
 
@@ -28,9 +28,9 @@ from fmtbench.time_limit import time_limit
 
 MOST_LEAVES = 200
 VALUE = "value"
-"""The field of a record whose schema is none of an object with properties: it holds all there is."""
+"""The field that holds the whole value if the schema is not one of an object with properties."""
 SECONDS = 1.0
-"""That validating one record may take: a pattern that backtracks without end takes years."""
+"""The most time that validating a record may take: a pattern that backtracks without end would take years."""
 CHECKED = jsonschema.FormatChecker(formats=["date"])
 
 
@@ -53,7 +53,7 @@ class Record(AnswerKind):
 
     @property
     def wrapped(self) -> bool:
-        """Whether the schema is that of a list, a scalar or an object without properties, which stands in a field `VALUE`."""
+        """Whether the schema is that of a list, a scalar or an object without properties, which is put into a field `VALUE`."""
         return _parsed(self.source)[2]
 
     def arranged(self, how: Arrangement) -> Record:
@@ -72,7 +72,7 @@ class Record(AnswerKind):
         return f"Answer with these fields: {fields}."
 
     def descriptions(self) -> str:
-        """What the schema says of its fields, in one sentence; empty where it says nothing."""
+        """What the schema says about its fields, in one sentence; empty if it says nothing."""
         found = [f"{path} is {text.rstrip('.')}" for path, text in _described(self.tree)]
         return f"Of the fields, {'; '.join(found)}." if found else ""
 
@@ -83,7 +83,7 @@ class Record(AnswerKind):
         return "<record>"
 
     def canon(self, answer: str) -> str | None:
-        """The canonical form of every leaf that holds anything, as one JSON text; None for a text that is no object."""
+        """The canonical form of every non-empty leaf, as one JSON text; None for a text that is not an object."""
         found = self.leaf_values(answer)
         if found is None:
             return None
@@ -108,7 +108,7 @@ class Record(AnswerKind):
         return None if tree is None else held(tree, self.tree)
 
     def verdicts(self, answer: str | None, gold: str) -> dict[str, Verdict]:
-        """The verdict on each leaf; `unread` throughout where there is no record, or one without a single value."""
+        """The verdict on each leaf; all are `unread` if there is no record, or one without a single value."""
         return _verdicts(self, answer, gold)
 
     def _verdicts(self, answer: str | None, gold: str) -> dict[str, Verdict]:
@@ -120,9 +120,9 @@ class Record(AnswerKind):
         return {path: verdict(given[path], wanted[path], leaf, ordered[path]) for path, leaf in self.leaves.items()}
 
     def fault(self, tree: Mapping[str, Any]) -> str:
-        """The path at which a record, each leaf read by its kind, breaks the schema, and how; empty where it keeps to it.
+        """Where and how a record, each leaf read by its kind, breaks the schema; empty if it does not.
 
-        Raises `UserError` where a pattern of the schema takes more than `SECONDS`.
+        Raises `UserError` if a pattern of the schema takes more than `SECONDS`.
         """
         try:
             with time_limit(SECONDS):
@@ -135,7 +135,7 @@ class Record(AnswerKind):
 
 
 def as_object(answer: str) -> dict[str, Any] | None:
-    """The object of a JSON text, its scalars as they are written (`1.50`, `true`)."""
+    """The object that a JSON text holds, scalars as written (`1.50`, `true`)."""
     try:
         found = json.loads(answer, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
@@ -174,7 +174,7 @@ def _parsed(source: str) -> tuple[dict[str, Any], Node, bool]:
     return schema, tree, wrapped
 
 
-@lru_cache(maxsize=256)  # the three readings of a reply mostly locate the same record
+@lru_cache(maxsize=256)  # the three readings of a reply mostly find the same record
 def _verdicts(kind: Record, answer: str | None, gold: str) -> dict[str, Verdict]:
     return kind._verdicts(answer, gold)
 
@@ -210,7 +210,7 @@ def _described(tree: Node, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _words(leaf: Node) -> str:
-    """A field in words: what it holds, and whether it may be missing."""
+    """A field in words: its content, and whether it may be missing."""
     said = []
     if leaf.members:
         said.append("with " + ", ".join(f"{name} ({_words(member)})" for name, member in leaf.members.items()))

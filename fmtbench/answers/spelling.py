@@ -22,7 +22,7 @@ COPULA = "입니다|이다|이에요|예요"
 
 
 def plain(text: str) -> str:
-    """Unicode look-alikes, emphasis and LaTeX wrapping removed; the words stay."""
+    """The text without Unicode look-alikes, emphasis and LaTeX wrapping; the words stay."""
     text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
     text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
     text = FRACTION.sub(r"\1/\2", re.sub(r"\{,\}(?=\d)", ",", text))
@@ -42,12 +42,12 @@ def squeeze(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Case and white space do not matter; signs do."""
+    """The text with case and white space normalised; signs stay."""
     return re.sub(r"\s+", "", text.casefold()).strip(".,:;\"'")
 
 
 def named(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int, str]]:
-    """Phrases that the text names, in order; the longest where one is a part of another."""
+    """Phrases that the text names, in order; if one is part of another, the longer."""
     spans: list[tuple[int, int, str]] = []
     taken = bytearray(len(text))
     for words in sorted(dict.fromkeys(phrases), key=len, reverse=True):
@@ -61,7 +61,7 @@ def named(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int, str]]:
 
 @lru_cache(maxsize=1024)
 def phrase(words: str) -> re.Pattern[str]:
-    """The phrase as whole words, whatever its case and the separators between its words."""
+    """A pattern for the phrase as whole words, whatever their case and separators."""
     parts = [re.escape(part) for part in re.split(r"[\s_-]+", words.strip()) if part]
     between = r"[\s_-]+"
     return re.compile(rf"(?<!\w)(?<!\d[.,])(?<!\bnon[- ])(?<!\bnot ){between.join(parts)}(?:{COPULA})?(?!\w)(?![.,]\d)", re.I)

@@ -1,4 +1,4 @@
-"""Text that must be given as it is: codes, addresses, identifiers."""
+"""Text that must be given exactly: codes, addresses, identifiers."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class Verbatim(AnswerKind):
         return text or None
 
     def mentions(self, text: str) -> Iterator[tuple[int, int]]:
-        """None: any words might be such a text."""
+        """Nothing: any words might be such a text."""
         return iter(())

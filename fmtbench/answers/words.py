@@ -27,7 +27,7 @@ REASON = re.compile(r"[\"'”’*_]{0,3}\s{1,2}(?:because|since|as|due to|rather
 class Label(AnswerKind):
     """One of a closed set of labels; case, accents and separators do not matter.
 
-    A label of one letter is in a sentence only where it stands as a letter: the article of "a mistake" is no `A`.
+    In a sentence, a label of one letter counts only where it stands as a letter: the article in "a mistake" is not an `A`.
 
     >>> letters = Label(labels=("A", "B"))
     >>> letters.canon("a"), letters.canon("a mistake"), letters.canon("B, since it fits")
@@ -90,7 +90,7 @@ class Text(AnswerKind):
         return spelling.squeeze(ARTICLE.sub("", spelling.plain(answer))) or None
 
     def same(self, answer: str | None, gold: str) -> bool:
-        """Whether the answer as a whole is the gold one or an alias, or says it with a word more (see `denoted`)."""
+        """Whether the whole answer is the gold one or an alias, or says it in a few more words (see `denoted`)."""
         known = {self.canon(one) for one in (gold, *self.aliases)} - {None}
         return answer is not None and any(self.canon(one) in known for one in denoted(answer))
 

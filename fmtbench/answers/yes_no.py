@@ -13,9 +13,9 @@ from fmtbench.answers.base import STRICT, AnswerKind
 
 LONGEST = 1000
 BOTH = re.compile(r"\(?\b(?:yes\s?/\s?no|yes\s(?:or|and)\s(?:a\s)?no|true\s?(?:/|or)\s?false|no\sor\syes)\b\)?", re.I)
-"""`(Yes or No)` of a prompt, and "yes and no": neither of the two."""
+"""`(Yes or No)` from a prompt, and "yes and no", are neither."""
 ENDED = (
-    # "no idea", "no such thing": what follows is a noun, and no is no answer.
+    # "no idea", "no such thing": a noun follows, and "no" is not the answer.
     r"(?=\W*$|\s?[.,;:!?)\]}\"'”’*\n—–-]|\s+(?:because|since|as|he|she|it|they|we|you|that|this|the|there|not|no|and|but|for)\b)"
 )
 WORD = re.compile(

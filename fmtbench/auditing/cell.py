@@ -1,4 +1,4 @@
-"""One run folder, every file of it against the others; but for `run.log`, from which nothing follows."""
+"""One run folder: every file is checked against the others, except `run.log`, from which nothing follows."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class CellAudit:
     path: Path
     requests: int = 0
     replies: int = 0
-    """Requests that have one."""
+    """The number of requests with a generation."""
     unasked: int = 0
-    """Generations that no request of the plan asks for, as a smaller `limit` leaves them: they are kept, and not scored."""
+    """Generations that no planned request asks for, as a smaller `limit` leaves behind: they are kept, and not scored."""
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     """What could not be checked, and why."""

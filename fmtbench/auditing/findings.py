@@ -20,7 +20,7 @@ class Finding:
     """Something that does not hold."""
 
     file: str
-    """Its name in the run folder."""
+    """The file's name in the run folder."""
     place: str = ""
     """A line with its offset, an item, a key; empty for the file as a whole."""
     what: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def judged_lines(path: Path, judge: Callable[[str, bytes], T]) -> Iterator[T | Finding]:
-    """What `judge` makes of each line and its place, and a finding where it raises `ValueError`.
+    """What `judge` makes of each line and its place, and a finding for each `ValueError` it raises.
 
     Lines count from 1, bytes from 0.
     """
@@ -46,7 +46,7 @@ def judged_lines(path: Path, judge: Callable[[str, bytes], T]) -> Iterator[T | F
 
 
 def why_unread(path: Path) -> str:
-    """Why a file cannot be read: absent, a link, a pipe, not ours to read; empty where it can."""
+    """Why a file cannot be read (absent, a link, a pipe, no permission); empty if it can."""
     try:
         mode = path.lstat().st_mode
     except OSError as error:

@@ -17,7 +17,7 @@ from fmtbench.types import Generation
 
 NAME = "generations.jsonl"
 NEEDED = ("key", "text", "token_ids", "token_ends", "logprobs")
-"""Fields that no version lacks, and without which a line cannot be read."""
+"""Fields that every version has, and without which a line cannot be read."""
 FORM: TypeAdapter[Any] = TypeAdapter(Generation)
 
 
@@ -29,7 +29,7 @@ class Journalled(NamedTuple):
 
 
 def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
-    """The lines that hold, in their order, and what is wrong with the others. A journal that is not there is empty."""
+    """The lines that hold, in order, and what is wrong with the others. A missing journal is empty."""
     if not path.exists() and not path.is_symlink():
         return [], []
     if why := why_unread(path):
@@ -49,7 +49,7 @@ def copy_whole(path: Path, target: Path) -> None:
 
 
 def _generation(line: bytes) -> Generation:
-    """Raises `ValueError` that says what is wrong with the line."""
+    """Raises `ValueError` saying what is wrong with the line."""
     if not line.endswith(b"\n"):
         raise ValueError(f"{len(line)} bytes without an end, as a kill leaves them; the run's command cuts them off")
     head = HEAD.match(line)

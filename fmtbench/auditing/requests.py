@@ -29,7 +29,7 @@ def read_requests(path: Path) -> tuple[list[Planned], list[Finding]]:
 
 
 def _planned(line: bytes) -> Planned:
-    """Raises `ValueError` that says what is wrong with the line."""
+    """Raises `ValueError` saying what is wrong with the line."""
     try:
         record = json.loads(line)
         one = planned_of(record)

@@ -27,15 +27,15 @@ SOURCES: dict[str, Callable[[Path, Path], object]] = {
     "generations.jsonl": copy_whole,
     "manifest.json": shutil.copyfile,
 }
-"""What rows follow from, together with the cell's config."""
+"""The files that rows are derived from, together with the cell's config."""
 BESIDE = ("finished", CHECKSUM)
-"""What a manifest says of its own making. Of all else scoring writes the same again, or does not touch it."""
+"""What a manifest says about its own writing. Everything else is written again by scoring, or left alone."""
 LATER = ("whitespace", "thought_unasked")
 """What earlier versions did not write."""
 LATER_COLUMNS = ("realised_order",)
 """Columns that rows of earlier versions lack."""
 MOST_ROWS = 5
-"""Rows that differ are named up to so many, and counted."""
+"""The most differing rows that are named; the rest is counted."""
 
 
 def check_rows(folder: Path, cell: Cell, task: Task, condition: Condition, manifest: Mapping[str, Any]) -> list[Finding]:

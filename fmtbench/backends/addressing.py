@@ -15,7 +15,7 @@ MOST_NAMES, MOST_CHARACTERS = 20, 100
 
 
 def checked_address(url: str) -> str:
-    """Raises `ValueError` for what is no address, or holds a secret."""
+    """Raises `ValueError` for something that is not an address, or holds a secret."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("give the address of an OpenAI-compatible API, such as http://localhost:8000/v1")
@@ -25,21 +25,21 @@ def checked_address(url: str) -> str:
 
 
 def checked_variable(name: str) -> str:
-    """Raises `ValueError` for what is no name of an environment variable, such as a key."""
+    """Raises `ValueError` for something that cannot name an environment variable, such as a key."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
         raise ValueError("give the NAME of an environment variable in capitals, never the key itself")
     return name
 
 
 TOLD = ("root", "owned_by")
-"""What a server tells of a model that is the same after a restart."""
+"""What a server says about a model that is the same after a restart."""
 
 
 def served_models(endpoint: Endpoint, named: str | None = None) -> dict[str, dict[str, Any]]:
-    """What the server tells of each model it offers, by name.
+    """What the server says about each model it offers, by name.
 
-    Where its list is closed, as Anthropic's is to the key of an OpenAI client, the model that the user named is taken at their
-    word: a key or an address that is wrong shows in the first request. Raises `UserError` where there is neither.
+    If its list is closed, as Anthropic's is to an OpenAI client's key, the model that the user named is taken on trust: a wrong
+    key or address shows in the first request. Raises `UserError` if there is neither.
     """
     try:
         listed = endpoint.get(f"{endpoint.url}/models")
@@ -56,7 +56,7 @@ def served_models(endpoint: Endpoint, named: str | None = None) -> dict[str, dic
 
 
 def server_version(endpoint: Endpoint, page: str, field: str) -> str | None:
-    """As a page beside `/v1` tells it; None where there is no such page."""
+    """The version, from a page beside `/v1`; None if there is no such page."""
     try:
         return str(endpoint.get(f"{endpoint.url.removesuffix('/v1')}/{page}")[field])
     except (UserError, KeyError, TypeError):

@@ -20,12 +20,12 @@ from fmtbench.errors import BarredError
 from fmtbench.types import Constraint, Request
 
 TEMPLATE = 128
-"""Tokens that a chat template may add; each token of a text has at least a byte of it."""
+"""The tokens that a chat template may add; each token of a text covers at least one byte."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
 class MaskingBackend(Backend):
-    """An engine on this machine whose tokens a library masks."""
+    """An engine on this machine whose tokens are masked by a library."""
 
     decoder: DecoderName = "outlines"
     limits: Limits = Field(default_factory=Limits)
@@ -42,7 +42,7 @@ class MaskingBackend(Backend):
         return ""
 
     def why_too_long(self, backbone: Backbone, request: Request) -> str:
-        """By the tokenizer, where there are so many bytes that they may be too many tokens."""
+        """Asks the tokenizer only if there are so many bytes that they may be too many tokens."""
         size = sum(len(one.content.encode()) for one in request.messages)
         if size + request.max_tokens + TEMPLATE <= backbone.context:
             return ""
@@ -67,16 +67,16 @@ def sandbox(backbone: Backbone, decoder: DecoderName, limits: Limits) -> Sandbox
 
 @lru_cache(maxsize=8)
 def template_calls(backbone: Backbone) -> Calls:
-    """What the chat template of a backbone says of calls. Loads the tokenizer, no weights."""
+    """What a backbone's chat template says about tool calls. Loads the tokenizer, no weights."""
     return calls_in(load_tokenizer(backbone.resolve()).chat_template, backbone)
 
 
 class Admission(NamedTuple):
-    """What the sandbox says of the grammars of one cell."""
+    """What the sandbox says about the grammars of one cell."""
 
     grammars: list[dict[str, Any]]
     barred: str
-    """Why the cell cannot run; empty where it can."""
+    """Why the cell cannot run; empty if it can."""
 
 
 def compile_all(backend: Backend, backbone: Backbone, constraints: Iterable[Constraint | None]) -> Admission:

@@ -1,7 +1,7 @@
 """Batch endpoints: the requests of a job as files, answered within a day for half the price.
 
-A run that is killed while it waits is run again, days later if need be: it asks for the batches that it handed in. Which fields
-the model takes and whether its constraints bind is found out with single requests, as by `server`.
+A run that is killed while it waits can be run again, even days later: it asks for the batches that it handed in. Which fields
+the model takes and whether its constraints bind is found out with single requests, as `server` does.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pydantic.dataclasses import dataclass
 from fmtbench.backbone import Backbone
 from fmtbench.backends.batch_api import ENDED, BatchLine, HandedIn, State, outcomes, records, state, submit
 from fmtbench.backends.endpoint import AGAIN, TurnedDown
+from fmtbench.backends.proof import PROBE
 from fmtbench.backends.served_thoughts import probe_of
 from fmtbench.backends.server import Server, ServerSession
 from fmtbench.backends.special import USUAL, neutral
-from fmtbench.backends.tokens import PROBE
 from fmtbench.backends.verdict import believed
 from fmtbench.errors import ServerError, UserError
 from fmtbench.types import Generation, Request
@@ -30,14 +30,14 @@ from fmtbench.types import Generation, Request
 logger = logging.getLogger(__name__)
 
 MOST_REQUESTS = 5000
-"""Of one batch."""
+"""The most requests of one batch."""
 MOST_TOKENS = 6_000_000
-"""Of the replies of one batch, so that the file of them can be read at once."""
+"""The most tokens of one batch's replies, so that their file can be read at once."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
 class Batch(Server):
-    """Options of a batch endpoint; its requests have the keys of `server`, so that either goes on where the other ended."""
+    """Options of a batch endpoint. Its requests have the keys of `server`, so that either continues where the other ended."""
 
     dialect: Literal["openai"] = "openai"
     token_ends: bool = False
@@ -45,7 +45,7 @@ class Batch(Server):
     poll_s: float = Field(default=60, gt=0, allow_inf_nan=False)
     """Seconds between two looks at a batch."""
     window: str = "24h"
-    """Within which time the server is to answer; OpenAI allows 24h alone."""
+    """The time within which the server is to answer; OpenAI allows only 24h."""
 
     def open(self, backbone: Backbone) -> BatchSession:
         return BatchSession(self, self._facts(backbone), probe_of(backbone))
@@ -57,7 +57,7 @@ class BatchSession(ServerSession):
     _options: Batch
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
-        """As of a server, all of a batch at once. Raises `ServerError` where a batch fails as a whole."""
+        """As for a server, but a whole batch at once. Raises `ServerError` if a batch fails as a whole."""
         if any(request.messages is PROBE.messages for request in requests):
             yield from super().generate(requests, at_most)
             return
@@ -86,7 +86,7 @@ class BatchSession(ServerSession):
         return record
 
     def _collected(self, record: HandedIn, wanted: dict[str, Request]) -> Iterator[Generation]:
-        """The generations of a batch, as soon as it has ended; those that nobody wants any more are left out."""
+        """The generations of a batch as soon as it has ended, less those that nobody wants any more."""
         ended = self._ended(record)
         if ended.status == "failed":
             record.forget()
@@ -100,7 +100,7 @@ class BatchSession(ServerSession):
         record.forget()
 
     def _ended(self, record: HandedIn) -> State:
-        """The batch when it has ended. Raises `ServerError` where nothing is to be heard of it any more."""
+        """The batch once it has ended. Raises `ServerError` if the server no longer knows it."""
         failures = 0
         while True:
             try:
@@ -115,7 +115,7 @@ class BatchSession(ServerSession):
                     raise ServerError(
                         f"{record.url} tells nothing of batch {record.id} ({error}): it goes on there; repeat the command later"
                     ) from error
-            except UserError as error:  # such as a key that is not taken: what was handed in is not given up
+            except UserError as error:  # such as a rejected key: what was handed in is not given up
                 raise UserError(f"{error}; to hand the requests of batch {record.id} in again delete {record.path}") from error
             time.sleep(self._options.poll_s)
 
@@ -142,7 +142,7 @@ class BatchSession(ServerSession):
 
 
 def _chunks(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Parts of which each makes one batch."""
+    """The parts that make one batch each."""
     most = max(1, min(MOST_REQUESTS, MOST_TOKENS // max((one.max_tokens for one in requests), default=1)))
     for start in range(0, len(requests), most):
         yield requests[start : start + most]

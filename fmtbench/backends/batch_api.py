@@ -42,7 +42,7 @@ class Complaints(BaseModel):
 
 
 class State(BaseModel):
-    """A batch, as the server tells of it."""
+    """A batch, as the server describes it."""
 
     id: str
     status: Literal["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"]
@@ -74,7 +74,7 @@ class BatchLine(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class HandedIn:
-    """A batch that was handed in: where, which, and the keys of its requests."""
+    """A batch that was handed in: its address, its id, and the keys of its requests."""
 
     url: str
     id: str
@@ -97,7 +97,7 @@ def records_folder() -> Path:
 
 
 def records(url: str, wanted: Collection[str]) -> list[HandedIn]:
-    """The batches at this address that hold any of these requests. What cannot be read is none of ours."""
+    """The batches at this address that hold any of these requests. Unreadable records are not ours."""
     found = []
     for path in sorted(records_folder().glob("*.json")):
         try:
@@ -130,7 +130,7 @@ def state(endpoint: Endpoint, batch: str) -> State:
 
 
 def outcomes(endpoint: Endpoint, ended: State) -> Iterator[BatchLine]:
-    """What became of its requests, those that failed among them; a line that is none is skipped."""
+    """What became of its requests, including failed ones; malformed lines are skipped."""
     for file in filter(None, (ended.output_file_id, ended.error_file_id)):
         for line in endpoint.lines(f"{endpoint.url}/files/{file}/content"):
             try:

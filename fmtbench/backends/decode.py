@@ -1,4 +1,4 @@
-"""Decoding a batch that shrinks: a row leaves as soon as it is done, so that one long reply does not hold up the rest.
+"""Decoding a shrinking batch: a row leaves as soon as it is done, so that one long reply does not hold up the rest.
 
 R rows in the batch, S slots that are still running, L tokens so far, V vocabulary.
 """
@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from fmtbench.types import FinishReason
 
 Choose = Callable[[Sequence[int], torch.Tensor], list[int]]
-"""From the rows of S slots and their logits_SV to one token each; masks logits_SV in place."""
+"""From the rows in S slots and their logits_SV to one token each; masks logits_SV in place."""
 
 
 class Finished(NamedTuple):
@@ -28,7 +28,7 @@ class Finished(NamedTuple):
     seconds: float
     """The row's share of the wall time: every step is divided among the rows that were running."""
     logprobs: list[float]
-    """Of each token, after the mask and before temperature; empty if nobody asked for them."""
+    """One for each token, after the mask and before temperature; empty if nobody asked for them."""
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -42,8 +42,8 @@ def decode(
     *,
     with_logprobs: bool = False,
 ) -> Iterator[Finished]:
-    """Yield each row as it ends: at one of the `ends` tokens, at its limit of new tokens, or with an error if its logits are
-    not numbers. Prompts are padded on the left.
+    """Yield each row as it ends: at one of the `ends` tokens, at its limit of new tokens, or with an error if a logit is
+    NaN. Prompts are padded on the left.
     """
     cache, named = DynamicCache(config=model.config), cache_argument(model)
     rows = list(range(len(ids_RL)))
@@ -88,7 +88,7 @@ def decode(
 
 
 def cache_argument(model: Any) -> str:
-    """What the model's forward pass calls the cache: transformers 5.24 has another name than 5.19, and warns of the old."""
+    """What the forward pass calls the cache: transformers 5.24 has renamed it since 5.19, and warns of the old name."""
     return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 

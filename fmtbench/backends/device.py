@@ -1,4 +1,4 @@
-"""What a model runs on, by a name that tells one device from a larger one."""
+"""What a model runs on, under a name that distinguishes a device from a larger one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How different servers of OpenAI's chat API take a constraint, and what else they have to be told."""
+"""How different servers of OpenAI's chat API take a constraint, and what else they need to be told."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LLAMACPP_DEFAULTS = {
     "top_k": 0,
     "min_p": 0.0,
     "repeat_penalty": 1.0,
-    "cache_prompt": False,  # logits are not the same to the bit where a part of the prompt is reused
+    "cache_prompt": False,  # logits are not the same to the bit if part of the prompt is reused
 }
 
 
@@ -27,20 +27,20 @@ class Dialect(NamedTuple):
     """What a kind of server takes beyond OpenAI's own fields."""
 
     field: str
-    """Where it takes a constraint."""
+    """The field in which it takes a constraint."""
     constrain: Callable[[Constraint], dict[str, Any]]
-    """Fields of a request. Raises `BarredError` for a constraint that the server has no words for."""
+    """The fields of a request. Raises `BarredError` for a constraint that the server cannot express."""
     extra: dict[str, Any]
     of_logprobs: Mapping[str, Any] = MappingProxyType({})
-    """What it has to be told beside `logprobs`, and does not take without it."""
+    """What it needs to be told beside `logprobs`, and rejects without it."""
     version: tuple[str, str] | None = None
-    """The page beside `/v1` that tells the server's version, and the field of it that does."""
+    """The page beside `/v1` with the server's version, and the field that holds it."""
     own_whitespace: bool = False
     """Whether the server decides on the white space between JSON's tokens."""
     asked: bool = False
-    """Whether it takes all of OpenAI's fields has to be found out (see `fields`)."""
+    """Whether one has to find out which of OpenAI's fields it takes (see `fields`)."""
     continued: dict[str, Any] | None = None
-    """Further fields of a request whose reply has begun; None where it has no words for that."""
+    """Further fields of a request whose reply has begun; None if it cannot express that."""
 
 
 def keeps(dialect: Dialect, constraint: Constraint, text: str) -> bool:
@@ -83,7 +83,7 @@ DIALECTS = {
         "grammar",
         lambda constraint: {"grammar": gbnf(regex(constraint))},
         LLAMACPP_DEFAULTS,
-        of_logprobs={"top_logprobs": 1},  # none is sent where it is 0
+        of_logprobs={"top_logprobs": 1},  # it is not sent if it is 0
         version=("props", "build_info"),
     ),
     "openai": Dialect("response_format", _response_format, {}, own_whitespace=True, asked=True),

@@ -1,4 +1,4 @@
-"""Sampling in one call for all rows, by noise that is a function of a request's seed, the step and the token.
+"""Sampling for all rows in one call, with noise that is a function of a request's seed, the step and the token.
 
 Nothing is drawn from a stream that rows share, so that a reply does not depend on what else is in its batch, nor on where in it
 the row stands. S rows, V size of the vocabulary.
@@ -16,7 +16,7 @@ from fmtbench.types import Request
 GAMMA, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 """Of SplitMix64, as signed numbers: 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9 and 0x94D049BB133111EB."""
 AT_ONCE = 2**24
-"""Numbers of noise that are in memory at a time."""
+"""The most noise values in memory at a time."""
 
 
 def draw(logits_SV: torch.Tensor, requests: Sequence[Request], steps: Sequence[int]) -> list[int]:
@@ -54,5 +54,5 @@ def _mix(z: torch.Tensor) -> torch.Tensor:
 
 
 def _shifted(z: torch.Tensor, by: int) -> torch.Tensor:
-    """To the right, zeros moving in: torch's own shift repeats the sign."""
+    """A shift to the right that fills with zeros: torch's own repeats the sign."""
     return (z >> by) & ((1 << (64 - by)) - 1)

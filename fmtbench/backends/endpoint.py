@@ -36,7 +36,7 @@ NETWORK = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolEr
 
 
 class Closed(UserError):
-    """A page that is not there, or not for this key."""
+    """A page that does not exist, or not for this key."""
 
 
 class TurnedDown(FmtbenchError):
@@ -47,12 +47,12 @@ class TurnedDown(FmtbenchError):
         self.transient = transient
         """Whether it might answer the same request another time."""
         self.param = param
-        """The field of the request that the server gives as the reason, if it gives one."""
+        """The field of the request that the server blames, if it names one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """An address, and how patient to be with it. The key is read from the environment and stored nowhere."""
+    """An address, and how patient to be with it. The key is read from the environment and never stored."""
 
     url: str
     """Up to and with `/v1`."""
@@ -124,7 +124,7 @@ class Endpoint:
                 await asyncio.sleep(min(wait, self.timeout_s))
 
     async def _given_up(self, client: httpx2.AsyncClient, status: int, fault: str) -> FmtbenchError:
-        """Whose failure it was: the request's own, if the server still lists its models."""
+        """Whose failure it was: the request's, if the server still lists its models."""
         if status not in BUSY:
             try:
                 async with asyncio.timeout(min(30.0, self.timeout_s)):
@@ -174,7 +174,7 @@ class Endpoint:
         return f"{'check' if self._key() else 'put your key into'} the environment variable {self.key_variable}"
 
     def _complaint(self, answer: Answer) -> str:
-        """Status and the server's own words, on one line."""
+        """The status and the server's own words, on one line."""
         return f"{answer.status} {self._said(_words(answer) or answer.reason)}".strip()
 
     def _said(self, words: object) -> str:

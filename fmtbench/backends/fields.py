@@ -2,8 +2,8 @@
 
     400 Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.
 
-A field that says the same under another name is renamed, and one that changes no reply is left out; both are recorded. What would
-change a reply, such as a temperature, is never left out silently: the error names the setting that does it.
+A field with the same meaning under another name is renamed, and one that changes no reply is left out; both are recorded. A field
+that would change a reply, such as a temperature, is never left out silently: the error names the setting that does so.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ OWN = {
 }
 """Fields that `extra_body` must not decide on, and what does. No `stream`: a reply is read whole."""
 DEFAULT = {"temperature": 1.0, "top_p": 1.0}
-"""What OpenAI's reference says of a request without them."""
+"""Their defaults according to OpenAI's reference."""
 
 
 def checked_extra(body: dict[str, Any]) -> dict[str, Any]:
-    """Raises `ValueError` for a field that a setting decides on."""
+    """Raises `ValueError` for a field that has a setting of its own."""
     for name in body:
         if name in OWN:
             raise ValueError(f"{name} is not for it to say: set {OWN[name]}")
@@ -61,13 +61,13 @@ class Fields:
     """How a request's fields are sent."""
 
     limit: str = "max_tokens"
-    """What the limit on tokens is called."""
+    """The name of the limit on tokens."""
     dropped: frozenset[str] = frozenset()
     """Fields that are never sent."""
     fixed: bool = False
     """Whether the user said so."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """By field, what the server said when it was asked."""
+    """What the server said, by field."""
 
     def sent(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A request's body as this server takes it."""
@@ -109,9 +109,9 @@ class Fields:
 async def accepted(
     ask: Callable[[dict[str, Any]], Awaitable[Any]], body_of: Callable[[Fields], dict[str, Any]], fields: Fields, *, needed: bool
 ) -> tuple[Fields, Any]:
-    """Ask, less what is turned down, until the server answers: the fields that it takes, and the reply.
+    """Ask, leaving out rejected fields, until the server answers; returns the fields that it takes, and the reply.
 
-    No reply where it turns the request down for no field of it: the others will tell.
+    The reply is None if it rejects the request for another reason than a field: the other requests will tell.
     """
     while True:
         body = body_of(fields)

@@ -21,7 +21,8 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend, sandbox
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
-from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
+from fmtbench.backends.proof import proven
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all
 from fmtbench.decoding.after_thought import AfterThought, ThoughtWatch
 from fmtbench.decoding.decoders import DECODERS, Matcher, masks_version
 from fmtbench.decoding.grammar import decoder_version
@@ -38,14 +39,14 @@ class HF(MaskingBackend):
     """Options of the transformers engine."""
 
     sampler: ClassVar[str] = "2: splitmix64 of seed, step and token"
-    """As `backends/draws.py` has it; to be raised with it."""
+    """The version of `backends/draws.py`, to be raised with it."""
 
     device: str = "auto"
     """`auto` takes a GPU if there is one."""
     batch_size: int = Field(default=64, gt=0)
-    """Most requests in one batch."""
+    """The most requests in one batch."""
     batch_tokens: int = Field(default=32768, gt=0)
-    """Most tokens in one batch, rows times (longest prompt + longest reply): it bounds the memory of the cache."""
+    """The most tokens in one batch, rows times (longest prompt + longest reply), which bounds the memory of the cache."""
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         identity = {
@@ -141,7 +142,7 @@ class HFSession(Session):
                         logprobs=done.logprobs if one.request.logprobs else (),
                     )
         except (RuntimeError, MemoryError) as error:
-            # On a CPU torch has no error of its own for memory.
+            # On a CPU torch has no error type for exhausted memory.
             memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
             keys = [one.request.key for one in running.values()]
             raise EngineFault(f"{type(error).__name__}: {error}", keys, memory=memory) from error
@@ -161,7 +162,7 @@ class HFSession(Session):
         return decode(self.model, padded["input_ids"], padded["attention_mask"], limits, self.ends, chooser, with_logprobs=asked)
 
     def _matcher(self, request: Request) -> Matcher | None:
-        """What masks a reply; None where everything is allowed."""
+        """What masks a reply; None if everything is allowed."""
         reply = self._decoder.matcher(self._grammar(request.constraint)) if request.constraint else None
         if request.thinking is None:
             return reply

@@ -27,24 +27,24 @@ from fmtbench.errors import UserError
 from fmtbench.types import Constraint, Generation, Request
 
 QUIET = -1
-"""Below every level of llama.cpp's own log."""
+"""Below every log level of llama.cpp."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
 class LlamaCpp(Backend):
-    """Options of llama.cpp. A constraint goes to it as a GBNF grammar of the language that every engine gets."""
+    """Options of llama.cpp. A constraint is sent as a GBNF grammar of the language that every engine gets."""
 
     decoder: Literal["llamacpp"] = "llamacpp"
     parallel: int = Field(default=8, gt=0, le=256)
     """Requests in flight; each has the backbone's context to itself."""
     threads: int = Field(default=0, ge=0)
-    """0 takes as many as there are cores."""
+    """0 takes one for each core."""
     gpu_layers: int = Field(default=-1, ge=-1)
-    """Layers on a GPU, where xllamacpp was built for one; -1 leaves it to llama.cpp."""
+    """Layers on a GPU, if xllamacpp was built for one; -1 leaves it to llama.cpp."""
     token_ends: bool = True
     """Ask for logprobs, which tell which token wrote what."""
     timeout_s: float = Field(default=600, gt=0, allow_inf_nan=False)
-    """Longest wait for one reply."""
+    """The longest wait for one reply."""
 
     def identity(self, backbone: Backbone, constraint: Constraint | None) -> str:
         masked = {} if constraint is None else {"decoder": self.masked_by}
@@ -67,12 +67,12 @@ class LlamaCpp(Backend):
 
     def open(self, backbone: Backbone) -> LlamaCppSession:
         weights = _gguf(backbone)
-        if weights.gguf and not gguf_has_template(weights.gguf):  # llama.cpp would take another one without a word
+        if weights.gguf and not gguf_has_template(weights.gguf):  # llama.cpp would silently take another one
             raise lacking(str(weights.gguf))
         return LlamaCppSession(self, weights, backbone)
 
     def check_template(self, backbone: Backbone) -> None:
-        """llama.cpp takes any; which ones the template inside a GGUF reads is not looked up."""
+        """llama.cpp takes any argument; which of them the template in a GGUF reads is not checked."""
 
     def why_unthinkable(self, *, budget: bool, masked: bool) -> str:
         return why_unthinkable("llamacpp", budget=budget, masked=masked)

@@ -1,4 +1,4 @@
-"""Masks where the logits are: what a batch has met once is not sent, nor unpacked, again.
+"""Masks kept where the logits are: one that a batch has met is neither sent nor unpacked again.
 
 A schema has about fourteen different masks, however many rows and steps: a step then sends a number a row. S rows, V size of the
 vocabulary, K lines of the bank.
@@ -15,7 +15,7 @@ from fmtbench.decoding.decoders import Matcher
 from fmtbench.decoding.packed import BITS
 
 BYTES = 64 * 2**20
-"""Of the bank, on the device: 1,300 masks of a vocabulary of 49,152, 440 of one of 152,064."""
+"""The bank's size on the device: 1,300 masks of a vocabulary of 49,152, or 440 of one of 152,064."""
 
 
 class MaskBank:
@@ -28,7 +28,7 @@ class MaskBank:
         self._forbidden_KV = torch.empty((lines, vocabulary), dtype=torch.bool, device=device)
         self._lines: OrderedDict[Hashable, int] = OrderedDict()
         self.bytes_sent = 0
-        """To the device, so far."""
+        """How many were sent to the device so far."""
 
     def forbidden(self, matchers: Sequence[Matcher]) -> torch.Tensor:
         """S x V booleans on the device: what each of the matchers forbids next."""
@@ -45,7 +45,7 @@ class MaskBank:
         return self._forbidden_KV[lines_S.to(self._forbidden_KV.device)]
 
     def _write(self, new: dict[Hashable, Matcher]) -> None:
-        """Packed words cross to the device, an eighth of the booleans that they become there."""
+        """Packed words are sent, an eighth of the size of the booleans that they become on the device."""
         device = self._forbidden_KV.device
         words_NW = torch.zeros((len(new), -(-self.vocabulary // BITS)), dtype=torch.int32)
         for words_W, matcher in zip(words_NW, new.values()):
@@ -56,7 +56,7 @@ class MaskBank:
         self._forbidden_KV[lines_N.to(device)] = (bits_NV == 0).flatten(1)[:, : self.vocabulary]
 
     def _line(self, name: Hashable) -> int:
-        """A free line, or that of the mask which was not used for the longest time."""
+        """A free line, or that of the least recently used mask."""
         free = len(self._lines)
         line = free if free < len(self._forbidden_KV) else self._lines.popitem(last=False)[1]
         self._lines[name] = line

@@ -24,25 +24,25 @@ from fmtbench.errors import ServerError
 logger = logging.getLogger(__name__)
 
 LONGEST_LIMIT = 3600.0
-"""Seconds; a limit that lasts longer, such as one a day, ends the run, to be repeated then."""
+"""Seconds; a longer limit, such as a daily one, ends the run, which can be repeated later."""
 SHORTEST_SAID = 1.0
-"""Seconds; of shorter waits no line tells."""
+"""Seconds; shorter waits are not announced."""
 CHARACTERS = 4
-"""Of a prompt in a token, roughly; providers count no better when they admit a request."""
+"""Characters per prompt token, roughly; providers count no better when they admit a request."""
 
 
 class Pace:
-    """What the requests in flight to one server know together."""
+    """What all requests in flight to one server share."""
 
     def __init__(self, url: str, most: int) -> None:
         self._url, self._most, self._allowed = url, most, float(most)
         self._until, self._flying, self._freed = 0.0, 0, asyncio.Event()
         self.answered = 0
-        """Requests that got an answer."""
+        """The number of requests that got an answer."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until no limit stands and there is room, and hold that."""
+        """Wait until no limit applies and there is room, and hold it."""
         await self._admitted()
         self._flying += 1
         try:
@@ -87,13 +87,13 @@ class Pace:
 
 
 def told_to_wait(headers: Mapping[str, str], body: Mapping[str, Any]) -> float:
-    """Seconds that an answer asks to wait; 0 where it does not say."""
+    """The seconds that an answer asks to wait; 0 if it does not say."""
     refills = (until_refilled(headers, what, need) for what, need in (("tokens", needed_tokens(body)), ("requests", 1)))
     return retry_after(headers.get("retry-after", "")) or max(refills)
 
 
 def needed_tokens(body: Mapping[str, Any]) -> float:
-    """What a request takes of a limit on tokens: its prompt, roughly, and the longest reply."""
+    """What a request uses of a limit on tokens: its prompt, roughly, and the longest reply."""
     prompt = sum(len(message["content"]) for message in body["messages"]) / CHARACTERS
     return prompt + (body.get("max_tokens") or body.get("max_completion_tokens") or 0)
 
@@ -123,7 +123,7 @@ def duration(text: str) -> float:
 
 
 def retry_after(header: str) -> float:
-    """Seconds that a `Retry-After` header asks to wait (a number or a date); 0 where it says nothing."""
+    """The seconds that a `Retry-After` header asks to wait (a number or a date); 0 if it says nothing."""
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
         return float(header)
     try:
@@ -134,7 +134,7 @@ def retry_after(header: str) -> float:
 
 
 def _clock(seconds: float) -> str:
-    """The time of day by then, on this machine; the day as well where it is another."""
+    """The time of day then, on this machine, with the day if it is not today."""
     now = datetime.now().astimezone()
     try:
         then = now + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A chat completion as it comes over the wire, and the parts of it that a generation needs."""
+"""A chat completion as it arrives over the wire, and the parts of it that a generation needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fmtbench.backends.served_calls import with_calls
 from fmtbench.types import whole
 
 THOUGHTS = ("reasoning_content", "reasoning")
-"""What servers call the part of a message that was thought before it."""
+"""Servers' names for the part of a message that was thought first."""
 CALLED = ("tool_calls", "function_call")
-"""Ways of saying that a reply ended by itself, with a call."""
+"""Finish reasons of a reply that ended by itself, with a call."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-"""Of tokens; what is larger is no count, and would not go into a table."""
+"""The most tokens; anything larger is not a count, and would not fit into a table."""
 
 
 class Token(BaseModel):
@@ -33,7 +33,7 @@ class Logprobs(BaseModel):
 class CompletionMessage(BaseModel):
     content: str | None = None
     thought: str = ""
-    """What the server keeps apart as the model's reasoning."""
+    """What the server separates as the model's reasoning."""
     halves: int = 0
     """Of character pairs, replaced."""
 
@@ -55,7 +55,7 @@ class CompletionChoice(BaseModel):
     finish_reason: Annotated[str | None, AfterValidator(lambda sent: "stop" if sent in CALLED else sent)] = None
     logprobs: Logprobs | None = None
     token_ids: list[Count] | None = None
-    """Only vLLM sends them, if asked to."""
+    """Only vLLM sends them, and only if asked."""
 
 
 class Usage(BaseModel):
@@ -73,11 +73,11 @@ class Usage(BaseModel):
 
 
 class Reply(BaseModel):
-    """The parts of a reply that are read; whatever else a server sends is ignored."""
+    """The parts of a reply that are read; anything else that a server sends is ignored."""
 
     choices: list[CompletionChoice] = Field(min_length=1)
     model: str | None = None
-    """Which one answered."""
+    """The model that answered."""
     usage: Usage | None = None
 
     @property
@@ -90,7 +90,7 @@ class Reply(BaseModel):
 
     @property
     def thought_tokens(self) -> int:
-        """By the server's count, or by that of the tokens before the text; 0 where neither tells."""
+        """By the server's count, or by counting the tokens before the text; 0 if neither tells."""
         return self.counts.thought_tokens or (sum(end == 0 for end in self.token_ends) if self.thought else 0)
 
     @property
@@ -99,7 +99,7 @@ class Reply(BaseModel):
 
     @property
     def counts(self) -> Usage:
-        """Zeros where the server does not count."""
+        """Zeros if the server does not count."""
         return self.usage or Usage()
 
     @property

@@ -15,7 +15,7 @@ from fmtbench.formats.calls import CANONICAL
 from fmtbench.types import Constraint, Generation, Request
 
 DATE = "2000-01-01"
-"""What stands for a text with a pattern: most are dates."""
+"""Stands in for a text with a pattern, which is mostly a date."""
 LEAST: dict[str, Any] = {"number": 0, "integer": 0, "boolean": False, "null": None}
 REPLY_TEXT = "This is a guess. The answer is 42."
 

@@ -1,4 +1,4 @@
-"""What a server's reply to a request comes to: text and thought taken apart, held against what was asked."""
+"""What a server's reply amounts to: text and thought separated, and compared with what was asked."""
 
 from __future__ import annotations
 

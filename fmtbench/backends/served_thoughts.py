@@ -12,23 +12,23 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fmtbench.backbone import Backbone
+from fmtbench.backends.proof import PROBE
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.served_calls import other_arguments
 from fmtbench.backends.thoughts import Thought, told_apart
-from fmtbench.backends.tokens import PROBE
 from fmtbench.errors import UserError
 from fmtbench.types import Request
 
 PROBE_ROOM = 4096
-"""Tokens for the thought of a model that cannot help it, before the two words of the probe."""
+"""Tokens for the thought of a model that always thinks, before the two words of the probe."""
 SLACK = 64
 """Tokens that a server may write to end a thought whose budget is spent."""
 EFFORT = "reasoning_effort"
-"""The argument that OpenAI's own API takes, and so every server of it."""
+"""The argument that OpenAI's own API takes, and so every server of that API."""
 
 
 class Served(NamedTuple):
-    """A reply, taken apart."""
+    """A reply, separated into thought and text."""
 
     thought: Thought
     text: str
@@ -45,7 +45,7 @@ class Ways(NamedTuple):
     budget: str = ""
     """The field for the most tokens of a thought; empty where there is none."""
     masks_at_once: str = ""
-    """Why a constraint cannot begin after the thought; empty where it can."""
+    """Why a constraint cannot begin after the thought; empty if it can."""
 
 
 WAYS = {
@@ -78,7 +78,7 @@ def why_unthinkable(dialect: str, *, budget: bool, masked: bool) -> str:
 
 
 def thinking_fields(dialect: str, request: Request) -> dict[str, Any]:
-    """What a request says of thinking; nothing where nothing is set."""
+    """What a request says about thinking; empty if nothing is set."""
     ways, arguments = WAYS[dialect], other_arguments(request)
     body: dict[str, Any] = {ways.arguments: arguments} if ways.arguments and arguments else dict(arguments)
     if request.thinking and request.thinking.tokens is not None:
@@ -87,7 +87,7 @@ def thinking_fields(dialect: str, request: Request) -> dict[str, Any]:
 
 
 def taken_apart(request: Request, reply: Reply) -> Served:
-    """The thought, and the reply without it. A model may think though nobody asked it to."""
+    """The thought, and the reply without it. A model may think although nobody asked it to."""
     if reply.thought or request.thinking is None:
         return Served(Thought(reply.thought, reply.thought_tokens), reply.text, reply.token_ends)
     thought, text = told_apart(reply.text, request.thinking)
@@ -97,7 +97,7 @@ def taken_apart(request: Request, reply: Reply) -> Served:
 
 
 def unkept(request: Request, thought: Thought) -> str:
-    """What a server did otherwise than asked; empty where it did as it was told."""
+    """What a server did differently from what was asked; empty if it obeyed."""
     if request.thinking is None:
         return ""
     most = request.thinking.tokens
@@ -112,7 +112,7 @@ def unkept(request: Request, thought: Thought) -> str:
 
 
 def probe_of(backbone: Backbone) -> Request:
-    """The probe as this backbone takes it: told not to think, or with room for the thought of one that cannot help it."""
+    """The probe for this backbone: told not to think, or with room for a thought if it always thinks."""
     style = backbone.thinking
     room = min(PROBE_ROOM, backbone.context // 2) if style and style.always else PROBE.max_tokens
     return replace(PROBE, chat_template_kwargs=backbone.chat_template_kwargs, max_tokens=room)

@@ -25,13 +25,13 @@ from fmtbench.backends.endpoint import Endpoint, TurnedDown
 from fmtbench.backends.fields import Fields, accepted, checked_extra, kind_of
 from fmtbench.backends.pacing import Pace
 from fmtbench.backends.prefix import parted, prefix_of
+from fmtbench.backends.proof import PROBE, proven
 from fmtbench.backends.reply import Reply
 from fmtbench.backends.served_calls import offers_tools, tool_fields
 from fmtbench.backends.served_generation import generation_of
 from fmtbench.backends.served_thoughts import check_arguments, probe_of, thinking_fields, why_unthinkable
 from fmtbench.backends.special import USUAL, neutral
 from fmtbench.backends.streaming import Put, SharedClock, streamed
-from fmtbench.backends.tokens import PROBE, proven
 from fmtbench.backends.verdict import believed
 from fmtbench.decoding.sandbox import describe
 from fmtbench.errors import DecoderError, UserError
@@ -40,7 +40,7 @@ from fmtbench.price import Prices
 from fmtbench.types import Constraint, Generation, Message, Request
 
 MOST_CHARACTERS = 100
-"""Of another model's name."""
+"""The most characters shown of another model's name."""
 
 
 @dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
@@ -57,13 +57,13 @@ class Server(Backend):
     key_variable: str = "FMTBENCH_API_KEY"
     """Name of the environment variable that holds the key; the key itself is never a setting."""
     decoder: Literal["server"] = "server"
-    """Which library masks is a setting of the server, which does not tell."""
+    """Which library masks is the server's own setting, which it does not reveal."""
     token_ends: bool = True
     """Ask for logprobs, which tell which token wrote what; without them `reasoning_tokens` are unknown."""
     concurrency: int = Field(default=64, gt=0)
-    """Most requests in flight."""
+    """The most requests in flight."""
     timeout_s: float = Field(default=600, gt=0, allow_inf_nan=False)
-    """Longest wait for one reply, from its request to its last byte."""
+    """The longest wait for one reply, from its request to its last byte."""
     retries: int = Field(default=5, ge=0)
     """Further attempts after a failure of transport."""
     answers_as: tuple[str, ...] = ()
@@ -77,9 +77,9 @@ class Server(Backend):
     """Fields that are never sent, since the model takes none; part of the request's key. A temperature is dropped at 1 only."""
 
     price_in: Any = None
-    """What a prompt's tokens cost, as `2.50 USD/1M`; in no key."""
+    """What a prompt's tokens cost, such as `2.50 USD/1M`; not part of any key."""
     price_out: Any = None
-    """And those of a reply, thoughts included."""
+    """What a reply's tokens cost, thoughts included."""
 
     @model_validator(mode="after")
     def _whole_prices(self) -> Server:
@@ -113,7 +113,7 @@ class Server(Backend):
 
     @cached_property
     def _served(self) -> dict[str, dict[str, Any]]:
-        """What the server tells of each model it offers, by name: only what is the same after a restart."""
+        """What the server says about each model it offers, by name: only what is the same after a restart."""
         return served_models(self.endpoint, self.model)
 
     @cached_property
@@ -208,7 +208,7 @@ class ServerSession(Session):
                 self._settled.add(kind_of(request))
 
     async def _find_out(self, request: Request, put: Put[Fields]) -> None:
-        """Ask such a request in two words. Raises `UserError` where another model answers."""
+        """Ask such a request in two words. Raises `UserError` if another model answers."""
         asked = replace(request, messages=PROBE.messages, constraint=None)
         async with self._options.endpoint.client(1) as client:
             ask = partial(self._options.endpoint.ask, client, spread=0.0)
@@ -304,7 +304,7 @@ class ServerSession(Session):
         return done if request.constraint is None else replace(done, decoder=self._options.masked_by)
 
     def _strange(self, got: Any) -> str:
-        """What to say of another model's reply; empty where it is the one asked for, or the server names none."""
+        """What to say about another model's reply; empty if it is the one asked for, or the server names none."""
         asked = self._facts["model"]
         if not isinstance(got, str) or not got or got in (asked, *self._options.answers_as):
             return ""
@@ -312,7 +312,7 @@ class ServerSession(Session):
         return f"was asked for model {asked} and answers with {got}: if they are the same, set backend.answers_as=['{got}']"
 
     def _not_taken(self, request: Request, words: str, seconds: float) -> Generation:
-        """A reply that is none of ours. It is the whole address's trouble where there is no other (see `believed`)."""
+        """A reply that is not one we can use. If there is no other, the whole address is in trouble (see `believed`)."""
         said = f"{self._options.url} {words}"
         return Generation(key=request.key, text="", finish_reason="error", error=said, transient=True, seconds=seconds)
 

@@ -42,7 +42,7 @@ def neutral(messages: Sequence[Message], special: re.Pattern[str]) -> tuple[tupl
 
 
 def _broken_up(text: str, special: re.Pattern[str]) -> str:
-    """Repeatedly, since what is left may spell another special token."""
+    """Repeated, since what is left may spell another special token."""
     while special.search(text):
         text = special.sub(lambda found: f"{found[0][0]} {found[0][1:]}" if len(found[0]) > 1 else " ", text)
     return text

@@ -1,4 +1,4 @@
-"""An engine that stops is started again; the request that stops it is found and recorded, and the others finish.
+"""An engine that stops is restarted; the request that stops it is found and recorded, and the others finish.
 
 After a fault, what was in flight is asked again a quarter at a time; each further fault narrows the window to a quarter of
 what was in flight then, until a request that stops the engine on its own is known by name. It becomes an `engine_error` with its
@@ -24,7 +24,7 @@ GIVE_UP = 5
 
 
 class SupervisedSession(Session):
-    """A session that starts its engine again after a fault, so that whoever asks never sees one that can be survived."""
+    """A session that restarts its engine after a fault, so that callers never see a fault that can be survived."""
 
     def __init__(self, backend: Backend, backbone: Backbone) -> None:
         self._backend, self._backbone = backend, backbone
@@ -34,9 +34,9 @@ class SupervisedSession(Session):
         self.current.prepare(requests)
 
     def generate(self, requests: Sequence[Request], at_most: int | None = None) -> Iterator[Generation]:
-        """As of the engine, faults and all.
+        """As the engine does, but surviving its faults.
 
-        Raises `EngineFault` where the engine keeps stopping without any request succeeding in between.
+        Raises `EngineFault` if the engine keeps stopping without any request succeeding in between.
         """
         queue = _Queue(requests, at_most)
         while queue.left:

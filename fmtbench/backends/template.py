@@ -1,4 +1,4 @@
-"""What a chat template takes: arguments, of which one that it does not read would change nothing, unseen; and tools."""
+"""What a chat template takes: tools, and arguments. An argument that it does not read would silently change nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmtbench.formats.calls import CALLS
 OURS = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now", "tools", "documents"})
 KNOWN = ", ".join(name for name, one in CALLS.items() if one.rendered)
 GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
-"""A tag that transformers knows and Jinja does not; it marks what an assistant wrote."""
+"""A tag that transformers knows and Jinja does not; it marks what the assistant wrote."""
 
 
 def check_arguments_read(template: str | Mapping[str, str], backbone: Backbone) -> None:
@@ -32,7 +32,7 @@ def check_arguments_read(template: str | Mapping[str, str], backbone: Backbone) 
 def calls_in(template: str | Mapping[str, str], backbone: Backbone) -> Calls:
     """In which syntax a chat template has its model call tools. Some models have a second template, for that alone.
 
-    Raises `UserError` for a `backbone.calls` that is none.
+    Raises `UserError` for a `backbone.calls` that is not one of them.
     """
     if backbone.calls is not None and backbone.calls not in CALLS:
         raise UserError(f"backbone.calls={backbone.calls} is no syntax of calls: give one of {KNOWN}, or null to find it")
@@ -58,7 +58,7 @@ def _switch(backbone: Backbone) -> Mapping[str, object]:
 
 
 def read_by(template: str) -> set[str]:
-    """The names that a template takes from outside."""
+    """The names that a template expects from outside."""
     from jinja2 import Environment, meta
 
     parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(GENERATION.sub("", template))

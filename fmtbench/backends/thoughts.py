@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from fmtbench.types import Thinking
 
 TAIL = 64
-"""Tokens at the end of a prompt among which the beginning of a thought is looked for."""
+"""How many tokens at the end of a prompt are searched for the beginning of a thought."""
 MOST = 256
-"""Characters that one token writes, at most."""
+"""The most characters that one token writes."""
 
 
 class Thought(NamedTuple):
@@ -18,11 +18,11 @@ class Thought(NamedTuple):
 
     text: str = ""
     tokens: int = 0
-    """With those of the mark that ends it."""
+    """Including those of the mark that ends it."""
     over: bool = True
-    """Whether a reply has begun; without a thought it begins at once."""
+    """Whether the reply has begun; without a thought it begins at once."""
     rest: str = ""
-    """What the token that completes the end wrote of the reply."""
+    """The beginning of the reply that was written by the token that completes the end."""
 
     def before(self, text: str, ends: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         """The reply without the white space that it begins with, and where each token ends in it, those of the thought first.

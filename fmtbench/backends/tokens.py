@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from fmtbench.backends.base import Session
 from fmtbench.backends.prefix import parted
 from fmtbench.backends.special import neutral, special_tokens
 from fmtbench.backends.thoughts import opened, split
 from fmtbench.decoding.grammar import allows, decoder_version
-from fmtbench.errors import DecoderError
 from fmtbench.formats.calls.mistral import MARK, opens
-from fmtbench.types import Constraint, FinishReason, Generation, Message, Request
-
-PROBE_GRAMMAR = Constraint(
-    kind="json_schema",
-    source='{"type": "object", "properties": {"a": {"enum": ["qx", "zj"]}}, "required": ["a"], "additionalProperties": false}',
-)
-PROBE = Request(messages=(Message(role="user", content="Say hello."),), constraint=PROBE_GRAMMAR, max_tokens=16)
+from fmtbench.types import Constraint, FinishReason, Generation, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +55,7 @@ def prompt(tokenizer: Any, request: Request) -> Prompted:
 
 
 def mark_before(tokenizer: Any, call: Constraint) -> list[int]:
-    """The special token that a model writes before such a call, where its tokenizer has it: no grammar can hold one."""
+    """The special token that a model writes before such a call, if its tokenizer has it: no grammar can hold one."""
     token = tokenizer.get_vocab().get(MARK) if opens(call) else None
     return [] if token is None else [token]
 
@@ -78,7 +69,7 @@ def prompt_all(tokenizer: Any, requests: Sequence[Request], context: int) -> tup
 
 
 def failed(prompted: Prompted, error: str) -> Generation:
-    """The record of a request that the engine itself failed on; the others go on."""
+    """The record of a request on which the engine itself failed; the others go on."""
     return Generation(
         key=prompted.request.key,
         text="",
@@ -142,31 +133,3 @@ def decode_with_ends(tokenizer: Any, ids: Sequence[int], before: Sequence[int] =
         pieces.append(stream.step(tokenizer.backend_tokenizer, token) or "")
         ends.append(len(pieces[-1]) + (ends[-1] if ends else 0))
     return "".join(pieces), tuple(ends)
-
-
-def _obeyed(text: str) -> bool:
-    """Whether the probe's grammar bound, up to white space, which some servers decide on (each engine checks its own rule)."""
-    try:
-        return allows(PROBE_GRAMMAR, json.dumps(json.loads(text)))
-    except ValueError:
-        return False
-
-
-AnySession = TypeVar("AnySession", bound=Session)
-
-
-def proven(session: AnySession, probe: Request = PROBE) -> AnySession:
-    """The session, if a two-word grammar binds in it: some decoders fail silently into free text.
-
-    Raises `DecoderError` otherwise, after closing it.
-    """
-    try:
-        (proof,) = session.generate([probe])
-        if proof.finish_reason != "stop" or not _obeyed(proof.text):
-            raise DecoderError(
-                f"the decoder did not bind: a two-word grammar gave {proof.text!r} ({proof.error or proof.finish_reason})"
-            )
-    except BaseException:
-        session.close()
-        raise
-    return session

@@ -1,4 +1,4 @@
-"""What the replies of a server are worth: how each ended, and whether its errors are believed."""
+"""What a server's replies are worth: how each ended, and whether its errors are believed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmtbench.types import Constraint, FinishReason, Generation, Request
 
 UNBELIEVED = 10
 ENDS = ("stop", "length", "content_filter")
-"""Ways of ending that say something about the request; any other is a server in trouble."""
+"""Finish reasons that say something about the request; any other means that the server is in trouble."""
 
 
 def believed(answers: Iterable[Generation], url: str) -> Iterator[Generation]:

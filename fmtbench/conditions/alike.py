@@ -1,4 +1,4 @@
-"""Whether two conditions are the same for records of one schema: no field of it may be optional, say, for the one to change."""
+"""Whether two conditions are the same for records of one schema, as where one makes fields required and none is optional."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fmtbench.conditions.condition import Condition
 
 
 def alike(one: Condition, other: Condition, kind: Record) -> bool:
-    """Whether both show, ask and allow the same."""
+    """Whether both show, ask for and allow the same."""
     return _shape(one, kind) == _shape(other, kind)
 
 
 def _shape(condition: Condition, kind: Record) -> tuple[Any, ...]:
-    """The schema apart from what is said of it, since one that was arranged lists its required fields in another order."""
+    """The schema and what is said about it, apart; an arranged schema lists its required fields in another order."""
     bare = replace(
         condition, optional_fields="as_given", nulls="as_given", field_order="as_given", last_fields=(), enums="as_given"
     )
@@ -24,7 +24,7 @@ def _shape(condition: Condition, kind: Record) -> tuple[Any, ...]:
 
 
 def _canonical(schema: Any) -> Any:
-    """The order of properties counts, that of required ones does not, and none required is nothing said."""
+    """The order of properties matters, that of required names does not, and an empty `required` says nothing."""
     if isinstance(schema, list):
         return [_canonical(one) for one in schema]
     if not isinstance(schema, Mapping):

@@ -1,6 +1,6 @@
 """What the decoder allows under a condition's `enforced`, `when` and `budget`: one grammar, for every engine.
 
-Grammars that are no plain schema are regular expressions, since every decoder compiles these.
+Grammars other than a plain schema are regular expressions, since every decoder compiles these.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from fmtbench.types import Constraint
 
 CHAR = r'([^"\\\x00-\x1F\x7F-\x9F ]|\\["\\/b])'
 SPACE = r"( |\\[nrtf])"
-"""White space in a JSON string, escaped line breaks included; `CHAR` is every other character."""
+"""White space in a JSON string, escaped line breaks included; `CHAR` is any other character."""
 GAP = 6
-"""Most white space in a row under a budget of words, which does not count it: room for a blank line and an indented item, none
-for a model that repeats its line breaks."""
+"""The most white space in a row under a budget of words, which does not count it: enough for a blank line and an indented item,
+but not for a model that repeats its line breaks."""
 ANSWER = "The answer is "
 BREAKS = r"\n\r\x0B\x0C\x85\u2028\u2029"
 """The characters that always break a line (classes BK, CR, LF and NL of Unicode Standard Annex 14)."""
@@ -37,7 +37,7 @@ def object_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
 
 
 def schema_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
-    """The schema that a decoder enforces; its property order is the layout's order."""
+    """The schema that a decoder enforces; its properties come in the layout's order."""
     if isinstance(kind, Record):
         return object_of_record(layout, kind)
     rationale = annotation(layout.rationale)
@@ -57,12 +57,12 @@ def object_of_record(layout: Layout, kind: Record) -> Constraint:
 
 
 def free_object(kind: AnswerKind) -> Constraint:
-    """Any object that is as deep as a record needs."""
+    """Any object, as deeply nested as a record needs."""
     return any_object(max(DEPTH, min(levels(kind.tree), DEEPEST))) if isinstance(kind, Record) else any_object()
 
 
 def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
-    """The same object, in whose rationale the words are counted: with the last one, its string has to close."""
+    """The same object, with the words of its rationale counted: after the last one the string has to close."""
     schema = json.loads(schema_of_fields(layout, kind).source)
     for stage in layout.stages:
         # Outlines puts a pattern between the quotation marks unchanged, so this one counts in the escaped string.
@@ -72,7 +72,7 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
 
 
 def one_line(kind: AnswerKind) -> Constraint:
-    """All texts that have no line break. Raises `UserError` for a record, whose fields stand on lines of their own in text."""
+    """All texts without a line break. Raises `UserError` for a record, whose fields in text are on lines of their own."""
     if isinstance(kind, Record):
         raise UserError(
             "enforced=one_line forbids the line breaks between the fields of a record: "
@@ -84,8 +84,8 @@ def one_line(kind: AnswerKind) -> Constraint:
 def budgeted_text(words: int) -> Constraint:
     """Free text of at most `words` words, after which nothing may follow but a statement of the answer, or the end.
 
-    A reply that ends within its budget is not touched at all (budget forcing, as in Muennighoff et al. 2025, arXiv
-    2501.19393). The reply may end anywhere, within the statement as well.
+    A reply that ends within its budget is left as it is (budget forcing, as in Muennighoff et al. 2025, arXiv
+    2501.19393). It may end anywhere, even inside the statement.
     """
     char, space = r"[^ \n\t\r]", r"[ \n\t\r]"
     forced = f"{LINE}*"

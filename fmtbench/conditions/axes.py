@@ -1,6 +1,6 @@
 """The axes of the factorial design: their levels, their defaults, and which levels contradict each other.
 
-This is their only list: `condition.py` says what a point on these axes asks, allows and reads, and the analysis
+This is the only list of them: `condition.py` says what a point on these axes asks, allows and reads, and the analysis
 places conditions on the same axes with the same defaults.
 """
 
@@ -22,9 +22,9 @@ from fmtbench.formats.rendering import Rendering
 from fmtbench.formats.steps import Rationale
 
 REFERENCE = "free_cot"
-"""The condition that others are compared with, unless something else is asked for."""
+"""The condition that others are compared with, unless another is asked for."""
 HELD_TO_JSON = ("prose", "text")
-"""What may be asked for, beside JSON itself, where JSON's schema is enforced: its fields in prose, or nothing."""
+"""What may be asked for besides JSON when JSON's schema is enforced: its fields in prose, or nothing."""
 FROM_THE_FIRST = ("whole", "reconsider")
 """Levels of `when` at which the format holds from the first token of the first pass."""
 
@@ -57,8 +57,8 @@ class Axes:
     asked: Annotated[str, AfterValidator(known_format)] = "text"
     """The format that the prompt demands, by its name; `prose` asks for the fields of the formats without a format."""
     enforced: Literal["no", "object", "schema", "sham", "one_line"] = "no"
-    """What the decoder allows: everything, any JSON object, the JSON schema, everything through the same machinery, or
-    everything but line breaks."""
+    """What the decoder allows: everything, any JSON object, the JSON schema, everything but through the masking machinery, or
+    everything except line breaks."""
     when: Literal["whole", "answer", "second_pass", "reconsider"] = "whole"
     """The format holds from the first token, after the `trigger`, or in a second pass that converts a free reply. `reconsider`
     is `whole` with a second pass that shows the model its reply and asks for a new answer in prose."""
@@ -66,7 +66,7 @@ class Axes:
     words: int | None = Field(default=None, gt=0)
     """Word budget of the rationale, for `reasoning: budget`."""
     budget: Literal["soft", "hard"] = "soft"
-    """Whether the word budget is only asked for, or counted by the decoder as well."""
+    """Whether the word budget is only asked for, or also counted by the decoder."""
     stages: tuple[str, ...] = ("phenomenon", "observation", "conclusion")
     """Names of the parts, for `reasoning: staged`."""
     rationale: Rationale = "string"
@@ -79,37 +79,37 @@ class Axes:
     trigger: str = Field(default="Final answer:", min_length=1)
     """What ends the free part, for `when: answer`."""
     rendering: Rendering = "form"
-    """How the prompt shows the shape of a JSON object: by a form with placeholders, as JSON Schema, or as a TypeScript type."""
+    """How the prompt shows the shape of a JSON object: as a form with placeholders, as JSON Schema, or as a TypeScript type."""
     descriptions: Literal["prompt", "schema", "nowhere"] = "prompt"
-    """Where a record's fields are described: in the words of the prompt, in the rendering of the schema, or nowhere."""
+    """Where a record's fields are described: in the prompt's own words, in the rendering of the schema, or nowhere."""
     optional_fields: Literal["as_given", "required", "nullable"] = "as_given"
-    """Whether a record's fields that may be missing must be there; `nullable`: those that may be null may be missing too."""
+    """Whether a record's optional fields must be there; `nullable`: fields that may be null may be missing, too."""
     nulls: Literal["as_given", "allowed", "forbidden"] = "as_given"
-    """Whether a record's fields that may be missing may be null."""
+    """Whether a record's optional fields may be null."""
     field_order: Literal["as_given", "sorted", "reversed"] = "as_given"
     last_fields: tuple[str, ...] = ()
-    """Fields of a record that come after all others, such as those that depend on them."""
+    """Fields of a record that come after all others, for instance because they depend on them."""
     enums: Literal["as_given", "open"] = "as_given"
-    """Whether a record's lists of values are all that a field may hold, or only named in the words of the prompt."""
+    """Whether a field is limited to the values that its schema lists, or these are only named in the prompt."""
     whitespace: Whitespace = "one_space"
-    """Between the tokens of a JSON object, in what the prompt shows and in what the decoder allows."""
+    """White space between the tokens of a JSON object, both in the prompt and in what the decoder allows."""
     calls: Annotated[str | None, AfterValidator(known_calls)] = None
-    """The syntax of calls that an enforced `asked: tool` is held to; None is the backbone's own, as a run finds it."""
+    """The syntax of calls that an enforced `asked: tool` is held to; None means the backbone's own, which a run looks up."""
     shots: int = Field(default=0, ge=0)
     """Worked examples before the question."""
     thinking: Annotated[Literal["off", "free", "budget", "masked"], BeforeValidator(worded)] = "off"
     """Whether a model that can think does so before it replies: not at all, as long as it likes, or for at most
     `thinking_tokens`, and what is enforced holds from the end of the thought on. `masked` switches thinking on and enforces from
-    the first token, which forbids the thought: what an engine does that does not know where a thought ends."""
+    the first token, which forbids the thought, as an engine does that cannot tell where a thought ends."""
     thinking_tokens: int | None = Field(default=None, gt=0)
-    """Tokens after which the end of the thought is forced, for `thinking: budget`."""
+    """The tokens after which the thought is ended by force, for `thinking: budget`."""
     remedy: Literal["none", "retry", "first_valid"] = "none"
     """What follows a reply that breaks its contract, up to `tries` in all: `retry` shows it to the model with the validator's
     error, `first_valid` draws the first request anew. Whether a reply is right plays no part."""
     tries: int = Field(default=1, gt=0, le=100)
-    """Most replies to a question, for `remedy`."""
+    """The most replies to a question, for `remedy`."""
     formatter: Literal["same", "other"] = "same"
-    """Whose second pass it is: the backbone's that gave the first, or that of another one, the run's `formatter`."""
+    """Which backbone makes the second pass: the one that made the first, or another, the run's `formatter`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Axes:

@@ -1,12 +1,12 @@
-"""Cutting the rationale of a reply, and writing its beginning as a reply of another condition, which then goes on.
+"""Cutting a reply's rationale, and writing its beginning as the beginning of a reply under another condition, which then goes on.
 
     cut(rationale_of(json_schema, reply, kind), 0.5)        First, 7 + 5 is 12. Then
     begun(free_cot, kind, "First, 7 + 5 is 12. Then")       First, 7 + 5 is 12. Then
     begun(json_schema, kind, "First, 7 + 5 is 12. Then")    {"reasoning": "First, 7 + 5 is 12. Then
 
-With the second comes the grammar of what may follow there.
+`begun` also gives the grammar of what may follow there.
 
-From prose to JSON and back a rationale is the same to the character, so what differs between two continuations is their format.
+A rationale survives the way from prose to JSON and back to the character, so two continuations differ in their format alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fmtbench.types import Constraint
 
 WORD = re.compile(r"\S+")
 SAID = "So"
-"""A rationale of which all formats write the same."""
+"""A rationale that all formats write alike."""
 
 
 class Begun(NamedTuple):
@@ -58,7 +58,7 @@ def allowed_after(condition: Condition, kind: AnswerKind) -> Constraint | None:
 
 
 def stated_after(condition: Condition, kind: AnswerKind, answer: str) -> str:
-    """What a reply of this condition writes behind its rationale to state an answer: the same after every rationale.
+    """What a reply under this condition writes after its rationale to state an answer: the same after every rationale.
 
     It closes the rationale as the format does: `", "answer": 12}` in JSON, and a sentence on a line of its own in text.
     """
@@ -66,7 +66,7 @@ def stated_after(condition: Condition, kind: AnswerKind, answer: str) -> str:
 
 
 def why_not_begun(condition: Condition) -> str:
-    """Why the rationale of a condition cannot be cut and taken up; empty where it can."""
+    """Why a condition's rationale cannot be cut and continued; empty if it can."""
     stages = len(condition.layout.stages)
     reasons = {
         "several_stages: its rationale has several parts": stages > 1,

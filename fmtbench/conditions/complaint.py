@@ -1,9 +1,9 @@
-"""What a validator says of a reply that breaks its contract, in one line, as one that asks again is told it.
+"""What a validator says about a reply that breaks its contract, in one line, as the model is told when it is asked again.
 
     it is not valid JSON (Expecting ',' delimiter: line 1 column 18 (char 17))
     $.total: 'twelve' is not of type 'number'
 
-It is made from the reply and the contract alone: no item, and so no gold answer, comes in here.
+It is made from the reply and the contract alone: no item, and so no gold answer, enters here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fmtbench.readers.reply import reply_place
 from fmtbench.types import Generation
 
 MOST = 200
-"""Characters of what a library says."""
+"""The most characters of a library's message."""
 SAID: dict[str, str] = {
     "truncated": "it was cut off before its end, so it must be shorter",
     "loop": "it repeats itself without an end",
@@ -43,7 +43,7 @@ def keeps(condition: Condition, generation: Generation, kind: AnswerKind) -> boo
 
 
 def complaint(condition: Condition, generation: Generation, kind: AnswerKind) -> str:
-    """Empty for a reply that keeps the contract, and for an engine's error."""
+    """The complaint; empty for a reply that keeps the contract, and for an engine's error."""
     status = condition.read(generation, kind).status
     if status in ("ok", "engine_error"):
         return ""
@@ -52,7 +52,7 @@ def complaint(condition: Condition, generation: Generation, kind: AnswerKind) ->
 
 
 def _of_object(condition: Condition, text: str, kind: AnswerKind) -> str:
-    """What is wrong with a JSON object; empty where none is asked for, or nothing is."""
+    """What is wrong with a JSON object; empty if nothing is, or none was asked for."""
     if not isinstance(condition.produced, JsonFormat):
         return ""
     start, end = reply_place(text, kind)

@@ -28,7 +28,7 @@ from fmtbench.readers.reply import reply_place
 from fmtbench.types import Constraint, Extraction, Generation, Item, Message, Shot
 
 JSON = JsonFormat()
-"""What is enforced where no format is asked for."""
+"""The levels of `enforced` under which no format is asked for."""
 FREELY: dict[str, Any] = {
     "asked": "text",
     "enforced": "no",
@@ -40,7 +40,7 @@ FREELY: dict[str, Any] = {
     "calls": None,
     "formatter": "same",
 }
-"""The levels of a pass that has no format."""
+"""The levels of a pass without a format."""
 REASONED: dict[str, Any] = {
     "reasoning": "free",
     "words": None,
@@ -50,7 +50,7 @@ REASONED: dict[str, Any] = {
     "thinking_tokens": None,
     "shots": 0,
 }
-"""Those of a reply that reasons freely before its answer, whatever came before it."""
+"""The levels of a reply that reasons freely before its answer, whatever came before it."""
 
 
 class Parts(NamedTuple):
@@ -70,7 +70,7 @@ class Condition(Axes):
 
     @property
     def opening(self) -> Condition:
-        """The condition of the first pass: itself, or free text where a second pass makes the format."""
+        """The condition of the first pass: this one, or free text if a second pass makes the format."""
         if self.when == "reconsider":
             return replace(self, when="whole")
         return replace(self, **FREELY, descriptions=self._worded) if self.when == "second_pass" else self
@@ -83,17 +83,17 @@ class Condition(Axes):
 
     @property
     def _worded(self) -> Literal["prompt", "schema", "nowhere"]:
-        """Where a first pass in free text describes fields: what only the schema says, it does not know."""
+        """Where a first pass in free text describes fields: it knows nothing that only the schema says."""
         return "nowhere" if self.descriptions == "schema" else self.descriptions
 
     @property
     def rewrites(self) -> bool:
-        """Whether a second pass is made of the first one's reply, and says what that one said."""
+        """Whether a second pass rewrites the first one's reply, and says what that said."""
         return self.when in ("second_pass", "reconsider")
 
     @property
     def passes(self) -> int:
-        """Most requests to one item: two passes, or as many tries as there may be."""
+        """The most requests per item: two passes, or the number of tries."""
         return 2 if self.rewrites else self.tries
 
     @property
@@ -121,7 +121,7 @@ class Condition(Axes):
         )
 
     def contract(self, kind: AnswerKind) -> str:
-        """What is demanded of the reply; of a record, with what its fields mean. All that this condition changes is in here."""
+        """What is demanded of the reply, for a record with its fields' meanings. All that the condition changes is in here."""
         asked = self.asking.ask(self.layout, self.layout.arranged(kind))
         meaning = kind.descriptions() if isinstance(kind, Record) and self.descriptions == "prompt" else ""
         return f"{meaning} {asked}" if meaning else asked
@@ -148,7 +148,7 @@ class Condition(Axes):
         return tuple(turns)
 
     def worked(self, shot: Shot) -> str:
-        """The rationale of a worked example, in the length that this condition asks for."""
+        """The rationale of a worked example, at the length that this condition asks for."""
         return shot.draft if self.reasoning == "draft" else shot.reasoning
 
     def follow(self, asked: tuple[Message, ...], reply: str, kind: AnswerKind, prompt: Prompt) -> tuple[Message, ...]:
@@ -160,7 +160,7 @@ class Condition(Axes):
     # -- allow
 
     def constraint(self, kind: AnswerKind) -> Constraint | None:
-        """What the decoder allows in the last pass; that of the first is its `opening`'s."""
+        """What the decoder allows in the last pass; for the first, ask `opening`."""
         if self.when == "reconsider":
             return self.closing.constraint(kind)
         if self.enforced in ("sham", "one_line"):
@@ -180,13 +180,13 @@ class Condition(Axes):
 
     @property
     def produced(self) -> Format | DelayedFormat:
-        """The format that comes out at last: an enforced schema wins over what was asked."""
+        """The format that comes out in the end: an enforced schema wins over what was asked."""
         last = self.closing
         return last._held if last.enforced == "schema" and last.when != "answer" else last.asking
 
     @property
     def _held(self) -> Format:
-        """What an enforced schema is a schema of: where text or prose is asked for, JSON."""
+        """The format that an enforced schema describes: JSON, where text or prose is asked for."""
         return JSON if self.asked in HELD_TO_JSON else FORMATS[self.asked]
 
     @property
@@ -216,6 +216,6 @@ class Condition(Axes):
         return parts
 
     def example(self, kind: AnswerKind, reasoning: str, answer: str) -> str:
-        """A last reply that keeps this condition's contract."""
+        """A reply of the last pass that keeps this condition's contract."""
         layout = self.returned
         return self.produced.write(layout, layout.arranged(kind), reasoning, answer)

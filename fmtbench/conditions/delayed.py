@@ -1,9 +1,9 @@
 """Think freely, then write only the answer in a format: 9 * 2 makes 18. Final answer: {"answer": 18}
 
 The decoder allows any text up to the trigger, and the format alone from there on, in one pass, as in CRANE
-(Banerjee et al. 2025, arXiv 2502.09061) and "Thinking Before Constraining" (arXiv 2601.07525). While it is constrained the
-reply cannot end before its answer, so one that never reaches its trigger runs into the token limit: `missing_trigger`, as
-for one that ends without it where nothing is enforced. `premature_trigger` has nothing before the trigger.
+(Banerjee et al. 2025, arXiv 2502.09061) and "Thinking Before Constraining" (arXiv 2601.07525). A constrained
+reply cannot end before its answer, so one that never reaches its trigger runs into the token limit. Its status is
+`missing_trigger`, like that of an unconstrained reply that ends without it. `premature_trigger` has nothing before the trigger.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class DelayedFormat:
         return replace(found.moved(len(thoughts) + len(trigger)), reasoning=reasoning)
 
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
-        """The part of each character, as a format says it; a trigger that was cut is still rationale."""
+        """The part of each character, as for any format; a trigger that was cut is still rationale."""
         thoughts, trigger, reply = text.partition(self.trigger)
         parts = around(text)
         fill(parts, [(0, len(thoughts))], "reasoning")

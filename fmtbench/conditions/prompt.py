@@ -1,4 +1,4 @@
-"""A prompt: one paraphrase of everything a condition does not decide. Prompts are a random effect, not a choice."""
+"""A prompt: one paraphrase of everything that a condition does not decide. Prompts are a random effect, not a choice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.types import Message
 
 PLACES = ("question", "contract", "hint", "reasoning")
-"""What a chat of the user's own can hold in braces; all else in braces is text, such as an example in JSON."""
+"""The placeholders of a user's own chat; anything else in braces is text, such as an example in JSON."""
 PLACE = re.compile(rf"\{{({'|'.join(PLACES)})\}}")
 
 
@@ -42,9 +42,9 @@ class Prompt:
     convert: str
     """Asks for the previous reply in another form, for `when: second_pass`."""
     reconsider: str = ""
-    """Asks for a new answer in prose, for `when: reconsider`; a prompt without it asks no such condition."""
+    """Asks for a new answer in prose, for `when: reconsider`; a prompt without it cannot ask under such a condition."""
     retry: str = ""
-    """Asks again, for `remedy: retry`; `{error}` stands for what the validator says. A prompt without it asks none."""
+    """Asks again, for `remedy: retry`; `{error}` stands for what the validator says. A prompt without it cannot ask again."""
     format: str = "{contract}"
     """The format wording: the words around the contract, whose place is `{contract}`."""
     messages: tuple[Turn, ...] = ()

@@ -1,4 +1,4 @@
-"""The mask that begins after a thought: everything is allowed until the thought ends, and then what the constraint allows.
+"""The mask that begins after a thought: anything is allowed until the thought ends, and then what the constraint allows.
 
 A thought ends where the text that ends it is complete, whatever tokens wrote it; or where its budget is spent, and then the
 tokens of that text are the only ones allowed, one after the other (budget forcing, Muennighoff et al. 2025, arXiv 2501.19393).
@@ -16,7 +16,7 @@ from fmtbench.types import Thinking
 
 
 class ThoughtWatch:
-    """How far the thought of one reply has come, token by token."""
+    """Follows the thought of one reply, token by token."""
 
     def __init__(self, tokenizer: Any, thinking: Thinking) -> None:
         from tokenizers.decoders import DecodeStream
@@ -38,7 +38,7 @@ class ThoughtWatch:
 
     @property
     def due(self) -> int | None:
-        """The token that has to come next; None where the model is free."""
+        """The token that has to come next; None if the model is free."""
         return self._due[0] if self._due else None
 
     def advance(self, token: int) -> None:

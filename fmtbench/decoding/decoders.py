@@ -20,7 +20,7 @@ from fmtbench.decoding.packed import BITS, bit
 from fmtbench.types import Constraint
 
 NOBODYS = 2**32 - 1
-"""A number of no token."""
+"""A number that no token has."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 DecoderName = Literal["outlines", "xgrammar", "guidance"]
 
@@ -29,7 +29,7 @@ class Matcher(ABC):
     """The state of one reply in its grammar."""
 
     def mask(self) -> Hashable | None:
-        """What names the mask of the next token: equal names, equal masks. None where the library has no such name."""
+        """A name for the mask of the next token: equal names, equal masks. None if the library has no such name."""
         return None
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def material(self) -> bytes:
-        """What the sandbox needs to know of the tokenizer."""
+        """What the sandbox needs to know about the tokenizer."""
 
     @abstractmethod
     def load(self, compiled: bytes) -> Any:

@@ -15,7 +15,7 @@ SCALAR = rf"({STRING}|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false|
 DEPTH = 2
 """Levels of objects and lists in JSON mode. The contracts need one; a third has four times as many states."""
 DEEPEST = 4
-"""For records that need more. One of five levels is nothing that JSON mode can hold."""
+"""For records that need more. JSON mode cannot hold a record of five levels."""
 BETWEEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(\s+)', re.S)
 
 Realised = Literal["none", "one space", "pretty", "free"]
@@ -45,7 +45,7 @@ def _listed(opening: str, member: str, closing: str) -> str:
 
 
 def held_to_object(constraint: Constraint) -> bool:
-    """Whether what is allowed is a JSON object and nothing else."""
+    """Whether nothing but a JSON object is allowed."""
     whole = constraint.kind == "json_schema" or is_spaced(constraint)
     return whole or constraint in map(any_object, range(DEPTH, DEEPEST + 1))
 

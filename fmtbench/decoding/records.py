@@ -1,4 +1,4 @@
-"""From a schema of somebody's own to what a decoder compiles: structure alone, and nothing that Outlines gets wrong.
+"""From a user's schema to what a decoder compiles: structure alone, and nothing that Outlines gets wrong.
 
 outlines_core 0.2.14 writes a `format` without quotation marks, which is no JSON; here it becomes a pattern. What it ignores is
 found by trying: a keyword without which the same grammar comes out has no effect.
@@ -28,7 +28,7 @@ ALWAYS = ("type", "properties", "items", "required", "enum", "const", "anyOf", "
 
 
 def decodable(schema: Any) -> Any:
-    """An inlined schema as a decoder is given it: no words, no keywords of our own, and no keys that are not listed."""
+    """An inlined schema as a decoder gets it: without descriptions, our own keywords, and keys that are not listed."""
     if isinstance(schema, list):
         return [decodable(one) for one in schema]
     if not isinstance(schema, Mapping):
@@ -46,7 +46,7 @@ def _inside(name: str, held: Any) -> Any:
 
 
 def ignored(schema: Mapping[str, Any]) -> list[str]:
-    """What of an inlined schema Outlines has no grammar for, as `total: minimum`, in the schema's order."""
+    """The parts of an inlined schema that Outlines ignores, such as `total: minimum`, in the schema's order."""
     return list(dict.fromkeys(_ignored(schema, "")))
 
 

@@ -33,9 +33,9 @@ from fmtbench.types import Constraint
 
 WORKER = Path(__file__).with_name("worker.py")
 START_SECONDS = 300.0
-"""For the child to import its library: xgrammar brings torch along."""
+"""The time for the child to import its library: xgrammar brings torch along."""
 END_SECONDS = 10.0
-"""For the child to end, once it has closed its pipes or was killed."""
+"""The time for the child to end, once it has closed its pipes or was killed."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -57,7 +57,7 @@ class Compiled:
     states: int | None
     """States of the automaton; None if the library has none to count."""
     cpu_seconds: float
-    """Processor time of the compilation, whenever that was."""
+    """Processor time of the compilation, whenever it took place."""
     cached: bool
     """Whether it was found on disk."""
 
@@ -195,7 +195,7 @@ class Child:
 
 def _stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     process.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):  # a process that the kernel does not let go holds up nothing
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a process that the kernel does not release must not hold us up
         process.wait(timeout=END_SECONDS)
     for stream in (process.stdin, process.stdout, errors):
         with contextlib.suppress(OSError):
@@ -221,7 +221,7 @@ def _signal_name(code: int) -> str:
 
 
 def describe(constraint: Constraint) -> str:
-    """A constraint by name: its hash and how it begins."""
+    """Names a constraint by its hash and its beginning."""
     name = "schema" if constraint.kind == "json_schema" else "regex"
     shown = " ".join(constraint.source.split())
     short = shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -1,4 +1,4 @@
-"""What a first stage found, kept for rerankers in mteb's form: `candidates/<key of the score>/<Task>_predictions.json`.
+"""What a first stage found, kept for rerankers in mteb's format: `candidates/<key of the score>/<Task>_predictions.json`.
 
 It holds the 1000 best documents of each query with their scores, for each subset and split.
 """
@@ -19,7 +19,7 @@ from fmtbench.errors import UserError
 from fmtbench.saving import unwritten
 
 DEPTH = 1000
-"""Documents of a query that mteb's search tasks keep."""
+"""How many documents mteb's search tasks keep for each query."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -29,18 +29,18 @@ def is_search(task: Any) -> bool:
 
 
 def place(folder: Path, key: str) -> Path:
-    """Where the candidates of the score of this key are."""
+    """Where the candidates behind the score with this key are."""
     return folder / key[:16]
 
 
 def lacking(folder: Path | None, key: str, task: Any) -> bool:
-    """Whether a first stage has to run, though its score is known, because what it found was not kept."""
+    """Whether a first stage has to run although its score is known, because what it found was not kept."""
     return folder is not None and is_search(task) and not place(folder, key).is_dir()
 
 
 @contextmanager
 def keeping(folder: Path | None, key: str, task: Any) -> Iterator[Path | None]:
-    """A folder for mteb's predictions, which gets its name once they are all there; None where none are kept."""
+    """A folder for mteb's predictions, which gets its name once all are there; None if none are kept."""
     if folder is None or not is_search(task):
         yield None
         return
@@ -60,7 +60,7 @@ def keeping(folder: Path | None, key: str, task: Any) -> Iterator[Path | None]:
 
 
 def check_candidates(tasks: Mapping[str, Any], count: int) -> None:
-    """Raises `UserError` where no task is a search, a corpus has fewer documents, or a task names documents that it lacks."""
+    """Raises `UserError` if no task is a search, a corpus has fewer documents, or a task names documents that it lacks."""
     searches = {name: task for name, task in tasks.items() if is_search(task)}
     if not searches:
         raise UserError(f"reranker= orders what a search finds, and {', '.join(tasks)} is none: add one, as embed_task=[scifact]")

@@ -1,4 +1,4 @@
-"""`fmtbench.json`, written beside an encoder or an adapter, so that it is never put on another backbone.
+"""`fmtbench.json`, written beside an encoder or an adapter, so that neither is ever put on another backbone.
 
 {"backbone": "smollm2_135m", "fingerprint": "5fc2...", "pooling": "mean", "attention": "bidirectional", "template": {...}, ...}
 """
@@ -26,11 +26,11 @@ class LoadedEncoder:
     """A `SentenceTransformer` of stock modules. Train it, save it, or encode with it; it takes rendered texts."""
     spec: EncoderSpec
     backbone: str
-    """Name of the backbone; empty where the folder has none."""
+    """Name of the backbone; empty if the folder has none."""
     fingerprint: str
-    """Identifies the backbone's weights; empty where the folder has none."""
+    """Identifies the backbone's weights; empty if the folder has none."""
     heads: Any = None
-    """BGE-M3's `m3.Heads`, where they are trained or asked for."""
+    """BGE-M3's `m3.Heads`, if they are trained or asked for."""
 
 
 def describe(loaded: LoadedEncoder) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def write_description(folder: Path, loaded: LoadedEncoder) -> None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Empty where the folder has none. Raises `UserError` where it cannot be read."""
+    """The description; empty if the folder has none. Raises `UserError` if it cannot be read."""
     path = folder / DESCRIPTION
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def check_backbone(folder: Path, backbone: Backbone) -> None:
-    """Raises `UserError` where the folder was trained on other weights."""
+    """Raises `UserError` if the folder was trained on other weights."""
     found = read_description(folder)
     if found and found.get("fingerprint") != backbone.resolve().fingerprint:
         raise UserError(

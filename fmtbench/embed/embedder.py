@@ -33,7 +33,7 @@ class Loadable(Protocol):
         """Hub id and commit of an encoder from the hub; None for any other."""
 
     def load(self) -> LoadedEncoder:
-        """Load the weights. Raises `UserError` where there are none, or where they contradict what was asked."""
+        """Load the weights. Raises `UserError` if there are none, or if they contradict what was asked."""
 
 
 class Encoded(NamedTuple):
@@ -42,9 +42,9 @@ class Encoded(NamedTuple):
     vectors: Vectors
     """N x D, float32, unit length."""
     tokens: int
-    """Tokens that went through the model, including the template's."""
+    """The number of tokens that went through the model, the template's included."""
     cut: int
-    """Texts that were longer than the context."""
+    """The number of texts that were longer than the context."""
 
 
 class EmbedBackend(ABC):
@@ -55,7 +55,7 @@ class EmbedBackend(ABC):
 
     @abstractmethod
     def open(self, encoder: Loadable) -> Embedder:
-        """Load the weights. Raises `UserError` where this backend cannot do what the encoder asks."""
+        """Load the weights. Raises `UserError` if this backend cannot do what the encoder asks."""
 
 
 class Embedder(ABC):

@@ -39,7 +39,7 @@ class Encoder:
     max_tokens: int | None = Field(default=None, gt=1)
     """Longer texts are cut; null takes the backbone's context."""
     layers: int | None = Field(default=None, gt=0)
-    """The backbone's first so many layers, then its final norm; null takes all. The saved folder has these alone."""
+    """How many of the first layers to use, followed by the final norm; null takes all. A saved folder has only these."""
     skip_first: bool = False
     """Leave the first token out of a mean. `fmtbench.json` says it; sentence-transformers by itself would pool that token too."""
 
@@ -69,13 +69,13 @@ class Encoder:
         return sha256([weights, self.backbone.dtype, self.spec().said(), adapter])
 
     def adapters(self) -> list[Path]:
-        """Their folders, in the order in which they are merged."""
+        """The adapters' folders, in the order in which they are merged."""
         named = (self.adapter,) if isinstance(self.adapter, str) else self.adapter or ()
         return [hub_folder(one) if is_hub_id(one) else Path(one).expanduser() for one in named]
 
     def published(self) -> None:
-        """It is made here."""
+        """None: it is made here."""
 
     def load(self) -> LoadedEncoder:
-        """Load the weights. Raises `UserError` where there are none, or where the adapter does not fit them."""
+        """Load the weights. Raises `UserError` if there are none, or if the adapter does not fit them."""
         return load_backbone(self.backbone, self.spec(), self.adapters())

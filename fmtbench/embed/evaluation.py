@@ -1,7 +1,7 @@
 """mteb's evaluators judge embedders on tasks; encoders and lexical baselines share one table.
 
-Each score goes into the journal as soon as it is known, under a key of everything that determines it. So a killed evaluation
-continues where it was, and more embedders or tasks only add to the table.
+Each score is journalled as soon as it is known, under a key of everything that determines it. So a killed evaluation
+continues where it was, and further embedders or tasks only add to the table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fmtbench.embed.scores import COUNTS, METRICS, Score, append_score, read_sco
 logger = logging.getLogger(__name__)
 
 ENCODE = {"batch_size": 32, "show_progress_bar": False}
-"""What mteb hands to `encode`. Our batches are made by tokens, whatever it says."""
+"""What mteb passes to `encode`. Our batches are made by tokens, whatever it says."""
 
 
 def evaluate(
@@ -62,7 +62,9 @@ def evaluate(
                     save_result(files, result, model_meta(name, identity, _published(embedder)), identity, ENCODE)
                 append_score(journal, score)
                 done[score.key] = score
-        found += [replace(done[keys[task]], embedder=name, task=task) for task in tasks]  # the journal may have other names
+        found += [
+            replace(done[keys[task]], embedder=name, task=task) for task in tasks
+        ]  # the journal may have other names for them
     return found
 
 

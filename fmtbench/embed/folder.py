@@ -1,4 +1,4 @@
-"""What the files of a sentence-transformers folder say, of any of its versions, read before any weights are."""
+"""What the files of a sentence-transformers folder of any version say, read before any weights."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ LEGACY = {
 }
 """Folders from before sentence-transformers 6 have one flag for each pooling."""
 DOCUMENT = ("document", "passage", "corpus")
-"""Names of the prompt of documents; the first that is not empty counts. sentence-transformers 6 means the same, but gives every
+"""Names of the prompt for documents; the first that is not empty counts. sentence-transformers 6 does the same, but gives every
 folder that it loads an empty `document`, which hides the others."""
 SHIFTED = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
 """Model types whose positions begin after that of the padding token."""
 
 
 def modules(folder: Path) -> list[tuple[str, Path]]:
-    """Kind and folder of each module. Raises `UserError` where one is not sentence-transformers' own, or in another order."""
+    """Kind and folder of each module. Raises `UserError` for one that is not sentence-transformers' own, or out of order."""
     listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     types = [str(module["type"]) for module in listed]
     names = [kind.rsplit(".", 1)[-1] for kind in types]
-    stock = all(kind.startswith("sentence_transformers.") for kind in types)  # any other would be code of the folder's own
+    stock = all(kind.startswith("sentence_transformers.") for kind in types)  # any other would be code from the folder
     after = [name for name in names[2:-1] if name != "Dense"] + [
         name for name in names[2:][-1:] if name not in ("Dense", "Normalize")
     ]
@@ -57,7 +57,7 @@ def pooling(folder: Path) -> tuple[Pooling, bool]:
 
 
 def projections(folder: Path) -> int:
-    """How many Dense modules follow the pooling. Raises `UserError` where their widths do not follow from each other."""
+    """How many Dense modules follow the pooling. Raises `UserError` if their widths do not fit together."""
     listed = modules(folder)
     width = read_config(listed[0][1] / "config.json").get("hidden_size")
     dense = [place for name, place in listed if name == "Dense"]
@@ -79,7 +79,7 @@ def attention(folder: Path, described: dict[str, Any]) -> Attention | None:
 
 
 def check_architecture(folder: Path) -> None:
-    """Raises `UserError` where the model is one that only the folder's own code knows, or whose weights are no safetensors."""
+    """Raises `UserError` if only the folder's own code knows the model, or its weights are not safetensors."""
     from transformers import CONFIG_MAPPING
 
     kind = read_config(folder / "config.json").get("model_type")
@@ -88,14 +88,14 @@ def check_architecture(folder: Path) -> None:
 
 
 def limits(folder: Path) -> list[int]:
-    """Every bound on the tokens of a text. Raises `UserError` where the folder would embed something else than the text."""
+    """Every bound on the tokens of a text. Raises `UserError` if the folder would embed something other than the text."""
     if "message" in read_config(folder / "sentence_bert_config.json").get("modality_config", {}):
         raise UserError(f"saved encoder {folder} wraps texts in a chat template: pin modality_config to text and save it again")
     return lengths(folder)
 
 
 def lengths(folder: Path) -> list[int]:
-    """What the files say of the most tokens that the model takes."""
+    """The files' statements of the most tokens that the model takes."""
     own, config = read_config(folder / "sentence_bert_config.json"), read_config(folder / "config.json")
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in SHIFTED:
@@ -119,7 +119,7 @@ def template(folder: Path, described: dict[str, Any]) -> Template:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A JSON file of the folder; empty where there is none."""
+    """A JSON file of the folder; empty if there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The rows that an encoder of several heads has in a table: each head alone, dense with lexical scores, and all together.
+"""The rows that an encoder with several heads has in a table: each head alone, dense with lexical scores, and all together.
 
     head_rows({"bge_m3": encoder}, heads=("dense", "sparse", "multi"), candidates=100, fusion="sum", index=Path("DIR/index"))
 
@@ -44,18 +44,18 @@ class HeadRow:
     encoder: SavedEncoder
     row: str
     heads: tuple[str, ...]
-    """All that are asked for: the other rows', too, which share one pass over the corpus."""
+    """All heads that are asked for, also by the other rows, which share one pass over the corpus."""
     candidates: int
     fusion: Fusion
     index: Path
-    """Where this encoder's corpora are kept."""
+    """The folder of this encoder's corpora."""
 
     @property
     def by(self) -> tuple[str, ...]:
         return ROWS[self.row]
 
     def vectors(self) -> str:
-        """sha256 of everything that determines what the heads say of a text."""
+        """sha256 of everything that determines what the heads say about a text."""
         from fmtbench.embed.m3 import FILES
 
         folder = self.encoder.folder()
@@ -69,11 +69,11 @@ class HeadRow:
         return sha256([self.vectors(), how])
 
     def published(self) -> tuple[str, str] | None:
-        """Only dense vectors are what a hub id means to mteb."""
+        """To mteb, a hub id means dense vectors alone."""
         return self.encoder.published() if self.row == "dense" else None
 
     def read(self) -> Heads:
-        """The heads' weights. Raises `UserError` where the folder lacks one that is asked for."""
+        """The heads' weights. Raises `UserError` if the folder lacks one that is asked for."""
         from fmtbench.embed.m3 import read_heads
 
         folder = self.encoder.folder()
@@ -84,7 +84,7 @@ class HeadRow:
         return replace(loaded, heads=self.read().to(loaded.model.device))
 
     def model(self, embedder: Any, name: str, task: Any) -> Any | None:
-        """In mteb's protocols; None where the row does not apply: all but dense vectors are for search."""
+        """A model in mteb's protocols; None if the row does not apply: all but dense vectors are for search alone."""
         from fmtbench.embed.search import HeadSearch
 
         if hasattr(task, "k_values"):

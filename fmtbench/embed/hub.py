@@ -29,15 +29,15 @@ NAMED = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name is one of the hub's, and no folder here."""
+    """Whether a name is one on the hub, and not a local folder."""
     return bool(NAMED.fullmatch(name)) and not name.startswith(".") and not Path(name).exists()
 
 
 @lru_cache(maxsize=64)
 def hub_folder(hub_id: str, revision: str | None = None) -> Path:
-    """The files of a repository, of its local cache where they are all there; the folder's name is the commit.
+    """The files of a repository, from the local cache if all are there; the folder is named after the commit.
 
-    Raises `UserError` where the repository does not exist, is gated, or cannot be reached.
+    Raises `UserError` if the repository does not exist, is gated, or cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -73,14 +73,14 @@ def _converted(hub_id: str, folder: Path) -> Path:
 
 
 def read_tensors(path: Path) -> Any:
-    """What a pickle of tensors holds, by torch's restricted unpickler. Raises `UserError` for any other, which is not run."""
+    """The tensors in a pickle, by torch's restricted unpickler. Raises `UserError` for any other pickle, which is not run."""
     import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):  # the machine's, not the file's
+    except (OSError, MemoryError):  # the machine's fault, not the file's
         raise
-    except Exception as error:  # whatever the restricted unpickler makes of a hostile file
+    except Exception as error:  # whoever wrote the file decides what the unpickler raises: any error is the file's
         raise UserError(f"{path} is no file of tensors ({type(error).__name__}): it is not read") from error
 
 

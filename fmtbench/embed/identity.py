@@ -13,7 +13,7 @@ SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model")
 
 
 def file_hashes(folder: Path) -> list[tuple[str, str]]:
-    """Name and sha256 of each file that matters, sorted. Raises `UserError` where there is no such folder."""
+    """Name and sha256 of each file that matters, sorted. Raises `UserError` if there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"adapter {folder} is no folder: give the folder that holds adapter_config.json")
     found = []

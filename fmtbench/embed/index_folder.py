@@ -1,4 +1,4 @@
-"""A corpus as several heads represent it, kept in a folder, so that each row of a table searches what one pass has made.
+"""A corpus as represented by several heads, kept in a folder, so that all rows of a table search the result of one pass.
 
     index.json     whose it is: the encoder's identity, a hash of the documents, the heads
     dense.npy, sparse.npz, tokens.f32, spans.npy
@@ -33,9 +33,9 @@ ABOUT = "index.json"
 def indexed(
     folder: Path, identity: str, heads: Sequence[str], content: Sequence[str], make: Callable[[BinaryIO], Represented]
 ) -> Represented:
-    """What the folder keeps of this content; made and kept where it is not there yet.
+    """What the folder holds for this content; made and kept if it is not there yet.
 
-    Raises `UserError` where another encoder made it, whose vectors would be compared with this one's queries.
+    Raises `UserError` if another encoder made it: its vectors would be compared with this one's queries.
     """
     whole = hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()
     asked = {"encoder": identity, "heads": sorted(heads), "documents": whole}

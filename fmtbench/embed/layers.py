@@ -41,7 +41,7 @@ WAYS = {
 
 
 def variants(encoder: Encoder, layers: Sequence[int]) -> dict[tuple[int, str], Encoder]:
-    """The encoder at each of these layers (all, where none is named), pooled in each way. Raises `UserError`."""
+    """The encoder at each of these layers (all, if none is named), pooled in each way. Raises `UserError`."""
     whole = depth(encoder.backbone.resolve())
     last = encoder.layers or whole
     if wrong := [one for one in layers if not 1 <= one <= last]:
@@ -70,7 +70,7 @@ class EveryLayer(EmbedBackend):
 
 
 class States:
-    """The vectors of texts that were seen, in all variants: texts x variants x D floats in memory."""
+    """The vectors of the texts seen so far, in all variants: texts x variants x D floats in memory."""
 
     def __init__(self, embedder: _Layers) -> None:
         self.embedder = embedder
@@ -79,7 +79,7 @@ class States:
         self.counts: list[tuple[int, bool]] = []
 
     def encoded(self, texts: Sequence[str], role: Role, instruction: str, number: int) -> Encoded:
-        """In one variant. What was not seen yet goes through the model."""
+        """The vectors in one variant. Texts not seen yet go through the model."""
         keys = [(text, role, instruction) for text in texts]
         self._add([key for key in dict.fromkeys(keys) if key not in self.places])
         places = [self.places[key] for key in keys]

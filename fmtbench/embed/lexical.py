@@ -25,7 +25,7 @@ POSTING = 8
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Lexical(ABC):
-    """A baseline, and what counts as a term; the names are scikit-learn's."""
+    """A baseline, with what counts as a term; the names are scikit-learn's."""
 
     analyzer: Literal["word", "char", "char_wb"] = "word"
     ngram_range: tuple[int, int] = (1, 1)
@@ -36,7 +36,7 @@ class Lexical(ABC):
 
     @abstractmethod
     def model(self, task: Any) -> Any | None:
-        """A model for one mteb task, in mteb's protocols; None where the baseline does not apply."""
+        """A model for one mteb task, in mteb's protocols; None if the baseline does not apply."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -71,7 +71,7 @@ class BM25(Lexical):
 
 
 def _frequencies(task: Any) -> bool:
-    """Whether a task of mteb's says which of its texts give document frequencies."""
+    """Whether an mteb task says which of its texts give document frequencies."""
     return hasattr(task, "train_split") or (hasattr(task, "column_names") and hasattr(task, "max_score"))
 
 
@@ -120,7 +120,7 @@ class LexicalSearch(ABC):
         self.document_bytes = POSTING * self.postings() / len(self.ids)
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
-        """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates."""
+        """The best documents for each query, with their scores; only from `top_ranked` if a task gives candidates."""
         place = {one: i for i, one in enumerate(self.ids)}
         found = {}
         for query, scores in zip(queries["id"], self.scores(list(queries["text"]))):
@@ -135,7 +135,7 @@ class LexicalSearch(ABC):
 
     @abstractmethod
     def postings(self) -> int:
-        """How many pairs of a term and a document the index keeps."""
+        """How many pairs of a term and a document the index holds."""
 
     @abstractmethod
     def scores(self, queries: Sequence[str]) -> Any:
@@ -143,7 +143,7 @@ class LexicalSearch(ABC):
 
 
 def places(query: str, candidates: Sequence[str], place: Mapping[str, int]) -> Any:
-    """The numbers of a query's candidates. Raises `UserError` where one is not in the corpus."""
+    """The numbers of a query's candidates. Raises `UserError` if one is not in the corpus."""
     if missing := [one for one in candidates if one not in place]:
         raise UserError(f"query {query}: {len(missing)} of its candidates are no documents of the corpus ({missing[0]})")
     return np.array([place[one] for one in candidates], int)

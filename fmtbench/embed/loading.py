@@ -50,7 +50,7 @@ def load_backbone(backbone: Backbone, spec: EncoderSpec, adapters: Sequence[Path
         raise UserError(f"layers={spec.layers}: the backbone has {depth(weights)}; give at most as many, or null for all")
     transformer = _transformer(weights, backbone.dtype)
     if spec.layers:
-        keep_layers(transformer.model, spec.layers)  # before adapters: one that was trained on these layers fits no more
+        keep_layers(transformer.model, spec.layers)  # before adapters: one that was trained on these layers fits only them
     for adapter in adapters:
         transformer.model = merged(transformer.model, adapter)
     if spec.append_eos:
@@ -68,7 +68,7 @@ def _transformer(weights: Weights, dtype: str) -> Any:
 
 
 def depth(weights: Weights) -> int:
-    """How many layers a backbone has, by its config."""
+    """How many layers a backbone has, according to its config."""
     from transformers import AutoConfig
 
     revision = {"revision": weights.revision} if weights.revision else {}
@@ -76,13 +76,13 @@ def depth(weights: Weights) -> int:
 
 
 def check_stack(model: Any, asked: str) -> None:
-    """Raises `UserError` where a model has not the `layers` and the final `norm` of a decoder."""
+    """Raises `UserError` if a model does not have the `layers` and the final `norm` of a decoder."""
     if not hasattr(model, "layers") or not hasattr(model, "norm"):
         raise UserError(f"{asked} needs a decoder's layers and final norm, which {type(model).__name__} has not: leave it out")
 
 
 def keep_layers(model: Any, layers: int) -> None:
-    """Drop all layers but the first so many; the final norm stays. The config says it, so a saved folder is loaded this way."""
+    """Drop all but this many first layers; the final norm stays. The config says so, and a saved folder is loaded accordingly."""
     check_stack(model, f"layers={layers}")
     model.layers = model.layers[:layers]
     model.config.num_hidden_layers = layers
@@ -108,7 +108,7 @@ def assemble(transformer: Any, spec: EncoderSpec) -> Any:
 
 
 def append_eos(tokenizer: Any) -> None:
-    """Make the post-processor end every text with EOS, after the special tokens that it already puts around a text."""
+    """Make the post-processor end every text with EOS, after the special tokens that it already adds."""
     from tokenizers.processors import TemplateProcessing
 
     around = tokenizer("").input_ids
@@ -138,7 +138,7 @@ def merged(model: Any, adapter: Path) -> Any:
 
 
 def check_adapter(adapter: Path) -> None:
-    """Raises `UserError` where PEFT would go on to a pickle, or to the hub."""
+    """Raises `UserError` if PEFT would fall back to a pickle, or to the hub."""
     if not (adapter / "adapter_config.json").is_file():
         raise UserError(f"adapter {adapter} holds no adapter_config.json: give a folder that PEFT saved")
     if not (adapter / "adapter_model.safetensors").is_file():

@@ -34,7 +34,7 @@ class Heads(nn.Module):
 
 
 def fresh_heads(width: int) -> Heads:
-    """Both, with weights from torch's random state."""
+    """Both heads, with weights from torch's random state."""
     return Heads(sparse=nn.Linear(width, 1), multi=nn.Linear(width, width))
 
 
@@ -45,17 +45,17 @@ def lexical(hidden_BLD: Tensor, ids_BL: Tensor, kept_BL: Tensor, layer: nn.Linea
 
 
 def token_vectors(hidden_BLD: Tensor, kept_BL: Tensor, layer: nn.Linear) -> Tensor:
-    """B x L x M: unit vectors, 0 where a position takes no part."""
+    """B x L x M: unit vectors, 0 at positions that take no part."""
     return normalize(layer(hidden_BLD.float()), dim=-1) * kept_BL.unsqueeze(-1)
 
 
 def terms(ids_BL: Tensor, mask_BL: Tensor, tokenizer: Any) -> Tensor:
-    """B x L, true where a token is a term: no special token, however the tokenizer calls those."""
+    """B x L, true where a token is a term and not a special token, whatever the tokenizer calls those."""
     return mask_BL.bool() & ~_among(ids_BL, tokenizer.all_special_ids)
 
 
 def vectors_kept(ids_BL: Tensor, mask_BL: Tensor, tokenizer: Any) -> Tensor:
-    """B x L, true where a token has a vector: all but the one that begins a text, as in the paper's own code."""
+    """B x L, true where a token has a vector: all but the first of a text, as in the paper's own code."""
     first = (tokenizer.cls_token_id, tokenizer.bos_token_id)
     return mask_BL.bool() & ~_among(ids_BL, [one for one in first if one is not None])
 
@@ -77,7 +77,7 @@ def write_heads(folder: Path, heads: Heads) -> None:
 
 
 def read_heads(folder: Path, names: Sequence[str], width: int) -> Heads:
-    """Those of `sparse` and `multi` that are among the names. Raises `UserError` where a file is missing, is no file of tensors,
+    """Those of `sparse` and `multi` that are among the names. Raises `UserError` if a file is missing, is not a file of tensors,
     or belongs to a model of another width."""
     return Heads(**{name: _layer(folder / FILES[name], name, width) for name in FILES if name in names})
 

@@ -13,7 +13,7 @@ from typing import Any
 from fmtbench.store.files import write_text
 
 OWNER = "fmtbench.json"
-"""Beside the files: which encoder made them."""
+"""The file beside them that says which encoder made them."""
 
 
 def model_meta(name: str, identity: str, published: tuple[str, str] | None) -> Any:
@@ -57,6 +57,6 @@ def _merged(cache: Any, result: Any, meta: Any) -> Any:
     same = ("dataset_revision", "mteb_version")
     try:
         before = cache.load_task_result(result.task_name, meta)
-    except ValueError:  # a kill cut it off
+    except ValueError:  # cut off by a kill
         return result
     return before.merge(result, criteria=same) if before and before.is_mergeable(result, criteria=same) else result

@@ -38,7 +38,7 @@ class MtebEncoder:
         return encoded.vectors
 
     def _role(self, side: str | None) -> Role:
-        """The side that mteb names; without one, the kind of the task where the template has words for it."""
+        """The side that mteb names; without one, the kind of task, if the template has words for it."""
         kind = self.task.metadata.type
         return side or (kind if kind in self.embedder.spec.template.by_task else "query")
 
@@ -56,13 +56,13 @@ class MtebEncoder:
 
 
 def instruction_of(task: Any, role: Role) -> str:
-    """What a task of mteb's says on what to look for."""
+    """What an mteb task says about what to look for."""
     prompt = task.metadata.prompt or task.abstask_prompt
     return prompt.get(role, task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
 
 
 def spoken(text: str) -> str:
-    """A full stop for an empty text, which has no vector and no score."""
+    """A full stop in place of an empty text, which would have no vector and no score."""
     return text if text.strip() else "."
 
 

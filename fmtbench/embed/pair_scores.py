@@ -19,9 +19,9 @@ class PairScores(NamedTuple):
 
     scores: NDArray[np.float32]
     tokens: int
-    """Tokens that went through the model."""
+    """The number of tokens that went through the model."""
     cut: int
-    """Pairs that were longer than the context."""
+    """The number of pairs that were longer than the context."""
 
 
 class PairScorer:
@@ -41,7 +41,7 @@ class PairScorer:
         from sentence_transformers import CrossEncoder
 
         self.model = CrossEncoder(modules=modules).eval()
-        self.model.set_keep_in_fp32_modules(_head(self.model))  # numbers of 8 bits would be ties
+        self.model.set_keep_in_fp32_modules(_head(self.model))  # with 8 bits many scores would be ties
         self.tokenizer = modules[0].tokenizer
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -49,7 +49,7 @@ class PairScorer:
         self.last_only = {"logits_to_keep": 1} if len(modules) > 1 else {}
 
     def scores(self, pairs: Sequence[TextPair]) -> PairScores:
-        """The higher, the better the document answers the query. Raises `UserError` where a document has no room at all."""
+        """A higher score means that a document answers its query better. Raises `UserError` if a document has no room."""
         tokens = self.tokens(pairs) if pairs else []
         scores = np.zeros(len(pairs), np.float32)
         for batch in token_batches([len(one.features["input_ids"]) for one in tokens], self.batch_tokens):

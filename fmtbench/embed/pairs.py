@@ -14,7 +14,7 @@ from fmtbench.errors import UserError
 
 
 class TextPair(NamedTuple):
-    """What gets one score. Neither text is empty."""
+    """Two texts that get one score. Neither is empty."""
 
     query: str
     document: str
@@ -26,13 +26,13 @@ class PairTokens(NamedTuple):
     """One pair."""
 
     features: dict[str, list[int]]
-    """What the tokenizer gives: `input_ids`, and what else the model takes."""
+    """The tokenizer's output: `input_ids`, and whatever else the model takes."""
     cut: bool
-    """The pair was longer than the context."""
+    """Whether the pair was longer than the context."""
 
 
 def joined(tokenizer: Any, pairs: Sequence[TextPair], limit: int) -> list[PairTokens]:
-    """As the tokenizer joins two texts. Of a pair that is too long, the longer text is cut first, as in sentence-transformers."""
+    """Joined by the tokenizer. If a pair is too long, the longer text is cut first, as in sentence-transformers."""
     queries, documents = [one.query for one in pairs], [one.document for one in pairs]
     encoded = tokenizer(queries, documents, truncation="longest_first", max_length=limit)
     rows = ({name: column[i] for name, column in encoded.items()} for i in range(len(pairs)))
@@ -40,9 +40,9 @@ def joined(tokenizer: Any, pairs: Sequence[TextPair], limit: int) -> list[PairTo
 
 
 def filled(tokenizer: Any, pairs: Sequence[TextPair], template: str, limit: int) -> list[PairTokens]:
-    """A template's words around both texts, and no special token that it does not name: what comes last is what is answered.
+    """A template's words around both texts, without special tokens that it does not name: the model answers what comes last.
 
-    Of a pair that is too long, only the document is cut. Raises `UserError` where that leaves nothing of it.
+    If a pair is too long, only the document is cut. Raises `UserError` if that leaves nothing of it.
     """
     rendered = [_rendered(template, one) for one in pairs]
     settings = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}

@@ -15,7 +15,7 @@ MEASURES = {"ndcg_cut.10": "nDCG@10", "recall.100": "recall@100"}
 def per_query(task: Any, folder: Path) -> pd.DataFrame:
     """0..1, a line for each query and a column for each of `MEASURES`; trec_eval computes them, as it does for mteb.
 
-    `folder` is the place of one score's candidates. A query that found nothing has 0.
+    `folder` holds one score's candidates. A query that found nothing has 0.
     """
     import pytrec_eval
 

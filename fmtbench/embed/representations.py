@@ -1,4 +1,4 @@
-"""What several heads say of texts: dense vectors, lexical weights, and a vector for each token, from one forward pass.
+"""Texts as represented by several heads: dense vectors, lexical weights, and a vector for each token, from one forward pass.
 
 Shapes: N texts, D and M dimensions, V ids of the vocabulary, T tokens of all texts together.
 """
@@ -21,19 +21,19 @@ from fmtbench.embed.tokens import Tokens, tokenise
 
 
 class Represented(NamedTuple):
-    """N texts, in their order. What the encoder has no head for is None."""
+    """N texts, in order. What the encoder has no head for is None."""
 
     dense_ND: Vectors
     """Unit length."""
     sparse_NV: Any
-    """scipy's CSR; a text of special tokens only has an empty row."""
+    """scipy's CSR; a text of nothing but special tokens has an empty row."""
     tokens_TM: Vectors | None
     """Unit vectors; those of text i are `tokens_TM[first : last]` with its `spans_N2`."""
     spans_N2: NDArray[np.int64]
     tokens: int
-    """Tokens that went through the model."""
+    """The number of tokens that went through the model."""
     cut: int
-    """Texts that were longer than the context."""
+    """The number of texts that were longer than the context."""
 
 
 def represent(

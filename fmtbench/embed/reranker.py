@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from fmtbench.embed.pair_scores import PairScorer
 
 TRAINED = "teacher"
-"""Where a stage of `experiments.train` leaves the cross-encoder that it trained."""
+"""The folder in which a stage of `experiments.train` leaves the cross-encoder that it trained."""
 MODULES = ("Transformer", "LogitScore")
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Reranker(ABC):
-    """Give `path` or `hub_id`; a path goes before a hub id."""
+    """Give `path` or `hub_id`; a path takes precedence."""
 
     name: str
-    """Of its rows: `bm25+name`."""
+    """The name in its rows: `bm25+name`."""
     path: str | None = None
     """A cross-encoder's folder, or one of `experiments.train` whose recipe has a `CrossEncoder` stage."""
     hub_id: str | None = None
@@ -47,20 +47,20 @@ class Reranker(ABC):
     dtype: Dtype = "auto"
     """`auto` is the dtype in which the weights are stored. The layer that gives the score computes in float32."""
     max_tokens: int | None = Field(default=None, gt=1)
-    """Of query and document with all that is around them; null takes the model's own."""
+    """The most tokens of query, document and everything around them; null takes the model's own limit."""
     batch_tokens: int = Field(default=16384, gt=0)
-    """Most tokens in a batch, padding included. Scores do not depend on it."""
+    """The most tokens in a batch, padding included. Scores do not depend on it."""
 
     transformer_task: ClassVar[str]
-    """What sentence-transformers calls this kind of model."""
+    """sentence-transformers' name for this kind of model."""
     module_output: ClassVar[str]
-    """And what it calls the output."""
+    """Its name for the output."""
     ending: ClassVar[str]
-    """Of the name of its architecture."""
+    """The end of its architecture's name."""
     remedy: ClassVar[str]
 
     def folder(self) -> Path:
-        """Raises `UserError` where there is none."""
+        """The model's folder. Raises `UserError` if there is none."""
         if self.path is not None:
             return _local(Path(self.path).expanduser())
         if self.hub_id is not None:
@@ -74,7 +74,7 @@ class Reranker(ABC):
         return sha256([type(self).__name__, weights, self.dtype, self.max_tokens, *self.asked()])
 
     def asked(self) -> list[Any]:
-        """What a kind adds to the identity."""
+        """What a kind of reranker adds to the identity."""
         return []
 
     def check(self) -> None:
@@ -100,14 +100,14 @@ class Reranker(ABC):
         """Load the weights. Raises `UserError`."""
 
     def limit(self, folder: Path) -> int:
-        """Most tokens of a pair. Raises `UserError` where nothing says it."""
+        """The most tokens of a pair. Raises `UserError` if nothing says how many."""
         known = [one for one in (self.max_tokens, *files.lengths(folder)) if one]
         if not known:
             raise UserError(f"reranker {folder} does not say how long a text may be: set reranker.max_tokens")
         return min(known)
 
     def transformer(self, folder: Path) -> Any:
-        """The model as a module of sentence-transformers. Text alone, else it would put a pair into any chat template."""
+        """The model as a module of sentence-transformers, for text alone: else it would put a pair into any chat template."""
         from sentence_transformers.base.modules import Transformer
 
         return Transformer(
@@ -149,11 +149,11 @@ class SequenceReranker(Reranker):
 class CausalReranker(Reranker):
     """A language model that is asked whether the document answers the query (Nogueira et al. 2020, arXiv 2003.06713).
 
-    The score is the logit of `true_word` less that of `false_word`, as the token after the template's last word.
+    The score is the logit of `true_word` less that of `false_word` as the token after the template's last word.
     """
 
     template: str
-    """All that the model reads, the markup of a chat too, with `{query}`, `{document}` and perhaps `{instruction}`."""
+    """Everything that the model reads, chat markup included, with `{query}`, `{document}` and perhaps `{instruction}`."""
     true_word: str = "yes"
     false_word: str = "no"
     adapter: str | tuple[str, ...] | None = None
@@ -178,7 +178,7 @@ class CausalReranker(Reranker):
         return [self.template, self.true_word, self.false_word, [file_hashes(one) for one in self.adapters()]]
 
     def adapters(self) -> list[Path]:
-        """Their folders, in the order in which they are merged."""
+        """The adapters' folders, in the order in which they are merged."""
         return [hub_folder(one) if is_hub_id(one) else Path(one).expanduser() for one in self._named()]
 
     def _named(self) -> tuple[str, ...]:
@@ -198,7 +198,7 @@ class CausalReranker(Reranker):
             raise UserError(f"adapter {adapter} was trained on {base}, the reranker is {self.hub_id}: choose one of its own")
 
     def words(self, tokenizer: Any, folder: Path) -> tuple[int, int]:
-        """The tokens of both words. Raises `UserError` where one is not one token, or both are the same."""
+        """The tokens of both words. Raises `UserError` if either is not a single token, or both are the same."""
         words = {"true_word": self.true_word, "false_word": self.false_word}
         ids = {name: tokenizer(word, add_special_tokens=False).input_ids for name, word in words.items()}
         for name, found in ids.items():
@@ -236,7 +236,7 @@ def _local(path: Path) -> Path:
 
 
 def _check_modules(folder: Path) -> None:
-    """Raises `UserError` where something else than the model gives the score."""
+    """Raises `UserError` if something other than the model gives the score."""
     listed: Any = files.read_config(folder / "modules.json") or []
     types = [str(module["type"]) for module in listed]
     known = [kind for kind in types if kind.startswith("sentence_transformers.") and kind.rsplit(".", 1)[-1] in MODULES]

@@ -1,7 +1,7 @@
-"""Reranking: what a first stage found is ordered anew by a model that reads query and document together.
+"""Reranking: a model that reads query and document together reorders what a first stage found.
 
-mteb makes a reranking task of the first stage's candidates and judges it. What is not among them cannot come back, so the recall
-among them is the first stage's.
+mteb makes a reranking task of the first stage's candidates and judges it. What is not among them cannot come back, so recall
+is limited by the first stage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024
-"""Pairs that are in memory as tokens, sorted by length among themselves."""
+"""How many pairs are in memory as tokens, sorted by length among themselves."""
 QUIET_SECONDS = 20.0
 
 
@@ -47,7 +47,7 @@ def rerank(
 ) -> list[Score]:
     """Scores of `embedder+reranker` for each of `first`, whose embedders left their `candidates`; the best `count` are ordered.
 
-    What is in the journal is not run again. Where a task is no search, there is no score.
+    Scores in the journal are not computed again. A task that is not a search has no score.
     """
     done, identity = {score.key: score for score in read_scores(journal)}, reranker.identity()
     keys = [hashlib.sha256(f"{one.key} {identity} {count}".encode()).hexdigest() for one in first]
@@ -71,7 +71,7 @@ def _scored(key: str, name: str, task: str, data: Any, scorer: PairScorer, files
 
 
 def _row(found: Score | None, first: Score, name: str) -> Score:
-    """Under the names of this table; the journal may have others."""
+    """The score under this table's names; the journal may have others."""
     row = found or Score(key="", embedder="", task="", metric=first.metric, score=None)
     return replace(row, embedder=f"{first.embedder}+{name}", task=first.task)
 

@@ -3,7 +3,7 @@
     SavedEncoder(path="trained", backbone=backbone)
     SavedEncoder(hub_id="intfloat/multilingual-e5-small", revision="fd1525a9fd15316a2d503bf26ab031a61d056e98")
 
-Its settings are read and checked before its weights. A folder that would embed something else than was asked is an error.
+Its settings are read and checked before its weights. A folder that would embed something other than what was asked is an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fmtbench.errors import UserError
 class SavedEncoder:
     """A sentence-transformers folder of Transformer, Pooling, Dense and Normalize.
 
-    Give `path`, `hub_id`, or `package` with `file`; a path goes before a hub id.
+    Give `path`, `hub_id`, or `package` with `file`; a path takes precedence over a hub id.
     """
 
     path: str | None = None
@@ -87,7 +87,7 @@ class SavedEncoder:
         return self.backbone.dtype if self.backbone else self.dtype
 
     def load(self) -> LoadedEncoder:
-        """Load the model of the folder. Raises `UserError` where its settings contradict what was asked."""
+        """Load the folder's model. Raises `UserError` if its settings contradict what was asked."""
         from sentence_transformers import SentenceTransformer
 
         spec, folder = saved_spec(self), self.folder()

@@ -27,15 +27,15 @@ class Score:
     score: float | None
     """mteb's main score, 0..1 (correlations -1..1); None where the embedder does not apply."""
     texts: int = 0
-    """Texts, or a reranker's pairs."""
+    """The number of texts, or of a reranker's pairs."""
     tokens: int = 0
     cut: int = 0
-    """Texts that were longer than the context."""
+    """The number of texts that were longer than the context."""
     seconds: float = 0.0
     query_seconds: float | None = None
-    """What a reranker takes for the candidates of one query, its loading and the first stage left out; None without one."""
+    """The seconds that a reranker takes for one query's candidates, without loading and the first stage; None without one."""
     document_bytes: float | None = None
-    """What the index keeps of a document, on average; None on other tasks than search, and for rerankers."""
+    """The average bytes that the index keeps of a document; None on tasks other than search, and for rerankers."""
     subsets: dict[str, float] = field(default_factory=dict)
     """The main score of each subset, such as a pair of languages; with several splits, of `split/subset`. Empty where there is
     one only."""

@@ -44,10 +44,10 @@ class Layout:
     whitespace: Whitespace = "one_space"
     """Between the tokens of JSON."""
     calls: str | None = None
-    """The syntax in which a call of a tool is written and enforced; None is the one that stands for all (formats/calls/)."""
+    """The syntax in which a tool call is written and enforced; None is the one that stands for all of them (formats/calls/)."""
 
     def arranged(self, kind: AnswerKind) -> AnswerKind:
-        """The kind that a condition asks for: a record's in another arrangement, any other as it is."""
+        """The kind that a condition asks for: a record in the layout's arrangement, any other kind unchanged."""
         return kind.arranged(self.arrangement) if isinstance(kind, Record) else kind
 
     @property
@@ -56,7 +56,7 @@ class Layout:
         return (self.answer, *self.stages) if self.order == "answer_first" else (*self.stages, self.answer)
 
     def in_order(self, parts: str) -> str:
-        """The demand that several parts (`keys`, `headings`) come in their order; empty where there is only one."""
+        """The demand that several parts (`keys`, `headings`) come in order; empty if there is only one."""
         return f", with the {parts} in this order" if len(self.fields) > 1 else ""
 
 
@@ -71,12 +71,12 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Syntax:
-    """What a format adds to plain words. Readers take it off from the outside in: for all formats tags, then lines, ..."""
+    """What a format adds to plain words. Readers take it off from the outside in: the tags of all formats, then the lines, ..."""
 
     answer: re.Pattern[str] | None
-    """The answer with its name, left out of a rationale."""
+    """The answer with its name, which is left out of a rationale."""
     sign: str = ""
-    """A character of every such answer: a text without it is not searched for one."""
+    """A character that every such answer has: a text without it is not searched."""
     tags: re.Pattern[str] | None = None
     """Marks that separate words."""
     lines: re.Pattern[str] | None = None
@@ -93,7 +93,7 @@ class Format(ABC):
     name: ClassVar[str]
     """What a condition calls it: `asked: json`."""
     precedence: ClassVar[int]
-    """Its place among all formats, the strictest first: a reply that keeps several is guessed to be in the first of them."""
+    """Its place among all formats, the strictest first: a reply that fits several is taken to be in the first of them."""
     syntax: ClassVar[Syntax]
     enforceable: ClassVar[bool] = False
     """Whether it has a `grammar`."""
@@ -106,7 +106,7 @@ class Format(ABC):
 
     @abstractmethod
     def ask(self, layout: Layout, kind: AnswerKind) -> str:
-        """The sentence of the prompt that demands the format."""
+        """The sentence in the prompt that demands the format."""
 
     @abstractmethod
     def write(self, layout: Layout, kind: AnswerKind, reasoning: str, answer: str) -> str:
@@ -117,9 +117,9 @@ class Format(ABC):
         """Locate the answer in a finished text, or say in which way it breaks the contract."""
 
     def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
-        """What a decoder allows where this format is enforced. `fields`: the schema of its fields as one JSON object.
+        """What a decoder allows if this format is enforced. `fields`: the schema of its fields as one JSON object.
 
-        Raises `UserError` for fields that no grammar of the format holds.
+        Raises `UserError` for fields that the format's grammar cannot express.
         """
         raise NotImplementedError(f"{self.name} is not enforceable")
 
@@ -133,7 +133,7 @@ class Format(ABC):
     # -- a rationale that is cut and goes on (formats of one stage; see conditions/begun.py)
 
     def begin(self, layout: Layout, rationale: str) -> str | None:
-        """A reply up to here: what this format writes before its rationale, and a beginning of that. None: no way is known."""
+        """A reply up to here: what the format writes before its rationale, and a beginning of that. None if it has no way."""
         return None
 
     def rationale(self, text: str, layout: Layout, kind: AnswerKind) -> str | None:
@@ -145,7 +145,7 @@ class Format(ABC):
 
     @abstractmethod
     def find(self, text: str) -> Iterable[Field]:
-        """The fields of this format that are named like an answer, for the lenient reader, which asks every format."""
+        """The fields in this format that are named like an answer, for the lenient reader, which asks every format."""
 
     def unpack(self, text: str, answers: bool) -> str | None:
         """A reply that quotes its words (JSON's strings) without quotes, escapes and keys, with or without its answer;

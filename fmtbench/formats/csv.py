@@ -3,7 +3,7 @@
     reasoning,answer
     9 * 2 = 18,18
 
-Lists of records are what it is for: a row holds the next element of each list, and what there is one of stands in the first row.
+CSV is meant for lists of records: a row holds the next element of each list, and single values stand in the first row.
 
     vendor,lines name,lines price
     Acme,pot,12.5
@@ -30,7 +30,7 @@ from fmtbench.formats.structured import Part, StructuredFormat
 
 CELL = re.compile(r'"(?P<quoted>(?:[^"]|"")*+)(?P<end>"?)|(?P<bare>[^,\r\n"][^,\r\n]*|)')
 NAME = r"[$@]?[^\W\d][\w-]{0,60}(?: [\w-]{1,60}){0,8}"
-"""What a column is called; a line of prose with commas has spaces after them."""
+"""What a column's name looks like: unlike prose, a header has no spaces after its commas."""
 HEADER = re.compile(NAME)
 HEAD = re.compile(rf"\s*+(?P<names>{NAME}(?:,{NAME}){{1,99}})[ \t]*+\r?\n")
 SPECIAL = re.compile(r'[",\r\n]|^\s|\s$')
@@ -92,7 +92,7 @@ class CsvFormat(StructuredFormat):
         return [*first, *below]
 
     def divide(self, text: str, layout: Layout, kind: AnswerKind) -> list[PartName]:
-        """By the header, in whatever order it has the columns; the last row may be cut."""
+        """By the header, whatever its order of columns; the last row may be cut."""
         parts, (rows, _) = around(text), _rows(text)
         if not rows or not _heads(rows[0]):
             fill(parts, [(0, len(text))], "reasoning")
@@ -104,7 +104,7 @@ class CsvFormat(StructuredFormat):
         return parts
 
     def find(self, text: str) -> Iterator[Field]:
-        """In a table that is the whole reply: the columns that are named like an answer, from its last row."""
+        """In a table that is the whole reply: the columns named like an answer, from its last row."""
         rows = table(text, least=1) or [[]]
         if len(rows[0]) == 1 and len(rows) > 2:  # lines below a heading
             return
@@ -113,7 +113,7 @@ class CsvFormat(StructuredFormat):
                 yield Field(name.text, "" if NOTHING.fullmatch(held.text) else held.text, held.span)
 
     def unpack(self, text: str, answers: bool) -> str | None:
-        """What is below the header, by local marks: a missing quote changes little around it."""
+        """Everything below the header, by local marks: a missing quote changes little around it."""
         head = HEAD.match(text)
         if head is None:
             return None
@@ -152,7 +152,7 @@ def _answer_place(body: str, names: Sequence[str], commas: Sequence[int]) -> tup
 
 
 def table(text: str, least: int) -> list[Row] | None:
-    """Header and rows of a text that is a table of at least so many columns and a row, and nothing else."""
+    """Header and rows of a text that is nothing but a table with at least this many columns and one row."""
     rows, whole = _rows(text)
     if not whole or len(rows) < 2 or len(rows[0]) < least or any(len(row) != len(rows[0]) for row in rows):
         return None

@@ -1,7 +1,7 @@
-"""Grammars of formats that are no JSON, for flat fields: what each may hold as a regular expression, and all of them in order.
+"""Grammars of formats other than JSON, for flat fields: each field's values as a regular expression, and all fields in order.
 
-The same JSON schema that JSON is held to says what each field is, so that what is enforced differs in its spelling alone. What a
-grammar allows, its reader takes: a field that must be there holds more than white space.
+The same JSON schema that JSON is held to says what each field is, so that what is enforced differs in its spelling alone. A
+format's reader takes whatever its grammar allows: a required field holds more than white space.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from fmtbench.formats.base import Layout
 from fmtbench.types import Constraint
 
 BLANKS = r"\x09-\x0D\x1C-\x20\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
-"""What `str.strip` takes off, as part of a class of characters."""
+"""What `str.strip` takes off, for use in a character class."""
 TEXT_ONLY = frozenset({"type", "pattern", "format"})
 PATTERNS = {pattern: pattern[1:-1] for pattern in FORMATS.values()}
-"""Those of dates and the like, without the anchors: none of them holds a sign of XML or YAML."""
+"""Patterns of dates and the like, without anchors: none of them contains a sign of XML or YAML."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class ValuePatterns:
 
     asked: str
     text: str
-    """Any text that a field can hold, but for white space alone."""
+    """Any text that a field can hold, except white space alone."""
     rationale: str
     """The text of a part of the rationale."""
     null: str
@@ -46,7 +46,7 @@ class FieldPattern(NamedTuple):
 
 
 def in_lines(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Constraint:
-    """All fields in the order of the schema, one after the other with a line break between them."""
+    """All fields in the schema's order, with a line break between them."""
     pieces = list(_pieces(spelling, layout, fields))
     first = next((place for place, one in enumerate(pieces) if one.required), None)
     if first is None:
@@ -64,7 +64,7 @@ def _pieces(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Iter
 
 
 def _value(spelling: ValuePatterns, name: str, held: Mapping[str, Any]) -> str:
-    """The pattern of a value. Raises `UserError` for what has no spelling here."""
+    """The pattern of a value. Raises `UserError` for a value that the format cannot spell."""
     if "enum" in held or "const" in held:
         values = held.get("enum", [held.get("const")])
         return f"({'|'.join(_constant(spelling, one) for one in values)})"

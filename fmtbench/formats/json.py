@@ -46,7 +46,7 @@ MARKS = re.compile(
     r'|(?P<bracket>[{\[](?=\s{0,99}["{\[])|(?<!\S)[{}\[\],]{1,9}[ \t]{0,9}$))',
     re.I | re.M | re.S,
 )
-"""The syntax of an object. Each mark is known by what stands beside it, so that a damaged one takes no other with it."""
+"""The syntax of an object. Each mark is recognised by what stands beside it, so that damage to one does not affect others."""
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 
 
@@ -114,7 +114,7 @@ class JsonFormat(StructuredFormat):
         return None if layout.answer in names[:place] else parts[place].written or ""
 
     def find(self, text: str) -> Iterator[Field]:
-        """In a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
+        """Looks in a whole object, in one that is cut or single-quoted, and in a bare `{answer: 18}`."""
         for match in some(list(FIELD.finditer(text))) if "{" in text and ":" in text else ():
             group = match.lastgroup
             span = match.span(group) if group else (match.end(), match.end())
@@ -141,7 +141,7 @@ def _dumped(tree: Any) -> str:
 
 
 def load_object(text: str) -> dict[str, Any] | None:
-    """The object that a text is, with scalars as they are written."""
+    """A text as an object, with scalars as written."""
     try:
         found = json.loads(text, parse_int=str, parse_float=str, parse_constant=_reject, object_pairs_hook=merged)
     except (ValueError, RecursionError):
@@ -184,7 +184,7 @@ DECODER = json.JSONDecoder(parse_constant=_reject)
 
 
 def parse_object(text: str) -> list[Member] | None:
-    """Members of a text that is one JSON object and nothing else, in order, duplicates kept; None otherwise."""
+    """The members of a text that is nothing but one JSON object, in order, duplicates kept; None otherwise."""
     try:
         value = DECODER.decode(text)
     except (ValueError, RecursionError):  # RecursionError: a hundred thousand opening brackets
@@ -216,7 +216,7 @@ def _skip_space(text: str, position: int) -> int:
 
 
 def _held(group: str, written: str) -> str:
-    """What a field holds; of an object in it, its values, one a line (none of a schema, which is no answer)."""
+    """What a field holds; for an object, its values, one a line (nothing for a schema, which is no answer)."""
     if group == "text":
         return _unescaped(written)
     if group == "object":
@@ -238,7 +238,7 @@ def _unescaped(body: str) -> str:
 
 
 def _object_start(text: str) -> int:
-    """Where an object begins, whole or damaged; -1 where there is none."""
+    """Where an object begins, whole or damaged; -1 if there is none."""
     begins = len(text) - len(text.lstrip())
     if text.startswith("{", begins) and QUOTED.match(text, begins + 1):
         return begins
@@ -250,7 +250,7 @@ def _object_start(text: str) -> int:
 
 
 def stripped(text: str, answers: bool) -> str:
-    """A text that is an object or what is left of one, its strings alone, each character at its place."""
+    """Only the strings of a text that is an object or what is left of one, each character in its place."""
 
     def left(match: re.Match[str]) -> str:
         if match.lastgroup == "escape":

@@ -1,4 +1,4 @@
-"""The parts of a JSON object that may be cut at any place, by its tokens: nothing is parsed, so nothing can fail to parse."""
+"""The parts of a JSON object that may be cut anywhere, by its tokens: nothing is parsed, so nothing can fail to parse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLOSED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.S)
 
 
 def divide_object(text: str, answer: str) -> list[PartName]:
-    """The part of each character, where `answer` is the key of the answer and all other values are rationale.
+    """The part of each character, with `answer` as the key of the answer and all other values as rationale.
 
     What stands around the object is scaffold; a reply without an object is all rationale.
     """

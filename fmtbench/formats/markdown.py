@@ -23,9 +23,9 @@ from fmtbench.formats.records import filled, flat, openings, put_together, shape
 from fmtbench.formats.structured import Part, StructuredFormat
 
 HEADING = re.compile(r"^ {0,3}(?:#{1,6}[ \t]+(\S.*)|(\w[^\n]{0,60})\n {0,3}(?:={3,}|-{3,})[ \t]*)$", re.M)
-"""Marked by `#`, or underlined."""
+"""A heading marked by `#`, or underlined."""
 MOST_SECTIONS = 200
-"""A reply of more is a loop."""
+"""A reply with more sections is a loop."""
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 ANY_HEADING = re.compile(r"^(?: {0,3}#{1,6}[ \t]+\S.*|\w[^\n]{0,60}\n(?:={3,}|-{3,})[ \t]*|[ \t]*\*\*[^*\n]+\*\*:?[ \t]*)$", re.M)
 """A line of bold text heads a section, too."""

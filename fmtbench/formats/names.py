@@ -1,4 +1,4 @@
-"""The names of a field that holds the answer: one list for every format, and for the marks that prose uses."""
+"""The names of a field that holds the answer: one list for all formats, and for the marks in prose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ NAMES = (
 """A regular expression without groups of its own."""
 NAMED = re.compile(NAMES, re.I)
 SURELY = re.compile(rf"[*_]*(?:{QUALITY}[ _-]?)?(?:answer.*|ans|정답|답)", re.I)
-"""The names that only an answer has: they outweigh the others."""
+"""The names that only answers have: they outweigh the others."""
 NOTHING = re.compile(r"(?:null|none|~|n/a)[,\s]*", re.I)
-"""What an empty field holds."""
+"""What an empty field says."""

@@ -1,4 +1,4 @@
-"""Which part of a reply each of its characters belongs to, also where the reply was cut: every format says it in `divide`.
+"""Which part of a reply each character belongs to, even if the reply was cut: every format says so in `divide`.
 
 {"reasoning": "9 * 2 = 18", "answer": 18}
 ..kkkkkkkkk..._rrrrrrrrrr.._.kkkkkk._aa.        k key, r reasoning, a answer, _ white space, . scaffold
@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 PartName = Literal["scaffold", "key", "whitespace", "reasoning", "answer", "end"]
-"""`scaffold` is what a format writes around its fields; only a token can be the `end`, which writes nothing."""
+"""`scaffold` is what a format writes around its fields; `end` is the part of a token that writes nothing."""
 PARTS: tuple[PartName, ...] = get_args(PartName)
 Place = tuple[int, int]
 
 
 def around(text: str) -> list[PartName]:
-    """The parts of a text in which no field is known yet: white space, and scaffold."""
+    """The parts of a text before any field is known: white space and scaffold."""
     return ["whitespace" if character.isspace() else "scaffold" for character in text]
 
 
 def fill(parts: list[PartName], places: Iterable[Place], part: PartName) -> None:
-    """Give the characters of these places to a part."""
+    """Assign the characters at these places to a part."""
     for start, end in places:
         parts[start:end] = [part] * (end - start)
 

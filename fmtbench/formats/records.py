@@ -1,4 +1,4 @@
-"""Records in any format: what the form of one shows, what a filled one holds, and whether a located one keeps its contract.
+"""Records in any format: the form that is shown, the tree of a filled one, and whether a located one keeps its contract.
 
 Formats that nest (JSON, YAML, XML) write a tree, the others a list of labelled texts: `address city`, `items 2 price`. The
 rationale's parts stand before or after the record's own fields, at the top.
@@ -26,7 +26,7 @@ from fmtbench.types import Extraction
 
 SPACE = r"[ _-]{1,3}"
 MOST = 200
-"""Elements of a list in a flat format."""
+"""The most elements of a list in a flat format."""
 
 
 class Bare(str):
@@ -72,7 +72,7 @@ def _shape(node: Node) -> Any:
 
 
 def _filled(value: Any, node: Node) -> Any:
-    """Values as leaves, in the schema's order; what holds nothing is left out where it may be."""
+    """Values as leaves, in the schema's order; empty ones are left out if they may be."""
     if node.members and isinstance(value, dict):
         wanted = {name: one for name, one in node.members.items() if name in value or (one.required and one.nullable)}
         return {
@@ -90,7 +90,7 @@ def _filled(value: Any, node: Node) -> Any:
 
 
 def _bare(text: str, node: Node) -> str:
-    """Placeholders of numbers and truth values, and such values themselves, stand bare."""
+    """Writes numbers and truth values, and their placeholders, without quotes."""
     if not isinstance(node.kind, Number | YesNo | JsonValue):
         return text
     return Bare(text) if text == placeholder(node) or BARE.fullmatch(text) else text
@@ -165,7 +165,7 @@ class Opening(NamedTuple):
 
 
 def openings(text: str, layout: Layout, kind: Record, template: str, flags: int = re.I | re.M) -> list[Opening]:
-    """All of them in order."""
+    """All openings, in order."""
     found = [
         Opening(match.start(), match.end(), path, [int(one) for one in match.groups()])
         for pattern, path in patterns(kind, template, flags)

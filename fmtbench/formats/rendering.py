@@ -1,4 +1,4 @@
-"""How a prompt shows the shape of a JSON object: by its form (`json.py`), as JSON Schema, or as a type of TypeScript."""
+"""How a prompt shows the shape of a JSON object: as a form (`json.py`), as JSON Schema, or as a TypeScript type."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from fmtbench.formats.names import QUALITY
 
 T = TypeVar("T")
 MOST = 50
-"""Of anything in a text that repeats itself, so many from either end are looked at."""
+"""How many repeated things in a text are looked at, from either end."""
 LONGEST = 1000
-"""Characters of a stated answer."""
+"""The most characters of a stated answer."""
 VERB = (
     r"\b(?:is|are|would be|should be|must be|will be|becomes|comes out to"
     r"|seems to be|appears to be|depends|(?:can ?not|can['’]t|could not) be)\b"
@@ -27,13 +27,13 @@ TURN = rf"(?:{VERB}[ \t]{{0,9}}:?|[ \t]{{0,9}}[:=：]|[ \t]{{1,9}}[-–—](?=[ 
 ASIDE = (
     r"(?:[ \t]{1,9}(?:to|for|of)[ \t][^.:\n]{1,80}?)?(?:,[^,.\n]{1,30},)?(?:[ \t]{0,9}\((?!\w\))[^()\"'“\n]{1,40}\))?[*_ \t]{0,9}"
 )
-"""Between the mark and its verb: "to this question", ", therefore,", "(arabic numerals)"."""
+"""What may stand between the mark and its verb: "to this question", ", therefore,", "(arabic numerals)"."""
 ADVERB = (
     r"(?:(?:therefore|thus|clearly|likely|probably|most likely|indeed"
     r"|simply|definitely|then|hence|again)\b,?(?=\s{1,9}\S)|[*_\s])*+"
 )
 STATED = re.compile(rf"\banswers?\b(?:[ \t](?:choice|option))?[*_]{{0,3}}{ASIDE}(?P<turn>{TURN}){ADVERB}", re.I)
-"""What our own prompts ask for."""
+"""The statement that our own prompts ask for."""
 CONCLUDED = re.compile(
     rf"(?:\b(?:ans|{QUALITY}[ \t]{{1,9}}(?:option|choice|result|value"
     rf"|solution))|\b(?:so|thus|therefore|hence),?[ \t]the[ \t]result)"
@@ -52,7 +52,7 @@ SENTENCE_END = re.compile(
 CONDITIONAL = re.compile(r"(?:\b(?:if|whether|suppose|assum\w+|unless)\b|\((?:as|since|because)\b)[^.\n]{0,25}$", re.I)
 DENIED = re.compile(r"depends|can|could", re.I)
 AS_ALSO = re.compile(r"\((?:as|in) [^()\n]{1,40}\)", re.I)
-"""A second spelling of what has been stated: "The answer (as a fraction) is 1/4"."""
+"""A second spelling of a stated answer: "The answer (as a fraction) is 1/4"."""
 DASH = re.compile(r"[-–—]")
 LINE_START = re.compile(rf"(?:^|\n)[\W_]{{0,6}}(?:\b(?:the|my|our|{QUALITY})[ \t*_]{{1,4}}){{0,3}}$", re.I)
 ITEM = re.compile(r"[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]+\S[^\n]*(?:\n|$)")
@@ -66,7 +66,7 @@ OPENING = re.compile(
 """How a rationale begins, not an answer."""
 ENUMERATED = re.compile(r"\d+[.)]\s+\S")
 SHORT = 8
-"""Words of an answer in words."""
+"""The most words of an answer in words."""
 LEAD = re.compile(rf"(?:\b(?:the|my|our|{QUALITY})[ \t*_]{{1,4}})+$", re.I)
 
 
@@ -83,7 +83,7 @@ class Statement(NamedTuple):
 
 
 def stated(text: str, kind: AnswerKind, mark: re.Pattern[str] = STATED) -> Iterator[Statement]:
-    """Every statement by a mark, in order; questions, conditions and rationales that a mark opens are none.
+    """Every statement by a mark, in order; a mark may also open a question, a condition or a rationale, which are skipped.
 
     One that the end of the text cuts before its answer is a statement with an empty answer.
     """

@@ -1,4 +1,4 @@
-"""A format whose replies are named parts in an order: JSON, YAML, XML, Markdown.
+"""A format whose replies are named parts in a fixed order: JSON, YAML, XML, Markdown.
 
 Reading is the same for all of them, and no subclass overrides it: the parts must be the layout's in its order, and the
 answer's part must hold a scalar. What the scalar looks like is the answer kind's business, or formats would be judged by
@@ -30,12 +30,12 @@ class Part(NamedTuple):
 
     name: str
     written: str | None
-    """As the model wrote it; None where it holds no scalar, empty where it holds nothing."""
+    """As the model wrote it; None if it is not a scalar, empty if there is nothing."""
     span: tuple[int, int]
     prose: bool = True
-    """Whether it may hold a rationale in one text."""
+    """Whether it may hold a rationale as one text."""
     listed: bool = False
-    """Whether it may hold one in a list of texts."""
+    """Whether it may hold a rationale as a list of texts."""
 
 
 class StructuredFormat(Format, base=True):
@@ -44,7 +44,7 @@ class StructuredFormat(Format, base=True):
     languages: ClassVar[tuple[str, ...]]
     """What a Markdown fence around a reply calls the format."""
     like_prose: ClassVar[bool] = False
-    """Whether prose with a label ("Answer: 18") looks like it."""
+    """Whether labelled prose ("Answer: 18") looks like it."""
 
     def __init_subclass__(cls, base: bool = False) -> None:
         changed = [name for name in ("ask", "read", "parts") if name in vars(cls)]
@@ -58,7 +58,7 @@ class StructuredFormat(Format, base=True):
 
     @abstractmethod
     def parse(self, body: str, fields: Sequence[str] | None) -> list[Part] | None:
-        """The parts of a whole reply in order; None where it is anything else. `fields` are the names expected, None for any."""
+        """The parts of a whole reply, in order; None if it is anything else. `fields` are the expected names; None allows any."""
 
     def opening(self, name: str) -> str:
         """A pattern, for whole lines (`re.M`), of what begins a field, its name in a group `key`; empty where only `read` knows.

@@ -3,7 +3,7 @@
     reasoning = "9 * 2 = 18"
     answer = 18
 
-A table would take all keys after it, so whatever nests in a record stands in line: `lines = [{ name = "pot", price = 12.5 }]`.
+A table would claim all keys after it, so nested parts of a record are written inline: `lines = [{ name = "pot", price = 12.5 }]`.
 TOML has no null: where a field holds nothing, `"none"` says so, as in prose.
 """
 
@@ -28,9 +28,9 @@ STRING = r'"(?P<text>(?:[^"\\\n]|\\.)*)"?|\'(?P<literal>[^\'\n]*)\'?'
 LINE = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>[^\s#][^#\n]*))", re.M)
 FIELD = re.compile(rf"{KEY}(?:{STRING}|(?P<bare>-?[\w.+-]+)[ \t]*(?:#.*)?$)", re.M)
 LONGEST, MOST_VALUES = 32_000, 2000
-"""Characters and values of a document."""
+"""The most characters and values of a document."""
 DOTTED = re.compile(r'(?<![\w-])(?:[\w-]{1,99}|"[^"\n]{0,99}")(?:\s{0,9}\.\s{0,9}(?:[\w-]{1,99}|"[^"\n]{0,99}")){30}')
-"""A key of so many parts is none: tomllib's time grows with their square."""
+"""The most parts of a key: tomllib's time grows with their square."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
@@ -100,7 +100,7 @@ class TomlFormat(StructuredFormat):
 
 
 def parse_document(text: str) -> dict[str, Any] | None:
-    """The document that a text is, its numbers as they are written; None where it is none, or says nothing."""
+    """A text as a document, its numbers as written; None if it is not one, or is empty."""
     if "=" not in text or len(text) > LONGEST or text.count(",") > MOST_VALUES or DOTTED.search(text):
         return None
     try:
@@ -110,7 +110,7 @@ def parse_document(text: str) -> dict[str, Any] | None:
 
 
 class Written(str):
-    """A number with a point, as it is written."""
+    """A number with a decimal point, as written."""
 
     __slots__ = ()
 
@@ -153,7 +153,7 @@ def _part(key: str, value: object, line: re.Match[str]) -> Part:
 
 
 def _quoted(text: str) -> str:
-    """A basic string: JSON's escapes are TOML's, but for DEL, which TOML escapes as well."""
+    """A basic string: JSON's escapes are TOML's, except that TOML also escapes DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -34,11 +34,11 @@ from fmtbench.formats.structured import Part, StructuredFormat
 from fmtbench.types import Constraint
 
 TOOL = "submit"
-"""No name that an answer has, so that no reader takes the call for one."""
+"""Not a name that an answer has, so that no reader takes the call for one."""
 OBJECT = re.compile(
     r'(?:\[\s{0,9})?\{\s{0,9}"name"\s{0,9}:\s{0,9}"[^"\\\n]{0,80}"\s{0,9},\s{0,9}"(?:arguments|parameters)"\s{0,9}:\s{0,9}(?=[{"])'
 )
-"""What stands before the arguments."""
+"""The text before the arguments."""
 BEGUN = ("<tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "{", "[")
 HELD = r"\"(?P<double>(?:[^\"\\]|\\.)*+)\"?|'(?P<single>(?:[^'\\]|\\.)*+)'?|(?P<bare>[^\s,()\"'\[\]]+)"
 VALUE = re.compile(rf"(?:{HELD})\s{{0,9}}[,)\]]{{0,9}}\s{{0,9}}", re.S)
@@ -118,12 +118,12 @@ def definition(layout: Layout, kind: AnswerKind) -> dict[str, Any]:
 
 
 def parse_calls(text: str) -> list[Call] | None:
-    """The calls of a text that is calls and nothing else, in any syntax."""
+    """The calls in a text that is nothing but calls, in any syntax."""
     return next((calls for one in CALLS.values() if (calls := one.parse(text))), None)
 
 
 def calls_anywhere(text: str) -> list[Call]:
-    """Calls in a text, whatever is around them; objects first."""
+    """Calls in a text, whatever is around them, with objects first."""
     return list(objects_inside(text)) or list(calls_inside(text))
 
 
@@ -165,7 +165,7 @@ def _unpacked_python(text: str, position: int, answers: bool) -> str:
 
 
 def arguments_text(text: str) -> str | None:
-    """The arguments of a text that is one call of the tool, as JSON with one space; None for any other."""
+    """The arguments in a text that is one call of the tool, as JSON with one space; None for any other."""
     calls = parse_calls(text)
     if calls is None or len(calls) != 1 or strangers(calls):
         return None

@@ -96,7 +96,7 @@ class XmlFormat(StructuredFormat):
 
 
 def _written(name: str, value: Any) -> str:
-    """Elements of a list stand inside the list's own, each under one name."""
+    """A list's elements stand inside the list's own element, all under one name."""
     if not TAG.fullmatch(name):
         raise UserError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
     if isinstance(value, Mapping):
@@ -119,7 +119,7 @@ def _tree(element: Element, body: str, level: int) -> Any:
 # -- grammar
 
 SIGN = r"([^<&\x00-\x08\x0B-\x1F\x7F\uFFFE\uFFFF]|&(lt|gt|amp);)"
-"""What an element holds; `<` alone would begin a tag, for most readers."""
+"""What an element may hold; to most readers, a bare `<` begins a tag."""
 SEEN = rf"([^<&\x00-\x20\x7F\uFFFE\uFFFF{BLANKS}]|&(lt|gt|amp);)"
 
 
@@ -155,12 +155,12 @@ def unescaped(content: str) -> str:
 
 
 def inner_text(content: str) -> str:
-    """The text of an element and of the elements in it, one a line."""
+    """The text of an element and of those inside it, one a line."""
     return unescaped("\n".join(map(str.strip, INNER_TAG.split(content)))).strip()
 
 
 def parse_elements(text: str) -> list[Element] | None:
-    """The elements of a text that is elements and white space alone, in order; None where it is anything else."""
+    """The elements of a text that is nothing but elements and white space, in order; None for any other."""
     declaration = DECLARATION.match(text)
     start = declaration.end() if declaration else 0
     while comment := COMMENT.match(text, start):

@@ -29,10 +29,10 @@ from fmtbench.types import Constraint
 
 NULL = "tag:yaml.org,2002:null"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where PyYAML has it: fifty times as fast, and no recursion that a thousand brackets would exhaust."""
+"""libyaml's, if PyYAML has it: fifty times as fast, and without a recursion that a thousand brackets would exhaust."""
 DEEPEST = 20
 MOST_KEYS = 1000
-"""A reply of more lines that look like keys is a loop; composing it would take its time."""
+"""A reply with more lines that look like keys is a loop, which would take long to compose."""
 TOP_KEY = re.compile(r"^[^\s:]{1,60}:(?=\s|$)", re.M)
 KEY = re.compile(r"^[ \t]*[a-z][a-z_ -]{1,30}:(?=\s)", re.M)
 FIELD = re.compile(
@@ -109,7 +109,7 @@ class YamlFormat(StructuredFormat):
 
 
 def parse_mapping(text: str) -> Members | None:
-    """Keys and values of a text that is one YAML mapping and nothing else, in order, duplicates kept; None otherwise.
+    """Keys and values of a text that is nothing but one YAML mapping, in order, duplicates kept; None otherwise.
 
     The text is composed to nodes and never constructed: no tag makes an object, no alias is copied out.
     """
@@ -181,7 +181,7 @@ def _block(text: str) -> str:
 
 
 def _written(value: str, shown: str) -> str:
-    """A value as shown, where YAML reads it back as the same text; in double quotes otherwise."""
+    """A value as shown, if YAML reads it back as the same text; otherwise in double quotes."""
     members = parse_mapping(f"key: {shown}\nnext: key")
     if members and len(members) == 2 and isinstance(members[0][1], yaml.ScalarNode) and members[0][1].tag != NULL:
         read = members[0][1].value

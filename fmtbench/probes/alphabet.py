@@ -1,7 +1,7 @@
 """What a grammar keeps out of the free text that it lets a model write.
 
-A rationale inside a JSON string cannot contain a raw line break, and what it may escape differs by library and version: so
-a schema changes what can be said, and not only where. The answer comes from the automaton itself, over a vocabulary of
+A rationale inside a JSON string cannot contain a raw line break, and what it may escape differs by library and version. So
+a schema changes what can be said, not only where. The answer comes from the automaton itself, over a vocabulary of
 single characters.
 
 >>> alphabet(Constraint(kind="regex", source="[a-z0-9 <]*"))["newline"]
@@ -32,7 +32,7 @@ PROBES = {
     "Hangul": "서",
     "emoji": "😀",
 }
-"""What free answers use, one character for each kind."""
+"""What free answers use, with one character of each kind."""
 ESCAPES = {"\n": "n", "\t": "t"}
 PROSE = string.ascii_lowercase + string.digits + " "
 
@@ -55,7 +55,7 @@ def _how(character: str, free: list[dict[str, int]], steps: dict[int, dict[str, 
 
 
 def _anything(after: list[dict[str, int]]) -> bool:
-    """Whether anything may follow a backslash: then it is a character like any other, and escapes nothing."""
+    """Whether anything may follow a backslash: it is then an ordinary character, and escapes nothing."""
     return any(step.keys() >= set(PROSE) for step in after)
 
 

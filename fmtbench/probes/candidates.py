@@ -2,8 +2,8 @@
 
     candidates(Number(), item, ["12", "12.0", "13", "13", "11"])       ("12", "13", "11")
 
-They are those of a closed set, such as the letters of a choice; else the gold answer, and then what was answered under any
-condition, the commonest first.
+They are the members of a closed set, such as the letters of a choice; or else the gold answer, followed by what was answered
+under any condition, the most frequent first.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from fmtbench.answers import AnswerKind
 from fmtbench.types import Item
 
 MOST = 8
-"""Candidates of an open set."""
+"""The most candidates of an open set."""
 CLOSED = 26
-"""Of a closed one; a larger set, such as the labels of a classification, is taken for an open one."""
+"""The most of a closed set; a larger one, such as the labels of a classification, is treated as open."""
 LONGEST = 80
-"""Characters of an answer that is a candidate: what is longer is a text."""
+"""The most characters of a candidate; anything longer is prose."""
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 """As JSON writes it."""
 
@@ -45,14 +45,14 @@ def candidates(kind: AnswerKind, item: Item, said: Iterable[str]) -> tuple[str, 
 
 
 def choices(kind: AnswerKind) -> tuple[str, ...]:
-    """All answers of a closed set, as a schema lists them; none of an open one."""
+    """All answers of a closed set, as a schema lists them; empty for an open one."""
     annotation = kind.annotation()
     listed = get_args(annotation) if get_origin(annotation) is Literal else ()
     return listed if all(isinstance(one, str) for one in listed) and len(listed) <= CLOSED else ()
 
 
 def statable(kind: AnswerKind, gold: str) -> str:
-    """A gold answer as a reply would state it: `1,200` is no number to JSON."""
+    """A gold answer as a reply would state it: JSON has no number `1,200`."""
     form = kind.canon(gold) if kind.numeric else None
     return form if form and NUMBER.fullmatch(form) else gold
 

@@ -1,4 +1,4 @@
-"""A probe on one run folder: its journal, which a kill does not lose, and the files that are made of it.
+"""A probe on one run folder: its journal, which survives a kill, and the files that are made from it.
 
 mass-outlines.jsonl    a line a reply; what is there is not computed again
 mass.parquet           a row a token, from the journals of every decoder
@@ -26,7 +26,7 @@ def journal_name(decoder: str) -> str:
 
 @dataclass(kw_only=True)
 class CellProbe:
-    """The probe of one cell. Whoever writes holds the folder's lock."""
+    """The probe of one cell. Writing needs the folder's lock."""
 
     folder: RunFolder
     replies: Sequence[ProbedReply]
@@ -47,13 +47,13 @@ class CellProbe:
         return count
 
     def derive(self, probe: MassProbe) -> None:
-        """Write the two parquet files, from all that is journalled."""
+        """Write the two parquet files from everything that is journalled."""
         tokenizer = probe.reference.tokenizer
         write_probed(self.folder.path, MASS, mass_rows(self.replies, self.records(), token_kinds(tokenizer)))
         write_probed(self.folder.path, SPELLING, spelling_rows(self.replies, Speller(tokenizer)))
 
     def records(self) -> dict[str, list[MassRecord]]:
-        """The records of all decoders by the key of the request; the last one of each key counts."""
+        """The records of all decoders by request key; the last one of each key counts."""
         last = {record.key: record for path in sorted(self.folder.path.glob(journal_name("*"))) for record in self._records(path)}
         found = defaultdict(list)
         for record in sorted(last.values(), key=lambda one: (one.against, one.decoder, one.dtype)):

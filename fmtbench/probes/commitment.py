@@ -1,10 +1,10 @@
-"""Commitment: when a reply's answer is decided. At each cut of a rationale the model is asked for its answer there and then.
+"""Commitment: when a reply's answer is decided. At each cut of its rationale the model is asked for its answer there and then.
 
     {"key": "5d1c...", "request_key": "7d0f...", "readout": "own", "dtype": "float32", "candidates": ["12", "13"],
      "fractions": [0.0, 0.5, 1.0], "tokens": [0, 9, 17], "logprobs": [[-1.3, -2.0], [-0.9, -3.1], [-0.1, -6.4]]}
 
-Nothing is generated: each candidate is read behind the prefix, which is read once, and has the probability of its tokens and of
-the one that ends the reply. There are two read-outs, and neither is innocent:
+Nothing is generated: each candidate is read after the prefix, which is read once, and gets the probability of its tokens and of
+the one that ends the reply. There are two read-outs, and neither is neutral:
 
 - `own` closes the rationale as the format does, and states the answer in its place: `", "answer": 12}`, or `The answer is 12.`
 - `turn` shows the model its reply up to the cut, and asks in a further turn of the user's, in the same words everywhere.
@@ -39,11 +39,11 @@ from fmtbench.types import Generation, Message
 
 Readout = Literal["own", "turn"]
 DIGITS = 9
-"""Decimals of a figure in a record."""
+"""The decimals of a figure in a record."""
 NOTHING_YET = "..."
-"""Stands for the reply in a further turn where it has not begun: templates take no empty one."""
+"""Stands in for a reply that has not begun, in the further turn: templates reject empty ones."""
 APART = ("1", "2")
-"""Two answers that have no beginning in common, and that every format can write."""
+"""Two answers without a common beginning that every format can write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +55,19 @@ class CommitmentRecord:
     request_key: str
     readout: Readout
     dtype: str
-    """That of the weights."""
+    """The dtype of the weights."""
     problem: str | None = None
-    """Why there are no figures; the lists are empty then."""
+    """Why there are no figures; the lists are then empty."""
     candidates: tuple[str, ...] = ()
     fractions: tuple[float, ...] = ()
     tokens: tuple[int, ...] = ()
-    """Of the rationale up to each cut."""
+    """The tokens of the rationale up to each cut."""
     logprobs: tuple[tuple[float, ...], ...] = ()
     """F x C: ln p of each candidate, with the token that ends the reply."""
 
 
 def record_of(line: Mapping[str, Any]) -> CommitmentRecord:
-    """A record as it was written."""
+    """The record that a line holds."""
     lists = {name: tuple(line[name]) for name in ("candidates", "fractions", "tokens")}
     return CommitmentRecord(**{**line, **lists, "logprobs": tuple(map(tuple, line["logprobs"]))})
 
@@ -78,13 +78,13 @@ class CommitmentSettings:
 
     fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     words: int = Field(default=5, gt=0)
-    """Fewest words of a rationale that is cut."""
+    """The fewest words of a rationale that is cut."""
     samples: int = Field(default=1, gt=0)
-    """How many replies to an item are read, the first ones; all give candidates."""
+    """How many replies to an item are read, from the first; all of them give candidates."""
     question: str = "Stop here. What is the answer to the question? Reply with only the answer."
-    """What the further turn asks."""
+    """The question of the further turn."""
     statement: str = "The answer is {answer}."
-    """What it is answered with."""
+    """The answer to it, with each candidate in place of `{answer}`."""
     dtype: ExactDtype = "float32"
     device: str = "auto"
 
@@ -116,12 +116,12 @@ class ReadReply:
     kind: AnswerKind
     candidates: tuple[str, ...]
     final: str | None = None
-    """What it answers in the end, by the latent reading."""
+    """Its final answer, by the latent reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A reply and a read-out whose record is not there."""
+    """A reply and a read-out whose record is missing."""
 
     reply: ReadReply
     readout: Readout
@@ -139,7 +139,7 @@ class CommitmentProbe:
         return special_tokens(self.reference.tokenizer)
 
     def record_key(self, reply: ReadReply, readout: Readout) -> str:
-        """sha256 over all that decides the figures: the request, the weights, their dtype, the candidates, and what is asked."""
+        """sha256 over all that decides the figures: the request, the weights, their dtype, the candidates, the question."""
         own, settings = [reply.planned.request.key, self.reference.fingerprint, self.reference.dtype, readout], self.settings
         asked = [settings.question, settings.statement] if readout == "turn" else []
         cuts = [list(settings.fractions), settings.words]
@@ -163,7 +163,7 @@ class CommitmentProbe:
             yield replace(blank, problem=problem) if problem else self._read_out(one, rationale, blank)
 
     def rationale(self, reply: ReadReply) -> tuple[str, str | None]:
-        """What is cut, and why nothing is; of several reasons the first."""
+        """What is cut, or the first reason why nothing is."""
         if why := why_not_begun(reply.condition):
             return "", why.partition(":")[0]
         if isinstance(reply.kind, Record):
@@ -191,7 +191,7 @@ class CommitmentProbe:
         )
 
     def texts(self, one: Asked, prefix: str) -> tuple[list[int], list[list[int]]]:
-        """The tokens that all candidates have before them, and those of each."""
+        """The tokens before all candidates, and those of each candidate."""
         reply, request = one.reply, one.reply.planned.request
         begun = written(reply.condition, prefix)
         if one.readout == "own":
@@ -233,5 +233,5 @@ def parted(tokenizer: Any, texts: Sequence[str], end: int) -> tuple[list[int], l
 
 
 def alike(sequences: Sequence[Sequence[Any]]) -> int:
-    """How long their common beginning is."""
+    """The length of their common beginning."""
     return sum(1 for _ in takewhile(lambda at: len(set(at)) == 1, zip(*sequences)))

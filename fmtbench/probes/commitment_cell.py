@@ -1,4 +1,4 @@
-"""The commitment probe on one run folder: its journal, which a kill does not lose, and the file that is made of it.
+"""The commitment probe on one run folder: its journal, which survives a kill, and the file that is made from it.
 
 commitment.jsonl       a line for each reply and read-out; what is there is not computed again
 commitment.parquet     a row for each cut of these
@@ -22,7 +22,7 @@ READOUTS: tuple[Readout, ...] = ("own", "turn")
 
 @dataclass(kw_only=True)
 class CommitmentCell:
-    """The probe of one cell. Whoever writes holds the folder's lock."""
+    """The probe of one cell. Writing needs the folder's lock."""
 
     folder: RunFolder
     replies: Sequence[ReadReply]
@@ -43,7 +43,7 @@ class CommitmentCell:
         return count
 
     def found(self, probe: CommitmentProbe) -> Iterator[tuple[ReadReply, CommitmentRecord]]:
-        """The records of these replies with the candidates and settings of now; those of others stay in the journal."""
+        """The records of these replies with today's candidates and settings; others stay in the journal."""
         known = self.records()
         for reply in self.replies:
             for readout in self.readouts:
@@ -51,7 +51,7 @@ class CommitmentCell:
                     yield reply, record
 
     def derive(self, probe: CommitmentProbe) -> None:
-        """Write the parquet file, from what is journalled."""
+        """Write the parquet file from what is journalled."""
         write_probed(self.folder.path, COMMITMENT, (row for found in self.found(probe) for row in rows_of(*found)))
 
     def records(self) -> dict[str, CommitmentRecord]:

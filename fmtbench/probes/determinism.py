@@ -50,7 +50,7 @@ def _replies(session: Session, requests: Sequence[Request], at_most: int | None 
 
 
 def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
-    """Keep a result for the engine of these facts on this machine; returns the file that it is in."""
+    """Keep a result for the engine with these facts on this machine; returns the file it is in."""
     place = _place(facts)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_text(place, json.dumps(found, indent=2) + "\n")
@@ -58,7 +58,7 @@ def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
 
 
 def remembered(facts: dict[str, Any]) -> dict[str, Any] | None:
-    """What was measured for the engine of these facts on this machine; None if nothing was."""
+    """What was measured for the engine with these facts on this machine; None if nothing was."""
     place = _place(facts)
     try:
         return json.loads(place.read_bytes())

@@ -1,4 +1,4 @@
-"""How likely a model makes each of several endings of one text, which is read once: all share its keys and values.
+"""How likely a model finds each of several endings of one text. The text is read once: all endings share its keys and values.
 
     log_probabilities(reference, before, [[17], [17, 23]])       [-1.31, -4.02]
 
@@ -24,7 +24,7 @@ def log_probabilities(reference: Reference, before: Sequence[int], endings: Sequ
     ids_1L = torch.tensor([list(before)], device=device)
     last_1H = body(input_ids=ids_1L, past_key_values=cache, use_cache=True).last_hidden_state[0, -1:]
     cache.batch_repeat_interleave(len(endings))
-    longest = max(map(len, endings))  # shorter ones are padded on the right, which a causal model does not see
+    longest = max(map(len, endings))  # shorter ones are padded on the right, where a causal model does not look
     ids_CE = torch.tensor([[*ending, *[0] * (longest - len(ending))] for ending in endings], device=device)
     hidden_CEH = body(input_ids=ids_CE, past_key_values=cache, use_cache=True).last_hidden_state
     ways = zip(hidden_CEH, endings)

@@ -1,6 +1,6 @@
 """Does an engine say what the model says? Its replies are compared with what transformers computes from the same weights.
 
-An engine whose kernels are wrong does not fail: it reads like a weaker model. Two measures, computed by transformers in
+An engine with wrong kernels does not fail: it looks like a weaker model. Two measures, computed by transformers in
 float32 from the journal alone, give it away.
 
 For sampled replies (`Fidelity`): the expected log-probability of a token is the negative entropy at its position, whatever
@@ -57,7 +57,7 @@ def replies(folder: RunFolder, which: Callable[[Request], bool], most: int) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """Of sampled replies, in nats per token."""
+    """For sampled replies, in nats per token."""
 
     replies: int
     tokens: int
@@ -102,7 +102,7 @@ def _sums(log_PV: torch.Tensor, said_P: torch.Tensor) -> tuple[float, float, flo
 
 
 def pooled(found: Sequence[Fidelity]) -> Fidelity:
-    """All groups taken together."""
+    """All groups together."""
     tokens = sum(one.tokens for one in found)
     return Fidelity(
         replies=sum(one.replies for one in found),
@@ -115,7 +115,7 @@ def pooled(found: Sequence[Fidelity]) -> Fidelity:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Of greedy replies."""
+    """For greedy replies."""
 
     replies: int
     tokens: int
@@ -131,5 +131,5 @@ def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:
 
 
 def _gaps(log_PV: torch.Tensor, said_P: torch.Tensor) -> torch.Tensor:
-    """How far each token is below the most likely one (P). A function of its own, so that one P x V is in memory at a time."""
+    """How far each token is below the most likely one (P). A separate function, so that one P x V is in memory at a time."""
     return log_PV.max(-1).values - said_P

@@ -1,7 +1,7 @@
-"""A decoder's masks, replayed along replies that exist already: each different mask is kept once, and positions refer to it.
+"""A decoder's masks, replayed along existing replies: each different mask is kept once, and positions refer to it.
 
-A schema meets a dozen different masks however long its replies are, so a table of bits and an index for each position take the
-place of a mask for each. U masks, W words of 32 bits, P positions, V logits.
+A schema has a dozen different masks however long its replies are, so a table of bits and an index per position replace a
+mask per position. U masks, W words of 32 bits, P positions, V logits.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Masks:
         self._table: list[torch.Tensor] = []
 
     def _load(self, constraint: Constraint) -> Any:
-        """Raises `BarredError` for what this decoder cannot compile."""
+        """Raises `BarredError` for a grammar that this decoder cannot compile."""
         return self._decoder.load(self._sandbox.payload(constraint))
 
     def walk(self, constraint: Constraint, ids: Sequence[int]) -> Walk:
-        """Along these tokens, up to the first that is forbidden. Raises `BarredError`."""
+        """The walk along these tokens, up to the first that is forbidden. Raises `BarredError`."""
         matcher = self._decoder.matcher(self._grammar(constraint))
         masks: list[int] = []
         for token in ids:

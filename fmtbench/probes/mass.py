@@ -42,9 +42,9 @@ from fmtbench.types import Constraint
 
 Against = Literal["own", "string", "schema"]
 DIGITS = 9
-"""Decimals of a figure in a record."""
+"""The decimals of a figure in a record."""
 LISTS = ("left", "left_own", "logprob", "override", "top", "allowed", "breaks")
-"""What a record says of each token, from the first."""
+"""The fields of a record with a value for each token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,11 @@ class MassRecord:
     request_key: str
     against: Against
     decoder: str
-    """The library whose masks these are, with its version."""
+    """The library that made the masks, with its version."""
     dtype: str
-    """That of the weights in this pass."""
+    """The dtype of the weights in this pass."""
     problem: Problem | None = None
-    """Why there are no figures; the lists are empty then."""
+    """Why there are no figures; the lists are then empty."""
     left: tuple[float, ...] = ()
     """ln Z at temperature 1."""
     left_own: tuple[float, ...] = ()
@@ -74,7 +74,7 @@ class MassRecord:
     allowed: tuple[int, ...] = ()
     """How many tokens are allowed."""
     breaks: tuple[float, ...] = ()
-    """Mass of the tokens that write a line break, without the mask."""
+    """The mass of tokens that write a line break, without the mask."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -94,7 +94,7 @@ class MassSettings:
 
 
 def record_of(line: Mapping[str, Any]) -> MassRecord:
-    """A record as it was written."""
+    """The record that a line holds."""
     return MassRecord(**{**line, **{name: tuple(line[name]) for name in LISTS}})
 
 
@@ -106,7 +106,7 @@ class Held:
     against: Against
     key: str
     masks: Sequence[int] = ()
-    """For each token that is reached."""
+    """The masks for each token that is reached."""
     problem: Problem | None = None
 
 
@@ -124,7 +124,7 @@ class MassProbe:
         return torch.tensor(breaking, dtype=torch.long, device=self.reference.device)
 
     def record_key(self, request_key: str, against: Against, grammar: Constraint) -> str:
-        """sha256 over all that decides the figures: the request, the weights, their dtype, the grammar and the masks."""
+        """sha256 over everything that decides the figures: the request, the weights, their dtype, the grammar and the masks."""
         masks = [self.masks.version, masks_version(self.masks.name, grammar)]
         identity = [request_key, self.reference.fingerprint, self.reference.dtype, *masks, against]
         return hashlib.sha256(json.dumps([*identity, grammar.kind, grammar.source]).encode()).hexdigest()
@@ -132,7 +132,7 @@ class MassProbe:
     # -- what is held against what
 
     def missing(self, replies: Iterable[ProbedReply], done: Collection[str] = ()) -> Iterator[Held]:
-        """The replies that have a mask to be held against, less those whose records are there."""
+        """The replies that have a mask to be held against, less those that have records."""
         for one in replies:
             against, grammar = against_what(one)
             if against and grammar and (key := self.record_key(one.request.key, against, grammar)) not in done:
@@ -149,14 +149,14 @@ class MassProbe:
         return Held(reply=one, against=against, key=key, masks=masks or (), problem=None if masks else "left_grammar")
 
     def _misplaced(self, one: ProbedReply) -> Problem | None:
-        """Whether its prompt is another one here, or too long."""
+        """Whether its prompt is different here, or too long."""
         prompt = len(self.reference.prompt(one.request))
         if one.generation.prompt_tokens not in (0, prompt):
             return "not_reproduced"
         return "too_long" if prompt + len(one.generation.token_ids) > self.reference.context else None
 
     def _masks(self, one: ProbedReply, against: Against, grammar: Constraint) -> list[int] | None:
-        """None where the grammar was left, and that is a problem."""
+        """None if the reply left the grammar, and that is a problem."""
         ids = one.generation.token_ids
         if against == "string":
             begun = begun_string(under_schema(one.condition), one.kind, one.planned.item.gold)
@@ -168,7 +168,7 @@ class MassProbe:
     # -- the pass
 
     def measure(self, held: Sequence[Held]) -> Iterator[MassRecord]:
-        """A record for each, as its pass ends; those that have a problem first."""
+        """A record for each reply as its pass ends; those with a problem come first."""
         sound = [one for one in held if not one.problem]
         yield from (self._record(one) for one in held if one.problem)
         found: dict[int, dict[str, list[float]]] = {}
@@ -182,7 +182,7 @@ class MassProbe:
                 yield self._record(one, found.pop(chunk.reply))
 
     def _figures(self, chunk: Chunk, masks: Sequence[int], temperature: float) -> dict[str, list[Any]]:
-        """Those of the positions of a chunk that have a mask, by the names of the record."""
+        """The figures of a chunk's positions that have a mask, under the record's names."""
         logits_PV, said_P1 = chunk.logits_PV[: len(masks)], chunk.said_P[: len(masks), None]
         allowed_PV = self.masks.allowed(masks, logits_PV.device)
         total_P, top_P1 = logits_PV.logsumexp(-1), logits_PV.argmax(-1, keepdim=True)
@@ -212,7 +212,7 @@ class MassProbe:
 
 
 def against_what(one: ProbedReply) -> tuple[Against | None, Constraint | None]:
-    """What a reply is held against, and its grammar; None where that would say nothing."""
+    """What a reply is held against, and its grammar; None if that would say nothing."""
     condition = one.condition
     if one.request.constraint:
         return "own", one.request.constraint
@@ -232,14 +232,14 @@ def under_schema(condition: Condition) -> Condition:
 
 
 def begun_string(condition: Condition, kind: AnswerKind, answer: str) -> str:
-    """A reply of this condition up to a place inside the rationale's string."""
+    """A reply under this condition, up to a place inside the rationale's string."""
     text = condition.example(kind, "The", answer)
     opening = f'"{condition.layout.stages[0]}": "The'
     return text[: text.index(opening) + len(opening)]
 
 
 def log_left(logits_PV: torch.Tensor, allowed_PV: torch.Tensor) -> torch.Tensor:
-    """ln Z of each position; never above 0, which rounding would allow."""
+    """ln Z of each position, capped at 0 against rounding."""
     kept_P = logits_PV.masked_fill(~allowed_PV, -torch.inf).logsumexp(-1)
     return (kept_P - logits_PV.logsumexp(-1)).clamp(max=0.0)
 

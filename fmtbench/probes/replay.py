@@ -1,10 +1,10 @@
-"""What a model says at each position of replies that exist already: one teacher-forced pass over prompt and reply.
+"""What a model predicts at each position of existing replies: one teacher-forced pass over prompt and reply.
 
     reference = Reference(backbone)
     for chunk in reference.passes(replies):
         chunk.logits_PV, chunk.said_P        # at some positions of one reply, in their order
 
-Replies are padded on the right, which a causal model does not see, in batches of at most `batch_tokens` tokens. The head runs on
+Replies are padded on the right, where a causal model does not look, in batches of at most `batch_tokens` tokens. The head runs on
 the positions of the reply alone and `CHUNK` of them at a time: the logits of a long reply over a large vocabulary would be
 gigabytes. N replies in a batch, L tokens of prompt and reply, P positions of a chunk, H width of the model, V its vocabulary.
 """
@@ -46,7 +46,7 @@ class Chunk:
 
 
 class Reference:
-    """A backbone under transformers, in float32 unless told otherwise. Its weights are read when something is asked of them."""
+    """A backbone under transformers, in float32 unless told otherwise. Its weights are loaded when they are first needed."""
 
     def __init__(
         self, backbone: Backbone, *, dtype: ExactDtype = "float32", device: str = "cpu", batch_tokens: int = 4096
@@ -69,7 +69,7 @@ class Reference:
 
     @cached_property
     def vocabulary(self) -> int:
-        """How many logits there are: at least as many as the tokenizer has tokens."""
+        """The number of logits, which is at least that of the tokenizer's tokens."""
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(prepare(self._weights), revision=self._weights.revision)
@@ -86,13 +86,13 @@ class Reference:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def passes(self, replies: Sequence[Reply]) -> Iterator[Chunk]:
-        """Every reply in chunks: the longest first, and all chunks of one before the next."""
+        """Every reply in chunks: longest replies first, and all chunks of one before the next."""
         lines = [self.prompt(request) + list(generation.token_ids) for request, generation in replies]
         for batch in batches([len(line) for line in lines], self.batch_tokens):
             hidden_NLH = self.hidden([lines[place] for place in batch])
             for hidden_LH, place in zip(hidden_NLH, batch):
                 said = torch.tensor(replies[place][1].token_ids, device=hidden_LH.device)
-                before = len(lines[place]) - len(said) - 1  # what stands here predicts the first token of the reply
+                before = len(lines[place]) - len(said) - 1  # this position predicts the first token of the reply
                 for start in range(0, len(said), CHUNK):
                     said_P = said[start : start + CHUNK]
                     hidden_PH = hidden_LH[before + start : before + start + len(said_P)]
@@ -109,7 +109,7 @@ class Reference:
         return body(input_ids=ids_NL.to(device), attention_mask=mask_NL.to(device), use_cache=False).last_hidden_state
 
     def logits(self, hidden_PH: torch.Tensor) -> torch.Tensor:
-        """What the model's class makes of hidden states, P x V in float32: some classes scale or cap what their head says."""
+        """The logits of hidden states, P x V in float32, by the model's class: some scale or cap what their head says."""
         name = self.model.base_model_prefix
         body = getattr(self.model, name)
         setattr(self.model, name, _Said(hidden_PH[None]))
@@ -120,7 +120,7 @@ class Reference:
 
 
 class _Said(torch.nn.Module):
-    """Stands in for a model's body and says what that has said, so that the head runs alone."""
+    """Stands in for a model's body and returns its stored output, so that the head runs alone."""
 
     def __init__(self, hidden_NPH: torch.Tensor) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 def check_weights(folder: RunFolder, backbone: Backbone) -> None:
-    """Raises `UserError` where a cell's replies were made with other weights, or its manifest does not name them."""
+    """Raises `UserError` if a cell's replies were made with other weights, or its manifest does not name them."""
     made_with = folder.manifest().get("engine", {}).get("weights", {}).get("fingerprint")
     if made_with is None:
         raise UserError(

@@ -1,7 +1,7 @@
 """The replies of a cell as probes see them: what was asked, what was said, and which part of it each token wrote.
 
-A token belongs to the part of the first character that it writes, and to that of the next one where it writes none, as the first
-half of a character does; the token that ends a reply is its `end`. One that writes into two parts is a `bridge`.
+A token belongs to the part of the first character that it writes, or to that of the next one if it writes none, like the first
+half of a character; the token that ends a reply is its `end`. One that writes into two parts is a `bridge`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ProbedReply:
     planned: Planned
     generation: Generation
     condition: Condition
-    """That of the pass which this reply is."""
+    """The key of the pass that wrote this reply."""
     kind: AnswerKind
     parts: tuple[PartName, ...]
     """Of each token; empty where it has none."""
@@ -71,7 +71,7 @@ def probed(planned: Planned, generation: Generation, condition: Condition, task:
 
 
 def places(generation: Generation) -> list[tuple[int, int]]:
-    """Start and end in the text of what each token wrote."""
+    """Start and end, in the text, of what each token wrote."""
     return list(zip((0, *generation.token_ends[:-1]), generation.token_ends))
 
 
@@ -86,7 +86,7 @@ def token_parts(parts: Sequence[PartName], generation: Generation) -> tuple[Part
 
 
 def problem_of(one: ProbedReply, tokenizer: Any) -> Problem | None:
-    """Why its tokens cannot be used, whatever for; None where they can."""
+    """Why its tokens cannot be used for anything; None if they can."""
     generation = one.generation
     if generation.finish_reason == "error":
         return "engine_error"

@@ -25,7 +25,7 @@ from fmtbench.types import Constraint, Generation, Message, Request, Watch
 
 PROMPT = "Write one JSON value that keeps to this JSON schema. Reply with the JSON alone.\n\n"
 Outcome = Literal["undeclared", "barred", "compiled", "unfinished", "error", "invalid", "valid"]
-"""The last four need a model; `compiled` is the last word if none was asked."""
+"""The last four need a model; `compiled` is final if none was asked."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -70,7 +70,7 @@ class Verdict:
     schema: str
     outcome: Outcome
     why: str = ""
-    """Why it is barred, or the keyword that the output broke."""
+    """Why it is barred, or the keyword that the output breaks."""
     states: int | None = None
     cpu_seconds: float | None = None
     text: str = ""
@@ -124,7 +124,7 @@ def _judge(verdict: Verdict, generation: Generation) -> None:
 
 
 def broken_keyword(schema: str, text: str) -> str:
-    """The keyword of the schema that a finished text breaks; empty if it validates."""
+    """The schema's keyword that a finished text breaks; empty if it validates."""
     try:
         value, parsed = json.loads(text), json.loads(schema)
         errors = jsonschema.validators.validator_for(parsed)(parsed).iter_errors(value)
@@ -137,7 +137,7 @@ def broken_keyword(schema: str, text: str) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One line a subset, and one for all: how many schemas there are, and how far they came."""
+    """One line for each subset and one for all: how many schemas there are, and how far they got."""
     frame = pd.DataFrame([(one.subset, one.outcome, one.why) for one in verdicts], columns=["subset", "outcome", "why"])
     groups = [*frame.groupby("subset", sort=False), *([("all", frame)] if frame.subset.nunique() > 1 else [])]
     return pd.DataFrame([_line(str(name), group) for name, group in groups])

@@ -1,4 +1,4 @@
-"""How a reply is spelt in tokens, against how the tokenizer would have spelt the same text.
+"""How a reply is spelt in tokens, compared with how the tokenizer would have spelt the same text.
 
 A mask allows any tokens whose characters its grammar allows, so it also makes a model write `re|as|on|ing` where the tokenizer
 has one token, and the model goes on from a sequence that it never saw in training (known of masks since DOMINO, Beurer-Kellner

@@ -1,4 +1,4 @@
-"""Prefix swap: a rationale is cut, and what was begun under one condition goes on under it or under the other.
+"""Prefix swap: a rationale is cut, and what was begun under one condition goes on under the same or the other one.
 
     free_cot+json_schema+0.50       begun freely, and continued as JSON from the middle of its words
 
@@ -42,12 +42,12 @@ Unit = tuple[str, int]
 """Item and sample."""
 NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\d\d)")
 SUFFIX = "-swap"
-"""What the experiment of the swapped cells has after its name."""
+"""The suffix of the experiment of the swapped cells."""
 FACTS = "swap"
 """What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that
 are in no arm, by the reason."""
 GREEDY = "-greedy"
-"""What the experiment of the greedy null has after its name."""
+"""The suffix of the experiment of the greedy null."""
 
 
 class Arm(NamedTuple):
@@ -62,18 +62,18 @@ class Arm(NamedTuple):
 
 
 def arm_of(condition: str) -> Arm | None:
-    """The arm that a condition's name tells of; None for any other condition."""
+    """The arm that a condition's name denotes; None for any other condition."""
     found = NAME.fullmatch(condition)
     return Arm(found["origin"], found["mode"], float(found["fraction"])) if found else None
 
 
 def estimates(sample: int) -> bool:
-    """Whether a sample is of the half that is estimated on; the other one chooses items."""
+    """Whether a sample is in the half that is estimated on; the other half chooses items."""
     return sample % 2 == 1
 
 
 def in_order(fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """The places at which rationales are cut. Raises `ValueError` where they are none."""
+    """The places at which rationales are cut. Raises `ValueError` if they are not fractions."""
     told = {f"{one:.2f}" for one in fractions}
     sound = len(told) == len(fractions) > 1 and list(fractions) == sorted(fractions) and all(0 <= one <= 1 for one in fractions)
     if not sound:
@@ -89,7 +89,7 @@ class SwapSettings:
     held: str = "json_schema"
     fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     words: int = Field(default=5, gt=0)
-    """Fewest words of a rationale that is cut."""
+    """The fewest words of a rationale that is cut."""
     greedy: bool = True
     """Whether greedy replies are asked for as well, and continued from their own prefixes: what then ends otherwise than it ended
     is neither the format's doing nor chance, but rounding, or tokens that the tokenizer would not have chosen."""
@@ -106,7 +106,7 @@ class SwapSettings:
         return f"{name}{SUFFIX}" if usual else f"{name}{SUFFIX}+{self.free}+{self.held}"
 
     def own_arms(self, name: str) -> list[Arm]:
-        """Those in which a condition's replies go on under it from a prefix of their own."""
+        """The arms in which a condition's replies go on under it from their own prefix."""
         return [Arm(name, name, fraction) for fraction in self.fractions if fraction]
 
     @property
@@ -116,7 +116,7 @@ class SwapSettings:
 
 
 class PrefixTokens(NamedTuple):
-    """What has to be known of a tokenizer."""
+    """What a swap needs to know about a tokenizer."""
 
     count: Callable[[str], int]
     special: re.Pattern[str]
@@ -125,7 +125,7 @@ class PrefixTokens(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """What a condition asked, and was told, in a cell that has run."""
+    """What a condition asked, and what was replied, in a cell that has run."""
 
     condition: Condition
     planned: Sequence[Planned]
@@ -134,12 +134,12 @@ class Side:
 
     @property
     def asked(self) -> dict[Unit, Planned]:
-        """The requests of the half that is estimated on; greedy ones have no halves."""
+        """The requests of the half that is estimated on; all of them if greedy."""
         return {(one.item.id, one.sample): one for one in self.planned if not one.request.temperature or estimates(one.sample)}
 
 
 class Swapped(NamedTuple):
-    """The requests of each arm, and how many units are in none, by the reason."""
+    """The requests of each arm, and how many units are in none, by reason."""
 
     planned: dict[Arm, list[Planned]]
     left_out: dict[Uncut, int]

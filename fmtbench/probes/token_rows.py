@@ -18,7 +18,7 @@ Kind = Literal["line_break", "space", "word", "mark", "special"]
 STRING = r'"(?:[^"\\]|\\.)*+"'
 CLOSED = re.compile(rf"(?P<held>{STRING})", re.S)
 LISTED = re.compile(rf"\[\s*(?P<held>{STRING}(?:\s*,\s*{STRING})*)\s*\]", re.S)
-"""A rationale in JSON, if it is closed, up to the last quote of its string or strings."""
+"""A closed rationale in JSON, up to the last quote of its string or strings."""
 
 
 def token_kinds(tokenizer: Any) -> dict[int, Kind]:
@@ -39,7 +39,7 @@ def kind_of(text: str) -> Kind:
 def mass_rows(
     replies: Iterable[ProbedReply], records: Mapping[str, Iterable[MassRecord]], kinds: Mapping[int, Kind]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of some replies. `records`: those of each, by the key of its request."""
+    """The rows of some replies. `records`: each reply's, by the key of its request."""
     for one in replies:
         for record in records.get(one.request.key, ()):
             told = {

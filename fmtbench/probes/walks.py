@@ -18,7 +18,7 @@ from fmtbench.decoding.decoders import Decoder, Matcher, token_bytes
 from fmtbench.decoding.packed import BITS
 
 CLOSING = 0.25
-"""How often a token that can end a string or an object is taken, if there is one, so that walks end."""
+"""How often a token that can end a string or an object is chosen, if there is one, so that walks end."""
 
 
 @dataclass(kw_only=True)
@@ -30,7 +30,7 @@ class Difference:
     only: dict[str, torch.Tensor] = field(default_factory=dict)
     """By decoder, for each of V tokens, the number of steps at which only this decoder allowed it."""
     left: int = 0
-    """Walks that one of the two had to leave."""
+    """The number of walks that one of the two had to leave."""
 
 
 class Comparison:

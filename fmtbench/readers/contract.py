@@ -28,7 +28,7 @@ from fmtbench.types import Extraction
 
 GROUP = "answer"
 SECONDS = 1.0
-"""That a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end takes years."""
+"""The most time for a mark on one reply: a sound expression takes microseconds, one that backtracks without end years."""
 
 
 class Contract(Protocol):
@@ -43,7 +43,7 @@ class Contract(Protocol):
 
 @dataclass(frozen=True)
 class DemandedMark:
-    """A regular expression with a group `answer`. Raises `UserError` for one that does not compile or has no such group."""
+    """A regular expression with a group `answer`. Raises `UserError` if it does not compile or has no such group."""
 
     source: str
 
@@ -59,7 +59,7 @@ class DemandedMark:
             raise UserError(f"contract.mark={self.source} is no regular expression ({error}): mend it") from error
 
     def read(self, reply: str, kind: AnswerKind) -> Extraction:
-        """The last match. Raises `UserError` where matching a reply takes longer than `SECONDS`."""
+        """The last match. Raises `UserError` if matching a reply takes longer than `SECONDS`."""
         found = self.stated(reply)
         if not found:
             return Extraction(status="no_mark" if reply.strip() else "no_answer")
@@ -77,7 +77,7 @@ class DemandedMark:
 class DemandedObject:
     """One JSON object and nothing else, a fence around it allowed, with these keys in this order.
 
-    Raises `UserError` where the answer's key is neither the first nor the last of them, or a key occurs twice.
+    Raises `UserError` if the answer's key is neither the first nor the last, or a key occurs twice.
     """
 
     fields: tuple[str, ...]
@@ -102,13 +102,13 @@ class DemandedObject:
         return FORMATS["json"].read(reply, self.layout, kind)
 
     def stated(self, reply: str) -> list[tuple[str, tuple[int, int]]]:
-        """None: the places of the keys say all."""
+        """Nothing: the places of the keys tell everything."""
         return []
 
 
 @contextmanager
 def _limited(source: str) -> Iterator[None]:
-    """Python's matcher looks at signals as it backtracks, so an alarm ends it."""
+    """Python's matcher checks for signals as it backtracks, so an alarm ends it."""
     try:
         with time_limit(SECONDS):
             yield

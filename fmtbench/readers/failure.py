@@ -1,7 +1,7 @@
-"""Why a reply broke its contract, where its own reader cannot tell: it was cut off, ran into a loop, or the model refused.
+"""Why a reply broke its contract, if its own reader cannot tell: it was cut off, ran into a loop, or the model refused.
 
-A contract's reader says `no_mark` where a reply is not in its form. Whether such a reply states its answer by another mark is
-found here, for runs and for transcripts alike, so that `another_mark` means one thing.
+A contract's reader says `no_mark` if a reply is not in its form. Whether such a reply states its answer by another mark is
+determined here, for runs and transcripts alike, so that `another_mark` means one thing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reply holds in fields that are named like an answer, whatever the format it is in."""
+"""What a reply holds in fields that are named like an answer, whatever its format."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fmtbench.formats.structured import StructuredFormat
 
 
 def fields(text: str) -> list[Field]:
-    """Those that only an answer is called come last, to count most. A whole object is taken at its word; of a broken one, or
-    of prose with one in it, every format says what it finds."""
+    """Fields whose names only answers have come last, to count most. A whole object is taken at its word; in a broken one, or
+    in prose around one, every format says what it finds."""
     found = whole(text) or [field for written in FORMATS.values() for field in written.find(text)]
     return some(sorted(found, key=lambda one: (surely(one), one.span)))
 
 
 def whole(text: str) -> list[Field]:
-    """The fields of a reply that is one object, mapping, row of elements or of sections and nothing else."""
+    """The fields of a reply that is nothing but one object, mapping, or row of elements or sections."""
     for written in (one for one in FORMATS.values() if isinstance(one, StructuredFormat)):
         parts = written.parts(text, None) or []
         named = [part for part in parts if _named(part.name, written)]
@@ -32,10 +32,10 @@ def _named(name: str, written: StructuredFormat) -> bool:
 
 
 def _label(name: str, written: StructuredFormat) -> bool:
-    """Whether it may be a label of prose, which marks.py reads: "Answer: ..."."""
+    """Whether it may be a label in prose, which marks.py reads: "Answer: ..."."""
     return written.like_prose and name[:1].isupper()
 
 
 def surely(field: Field) -> bool:
-    """Whether only an answer is called so."""
+    """Whether nothing but an answer has such a name."""
     return SURELY.fullmatch(field.name) is not None

@@ -6,7 +6,7 @@
     control       its strings may hold raw line breaks and tabs
     escapes       a backslash that begins no escape of JSON (`\\(`, `\\$`) stands for itself
 
-Each step reads whatever the one before it reads, so a reply has one step: the first at which an answer is found.
+Each step reads whatever the one before it reads, so a reply has one step: the first that finds an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fmtbench.readers.reply import ends
 
 FORGIVEN = ("fence", "prose", "control", "escapes")
 TRIES = 200
-"""Opening braces at which an object may begin."""
+"""The most opening braces that are tried as the beginning of an object."""
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?P<lone>\\)')
 JSON = FORMATS["json"]
 assert isinstance(JSON, StructuredFormat)
@@ -36,11 +36,11 @@ class Rung(NamedTuple):
     step: str | None
     answer: str | None
     forgiven: tuple[str, ...] = ()
-    """What a reader has to forgive for it, of `FORGIVEN`; a fence alone forbids nothing else."""
+    """Which of `FORGIVEN` a reader has to forgive for it; a fence alone forbids nothing else."""
 
 
 def _decoder(strict: bool) -> json.JSONDecoder:
-    """Numbers stay as they are written."""
+    """Numbers stay as written."""
     return json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=strict)
 
 
@@ -66,7 +66,7 @@ def _answer(found: dict[str, Any], names: re.Pattern[str]) -> str | None:
 
 
 def _forgiven(text: str, step: str, names: re.Pattern[str]) -> tuple[str, ...]:
-    """The fewest things that must be forgiven: of a reply with prose around it and raw line breaks in it, both."""
+    """The fewest things that must be forgiven: for an object in prose with raw line breaks in it, both."""
     if step in ("bare", "unfenced"):
         return ("fence",) if step == "unfenced" else ()
     shown = _mended(ends(text)) if step == "escapes" else ends(text)

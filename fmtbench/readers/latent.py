@@ -62,18 +62,18 @@ REMARKED = re.compile(
     r"|confirmed|obtained|found by|calculated|derived|the same)\b",
     re.I,
 )
-"""What is said about an answer that was given."""
+"""A remark about an answer that was given."""
 BUT = re.compile(r"\W*not\b.{0,200}?\bbut\s+", re.I | re.S)
 INSIDE = re.compile(
     r"(?:,?\s(?:so|thus|hence|therefore),?\s|,\s(?:which|that)\s(?:is|makes|gives|equals)\s|(?:Antwort|Answer|Respuesta)\s?:\s?)"
 )
-"""Where a clause comes to its point."""
+"""The place at which a clause comes to its point."""
 
 Place = tuple[int, int]
 
 
 class Reading(NamedTuple):
-    """What a reader found: an answer and its place, or that none is given."""
+    """What a reader found: an answer and its place, or that there is none."""
 
     answer: str | None
     place: Place
@@ -90,7 +90,7 @@ def read_latent(text: str, kind: AnswerKind) -> Extraction:
 def extraction(text: str, kind: AnswerKind, read: Reader) -> Extraction:
     """What a reader finds in the reply of a text."""
     start, end = reply_place(text, kind)
-    if isinstance(kind, Record):  # its own reader, the same for the marked and the latent reading
+    if isinstance(kind, Record):  # has a reader of its own, the same for the marked and the latent reading
         located = read_record(ends(text[start:end]), kind)
         found = Reading(*located) if located else None
     else:
@@ -119,12 +119,12 @@ def read_fields(reply: str, kind: AnswerKind, inside: Reader) -> Reading | None:
 
 
 def _says_something(held: str, kind: AnswerKind) -> bool:
-    """Whether a short text speaks of an answer, though none can be read: "more than 18"."""
+    """Whether a short text speaks of an answer, though none can be read, as in "more than 18"."""
     return len(held.split()) <= SHORT and _mentions(held, kind) and not kind.readable(held)
 
 
 def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
-    """A field that holds an answer and no more, or whose text can be read."""
+    """A field that holds an answer and nothing more, or whose text can be read."""
     held = field.held
     worded = isinstance(kind, Text | Set | Math)
     if not held.strip() or ((GIVEN_UP if worded else ABSTENTION).fullmatch(held) and (worded or not kind.readable(held))):
@@ -140,7 +140,7 @@ def _in_field(field: Field, kind: AnswerKind, inside: Reader) -> Reading | None:
 
 
 def _readable_lines(held: str, kind: AnswerKind) -> dict[str | None, str]:
-    """The lines that are answers, by what they say: of the values of an object in a field, the one that is meant is alone."""
+    """The lines that can be read, by their answers. Of the values of an object in a field, only the one that is meant can."""
     if "\n" not in held or len(held) > LONGEST:
         return {}
     return {kind.canon(line): line for line in held.split("\n") if kind.readable(line)}
@@ -191,7 +191,7 @@ def _stated(text: str, kind: AnswerKind) -> tuple[Reading | None, int]:
 
 
 def _judged(one: Statement, kind: AnswerKind) -> Literal["answer", "none", "clause", "point", "denial"]:
-    """Whether a statement is an answer, says that there is none, is a clause that leads on, or denies one."""
+    """Whether a statement is an answer, says that there is none, is a clause that leads on, or denies an answer."""
     readable = kind.readable(one.answer)
     if BUT.match(one.answer):
         return "answer" if readable else "none"

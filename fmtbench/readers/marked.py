@@ -1,7 +1,7 @@
 """The marked reading: the answer that a reply states by any mark in use, the same set of marks for every condition.
 
-Between the other two. Strict asks for the mark that was agreed, and so punishes a model for the box it was trained to draw;
-latent also takes what nothing announces. The marks are the fields of every format and those of marks.py.
+It lies between the other two. Strict wants the mark that was agreed on, and so punishes a model for the box it was trained to
+draw; latent also takes what nothing announces. The marks are the fields of every format and those of marks.py.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ TITLE = (
     r"(?:step|part|case|example|explanation|solution|reasoning|method|given|verification|check|conclusion|final|answer)\b(?!.*\d)"
 )
 HASHES = re.compile(
-    # The GSM8K mark, where it is no Markdown heading: "#### Step 3: ...", "#### 2. Multiply", "#### Answer".
+    # The GSM8K mark, unless it is a Markdown heading: "#### Step 3: ...", "#### 2. Multiply", "#### Answer".
     rf"####[ \t]*+(?![*_]*(?:step\b|part\b|case\b|\d+[.)][ \t]+[^\W\d]|{TITLE}))(\S.*)(?<!:)$",
     re.I | re.M,
 )
@@ -46,7 +46,7 @@ CHOSEN = re.compile(
 CALLED = re.compile(r"\b(?:final_?)?answer\([\"'“]?(?P<held>[^()\n\"'”]{1,100})[\"'”]?\)", re.I)
 """`Action: Answer("B")`."""
 BRACKETED = re.compile(r"\[\[?(?P<held>[^\[\]\n]{1,60})\]\]?")
-"""`[[A]]`, `[Yes]`: of kinds that have few answers."""
+"""`[[A]]`, `[Yes]`: for kinds with few answers."""
 LINE_A = re.compile(r"^[*_]{0,3}A[*_]{0,3}:[*_]{0,3}[ \t]{0,9}(?=\S)", re.M)
 KOREAN = re.compile(
     r"(?<![가-힣])(?:정답|해답|답변?|최종 답변?)[*_]{0,3}(?!입니다|이다|이에요)(?:은|는|이)?[ \t]{0,9}[:：]?[*_\s]*+(?=\S)"
@@ -88,7 +88,7 @@ def _subject(text: str, kind: AnswerKind) -> Iterator[Statement]:
 
 
 def _groups(pattern: re.Pattern[str], *, anything: bool = False) -> Finder:
-    """What the one group of a pattern holds that has matched; where that may be anything, only if it can be read."""
+    """The content of the group that matched; if that may be anything, only if it can be read."""
 
     def find(text: str, kind: AnswerKind) -> Iterator[Statement]:
         for match in some(list(pattern.finditer(text))):
@@ -113,7 +113,7 @@ def _after(pattern: re.Pattern[str]) -> Finder:
 
 
 def _where(*words: str, find: Finder) -> Finder:
-    """A finder that looks only into texts with one of these words, which is many times as fast where there is none."""
+    """A finder that skips texts without any of these words, which is many times as fast."""
 
     def found(text: str, kind: AnswerKind) -> Iterator[Statement]:
         folded = text.casefold()

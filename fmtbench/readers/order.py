@@ -6,8 +6,8 @@
     [No]                                                  answer_only
     (no answer, or one in the middle of its rationale)    None
 
-What a prompt asks for is a condition's order; this is what came. Where several statements give the same answer, one that
-opens the reply decides, since all that follows was written with it in view.
+A condition's order is what the prompt asks for; this is what came. If several statements give the same answer, one that
+opens the reply decides, since everything after it was written with the answer in view.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fmtbench.readers.plain import words
 from fmtbench.readers.reply import ends, place_in_whole, reply_place
 
 FEWEST = 5
-"""Words that make a rationale: fewer are a greeting."""
+"""The fewest words of a rationale: fewer are a greeting."""
 SIDE = 0.25
 """The share of the rationale's words that may stand on the other side of the answer."""
 Place = tuple[int, int]

@@ -28,24 +28,24 @@ from fmtbench.formats.xml import ENTITY
 
 FENCE = re.compile(r"(?:`{3}|~{3})(?:[ \t]{1,9}\w{1,20}(?=[ \t]{0,9}(?:\n|$))|\w{0,20})|\ufeff")
 HEAD = re.compile(rf"{NAMES}\b[^>:\n]{{0,40}}[>:\n*#_ \t]*+", re.I)
-"""What names an answer, to where its content begins."""
+"""The words that name an answer, up to where its content begins."""
 INDENT = re.compile(r"^[ \t]+", re.M)
 ROUNDS = 3
 """A label may follow another: "The reasoning is Total: ..."."""
 
 
 def plain_rationale(text: str) -> str:
-    """The rationale of a reply in plain words; empty where it is nothing but an answer."""
+    """The rationale of a reply in plain words; empty if the reply is nothing but an answer."""
     return " ".join(words(rationale_left(text)))
 
 
 def plain_reply(text: str) -> str:
-    """The whole reply in plain words, its answer among them."""
+    """The whole reply in plain words, its answer included."""
     return " ".join(words(_left(text, answers=True)))
 
 
 def rationale_left(text: str) -> str:
-    """The words of the rationale where they stand in the reply, and blanks and fillers elsewhere: as long as the text."""
+    """The words of the rationale in their places, and blanks and fillers elsewhere: as long as the text."""
     return _left(text, answers=False)
 
 

@@ -21,7 +21,7 @@ LISTED = re.compile(r"(?:^|\n)[ \t>*_#]{0,9}(?:[-*]\s?)?$")
 NUMBERED = re.compile(r"\b(?:step|part|case|line|equation|figure|example)\s?#?$", re.I)
 SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assuming|unless|were it)\b[^,;.]{0,120}$", re.I)
 OFFERED = re.compile(r"\s{0,3}(?:could|might|may)\b", re.I)
-"""What comes after an answer that is only offered: "(B) could be right"."""
+"""Follows an answer that is only offered: "(B) could be right"."""
 ABSTAINED = re.compile(
     r"\b(?:(?:can(?:not|['’]t| not)|could not|unable to|impossible to|hard to"
     r"|difficult to) (?:determine|tell|say|answer|know|decide|be (?:determined|answered|known|said))"
@@ -39,14 +39,14 @@ RESULT = re.compile(
 )
 CONCLUDING = re.compile(r"\s*\W{0,3}(?:so|thus|hence|therefore|in total|in conclusion|finally)\b", re.I)
 WINDOW = 5_000
-"""Characters from the end in which a conclusion is sought."""
+"""The number of characters from the end that are searched for a conclusion."""
 MOST_SENTENCES = 200
-"""Of more in that window, the earlier ones are a loop."""
+"""The most sentences in that window; earlier ones are a loop."""
 WORD = re.compile(r"\w")
 
 
 def concluded(text: str, kind: AnswerKind) -> Iterator[tuple[str | None, Place]]:
-    """The last sentence's last mention; None in its place where that sentence names two, or gives up."""
+    """The last mention in the last sentence; None in its place if that sentence names two, or gives up."""
     offset = max(0, len(text) - WINDOW)
     recited = kind.recited(text)
     for sentence in reversed([one for one in SENTENCE.finditer(text, offset) if WORD.search(one[0])][-MOST_SENTENCES:]):
@@ -69,7 +69,7 @@ def denied(text: str, start: int, end: int) -> bool:
 
 
 def _asserted(text: str, sentence: re.Match[str], kind: AnswerKind) -> list[Place]:
-    """Places that a sentence says something of: not what it denies or supposes, and no numbers of a list's items."""
+    """Places that a sentence asserts: not what it denies or supposes, and not the numbers of list items."""
     found = []
     for a, b in list(kind.mentions(sentence[0]))[-MOST:]:
         start, end = sentence.start() + a, sentence.start() + b
@@ -88,7 +88,7 @@ def _several(text: str, places: list[Place], kind: AnswerKind) -> bool:
         return False
     between = text[places[-2][1] : places[-1][0]]
     if isinstance(kind, Choice | Number):
-        # Of two numbers joined by "and", each may be an amount of its own.
+        # Two numbers joined by "and" may be separate amounts.
         return JOINED.fullmatch(between) is not None and not (isinstance(kind, Number) and between.strip().startswith("and"))
     turned = re.search(r"\b(?:but|so|thus|therefore|hence|rather|instead|it is)\b", between, re.I)
     return turned is None or SOME.search(between) is not None
@@ -107,7 +107,7 @@ def _last(text: str, sentence: re.Match[str], asserted: list[Place], kind: Answe
 
 
 def _listed(text: str, start: int, end: int) -> bool:
-    """The number of a list's item, or of a step: `3. She sells`, `Step 3`."""
+    """Whether it is the number of a list item or a step: `3. She sells`, `Step 3`."""
     if not text[start:end].isdigit():
         return False
     before = text[max(0, start - 20) : start]

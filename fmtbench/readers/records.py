@@ -5,7 +5,7 @@
 2. Fields that it lacks: named on a line ("Total: 12", `| total | 12 |`), in a sentence ("The total is 12."), by a tag or a key of
    an object that was cut or is broken.
 
-Of several places, the last. What is found is a record as JSON text, with leaves as they were written.
+Of several places, the last. The result is a record as JSON text, with leaves as written.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Found(NamedTuple):
     place: Place
 
 
-@lru_cache(maxsize=64)  # the marked and the latent reading are the same
+@lru_cache(maxsize=64)  # the marked and the latent reading are the same for records
 def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
-    """The record that a reply gives, as JSON text, and its place; None where there is none of its fields."""
+    """The record that a reply gives, as JSON text, and its place; None if the reply has none of its fields."""
     whole = next(iter(_objects(reply, kind)), None)
     tree = dict(whole.tree) if whole else {}
     lacking = {name for name, member in kind.tree.members.items() if not _held(tree.get(name), member)}
@@ -65,13 +65,13 @@ def read_record(reply: str, kind: Record) -> tuple[str, Place] | None:
 
 
 def _held(value: Any, member: Node) -> bool:
-    """Whether a field has a value of its shape: in YAML `vendor: {x}` is a mapping, and in a line of prose a text."""
+    """Whether a value has the field's shape: `vendor: {x}` is a mapping in YAML, and text in a line of prose."""
     whole = member.members or isinstance(member.kind, JsonValue)
     return value not in (None, "") and not (isinstance(value, Mapping) and not whole)
 
 
 def record_places(reply: str, kind: Record) -> list[Place]:
-    """What of a reply is the record, so that the rest is its rationale: objects without their parts that are no fields."""
+    """The parts of a reply that are the record, so that the rest is rationale: objects, less the parts that are not fields."""
     whole = next(iter(_objects(reply, kind)), None)
     places = [(one.start, end) for one, end in _lines(reply, kind)] + (_own_parts(reply, whole, kind) if whole else [])
     return [(start, TRAILING.match(reply, end).end()) for start, end in places]  # type: ignore[union-attr]
@@ -127,7 +127,7 @@ def _of_body(body: str, place: Place, kind: Record) -> Iterator[Found]:
 
 
 def _braces(text: str) -> list[Place]:
-    """The outermost balanced braces, of which at most so many; braces inside strings count as none where quotes are balanced."""
+    """The outermost balanced braces, up to a limit; braces inside strings do not count if quotes are balanced."""
     found: list[Place] = []
     level, start = 0, 0
     for match in BRACE.finditer(text):
@@ -144,7 +144,7 @@ BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
 
 
 def recognised(tree: Mapping[str, Any], node: Node, level: int = 0) -> dict[str, Any] | None:
-    """The fields of a tree under the schema's own names; None where it has none of them. Of a call, those of its arguments."""
+    """The fields of a tree under the schema's own names; None if it has none. For a call, those of its arguments."""
     tree = opened(tree) if level == 0 else tree
     named = {own: one for name, one in tree.items() if (own := _named(name, node))}
     if named:

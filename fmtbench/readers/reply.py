@@ -1,6 +1,6 @@
 """Where the reply is in a text: after the model's thinking, before an end-of-turn token, before the next question it makes up.
 
-The same for every reader, strict or lenient, and for every format: what is no reply keeps no contract and breaks none.
+The same for every reader, strict or lenient, and for every format: what is not the reply neither keeps nor breaks a contract.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fmtbench.formats.statements import MOST
 from fmtbench.readers.marks import statements
 
 LONGEST = 32_000
-"""Characters. Longer texts are read from both ends: the first and the last half of this."""
+"""In characters. Of longer texts, the first and the last half of this length are read."""
 
 THOUGHT = r"think|thinking|thought|thoughts|scratchpad|reflection"
 THINKING = re.compile(rf"\s{{0,9}}<(?:{THOUGHT})>", re.I)
@@ -24,19 +24,19 @@ NEXT_QUESTION = re.compile(
 
 
 def reply_place(text: str, kind: AnswerKind) -> tuple[int, int]:
-    """Start and end of the reply; an empty place where a model never came out of its thinking."""
+    """Start and end of the reply; an empty place if the model never stopped thinking."""
     start = _after_thinking(text)
     turn = next((match.start() for match in END_OF_TURN.finditer(text, start) if text[start : match.start()].strip()), len(text))
     return start, _before_next_question(text, start, turn, kind)
 
 
 def ends(text: str) -> str:
-    """A text that may be read: the whole one, or the two ends of one that is longer than `LONGEST`."""
+    """The text that is read: the whole, or both ends of one longer than `LONGEST`."""
     return text if len(text) <= LONGEST else text[: LONGEST // 2] + "\n\n" + text[-LONGEST // 2 :]
 
 
 def place_in_whole(place: tuple[int, int], length: int) -> tuple[int, int]:
-    """Where a place in the `ends` of a reply of so many characters lies in the reply."""
+    """Where a place in the `ends` of a reply of this length lies in the reply."""
     left_out = max(0, length - LONGEST - 2)
     return tuple(at if at <= LONGEST // 2 else at + left_out for at in place)  # type: ignore[return-value]
 

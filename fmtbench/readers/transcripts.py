@@ -45,7 +45,7 @@ def read_transcript(
 
 
 def guess_format(text: str, kind: AnswerKind) -> str:
-    """The structured format whose contract a reply keeps; text where it keeps none."""
+    """The structured format whose contract a reply keeps; text if it keeps none."""
     start, end = reply_place(text, kind)
     reply = text[start:end]
     return next((name for name, one in readable().items() if _read_parts(reply, kind, one).status == "ok"), TEXT)
@@ -77,7 +77,7 @@ def _read_parts(text: str, kind: AnswerKind, written: StructuredFormat) -> Extra
 
 
 def _agree(answers: Sequence[str], kind: AnswerKind) -> bool:
-    """Whether they are all the same answer; each spelling is looked at once, since a loop repeats itself by the hundred."""
+    """Whether all are the same answer; each spelling is compared once, since a loop repeats itself by the hundred."""
     first, *others = dict.fromkeys(answers)
     canon = kind.canon(first) if others else None
     return all(kind.canon(other) == canon for other in others)

@@ -13,7 +13,7 @@ from fmtbench.errors import StorageError, UserError
 from fmtbench.saving import unwritten
 
 OLD_SECONDS = 3600.0
-"""A part that was not written to for so long was left by a kill."""
+"""Seconds: a part that was not written to for this long was left behind by a kill."""
 
 
 class replacing:
@@ -30,7 +30,7 @@ class replacing:
     def __enter__(self) -> Path:
         sweep(self.path.parent, f".{self.path.name}.part-*", older=OLD_SECONDS)
         with suppress(OSError):
-            self.part.unlink(missing_ok=True)  # an own one, or a planted link that would lead elsewhere
+            self.part.unlink(missing_ok=True)  # our own, or a planted link that would lead elsewhere
         return self.part
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -59,7 +59,7 @@ class replacing:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The text as a file in UTF-8. Half a character pair, which UTF-8 cannot say, becomes its escape."""
+    """Write a text in UTF-8. Half a character pair, which UTF-8 cannot express, becomes its escape."""
     content = text.encode("utf-8", "backslashreplace")
     with replacing(path) as part:
         try:
@@ -79,7 +79,7 @@ def append_to(path: Path, content: bytes) -> None:
 
 
 def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
-    """Write all of it to an unbuffered file, which may take only a part at a time. Raises `StorageError`."""
+    """Write all of it to an unbuffered file, which may take only part of it at a time. Raises `StorageError`."""
     left = memoryview(content)
     try:
         while left:
@@ -91,7 +91,7 @@ def append_whole(file: BinaryIO, content: bytes, path: Path) -> None:
 
 
 def sweep(folder: Path, pattern: str, older: float = 0.0) -> None:
-    """Remove the parts that kills have left; those that were not written to for `older` seconds, by the clock of the disk."""
+    """Remove the parts that kills have left: those not written to for `older` seconds, by the disk's clock."""
     parts = list(folder.glob(pattern))
     now = _clock(folder) if parts and older else 0.0
     for part in parts:
@@ -101,7 +101,7 @@ def sweep(folder: Path, pattern: str, older: float = 0.0) -> None:
 
 
 def _clock(folder: Path) -> float:
-    """The time that files here are given: not this machine's, where the disk is another's. 0 where nothing can be written."""
+    """The time that files get here, which is not this machine's on a network disk. 0 if nothing can be written."""
     with suppress(OSError), NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
         return os.stat(file.name).st_mtime
     return 0.0
@@ -113,7 +113,7 @@ def _settle(path: Path) -> None:
 
 
 def settle_names(folder: Path) -> None:
-    """Not every file system can do this for a folder."""
+    """Sync a folder, which not every file system can do."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -123,7 +123,7 @@ def settle_names(folder: Path) -> None:
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if need be. Raises `UserError` where that is not allowed."""
+    """The folder, created if need be. Raises `UserError` if that is not allowed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

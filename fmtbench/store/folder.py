@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 FILES = ("config.yaml", "manifest.json", "requests.jsonl", "generations.jsonl", "rows.parquet", "run.log", ".lock")
 CHECKSUM = "sha256"
-"""What a manifest calls the checksum of itself."""
+"""The manifest's key for its own checksum."""
 REBUILT = "run the command of this folder again, which writes it anew from the plan; no reply is lost"
 ITEM_FIELDS = tuple(field.name for field in fields(Item))
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
@@ -49,7 +49,7 @@ NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,80}")
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One request of a cell, and the item that it asks."""
+    """One request of a cell, and the item that it asks about."""
 
     item: Item
     sample: int
@@ -110,7 +110,7 @@ class RunFolder:
         self._journal.append(generation)
 
     def generations(self) -> Iterator[Generation]:
-        """Every undamaged generation of the journal."""
+        """Every undamaged generation in the journal."""
         return self._journal.generations()
 
     def done(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
@@ -118,7 +118,7 @@ class RunFolder:
         return self._journal.keys(stands)
 
     def lines(self, name: str) -> Lines:
-        """The records of a probe, a file of their own; whoever writes to it holds the lock. Raises `UserError` for a link."""
+        """The records of a probe, in a file of their own; writing needs the folder's lock. Raises `UserError` for a link."""
         if self._file(name).is_symlink():
             raise UserError(f"{self._file(name)} is a symbolic link, and would be written through: put the file itself there")
         return Lines(self._file(name), self._name_damage)
@@ -130,7 +130,7 @@ class RunFolder:
         self._write("requests.jsonl", "".join(lines))
 
     def requests(self) -> list[Planned]:
-        """What was planned last. Raises `UserError` where nothing was, or the file is torn."""
+        """What was planned last. Raises `UserError` if nothing was, or the file is torn."""
         path = self._file("requests.jsonl")
         if not path.is_file():
             raise UserError(f"{self.path} holds no requests.jsonl: it is no run folder, or its run never started")
@@ -144,11 +144,11 @@ class RunFolder:
         self._write("config.yaml", text)
 
     def write_manifest(self, facts: dict[str, Any]) -> None:
-        """With a checksum of all else it says, which `experiments.audit` compares."""
+        """Write it with a checksum of everything else in it, which `experiments.audit` compares."""
         self._write("manifest.json", json.dumps(facts | {CHECKSUM: checksum(facts)}, indent=2, ensure_ascii=False) + "\n")
 
     def manifest(self) -> dict[str, Any]:
-        """Empty where there is none, or where it is torn, which is then named."""
+        """The manifest; empty if there is none, or if it is torn, which is then logged."""
         path = self._file("manifest.json")
         if not path.exists():
             return {}
@@ -165,7 +165,7 @@ class RunFolder:
         write_rows(self._file("rows.parquet"), rows)
 
     def count_rows(self) -> int:
-        """Rows that are there now; 0 where the file is absent or damaged."""
+        """The number of rows that are there now; 0 if the file is absent or damaged."""
         return count_rows(self._file("rows.parquet"))
 
     def log(self, line: str) -> None:
@@ -187,18 +187,18 @@ class RunFolder:
 
 
 def checksum(facts: Mapping[str, Any]) -> str:
-    """sha256 over all that a manifest says, but for this."""
+    """sha256 over everything in a manifest except the checksum itself."""
     rest = json.loads(json.dumps({name: value for name, value in facts.items() if name != CHECKSUM}))
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def why_barred(manifest: Mapping[str, Any]) -> str:
-    """Why a cell could not run, as its manifest says; empty where it could. Version 0.1 called it `refused`."""
+    """Why a cell could not run, according to its manifest; empty if it could. Version 0.1 called it `refused`."""
     return str(manifest.get("barred") or manifest.get("refused") or "")
 
 
 def find_folders(root: Path) -> list[RunFolder]:
-    """Every run folder under a path, in order. Raises `UserError` where there is none."""
+    """Every run folder under a path, in order. Raises `UserError` if there is none."""
     found = sorted(path.parent for path in root.rglob("requests.jsonl")) if root.is_dir() else []
     if not found:
         raise UserError(f"{root} holds no run folder: give the results folder of an experiment, such as results/quickstart")
@@ -224,7 +224,7 @@ def _planned(path: Path, number: int, line: bytes) -> Planned:
 
 
 def planned_of(record: dict[str, Any]) -> Planned:
-    """What a line of requests.jsonl describes. Raises `KeyError`, `TypeError` and their like for one that is none of ours."""
+    """What a line of requests.jsonl describes. Raises `KeyError`, `TypeError` and the like for one that is not ours."""
     item, request = record["item"], dict(record["request"])
     held, identity = request.pop("constraint"), request.pop(IDENTITY)
     constraint = Constraint(**held) if held else None

@@ -27,7 +27,7 @@ SYNC_SECONDS = 1.0
 FIELDS = tuple(field.name for field in fields(Generation))
 """`asdict` copies every list, which took most of the time of an append."""
 UNSAID = ("thought", "thought_tokens")
-"""Left out of a line where there is none, so that replies without a thought are written as they always were."""
+"""Left out of a line without a thought, so that replies without one are written as they always were."""
 HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
@@ -35,7 +35,7 @@ ERROR, TRANSIENT = b'"finish_reason":"error"', b'"transient":true'
 
 
 class Lines:
-    """Records with a `key` each, in one file that only grows. Reading needs no lock; whoever appends holds that of the folder.
+    """Records with a `key` each, in one file that only grows. Reading needs no lock; appending needs the folder's.
 
     with Lines(path, say) as lines:
         lines.write({"key": 64 * "0", ...})
@@ -44,11 +44,11 @@ class Lines:
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         self.path = path
         self._say = say
-        """Where notes on damage go."""
+        """Receives notes on damage."""
         self._file: BinaryIO | None = None
         self._synced = 0.0
         self._named: set[int] = set()
-        """Damaged lines that were named before: a journal is read several times."""
+        """Damaged lines that have been reported: a journal is read several times."""
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +85,7 @@ class Lines:
         self._synced = time.monotonic()
 
     def _cut_torn_line(self) -> None:
-        """Remove what a kill left half written after the last line break: it was never acknowledged."""
+        """Remove what a kill left half written after the last line break; it was never acknowledged."""
         if not self.path.is_file() or self.path.stat().st_size == 0:
             return
         with open(self.path, "r+b") as journal:
@@ -125,7 +125,7 @@ class Journal(Lines):
     def keys(self, stands: Callable[[Generation], bool] = lambda error: True) -> set[str]:
         """Keys of the generations that are results, and of the errors that stand; transient ones never do.
 
-        Lines are checked but not parsed, unless they are errors, so that a million take seconds.
+        Lines are checked but not parsed, except for errors, so that a million take seconds.
         """
         return {match[1].decode() for body in self._bodies() if (match := KEY.match(body)) and _is_done(body, stands)}
 

@@ -1,7 +1,7 @@
 """One writer a run folder: a lock file, and the folder itself, so that a deleted lock file lets nobody in.
 
-A lock belongs to an inode. Who deletes `.lock` under a running process makes room for another inode of that name, and for another
-writer; the folder's own inode stays for as long as there is anything to protect.
+A lock belongs to an inode. Whoever deletes `.lock` under a running process makes room for another inode of that name, and so for
+another writer; the folder's own inode stays as long as there is anything to protect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class FolderLock:
-    """Of this process alone, until it is released or the process ends."""
+    """Held by this process alone, until it is released or the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class FolderLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Raises `filelock.Timeout` where another holds it."""
+        """Raises `filelock.Timeout` if another process holds it."""
         self._file.acquire()
         self._descriptor = os.open(self._folder, os.O_RDONLY)
         try:
@@ -34,7 +34,7 @@ class FolderLock:
         except BlockingIOError:
             self.release()
             raise Timeout(str(self._folder)) from None
-        except OSError as error:  # some network file systems lock no folders: there the file alone is the lock
+        except OSError as error:  # some network file systems cannot lock folders: there the file alone is the lock
             logger.debug("%s is locked by its file alone: %s", self._folder, error)
 
     def release(self) -> None:

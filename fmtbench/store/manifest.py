@@ -1,4 +1,4 @@
-"""What a manifest.json may hold: it comes from whoever made the folder, and everything that reads one trusts its shape."""
+"""What a manifest.json may hold. It comes from whoever made the folder, and every reader of one relies on its shape."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def misshapen(found: Any) -> str:
-    """What is wrong with the shape of a manifest; empty where nothing is. Fields that are not known may hold anything."""
+    """What is wrong with the shape of a manifest; empty if nothing is. Unknown fields may hold anything."""
     if not isinstance(found, dict):
         return "it holds no JSON object"
     for name, (fits, wanted) in SHAPES.items():

@@ -1,8 +1,8 @@
-"""What probes found, in files of a run folder, all derived: `mass.parquet` and `spelling.parquet`, a row a token, and
+"""What probes found, in files of a run folder that are all derived: `mass.parquet` and `spelling.parquet`, a row a token, and
 `commitment.parquet`, a row a cut.
 
-They are made of the probes' journals, and the second of the replies. A reply that has no figures has one row that says why in
-`problem`, and no token or cut.
+They are made from the probes' journals, and the second from the replies. A reply without figures has one row that says why in
+`problem`, without a token or cut.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "fixed": "bool",  # the first is the final one; null where that is no candidate
     },
 }
-"""Of each file, its columns with their types."""
+"""The columns of each file, with their types."""
 REPEATED = ("request_key", "problem", "against", "decoder", "dtype", "part", "first", "readout", "final")
-"""Text that is kept once, and then as numbers."""
+"""Text columns that are dictionary-encoded."""
 
 
 def write_probed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One of the files, as a whole or not at all."""
+    """Write one of the files, as a whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -35,11 +35,11 @@ PACKAGES = (
 )
 
 GIT_SECONDS = 30.0
-"""A repository on a disk that does not answer keeps no run waiting."""
+"""The longest wait for git: a disk that does not answer must not keep a run waiting."""
 
 
 def provenance(items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The part of a manifest that all have in common, with the hash of what was asked or read, if that is given."""
+    """The part that all manifests share, with the hash of what was asked or read, if given."""
     here = {"started": datetime.now(UTC).isoformat(timespec="seconds")} | deepcopy(_here())
     return here | ({} if items is None else {"items_sha256": _hash(items)})
 
@@ -57,7 +57,7 @@ def _here() -> dict[str, Any]:
 
 
 def items_hash(items: Iterable[Item]) -> str:
-    """The hash of these items, each of which may be asked several times; how they are sorted is no part of it."""
+    """The hash of these items, each of which may be asked several times; strata are not part of it."""
     whole = map(asdict, dict.fromkeys(items))
     return _hash([{name: value for name, value in item.items() if name != "stratum"} for item in whole])
 
@@ -86,6 +86,6 @@ def _commit() -> dict[str, Any] | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    # Without a lock on the index: a kill would leave it behind in the user's checkout, where git then refuses to commit.
+    # Without a lock on the index: a kill would leave it in the user's checkout, and git would refuse to commit.
     words = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=GIT_SECONDS).stdout.strip()

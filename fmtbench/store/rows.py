@@ -1,4 +1,4 @@
-"""rows.parquet: scored rows, with a version, and with the types of `Row` even where there are none."""
+"""rows.parquet: scored rows, with a version, and with the types of `Row` even if there are no rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION_KEY = b"fmtbench.rows"
-"""Where the metadata of a rows.parquet says which version of rows it holds."""
+"""The key in a rows.parquet's metadata for the version of its rows."""
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Rows as parquet; a column that is all null keeps its type, and an optional one in which nothing is said is left out."""
+    """Write rows as parquet. A column of nulls keeps its type; an optional column without any value is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -29,7 +29,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 @contextmanager
 def rows_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
-    """Writes rows as parquet some at a time, so that no more than these are held. `columns`: further ones, with their types.
+    """Writes rows as parquet a few at a time, so that only these are in memory. `columns`: further ones, with their types.
 
     with rows_writer(path, {"ladder_step": "string"}) as write:
         write(rows)
@@ -45,7 +45,7 @@ def rows_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[Se
 
 
 def count_rows(path: Path) -> int:
-    """From the file's foot alone; 0 where it is absent or damaged."""
+    """The number of rows, from the file's footer alone; 0 if it is absent or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,7 +58,7 @@ def count_rows(path: Path) -> int:
 
 
 def rows_schema(optional: Sequence[str] = ()) -> pa.Schema:
-    """What a `rows.parquet` is made of, and which version of it; with these of the optional columns."""
+    """The schema of a `rows.parquet` with its version, and with these of the optional columns."""
     import pyarrow as pa
 
     types: dict[Any, pa.DataType] = {

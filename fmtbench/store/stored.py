@@ -1,4 +1,4 @@
-"""config.yaml as it is read back: data, whoever wrote it. Nothing in it is looked up, unfolded or executed."""
+"""config.yaml as it is read back: plain data, whoever wrote it. Nothing in it is resolved, expanded or executed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parsed(text: str) -> Any:
-    """What a YAML text says. Raises `yaml.YAMLError`."""
+    """The data in a YAML text. Raises `yaml.YAMLError`."""
     return yaml.load(text, LOADER)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The config of a cell; empty where there is none. Raises `UserError` where it is not what fmtbench writes."""
+    """The config of a cell; empty if there is none. Raises `UserError` if it is not one that fmtbench writes."""
     if not path.is_file():
         return {}
     if path.stat().st_size > MOST_BYTES:
@@ -40,7 +40,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def misshapen_config(config: dict[str, Any]) -> str:
-    """What is wrong with the shape of a config; empty where nothing is. What its options hold is for those who build them."""
+    """What is wrong with the shape of a config; empty if nothing is. Its options are checked when they are built."""
     for group in ("task", "condition", "prompt"):
         options = config.get(group) or {}
         if not isinstance(options, dict) or not all(isinstance(one, dict) for one in options.values()):

@@ -42,7 +42,7 @@ class Bounds:
     @model_validator(mode="after")
     def _in_order(self) -> Bounds:
         if self.least > self.most:
-            raise ValueError(f"least={self.least} is above most={self.most}")
+            raise ValueError(f"least={self.least} is above most={self.most}: give bounds in order")
         return self
 
 

@@ -5,46 +5,41 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator
-from dataclasses import replace
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Number
-from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item, Shot
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Addition(Task):
+class Addition(GeneratedTask[tuple[int, int]]):
     """`a + b`, each of at most `digits` digits."""
 
-    seed: int
     digits: int = Field(default=1, ge=1, le=3)
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        return [
-            Item(id=f"addition/{a}+{b}", question=f"What is {a} + {b}?", gold=str(a + b))
-            for a, b in distinct(self._pairs(), self.size)
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "addition", self.digits
 
-    def _pairs(self) -> Iterator[tuple[int, int]]:
-        for index in itertools.count():
-            rng = item_rng(self.seed, "addition", self.digits, index)
-            yield rng.randrange(10**self.digits), rng.randrange(10**self.digits)
+    def draw(self, rng: random.Random) -> tuple[int, int]:
+        return rng.randrange(10**self.digits), rng.randrange(10**self.digits)
+
+    def item(self, drawn: tuple[int, int], index: int) -> Item:
+        a, b = drawn
+        return Item(id=f"addition/{a}+{b}", question=f"What is {a} + {b}?", gold=str(a + b))
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()
 
     def worked(self) -> list[Shot]:
         """Sums of another seed."""
-        pairs = distinct(replace(self, seed=self.seed + OTHER_SEED)._pairs(), 8)
         return [
-            Shot(question=f"What is {a} + {b}?", reasoning=f"{a} plus {b} makes {a + b}.", answer=str(a + b)) for a, b in pairs
+            Shot(question=f"What is {a} + {b}?", reasoning=f"{a} plus {b} makes {a + b}.", answer=str(a + b))
+            for a, b in self.other_draws()
         ]
 
 
@@ -53,19 +48,21 @@ THINGS = ("apples", "stamps", "marbles", "books", "coins", "pencils", "shells", 
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class WordProblems(Task):
+class WordProblems(GeneratedTask[tuple[str, int]]):
     """A short story in which somebody gains, loses, multiplies or shares things, `steps` times."""
 
-    seed: int
     steps: int = Field(default=2, ge=1, le=3)
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        stories = (_story(item_rng(self.seed, "word_problems", self.steps, i), self.steps) for i in itertools.count())
-        return [
-            Item(id=f"word_problems/{self.steps}/{self.seed}-{index}", question=question, gold=str(gold))
-            for index, (question, gold) in enumerate(distinct(stories, self.size))
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "word_problems", self.steps
+
+    def draw(self, rng: random.Random) -> tuple[str, int]:
+        return _story(rng, self.steps)
+
+    def item(self, drawn: tuple[str, int], index: int) -> Item:
+        question, gold = drawn
+        return Item(id=f"word_problems/{self.steps}/{self.seed}-{index}", question=question, gold=str(gold))
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()

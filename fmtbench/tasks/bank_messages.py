@@ -1,5 +1,5 @@
-"""Short messages to a bank, each with one intent of a few, in the manner of Banking77 (Casanueva et al. 2020) and in words of our
-own: no row of a data set, no download, no label that is wrong.
+"""Short messages to a bank, each with one of a few intents, modelled on Banking77 (Casanueva et al. 2020) but in words of our
+own: no data set, no download, no wrong labels.
 
 {"id": "bank_messages/8/...", "question": "Message: Hello. I left my card in a taxi ... Which label ...?", "gold": "card_lost"}
 """
@@ -7,15 +7,13 @@ own: no row of a data set, no download, no label that is wrong.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import random
-from collections.abc import Iterator
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Label
-from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 INTENTS: dict[str, tuple[str, ...]] = {
@@ -70,29 +68,29 @@ INTENTS: dict[str, tuple[str, ...]] = {
         "You still have the house in which I lived until {days} days ago on file.",
     ),
 }
-"""What a message may want, and three ways of saying it. Those that a larger `labels` adds are the ones further down."""
+"""What a message may want, and three ways of saying it. A larger `labels` adds intents from further down the list."""
 PLACES = ("a taxi", "the supermarket", "a hotel in Rome", "the station", "a café", "the pharmacy")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 OPENINGS = ("", "Hello. ", "Good morning. ", "I need your help. ", "Dear team, a question. ")
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class BankMessages(Task):
+class BankMessages(GeneratedTask[tuple[str, str]]):
     """A message with one of the first `labels` intents."""
 
-    seed: int
     labels: int = Field(default=8, ge=2, le=len(INTENTS))
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        return [
-            Item(id=f"bank_messages/{self.labels}/{_digest(message)}", question=_question(message), gold=label)
-            for message, label in distinct(self._messages(), self.size)
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "bank_messages", self.labels
 
-    def _messages(self) -> Iterator[tuple[str, str]]:
-        for index in itertools.count():
-            yield _message(item_rng(self.seed, "bank_messages", self.labels, index), self._labels)
+    def draw(self, rng: random.Random) -> tuple[str, str]:
+        return _message(rng, self._labels)
+
+    def item(self, drawn: tuple[str, str], index: int) -> Item:
+        message, label = drawn
+        digest = hashlib.sha256(message.encode()).hexdigest()[:10]
+        return Item(id=f"bank_messages/{self.labels}/{digest}", question=_question(message), gold=label)
 
     @property
     def _labels(self) -> tuple[str, ...]:
@@ -100,10 +98,6 @@ class BankMessages(Task):
 
     def kind(self, item: Item) -> AnswerKind:
         return Label(labels=self._labels)
-
-
-def _digest(message: str) -> str:
-    return hashlib.sha256(message.encode()).hexdigest()[:10]
 
 
 def _question(message: str) -> str:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from fmtbench.answers import AnswerKind
 from fmtbench.errors import UserError
 from fmtbench.types import Item, Shot
-
-T = TypeVar("T")
-
-OTHER_SEED = 1_000_003
-"""Added to the seed of a generated task's items, it draws the worked examples."""
 
 
 class Task(ABC):
@@ -29,7 +23,7 @@ class Task(ABC):
         """The answer kind of one item: options and accepted spellings may differ by item."""
 
     def worked(self) -> Sequence[Shot]:
-        """Worked examples that are no items of this task's; empty where there are none."""
+        """Worked examples, none of which is an item of this task; empty if there are none."""
         return ()
 
 
@@ -53,7 +47,7 @@ def worked_examples(task: Task, name: str, item: Item, count: int, drafted: bool
 def check_items(task: Task, items: list[Item], source: str) -> None:
     """Reject an empty task, ids that are not unique, and a gold answer that its own kind cannot read."""
     if not items:
-        raise UserError(f"task '{source}' has no items")
+        raise UserError(f"task '{source}' has no items: give it settings that leave some, or leave the task out")
     seen: set[str] = set()
     for row, item in enumerate(items):
         if item.id in seen:
@@ -65,18 +59,5 @@ def check_items(task: Task, items: list[Item], source: str) -> None:
 
 
 def item_rng(seed: int, *name: str | int) -> random.Random:
-    """Randomness of one item alone, so that item 17 is the same however many items are asked for."""
+    """A generator for one item alone, so that item 17 is the same however many items are asked for."""
     return random.Random(f"{seed}/" + "/".join(map(str, name)))
-
-
-def distinct(drawn: Iterable[T], size: int) -> Iterator[T]:
-    """The first `size` different values of a stream; stops early after 2000 repeats in a row (the stream is exhausted)."""
-    seen: set[T] = set()
-    repeats = 0
-    for value in drawn:
-        if len(seen) == size or repeats == 2000:
-            return
-        repeats = repeats + 1 if value in seen else 0
-        if value not in seen:
-            seen.add(value)
-            yield value

@@ -25,9 +25,9 @@ class BigBench(Task):
 
     source: Source
     ask: str | None = None
-    """The question about the input, which comes before it; null where the input asks for itself."""
+    """The question about the input, put before it; null if the input contains its own question."""
     affirmative: str | None = None
-    """The choice that means yes, in a yes-or-no task; null makes lettered options of the choices."""
+    """In a yes-or-no task, the choice that means yes; null turns the choices into lettered options."""
     shuffle: bool = False
     """Show the options in an order drawn from the question, because in some files the first is nearly always right."""
 
@@ -52,7 +52,7 @@ class BigBench(Task):
         return Item(id=row.id, stratum=row.stratum, question=show(question, texts), gold=gold, choices=texts)
 
     def _scores(self, row: SourceRow) -> dict[str, Any]:
-        """Choice to score; exactly one is right."""
+        """From choice to score; exactly one is right."""
         scores = row.value("scores")
         if isinstance(scores, list):
             scores = dict(zip(row.texts("targets"), scores, strict=False))

@@ -1,4 +1,4 @@
-"""Capitals of countries: recall of knowledge, which even the smallest models have some of.
+"""Capitals of countries: recall of knowledge, of which even the smallest models have some.
 
 {"id": "capitals/germany", "question": "What is the capital of Germany?", "gold": "Berlin"}
 """

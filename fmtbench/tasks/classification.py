@@ -24,7 +24,7 @@ class Classification(Task):
 
     source: Source
     ask: str
-    """The question about the text, which follows the text."""
+    """The question about the text, put after it."""
     labels: tuple[str, ...] | None = None
     """All labels, in the order in which the model sees them; null takes those that occur in the rows, sorted."""
 

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import replace
+import random
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, YesNo
-from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.tasks.shuffled_objects import PEOPLE
 from fmtbench.types import Item, Shot
 
@@ -22,31 +20,28 @@ Turns = tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class CoinFlip(Task):
-    """A coin that lies heads up goes through the hands of `people`, each of whom flips it or does not."""
+class CoinFlip(GeneratedTask[Turns]):
+    """A coin that lies heads up passes through the hands of `people`, each of whom may flip it."""
 
-    seed: int
     people: int = Field(default=4, ge=1, le=8)
     size: int = Field(default=250, gt=0)
 
-    def items(self) -> list[Item]:
-        return [
-            Item(id=f"coin_flip/{self.people}/{self.seed}-{i}", question=_question(turns), gold=_answer(turns))
-            for i, turns in enumerate(distinct(self._draws(), self.size))
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "coin_flip", self.people
 
-    def _draws(self) -> Iterator[Turns]:
-        for index in itertools.count():
-            rng = item_rng(self.seed, "coin_flip", self.people, index)
-            yield tuple((person, rng.random() < 0.5) for person in rng.sample(PEOPLE, self.people))
+    def draw(self, rng: random.Random) -> Turns:
+        return tuple((person, rng.random() < 0.5) for person in rng.sample(PEOPLE, self.people))
+
+    def item(self, drawn: Turns, index: int) -> Item:
+        return Item(id=f"coin_flip/{self.people}/{self.seed}-{index}", question=_question(drawn), gold=_answer(drawn))
 
     def kind(self, item: Item) -> AnswerKind:
         return YesNo()
 
     def worked(self) -> list[Shot]:
         """Stories of another seed."""
-        drawn = distinct(replace(self, seed=self.seed + OTHER_SEED)._draws(), 8)
-        return [_shot(turns) for turns in drawn]
+        return [_shot(turns) for turns in self.other_draws()]
 
 
 def _question(turns: Turns) -> str:

@@ -1,4 +1,4 @@
-"""Which column of somebody's table is the question and which the answer: by the names that are usual, or as given."""
+"""Which column of somebody's table is the question and which the answer: by the usual names, or as given."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ OPTION = re.compile(r"(?:option|choice)?[ _-]?([A-Z])", re.I)
 
 
 def find(columns: Sequence[str], given: Mapping[str, Path | None], place: str) -> dict[str, Path]:
-    """The column of each role of `given` that has one, where None takes the usual names.
+    """The column of each role in `given` that has one; None looks for the usual names.
 
-    Raises `UserError` for a column that is absent, or may be either of two.
+    Raises `UserError` for a column that is absent or ambiguous.
     """
     found = {role: _column(role, columns, column, place) for role, column in given.items()}
     if found["question"] == found["gold"]:
@@ -33,7 +33,7 @@ def find(columns: Sequence[str], given: Mapping[str, Path | None], place: str) -
 
 
 def check_given(role: str, given: Path, columns: Sequence[str], place: str) -> None:
-    """Raises `UserError` for a column that is not there; a path leads into one."""
+    """Raises `UserError` for a column that is not there; a path may lead into one."""
     for column in (given,) if isinstance(given, str) else given:
         if column not in columns and str(column).partition(".")[0] not in columns:
             raise UserError(f"{place}: {role}={column} is no column: {_there(columns)}")
@@ -53,7 +53,7 @@ def _column(role: str, columns: Sequence[str], given: Path | None, place: str) -
 
 
 def _there(columns: Sequence[str]) -> str:
-    """A file without a header has a whole row for names."""
+    """Without a header, the names are a whole row of values."""
     return "the columns there are " + ", ".join(shorten(column, 40, placeholder=" ...") for column in columns if column.strip())
 
 

@@ -1,23 +1,20 @@
-"""Short texts whose facts fill a schema: fresh records for every seed, no download. What a family is of is its YAML.
+"""Short texts whose facts fill a schema: fresh records for every seed, no download. What the texts are about is in their YAML.
 
 {"id": "invoices/1f0c...", "question": "Halden Paper sent invoice HP-204. ... Fill in the record of this invoice.",
  "gold": "{\"vendor\": \"Halden Paper\", \"number\": \"HP-204\", ...}"}
 
-Texts are in English or in Korean (`language`), whose sentences are the YAML's as well; here are only dates and lists.
+Texts are in English or Korean (`language`). The sentences are in the YAML as well; only dates and lists are made here.
 
-Each field is drawn on its own and told in one sentence; the sentences come in any order. A field with a `share` below 1 is left
-out of the others' texts, and its gold is null: what a model then says of it is made up.
+Each field is drawn on its own and told in one sentence; the sentences come in any order. A field with a `share` below 1 is
+missing from the other texts, and its gold is null: whatever a model says there is made up.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-import itertools
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,7 +23,7 @@ from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.errors import UserError
-from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item, Shot
 
 SHOTS = 5
@@ -36,7 +33,7 @@ DATES: dict[Language, tuple[str, ...]] = {
     "ko": ("{day.year}년 {day.month}월 {day.day}일", "{day.year}.{day.month}.{day.day}", "{day:%Y-%m-%d}"),
 }
 LAST: dict[Language, str] = {"en": " and ", "ko": ", "}
-"""Before the last of several."""
+"""What comes before the last element of a list."""
 TOLD: dict[Language, tuple[str, str]] = {
     "en": ("The text tells the {}.", "It does not tell the {}."),
     "ko": ("글에 나온 항목: {}.", "나오지 않은 항목: {}."),
@@ -59,22 +56,22 @@ MONTHS = (
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Fact:
-    """How one field is drawn and told: of `values`, a number from `low` to `high`, a day of `years`, or a code by `form`."""
+    """How one field is drawn and told: one of `values`, a number from `low` to `high`, a day in `years`, or a code by `form`."""
 
     sentences: tuple[str, ...]
-    """Each with `{}` for the value; of a truth value, the first is told where it is true and the second where it is not."""
+    """Each with `{}` for the value; for a truth value, the first is told if it is true and the second if it is not."""
     values: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     places: int = 0
     years: tuple[int, int] | None = None
     form: str | None = None
-    """`AA-000`: a capital for each A, a digit for each 0."""
+    """`AA-000`: a capital letter for each A, a digit for each 0."""
     truth: bool = False
     most: int | None = Field(default=None, ge=1)
-    """Of a list, how many of `values` it has at most."""
+    """The most elements a list has."""
     share: float = Field(default=1.0, gt=0, le=1)
-    """Of the texts that tell it."""
+    """The share of texts that tell it."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Fact:
@@ -111,16 +108,15 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Facts(Task):
+class Facts(GeneratedTask[Item]):
     """A family of texts and its schema."""
 
     name: str
-    seed: int
     ask: str
     """Words that follow the text."""
     schema: dict[str, Any]
     facts: dict[str, Fact]
-    """By the name of their field at the schema's top."""
+    """By the name of their field at the top level of the schema."""
     language: Language = "en"
     size: int = Field(default=100, gt=0)
 
@@ -133,25 +129,11 @@ class Facts(Task):
             )
         return kind
 
-    def items(self) -> list[Item]:
-        return list(distinct(self._drawn(), self.size))
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return (self.name,)
 
-    def kind(self, item: Item) -> AnswerKind:
-        return self.record
-
-    def worked(self) -> list[Shot]:
-        """Texts of another seed; the rationale names what each sentence tells."""
-        items = distinct(replace(self, seed=self.seed + OTHER_SEED)._drawn(), SHOTS)
-        return [
-            Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold), self.language), answer=one.gold)
-            for one in items
-        ]
-
-    def _drawn(self) -> Iterator[Item]:
-        for index in itertools.count():
-            yield self._item(item_rng(self.seed, self.name, index))
-
-    def _item(self, rng: random.Random) -> Item:
+    def draw(self, rng: random.Random) -> Item:
         gold: dict[str, Any] = {}
         told = []
         for name in self.record.tree.members:
@@ -163,6 +145,19 @@ class Facts(Task):
         question = f"{' '.join(told)}\n\n{self.ask}"
         digest = hashlib.sha256(question.encode()).hexdigest()[:12]
         return Item(id=f"{self.name}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
+
+    def item(self, drawn: Item, index: int) -> Item:
+        return drawn
+
+    def kind(self, item: Item) -> AnswerKind:
+        return self.record
+
+    def worked(self) -> list[Shot]:
+        """Texts of another seed; the rationale names what each sentence tells."""
+        return [
+            Shot(question=one.question, reasoning=_reasoning(json.loads(one.gold), self.language), answer=one.gold)
+            for one in self.other_draws(SHOTS)
+        ]
 
 
 def listed(several: list[str], language: Language) -> str:

@@ -1,4 +1,4 @@
-"""Gold records: an object in a cell, which must keep to the schema that it is scored by."""
+"""Gold records: an object in a cell, which must match the schema that it is scored by."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def gold_record(row: SourceRow, gold: str, kind: Record) -> str:
 
 
 def broken(found: dict[str, Any], kind: Record) -> str:
-    """Where an object of a user's breaks the schema as it is, and how; empty where it keeps to it. Null stands for a field that
-    is not there."""
+    """Where and how a user's object breaks the schema as given; empty if it does not. Null stands for a field that is not
+    there."""
     made = jsonschema.validators.validator_for(kind.schema)(kind.schema)
     worst = jsonschema.exceptions.best_match(made.iter_errors(without_nulls(found, kind.tree)))
     return "" if worst is None else f"{worst.json_path}: {' '.join(worst.message.split())[:200]}"
@@ -53,7 +53,7 @@ def without_nulls(tree: Any, node: Node) -> Any:
 
 
 def unreadable(found: dict[str, Any], kind: Record) -> Iterator[str]:
-    """What the canonicalisers cannot read: such a gold could never be given."""
+    """The parts that no canonicaliser can read: no reply could ever match such a gold."""
     values = held(json.loads(json.dumps(found)), kind.tree)
     for path, leaf in leaves(kind.tree):
         one = (leaf.element or leaf).kind

@@ -1,4 +1,4 @@
-"""Gold answers as people write them into a table: one or several, and of a choice its letter, its text or its number."""
+"""Gold answers as people write them into a table: one or several; for a choice its letter, its text or its number."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from fmtbench.answers import Choice, Set
 from fmtbench.answers.named import final
-from fmtbench.tasks.cells import Options, empty, unpacked
+from fmtbench.tasks.table_cells import Options, empty, unpacked
 
 
 def accepted(cell: Any, answer: str) -> tuple[str, ...]:
-    """Every accepted answer of a cell; the first is the gold one. A list of answers holds all of them, and a set is one answer.
+    """Every accepted answer in a cell, the gold one first. A list holds several accepted answers; for a set, it is one answer.
 
-    Raises `ValueError` for a cell that holds none.
+    Raises `ValueError` for a cell without any.
     """
     found = cell if answer == "math" and isinstance(cell, str) else unpacked(cell)  # [0, 1] may be an interval
     if answer == "set" and isinstance(found, list):
@@ -26,7 +26,7 @@ def accepted(cell: Any, answer: str) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-    """Tables of numbers that lack one hold all others as fractions: `3.0` is 3."""
+    """A column of numbers with a gap is read as floats: `3.0` is 3."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -38,9 +38,9 @@ def _set(items: list[Any]) -> str:
 
 
 def first_number(golds: Sequence[Sequence[str]], options: Sequence[Options]) -> int | None:
-    """The number that golds of choices count from, 0 or 1; None where they are no numbers of options.
+    """The number from which golds count options, 0 or 1; None if they are not numbers of options.
 
-    Golds that can all be read as letters or texts are no numbers. Raises `ValueError` where they could count from either.
+    Golds that can all be read as letters or texts are not numbers. Raises `ValueError` if they could count from either.
     """
     pairs = [(gold, one) for row, one in zip(golds, options) for gold in row]
     if all(named(gold, one) for gold, one in pairs) or not all(gold.isdecimal() for gold, _ in pairs):
@@ -53,7 +53,7 @@ def first_number(golds: Sequence[Sequence[str]], options: Sequence[Options]) -> 
 
 
 def named(gold: str, options: Options) -> str | None:
-    """The letter of the option that a gold names by its key, its letter or its text."""
+    """The letter of the option that a gold names by key, letter or text."""
     key = gold.strip("(). ")
     if key in options.keys:
         return string.ascii_uppercase[options.keys.index(key)]
@@ -61,12 +61,12 @@ def named(gold: str, options: Options) -> str | None:
 
 
 def letter(gold: str, options: Options, first: int | None) -> str | None:
-    """The letter of the option that a gold means, by its number where these count from `first`."""
+    """The letter of the option that a gold means, by number if numbers count from `first`."""
     return named(gold, options) if first is None else string.ascii_uppercase[int(gold) - first]
 
 
 def told_apart(read: str, options: Options) -> bool:
-    """Whether a letter is read as the option that it stands for: of the options B and A, which one is A?"""
+    """Whether a letter is read as the option that it stands for: with options called B and A, which one is A?"""
     place = string.ascii_uppercase.index
     found = Choice(options=options.texts).canon(read)
     return found is not None and options.texts[place(found)] == options.texts[place(read)]

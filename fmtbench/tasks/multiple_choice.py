@@ -23,9 +23,9 @@ class MultipleChoice(Task):
 
     source: Source
     options: tuple[str, ...] = ()
-    """The options of every question, where the rows have none of their own."""
+    """The options of every question, if the rows have none."""
     shuffle: bool = False
-    """Show the options in an order drawn from the question, where the rows have the right one in a field of its own."""
+    """Show the options in an order drawn from the question; for rows that keep the right one in a field of its own."""
     shots: tuple[Shot, ...] = ()
     """Worked examples, for conditions that show some."""
 
@@ -43,7 +43,7 @@ class MultipleChoice(Task):
         return Item(id=row.id, stratum=row.stratum, question=show(row.text("question"), options), gold=gold, choices=options)
 
     def _gold(self, row: SourceRow, options: tuple[str, ...]) -> str:
-        """The letter. Where the right option has a field of its own, it is the option of the same words, however they read."""
+        """The letter. A right option in a field of its own is the option with the same words, even if they read like a letter."""
         answer = row.text("answer")
         found = self.shuffle and answer in options
         gold = letter(options.index(answer)) if found else Choice(options=options).canon(answer)

@@ -1,19 +1,18 @@
-"""How many of the things on a list are of one sort, after "object counting" of BIG-bench (Srivastava et al. 2022), with fresh
-lists for every seed. Words and wording are ours: no row of a data set, no download.
+"""How many of the things on a list are of one sort, modelled on "object counting" of BIG-bench (Srivastava et al. 2022), with
+fresh lists for every seed. Words and wording are ours: no data set, no download.
 
 {"id": "object_counting/4/0-0", "question": "On the table are 3 plums, a spoon, ... How many fruits ...?", "gold": "4"}
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Number
-from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 SORTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -50,33 +49,35 @@ SORTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("a sweater", "sweaters"),
     ),
 }
-"""Of each sort, what is of it and of no other: one of a thing, and several."""
+"""Things of each sort and of no other: the singular with its article, and the plural."""
 PLACES = ("On the table", "In the box", "In the shop window", "On the cart")
 MOST = 4
-"""Of one thing."""
+"""The most of one thing."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ObjectCounting(Task):
-    """A list of `objects` different things, some of them of the sort that is asked for, each once or a few times."""
+class ObjectCounting(GeneratedTask[tuple[str, int]]):
+    """A list of `objects` different things, each once or a few times; some are of the sort that is asked for."""
 
-    seed: int
     objects: int = Field(default=4, ge=2, le=10)
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        lists = (_list(item_rng(self.seed, "object_counting", self.objects, i), self.objects) for i in itertools.count())
-        return [
-            Item(id=f"object_counting/{self.objects}/{self.seed}-{index}", question=question, gold=str(gold))
-            for index, (question, gold) in enumerate(distinct(lists, self.size))
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "object_counting", self.objects
+
+    def draw(self, rng: random.Random) -> tuple[str, int]:
+        return _list(rng, self.objects)
+
+    def item(self, drawn: tuple[str, int], index: int) -> Item:
+        question, gold = drawn
+        return Item(id=f"object_counting/{self.objects}/{self.seed}-{index}", question=question, gold=str(gold))
 
     def kind(self, item: Item) -> AnswerKind:
         return Number()
 
 
 def _list(rng: random.Random, objects: int) -> tuple[str, int]:
-    """The question and its answer. At least one thing is of the sort that is asked for, and at least one is of another."""
+    """The question and its answer. At least one thing is of the sort that is asked for, and at least one is not."""
     asked, other = rng.sample(sorted(SORTS), 2)
     own = rng.randint(max(1, objects - len(SORTS[other])), min(objects - 1, len(SORTS[asked])))
     wanted = [(thing, rng.randint(1, MOST)) for thing in rng.sample(SORTS[asked], own)]

@@ -23,7 +23,7 @@ def show(question: str, options: tuple[str, ...]) -> str:
 
 
 def bare(options: tuple[str, ...]) -> tuple[str, ...]:
-    """Options without letters of their own, where all have one and they are in order: `A)5` is `5`."""
+    """Options without their letters, if all have one and these are in order: `A)5` is `5`."""
     marks = [LETTERED.match(option) for option in options]
     if [mark and mark[1] for mark in marks] != [letter(index) for index in range(len(options))]:
         return options
@@ -31,7 +31,7 @@ def bare(options: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The options that a text itself lists as `(A) ...` lines; none where their letters are not A, B, C, ... in order."""
+    """The options that a text itself lists as `(A) ...` lines; none if their letters are not A, B, C, ... in order."""
     lines = LINE.findall(text)
     in_order = [mark for mark, _ in lines] == [letter(index) for index in range(len(lines))]
     return tuple(option.strip() for _, option in lines) if in_order else ()

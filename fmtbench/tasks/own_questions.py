@@ -1,4 +1,4 @@
-"""Questions of anybody's own, from a file or the hub, without a YAML: columns are found by their usual names.
+"""Your own questions, from a file or the hub, without a YAML: columns are found by their usual names.
 
     task=file task.file.path=qa.csv task.file.answer=number
 
@@ -23,13 +23,13 @@ from fmtbench.answers import AnswerKind, Choice, Label, Text, spelling
 from fmtbench.answers.named import KINDS
 from fmtbench.errors import UserError
 from fmtbench.tasks.base import Task
-from fmtbench.tasks.cells import Options, empty, options_in, options_of, texts_in, unpacked
+from fmtbench.tasks.data_file import FOUND, Format
 from fmtbench.tasks.gold_records import gold_record
 from fmtbench.tasks.golds import accepted, first_number, letter, told_apart
 from fmtbench.tasks.options import bare, listed, show
-from fmtbench.tasks.readers import FOUND, Format
 from fmtbench.tasks.source import Source
 from fmtbench.tasks.source_row import BROKEN, Path, SourceRow
+from fmtbench.tasks.table_cells import Options, empty, options_in, options_of, texts_in, unpacked
 from fmtbench.types import Item
 
 Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math", "record"]
@@ -38,10 +38,10 @@ TAB = ("tab", "\\t")
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class OwnQuestions(Task):
-    """One answer kind for all rows. Raises `UserError` for settings that contradict each other, and for every row amiss."""
+    """One answer kind for all rows. Raises `UserError` for settings that contradict each other, and for a faulty row."""
 
     path: str | None = None
-    """The file; a relative path starts where the command does."""
+    """The file; a relative path is relative to where the command starts."""
     hub_id: str | None = None
     config: str | None = None
     split: str = "test"
@@ -53,18 +53,18 @@ class OwnQuestions(Task):
     Several are joined by line breaks.
     """
     ask: str | None = None
-    """Words that follow every question, where the columns hold texts and ask nothing."""
+    """Words added to every question, for columns that hold texts without a question."""
     gold: str | None = None
-    """A cell may hold a list of accepted answers; for a set, a list is the set."""
+    """A cell may hold a list of accepted answers; for a set, the list is the set."""
     choices: str | tuple[str, ...] | None = None
     """A column of lists, or a column for each option."""
     id: str | None = None
-    """Without such a column, the row's number makes the id."""
+    """Without such a column, the id is made from the row's number."""
     stratum: str | None = None
     labels: tuple[str, ...] | None = None
-    """All labels, in the order in which the model sees them; None takes those that occur, sorted."""
+    """All labels, in the order in which the model sees them; None takes the labels that occur, sorted."""
     schema: str | None = None
-    """Of records, the JSON schema as JSON text; on the command line it is `schema.path=` or `schema.model=`."""
+    """For records, the JSON schema as JSON text; on the command line it is `schema.path=` or `schema.model=`."""
     format: Format | None = None
     records: str | None = None
     delimiter: str | None = None
@@ -79,7 +79,7 @@ class OwnQuestions(Task):
         if (self.schema is None) != (self.answer != "record"):
             raise UserError(f"answer={self.answer}: a schema goes with answer=record, and only with it; give schema.path=FILE")
         if self.schema is not None:
-            _ = answers.Record(source=self.schema).tree  # turns down what no record can have
+            _ = answers.Record(source=self.schema).tree  # rejects what no record can have
         if self.answer is None:
             raise UserError(f"answer is missing: give one of {', '.join(get_args(Answer))}, as in task.file.answer=number")
         if self.delimiter is not None and len(self.delimiter) != 1 and self.delimiter not in TAB:
@@ -121,12 +121,12 @@ class OwnQuestions(Task):
         return [replace(row, paths=found) for row in rows]
 
     def columns(self, rows: list[SourceRow]) -> tuple[str, ...]:
-        """All that the rows have, in the order in which they come."""
+        """All columns of the rows, in order of appearance."""
         return tuple(dict.fromkeys(name for row in rows for name in row.row))
 
     @cached_property
     def roles(self) -> dict[str, str]:
-        """Which column is what, and what was found for the roles that have none."""
+        """Which column plays which role, and what was found for the roles without one."""
         paths = self._rows[0].paths
         found = {role: _shown(paths[role]) for role in columns.USUAL if role in paths}
         found.setdefault("id", "the row's number")
@@ -180,7 +180,7 @@ class OwnQuestions(Task):
             row.reject("gold", str(error))
 
     def _checked(self, row: SourceRow, gold: str, options: Options | None) -> str:
-        """The gold as an item has it: of a choice, its letter."""
+        """The gold as an item holds it: for a choice, its letter."""
         if self._record is not None:
             return gold_record(row, gold, self._record)
         if options is not None:
@@ -249,7 +249,7 @@ class OwnQuestions(Task):
 
     @cached_property
     def _first(self) -> int | None:
-        """What numbers of options count from, where the golds are such numbers."""
+        """The number from which options are counted, if the golds are such numbers."""
         golds, shown = [self._accepted(row) for row in self._rows], [options for options in self._options if options]
         try:
             return first_number(golds, shown)
@@ -262,7 +262,7 @@ def _shown(path: Path) -> str:
 
 
 def _stored(row: SourceRow) -> dict[str, Any]:
-    """The cells; NaN, as a table of numbers has it, is none. Raises `UserError` for what no text can hold."""
+    """The cells, with None for NaN, a gap in a column of numbers. Raises `UserError` for characters that no text can hold."""
     for column, cell in row.row.items():
         broken = next(filter(None, map(BROKEN.search, texts_in([column, cell]))), None)
         if broken:

@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import random
-from collections.abc import Iterator
-from dataclasses import replace
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Label
-from fmtbench.tasks.base import OTHER_SEED, Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item, Shot
 
 LABELS = ("positive", "negative")
@@ -49,29 +46,27 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Sentiment(Task):
+class Sentiment(GeneratedTask[tuple[str, str]]):
     """Two details and a verdict, all of one sentiment; about half of the items are positive."""
 
-    seed: int
-    size: int = Field(default=200, gt=0)
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return ("sentiment",)
 
-    def items(self) -> list[Item]:
-        return [
-            Item(id="sentiment/" + hashlib.sha256(review.encode()).hexdigest()[:10], question=_question(review), gold=label)
-            for review, label in distinct(self._reviews(), self.size)
-        ]
+    def draw(self, rng: random.Random) -> tuple[str, str]:
+        return _review(rng)
 
-    def _reviews(self) -> Iterator[tuple[str, str]]:
-        for index in itertools.count():
-            yield _review(item_rng(self.seed, "sentiment", index))
+    def item(self, drawn: tuple[str, str], index: int) -> Item:
+        review, label = drawn
+        digest = hashlib.sha256(review.encode()).hexdigest()[:10]
+        return Item(id=f"sentiment/{digest}", question=_question(review), gold=label)
 
     def kind(self, item: Item) -> AnswerKind:
         return Label(labels=LABELS)
 
     def worked(self) -> list[Shot]:
         """Reviews of another seed."""
-        drawn = distinct(replace(self, seed=self.seed + OTHER_SEED)._reviews(), 8)
-        return [Shot(question=_question(review), reasoning=_reason(review), answer=label) for review, label in drawn]
+        return [Shot(question=_question(review), reasoning=_reason(review), answer=label) for review, label in self.other_draws()]
 
 
 def _reason(review: str) -> str:

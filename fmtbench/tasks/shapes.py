@@ -4,16 +4,14 @@
  "gold": "{\"colour\": \"red\", ..., \"place\": \"Lisbon\", ...}"}
 
 An item has the same id, text and right answer under each shape, so its replies pair across doses. The answer's field stands in
-the middle of the others, whose values the text tells as well. What the texts are of is YAML (`conf/dose/base.yaml`).
+the middle of the others, whose values the text tells as well. What the texts are about is in YAML (`conf/dose/base.yaml`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import random
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,8 +19,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Record
-from fmtbench.tasks.base import Task, distinct, item_rng
 from fmtbench.tasks.facts import Fact, listed
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 NAME = "schema_shape"
@@ -31,53 +29,53 @@ STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Notes:
-    """What all texts are of."""
+    """What all texts are made from."""
 
     ask: str
     """Words that follow the text."""
     answer: str
     """The field that is asked for at every dose."""
     values: tuple[str, ...]
-    """Right answers; a text has two of them, of which the later one is right."""
+    """Possible answers; a text mentions two of them, and the later one is right."""
     others: tuple[str, ...]
-    """Further labels of an enum, which no text has."""
+    """Further labels of an enum, which no text mentions."""
     sentence: str
-    """Tells the answer, with `{old}` and `{new}`."""
+    """The sentence with the answer, with `{old}` and `{new}`."""
     element: str
-    """What a list holds: `first_item` is one, `first_4_items` a list."""
+    """What a list holds: `first_item` is one of them, `first_4_items` a list."""
     elements: tuple[str, ...]
     many: int
     """Elements that each text lists."""
     listing: str
-    """Tells them, with `{}`."""
+    """The sentence with the elements, with `{}`."""
     around: tuple[str, ...]
     """Names of the objects around the answer, the outermost first."""
     description: str
-    """Of a field, with `{}` for its name; what is left after so many words is still a sentence."""
+    """Describes a field, with `{}` for its name; it is still a sentence when cut after any number of words."""
     facts: dict[str, Fact]
     """The other fields, in the order in which they join."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SchemaShape:
-    """What a schema looks like; each field is an axis of doses, and its default the level at which the others vary."""
+    """What a schema looks like. Each field is an axis of doses; its default is the level at which the other axes vary."""
 
     fields: int = Field(default=8, ge=1)
-    """How many there are, the answer's included."""
+    """The number of fields, the answer's included."""
     depth: int = Field(default=0, ge=0)
-    """Objects around the answer's field."""
+    """The number of objects around the answer's field."""
     enum_size: int = Field(default=0, ge=0)
-    """Labels that the answer is one of; 0 allows any text."""
+    """The number of labels that the answer is one of; 0 allows any text."""
     enum_place: int = Field(default=0, ge=0)
     """Place of the right label in the enum; 0 shuffles the labels, in one order for all items."""
     optional: float = Field(default=0, ge=0, le=1)
-    """Share of the fields that may be left out. The answer is one of them in the same share of the items."""
+    """The share of fields that may be left out. The answer's own is among them in the same share of items."""
     description_words: int = Field(default=0, ge=0)
-    """Words that describe each field."""
+    """The number of words that describe each field."""
     max_length: int = Field(default=0, ge=0)
-    """Characters that the answer may have; 0 sets no limit."""
+    """The most characters that the answer may have; 0 sets no limit."""
     list_length: int = Field(default=0, ge=0)
-    """Elements that one of the other fields lists; 0 makes it a single one."""
+    """The number of elements that one of the other fields lists; 0 makes it a single value."""
 
 
 BASE: dict[str, Any] = {name: axis.default for name, axis in SchemaShape.__pydantic_fields__.items()}  # type: ignore[attr-defined]
@@ -85,7 +83,7 @@ BASE: dict[str, Any] = {name: axis.default for name, axis in SchemaShape.__pydan
 
 
 class Schema(NamedTuple):
-    """What of a shape's schema depends on the item."""
+    """The parts of a shape's schema that depend on the item."""
 
     label: str
     """The right answer, whose place in an enum is set."""
@@ -94,10 +92,9 @@ class Schema(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Shaped(SchemaShape, Task):
-    """Texts and a shape. Raises `ValueError` for a shape that the notes have too little for."""
+class Shaped(SchemaShape, GeneratedTask[Item]):
+    """Texts and a shape. Raises `ValueError` for a shape that needs more than the notes have."""
 
-    seed: int
     notes: Notes
     size: int = Field(default=100, gt=0)
 
@@ -120,9 +117,6 @@ class Shaped(SchemaShape, Task):
             raise ValueError(f"max_length={self.max_length} contradicts enum_size={self.enum_size}: labels have their lengths")
         return self
 
-    def items(self) -> list[Item]:
-        return list(distinct(self._drawn(), self.size))
-
     def kind(self, item: Item) -> AnswerKind:
         gold = json.loads(item.gold)
         for name in self.notes.around[: self.depth]:
@@ -131,7 +125,7 @@ class Shaped(SchemaShape, Task):
         return Record(source=json.dumps(self.schema(Schema(gold[self.notes.answer], number % self.fields)), ensure_ascii=False))
 
     def schema(self, of: Schema) -> dict[str, Any]:
-        """The whole schema, as its items of this kind have it."""
+        """The whole schema for items of this kind."""
         names = list(self.order)
         free = {names[(of.start + step) % len(names)] for step in range(round(self.optional * len(names)))}
         properties = {name: self._fragment(name, of.label) for name in names}
@@ -149,12 +143,12 @@ class Shaped(SchemaShape, Task):
 
     # -- texts
 
-    def _drawn(self) -> Iterator[Item]:
-        for index in itertools.count():
-            yield self._item(item_rng(self.seed, NAME, index))
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return (NAME,)
 
-    def _item(self, rng: random.Random) -> Item:
-        """Everything is drawn and told whatever the shape, so that the text does not depend on it."""
+    def draw(self, rng: random.Random) -> Item:
+        """Everything is drawn and told whatever the shape, so that the text does not depend on the shape."""
         notes = self.notes
         old, new = rng.sample(notes.values, 2)
         elements = rng.sample(notes.elements, notes.many)
@@ -169,6 +163,9 @@ class Shaped(SchemaShape, Task):
         digest = hashlib.sha256(question.encode()).hexdigest()[:12]
         return Item(id=f"{NAME}/{digest}", question=question, gold=json.dumps(gold, ensure_ascii=False))
 
+    def item(self, drawn: Item, index: int) -> Item:
+        return drawn
+
     # -- fields
 
     @property
@@ -176,11 +173,11 @@ class Shaped(SchemaShape, Task):
         return f"first_{self.list_length}_{self.notes.element}s" if self.list_length else f"first_{self.notes.element}"
 
     def _outer(self, name: str) -> str:
-        """A field's name at the top."""
+        """The name under which a field stands at the top level."""
         return self.notes.around[0] if name == self.notes.answer and self.depth else name
 
     def _inside(self, name: str) -> tuple[str, ...]:
-        """The keys below it, from the innermost out."""
+        """The keys below that, from the innermost out."""
         return (name, *self.notes.around[1 : self.depth][::-1]) if name == self.notes.answer and self.depth else ()
 
     def _nested(self, name: str, fragment: dict[str, Any]) -> dict[str, Any]:

@@ -5,41 +5,45 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fmtbench.answers import AnswerKind, Choice
-from fmtbench.tasks.base import Task, distinct, item_rng
+from fmtbench.tasks.generated import GeneratedTask
 from fmtbench.types import Item
 
 PEOPLE = ("Ada", "Ben", "Chloe", "Deniz", "Emre", "Fatima", "Goran", "Hana", "Ivan", "Jun")
 BALLS = ("red ball", "blue ball", "green ball", "yellow ball", "white ball", "black ball", "orange ball", "purple ball")
 
+Story = tuple[str, str, tuple[str, ...]]
+"""The question, the letter of its answer, and its options."""
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ShuffledObjects(Task):
+class ShuffledObjects(GeneratedTask[Story]):
     """`objects` people hold one ball each and swap in pairs as many times; who holds what at the end?"""
 
-    seed: int
     objects: Literal[3, 5, 7] = 3
-    size: int = Field(default=200, gt=0)
 
-    def items(self) -> list[Item]:
-        stories = (_story(item_rng(self.seed, "shuffled", self.objects, i), self.objects) for i in itertools.count())
-        return [
-            Item(id=f"shuffled_objects/{self.objects}/{self.seed}-{i}", question=question, gold=gold, choices=choices)
-            for i, (question, gold, choices) in enumerate(distinct(stories, self.size))
-        ]
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        return "shuffled", self.objects
+
+    def draw(self, rng: random.Random) -> Story:
+        return _story(rng, self.objects)
+
+    def item(self, drawn: Story, index: int) -> Item:
+        question, gold, choices = drawn
+        return Item(id=f"shuffled_objects/{self.objects}/{self.seed}-{index}", question=question, gold=gold, choices=choices)
 
     def kind(self, item: Item) -> AnswerKind:
         return Choice(options=item.choices)
 
 
-def _story(rng: random.Random, objects: int) -> tuple[str, str, tuple[str, ...]]:
+def _story(rng: random.Random, objects: int) -> Story:
     people, balls = rng.sample(PEOPLE, objects), rng.sample(BALLS, objects)
     held = dict(zip(people, balls))
     sentences = ["At the start, " + "; ".join(f"{person} holds the {ball}" for person, ball in held.items()) + "."]

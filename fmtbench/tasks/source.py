@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench import hub
 from fmtbench.errors import UserError
 from fmtbench.tasks import source_row
-from fmtbench.tasks.readers import Format, read_rows
+from fmtbench.tasks.data_file import Format, read_rows
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -19,9 +19,9 @@ class Source:
     """A split of a hub data set, and the file that holds the same rows locally."""
 
     name: str
-    """Short name of the data set: with split and row number it makes the item ids."""
+    """Short name of the data set; split and row number complete it to item ids."""
     hub_id: str | None
-    """Null where the hub is not known to have this data set."""
+    """Null if the hub is not known to have this data set."""
     config: str | None = None
     split: str
     revision: str | None = None
@@ -31,23 +31,23 @@ class Source:
     data_root: str | None = None
     """Folder of local data sets; null takes the hub."""
     file: str | None = None
-    """The file under `data_root`; null where no local copy is known."""
+    """The file under `data_root`; null if no local copy is known."""
     format: Format | None = None
-    """What `file` holds, where its suffix does not say so."""
+    """The format of `file`, if its suffix does not tell."""
     records: str | None = None
     """Key of the list of rows in a JSON document."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV without a header."""
     delimiter: str | None = None
-    """What is between the cells of a CSV, or `found`; null takes the comma, and the tab in a TSV."""
+    """The delimiter of a CSV, or `found`; null takes a comma, or a tab in a TSV."""
     part: str | None = None
-    """Names the selection of rows in `file` where its row numbers are not the hub's: their ids must differ too."""
+    """Names the selection of rows in `file` if its row numbers are not the hub's: their ids must differ too."""
     fields: dict[str, source_row.Path] = Field(default_factory=dict)
-    """Where `file` has the fields that the task asks for, where they go by another name; see `tasks/source_row.py`."""
+    """Where `file` holds the fields that the task asks for, if under other names; see `tasks/source_row.py`."""
     hub_fields: dict[str, source_row.Path] | None = None
-    """The same for the hub, where it differs."""
+    """The same for the hub, if it differs."""
     hub_where: dict[str, str | int] = Field(default_factory=dict)
-    """Use only the hub's rows that have these values."""
+    """Use only those of the hub's rows that have these values."""
 
     @property
     def place(self) -> str:
@@ -61,7 +61,7 @@ class Source:
         """All rows, in the data set's order."""
         rows = self._file_rows(self._path) if self._path else self._hub_rows()
         if not rows:
-            raise UserError(f"{self.place} holds no rows")
+            raise UserError(f"{self.place} holds no rows: fill it, or name another file, split or revision")
         paths = self.fields if self._path or self.hub_fields is None else self.hub_fields
         split = self.part if self._path and self.part else self.split
         return [

@@ -1,4 +1,4 @@
-"""One row of a data set, under the names that tasks use, whatever the data set calls its fields.
+"""One row of a data set under the names that tasks use, whatever the data set calls its fields.
 
 A mapping in YAML says where each name is found: a path such as `question.stem`, or a list of paths and fixed texts that
 are joined by line breaks. A step of a path through a list goes through each of its elements, so that `choices.text`
@@ -31,7 +31,7 @@ class SourceRow:
     paths: Mapping[str, Path]
 
     def value(self, name: str) -> Any:
-        """The value under a name, None where there is none."""
+        """The value under a name; None if there is none."""
         path = self.paths.get(name, name)
         return _find(self.row, path) if isinstance(path, str) else None
 
@@ -44,7 +44,7 @@ class SourceRow:
 
     @property
     def stratum(self) -> str:
-        """What `fields` says of `stratum`: a text or a number; empty where it says nothing, or the row has none."""
+        """The value that `fields` maps to `stratum`: a text or a number; empty if it maps none, or the row has none."""
         if "stratum" not in self.paths or self.value("stratum") is None:
             return ""
         return self.text("stratum")
@@ -64,7 +64,7 @@ class SourceRow:
         return value.strip()
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """At least two texts; the keys, where a field holds a mapping. Several paths give one text each."""
+        """At least two texts; of a mapping, its keys. Several paths give one text each."""
         path = self.paths.get(name, name)
         value = self.value(name) if isinstance(path, str) else [_find(self.row, one) for one in path if isinstance(one, str)]
         values = list(value) if isinstance(value, dict | list) else []
@@ -73,12 +73,12 @@ class SourceRow:
         return tuple(one.strip() for one in values)
 
     def reject(self, name: str, problem: str) -> NoReturn:
-        """Stop because of one field of this row."""
+        """Raise `UserError` about one field of this row."""
         raise UserError(f"{self.where}, field '{self.paths.get(name, name)}': {problem}")
 
 
 def _find(value: Any, path: str) -> Any:
-    """A name that has dots itself is found as a whole."""
+    """The value at a path; a name that itself contains dots is found as a whole."""
     if isinstance(value, Mapping) and path in value:
         return value[path]
     for step in path.split("."):

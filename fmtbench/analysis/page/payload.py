@@ -8,7 +8,7 @@
 
 `asked` are the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
 
-What was thought before a reply is included where rows have it, and so are a probe's `mass` (the probability that the constraint
+Thoughts are included if rows have them, and so are a probe's `mass` (the probability that the constraint
 leaves at each token), `token_ends` and `token_parts`.
 """
 
@@ -111,7 +111,7 @@ def ask(packed: Payload, rows: pd.DataFrame, prompts: Mapping[str, str]) -> None
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """As the page has them: by backbone, task, item and condition."""
+    """In the page's order: by backbone, task, item and condition."""
     order = [*("backbone", "task", "item_id", "question", "gold", "condition", "prompt", "seed", "sample")]
     plain = {name: rows[name].astype(str) for name in order if rows[name].dtype == "category"}
     return rows.assign(**plain).sort_values(order, kind="stable", ignore_index=True)
@@ -126,7 +126,7 @@ def empty_payload(origin: Mapping[str, str]) -> Payload:
 
 
 def numbered(rows: pd.DataFrame, names: list[str]) -> tuple[list[int], pd.DataFrame]:
-    """For each row the number of its entry, and the entries in the order in which they occur."""
+    """For each row the number of its entry, and the entries in order of appearance."""
     entries = rows[names].drop_duplicates(ignore_index=True)
     codes = rows.groupby(names, sort=False, observed=True, dropna=False).ngroup()
     return codes.tolist(), entries

@@ -1,1 +1,1 @@
-"""Rows are read, checked and joined here; so is the study they belong to, and what it lacks."""
+"""Rows are read, checked and joined here, and so is the study that they belong to, with what it lacks."""

@@ -1,7 +1,7 @@
-"""Cells in which the engine failed too often for any accuracy to be said.
+"""Cells in which the engine failed too often to state an accuracy.
 
-An item without a reply counts as wrong, as every item does. A few may be so; where they are many, what looks like an effect of
-the format is a server that was down.
+An item without a reply counts as wrong, since every item counts. A few do no harm; if there are many, what looks like an effect
+of the format is a server that was down.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from fmtbench.errors import UserError
 
 CELL = ["backbone", "task", "condition"]
 MOST_ERRORS = 0.05
-"""The share of a cell's replies up to which engine errors are counted as wrong."""
+"""The largest share of engine errors in a cell that are just counted as wrong."""
 
 
 def broken(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells with more errors than that: `CELL`, `errors` and `replies`."""
+    """The cells with more errors: `CELL`, `errors` and `replies`."""
     failed = (rows.status == "engine_error").groupby([rows[name] for name in CELL], observed=True)
     counts = pd.DataFrame({"errors": failed.sum(), "replies": failed.size()}).reset_index().astype(dict.fromkeys(CELL, str))
     return counts[counts.errors > MOST_ERRORS * counts.replies].sort_values(CELL, ignore_index=True)
 
 
 def without_broken(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of all other cells. Raises `UserError` where there is no other."""
+    """The rows of all other cells. Raises `UserError` if there are none."""
     bad = set(broken(rows)[CELL].itertuples(index=False, name=None))
     if not bad:
         return rows

@@ -44,7 +44,7 @@ KINDS = {
     "number": pd.api.types.is_float_dtype,
 }
 UNREAD = ("question", "text", "thought", "request_key", "experiment")
-"""What no table reads: left on the disk when a study is loaded for its tables."""
+"""Columns that no table reads; they are not loaded for tables."""
 
 
 def check_columns(rows: pd.DataFrame, name: str, without: tuple[str, ...] = ()) -> None:
@@ -79,7 +79,7 @@ def _wrong(column: pd.Series, rule: Rule, missing: int) -> str | None:
 
 
 def _kind(column: pd.Series, missing: int) -> str:
-    """`empty` where all values are missing."""
+    """The kind of a column; `empty` if all values are missing."""
     if len(column) and missing == len(column):
         return "empty"
     dtype = column.dtype.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype

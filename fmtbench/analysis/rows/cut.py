@@ -1,4 +1,4 @@
-"""Cells of which many replies were cut at the token limit: what looks like an effect of the format may be one of the limit."""
+"""Cells in which many replies were cut at the token limit: what looks like an effect of the format may be one of the limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fmtbench.types import RERUN
 
 CELL = ["backbone", "task", "condition"]
 MOST_CUT = 0.05
-"""The share of a cell's replies up to which nothing is said."""
+"""The largest share of cut replies in a cell that goes unmentioned."""
 MOST_NAMED = 6
 
 
 def cut(rows: pd.DataFrame) -> pd.DataFrame:
     """The cells with more than that: `CELL`, `share`, and `tokens` of the longest reply that was cut.
 
-    A loop is none: more room would hold more of it.
+    Loops do not count: with more room they would just be longer.
     """
     again = [name for name in rows["condition"].unique() if str(name).endswith(RERUN)]
     rows = rows[~rows["condition"].isin(again)]
@@ -28,7 +28,7 @@ def cut(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def cut_notes(rows: pd.DataFrame) -> list[str]:
-    """One line, the cells with the most first, and the override that gives them room; nothing where no cell has so many."""
+    """One line with the worst cells first and the override that gives them room; nothing if no cell has that many."""
     cells = cut(rows)
     if cells.empty:
         return []

@@ -29,7 +29,7 @@ from fmtbench.store.rows import VERSION_KEY
 from fmtbench.types import OPTIONAL, RERUN, ROWS_VERSION
 
 KEY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id"]
-"""What identifies a measurement: two rows with the same key are the same measurement twice."""
+"""What identifies a measurement: two rows with the same key are one measurement, repeated."""
 
 
 class DuplicateError(UserError):
@@ -37,7 +37,7 @@ class DuplicateError(UserError):
 
 
 class EmptyError(UserError):
-    """There are files, but they hold no row."""
+    """There are files, but they hold no rows."""
 
 
 class RowsFile(NamedTuple):
@@ -46,7 +46,7 @@ class RowsFile(NamedTuple):
     path: Path
     rows: pd.DataFrame
     manifest: dict[str, Any]
-    """Empty where the file came alone."""
+    """Empty if the file came alone."""
     packed: dict[str, Any] | None = None
     """The config of a cell from a pack, whose cells share one file; None otherwise, and the config may lie beside the file."""
 
@@ -134,7 +134,7 @@ def find_rows(roots: Iterable[Path | str]) -> list[Path]:
 
 
 def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
-    if not file.is_file():  # a pipe would keep its reader for ever
+    if not file.is_file():  # reading a pipe might never return
         raise UserError(f"{file} cannot be read as parquet (it is no file): delete it, and score its folder again")
     try:
         with pq.ParquetFile(file) as parquet:
@@ -150,7 +150,7 @@ def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
 
 
 def _check_version(file: Path, version: bytes | None) -> None:
-    """Rows without a version are judged by their columns alone."""
+    """Raises `UserError` for rows of another version. Rows without a version are judged by their columns alone."""
     if version is not None and version != str(ROWS_VERSION).encode():
         got = version.decode("utf-8", "replace")
         raise UserError(
@@ -179,7 +179,7 @@ def join(files: list[RowsFile], *, mixed: bool = False) -> pd.DataFrame:
 
 
 def compact(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with repeated names as categories: a tenth of the memory, and groups without comparing strings."""
+    """The same rows with repeated names as categories: a tenth of the memory, and grouping needs no string comparison."""
     names = ["backbone", "task", "condition", "prompt", "item_id", "status", "gold", "answer", "finish_reason"]
     return rows.assign(**{name: rows[name].astype("category") for name in names})
 
@@ -215,7 +215,7 @@ def without_repeats(files: list[RowsFile], first: bool) -> list[RowsFile]:
 
 
 def comparable(files: list[RowsFile]) -> None:
-    """Raises `UserError`, which names the values and files, where rows of one backbone and task were made differently."""
+    """Raises `UserError`, naming the values and files, if rows of one backbone and task were made differently."""
     for (backbone, task), group in _by_task(files).items():
         for name, values in _facts(group).items():
             if len(values) > 1:

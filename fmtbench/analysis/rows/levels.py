@@ -20,7 +20,7 @@ Levels = tuple[Any, ...]
 
 WHOLE, RECONSIDERED = DEFAULTS["when"], "reconsider"
 UNNAMED = ("no", "sham", "one_line")
-"""What may be enforced without a field being named."""
+"""What can be enforced without naming a field."""
 TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order", "thinking", "thinking_tokens"}
 """Settings that belong to another axis than wording. All others count as wording, unknown settings included."""
 PROSE, FIELDS = "prose", ("fields", "named")
@@ -37,7 +37,7 @@ def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
     matter of wording, since it asks and masks as before and then says more.
     """
     known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
-    order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale: a matter of length
+    order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale counts as length
     at = "" if known["when"] in (WHOLE, RECONSIDERED) else f"@{known['when']}"
     asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
     enforced = known["enforced"] if known["enforced"] in UNNAMED else known["enforced"] + at

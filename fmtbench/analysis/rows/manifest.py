@@ -11,10 +11,10 @@ from fmtbench.store.manifest import misshapen
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Empty where there is none. Raises `UserError` where it is damaged."""
+    """The manifest; empty if there is none. Raises `UserError` if it is damaged."""
     if not path.exists():
         return {}
-    if not path.is_file():  # a pipe would keep its reader for ever
+    if not path.is_file():  # reading a pipe might never return
         raise UserError(f"{path} is no file: delete it, and score its folder again")
     try:
         found = json.loads(path.read_bytes())

@@ -1,7 +1,7 @@
 """What a study lacks: cells that did not run, and items missing from a cell.
 
 Every condition of a backbone is expected under every task, prompt and seed of that backbone; every item in every cell of its
-backbone, task and seed. What was run again because it was cut off is a part of a cell by its nature, and never expected.
+backbone, task and seed. Reruns of truncated replies are parts of cells by nature, and never expected.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def missing_cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_note(missing: pd.DataFrame, most: int = 3) -> str:
-    """One line that names the first missing cells and counts the rest; empty where nothing is missing."""
+    """One line that names the first missing cells and counts the rest; empty if nothing is missing."""
     if not len(missing):
         return ""
     shown = [f"{_name(one)} ({one.items} of {one.expected} items)" for one in missing.head(most).itertuples()]

@@ -18,11 +18,11 @@ from fmtbench.errors import UserError
 from fmtbench.store.probed import COLUMNS, MASS, REPEATED, VERSION, VERSION_KEY
 
 REPLY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id", "request_key", "correct", "status"]
-"""What a token's row gets of that of its reply."""
+"""What a token's row takes from the row of its reply."""
 
 
 LISTS = ("mass", "token_ends", "token_parts")
-"""Columns that a masked reply's row gets, a list each."""
+"""Columns that a masked reply's row gets, with a list in each."""
 
 
 def probed_tokens(paths: Iterable[Path], name: str) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ from fmtbench.errors import UserError
 
 
 def check_strata(rows: pd.DataFrame) -> None:
-    """Raises `UserError` where rows put one item of a task into two strata."""
+    """Raises `UserError` if rows put one item of a task into two strata."""
     if "stratum" not in rows.columns:
         return
     strata = rows.groupby(["task", "item_id"], observed=True)["stratum"].nunique()

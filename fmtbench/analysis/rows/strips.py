@@ -12,13 +12,13 @@ import pandas as pd
 from fmtbench.analysis.rows.frame import RowsFile
 
 USUAL = "json_schema"
-"""The condition whose reply is shown, where it was run."""
+"""The condition whose reply is shown, if it was run."""
 CELL = ("backbone", "task", "condition")
 COLUMNS = [*CELL, "item_id", "position", "text", "part", "tax", "override"]
 
 
 def strips(tokens: pd.DataFrame | None, files: Sequence[RowsFile]) -> pd.DataFrame | None:
-    """The tokens of these replies, in their order, as `COLUMNS`; None where none was probed under its own mask."""
+    """The tokens of these replies, in order, as `COLUMNS`; None if none was probed under its own mask."""
     own = tokens[tokens["problem"].isna() & (tokens["against"] == "own")] if tokens is not None else pd.DataFrame()
     found = [_told(chosen(group), files) for _, group in own.groupby("backbone", observed=True)] if len(own) else []
     return pd.concat(found, ignore_index=True) if found else None

@@ -29,9 +29,9 @@ from fmtbench.store.probed import COMMITMENT, MASS, SPELLING
 Settings = dict[str, dict[str, Any]]
 NARROW = "at most one space"
 SPACING = {"free": "free", "pretty": "pretty-printed", "one space": NARROW, "none": NARROW}
-"""What manifests say of the white space of replies, in the words of a note."""
+"""What manifests say about the white space of replies, in the words of a note."""
 PROBED = {"mass_tokens": MASS, "spelling_tokens": SPELLING, "commitments": COMMITMENT}
-"""What probes leave beside the rows, by the field of a study."""
+"""What probes leave beside the rows, by the field of `Study`."""
 
 
 class Study(NamedTuple):
@@ -47,13 +47,13 @@ class Study(NamedTuple):
     complaints: list[str]
     """One line for each file that was left out."""
     notes: list[str]
-    """What else a reader has to know, a line each; see `whitespace_notes`."""
+    """What else a reader has to know, one line each; see `whitespace_notes`."""
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
     prices: dict[tuple[str, str, str], Prices]
-    """By backbone, task and condition, where every config of these gives the same."""
+    """By backbone, task and condition, if all of their configs agree."""
     mass_tokens: pd.DataFrame | None = None
-    """What the probe found, a row a token (rows/probed.py); None where nothing was probed."""
+    """What the probe found, a row for each token (rows/probed.py); None if nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
     strip_tokens: pd.DataFrame | None = None
@@ -61,7 +61,7 @@ class Study(NamedTuple):
     commitments: pd.DataFrame | None = None
     """Likewise, a row a cut."""
     swaps: pd.DataFrame | None = None
-    """Rows of the prefix swap (rows/swaps.py); None where nothing was swapped."""
+    """Rows of the prefix swap (rows/swaps.py); None if nothing was swapped."""
     greedy_swaps: pd.DataFrame | None = None
     """Those of its null."""
 
@@ -149,7 +149,7 @@ def _told(places: Mapping[str, str]) -> str:
 
 
 def read_config(file: RowsFile) -> dict[str, Any]:
-    """The config of a cell; empty where there is none. Raises `UserError` where it is not YAML."""
+    """The config of a cell; empty if there is none. Raises `UserError` if it is not YAML."""
     if file.packed is not None:
         return file.packed
     return stored.read_config(file.path.with_name("config.yaml"))

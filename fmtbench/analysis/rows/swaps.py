@@ -1,7 +1,7 @@
 """Rows of a prefix swap (`experiments.lockin probe=swap`), which no other table may take for conditions of their own.
 
-They lie beside the experiment that they were cut from, in `<name>-swap`, and are found there. Given alone, they are rows like any
-other.
+They lie beside the experiment that they were cut from, in `<name>-swap`, where they are found. Given alone, they are rows like
+any other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def beside(roots: Iterable[Path | str]) -> list[Path]:
 
 
 def parted(files: Sequence[RowsFile]) -> tuple[list[RowsFile], list[RowsFile]]:
-    """The files of experiments, and those of their swaps; where there are swaps alone, they are both."""
+    """The files of experiments, and those of their swaps; if there are only swaps, they are both."""
     swapped = [one for one in files if FACTS in one.manifest]
     others = [one for one in files if FACTS not in one.manifest]
     return (others if any(len(one.rows) for one in others) else list(files)), swapped

@@ -38,7 +38,9 @@ def agreement_table(rows: pd.DataFrame, published: str) -> pd.DataFrame:
         lines.append(line | {"only_latent": int((latent & ~rule).sum()), "only_rule": int((rule & ~latent).sum())})
     table = pd.DataFrame(lines)
     if table["published"].isna().all():
-        raise UserError(f"published={published} names none of these backbones")
+        raise UserError(
+            f"published={published} names none of these backbones: call them {', '.join(map(str, table['backbone'][:6]))}"
+        )
     return table.assign(difference=table["latent"] - table["published"]).sort_values(
         "difference", ascending=False, ignore_index=True
     )

@@ -23,7 +23,8 @@ from fmtbench.backbone import Backbone, load_tokenizer, prepare, template_hash
 from fmtbench.backends.admission import MaskingBackend
 from fmtbench.backends.base import Session
 from fmtbench.backends.device import device_name
-from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all, proven
+from fmtbench.backends.proof import proven
+from fmtbench.backends.tokens import Prompted, failed, finished, prompt_all
 from fmtbench.backends.vllm.internals import ASKED, end, own_masks
 from fmtbench.backends.vllm.setup import ready_vllm, vllm_version
 from fmtbench.decoding.decoders import masks_version

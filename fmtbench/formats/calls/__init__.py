@@ -1,4 +1,4 @@
-"""The ways in which models write a call of a tool, one file each: all of them are read, whichever model wrote.
+"""The ways in which models write a tool call, one file each. All of them are read, whichever model wrote.
 
 hermes      <tool_call>{"name": "submit", "arguments": {"answer": 18}}</tool_call>     Hermes, Qwen
 llama       {"name": "submit", "parameters": {"answer": 18}}                           Llama 3
@@ -23,4 +23,4 @@ CALLS: dict[str, CallSyntax] = {
     "pythonic": Pythonic(),
     SERVED: ServedCall(),
 }
-"""Each by its name, in the order in which a chat template is searched for the marks of one."""
+"""By name, in the order in which a chat template is searched for their marks."""

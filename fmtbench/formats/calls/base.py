@@ -1,4 +1,4 @@
-"""What a syntax of calls is, and the object that most of them hold: {"name": "submit", "arguments": {"answer": 18}}."""
+"""What a call syntax is, and the object that most of them hold: {"name": "submit", "arguments": {"answer": 18}}."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from fmtbench.types import Constraint
 
 JSON = JsonFormat()
 MOST = 50
-"""Calls in one reply; one of more is a loop."""
+"""The most calls in one reply; more are a loop."""
 TRIES = 20
-"""Places at the end of a text at which a call is looked for inside prose."""
+"""How many places, from the end of a text, are searched for a call inside prose."""
 HEAD = re.compile(r'\{\s{0,9}"(?:name|type|id|function|arguments|parameters)"\s{0,9}:')
 NAMED = ("name", "function")
 GIVEN = ("arguments", "parameters")
 Place = tuple[int, int]
 KEYS = frozenset({*NAMED, *GIVEN, "id", "type", "index"})
-"""All that an object of a call has; one with other keys is a record of something else."""
+"""The only keys of a call's object; one with other keys is a record of something else."""
 
 
 class Call(NamedTuple):
@@ -34,11 +34,11 @@ class Call(NamedTuple):
 
     name: str
     arguments: str
-    """As JSON text; as they stand in the reply, unless that is another notation."""
+    """As JSON text; exactly as in the reply, unless that uses another notation."""
     parts: list[Part]
     """The arguments in their order, with their places in the text."""
     tree: dict[str, Any]
-    """The same, scalars as they are written."""
+    """The same, with scalars as written."""
     place: Place
     """Where the call stands in the text."""
 
@@ -51,15 +51,15 @@ class CallSyntax(ABC):
     """How a family of models writes calls."""
 
     rendered: ClassVar[str]
-    """What the chat templates of these models write of it, as a regular expression; empty for none that a template writes."""
+    """A regular expression for its marks in these models' chat templates; empty if no template writes any."""
 
     @abstractmethod
     def parse(self, text: str) -> list[Call] | None:
-        """The calls of a text that is calls in this syntax and nothing else; None for any other."""
+        """The calls in a text that is nothing but calls in this syntax; None for any other text."""
 
     @abstractmethod
     def grammar(self, name: str, fields: Constraint) -> Constraint:
-        """One call of this tool, whose arguments are what `fields` allows."""
+        """One call of this tool, with arguments that `fields` allows."""
 
     @abstractmethod
     def write(self, name: str, arguments: Mapping[str, Any]) -> str:
@@ -126,7 +126,7 @@ def object_from(text: str, start: int) -> Call | None:
 
 
 def skipped(text: str, position: int, signs: str) -> int:
-    """The next place that holds neither white space nor one of these signs."""
+    """The next place with neither white space nor one of these signs."""
     found = _skipping(signs).match(text, position)
     return found.end() if found else position
 
@@ -137,7 +137,7 @@ def _skipping(signs: str) -> re.Pattern[str]:
 
 
 def objects_inside(text: str) -> Iterator[Call]:
-    """Calls of objects anywhere in a text, in order; of many, the last ones."""
+    """Calls that are objects, anywhere in a text, in order; if there are many, the last ones."""
     if not any(f'"{key}"' in text for key in GIVEN):
         return
     last = 0
@@ -149,7 +149,7 @@ def objects_inside(text: str) -> Iterator[Call]:
 
 
 def bare(text: str, start: int, end: int) -> Place:
-    """A place without a Markdown fence around what it holds."""
+    """A place, without the Markdown fence around its content."""
     offset, body = unfenced(text[start:end], None)
     return start + offset, start + offset + len(body)
 

@@ -1,7 +1,7 @@
-"""Literals of Python, read and never run: strings, numbers, True, False, None, lists, tuples and dicts of them.
+"""Python literals, read and never run: strings, numbers, True, False, None, and lists, tuples and dicts of them.
 
-A scanner of our own and no `ast.literal_eval`, because it tells the places of values, takes JSON's `true` and `null` as well, and
-stays within its bounds whatever it is given: depth, and characters.
+A scanner of our own instead of `ast.literal_eval`, because it tells the places of values, takes JSON's `true` and `null` as well,
+and limits depth and length whatever it is given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fmtbench.types import whole
 
 DEEPEST = 20
 LONGEST = 32_000
-"""Characters of a text in which calls are looked for."""
+"""The most characters of a text that is searched for calls."""
 STRING = re.compile(r"[rRbBuUfF]?(?:\"(?P<double>(?:[^\"\\]|\\.)*+)\"|'(?P<single>(?:[^'\\]|\\.)*+)')", re.S)
 NUMBER = re.compile(r"[-+]?(?:\d[\d_]*+(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?(?![\w.])")
 WORDS = {"True": "true", "False": "false", "None": None, "true": "true", "false": "false", "null": None}
@@ -32,7 +32,7 @@ Value = tuple[Any, int]
 
 
 def literal_at(text: str, start: int, level: int = 0) -> Value | None:
-    """The literal that begins here; None where none does."""
+    """The literal that begins here; None if none does."""
     for pattern in (STRING, NUMBER, WORD):
         if found := pattern.match(text, start):
             return _scalar(found), found.end()
@@ -50,7 +50,7 @@ def unquoted(body: str) -> str:
 
 
 def spaces(text: str, position: int) -> int:
-    """The next place that holds no white space."""
+    """The next place without white space."""
     found = SPACES.match(text, position)
     return found.end() if found else position
 
@@ -102,7 +102,7 @@ def _mapping(text: str, start: int, level: int) -> Value | None:
 
 
 def _next(text: str, position: int, closing: str) -> int | None:
-    """Where the next element or the closing bracket stands, past a comma."""
+    """The place of the next element or the closing bracket, past a comma."""
     position = spaces(text, position)
     if text.startswith(",", position):
         return spaces(text, position + 1)

@@ -1,4 +1,4 @@
-"""Calls as Python writes them, in a list, as small Llama 3.2 and Llama 4 do; Gemma leaves the brackets out:
+"""Calls in Python's notation, in a list, as small Llama 3.2 and Llama 4 write them; Gemma leaves out the brackets:
 
     [submit(reasoning="9 * 2 = 18", answer=18)]
 
@@ -62,7 +62,7 @@ ADVICE = "leave out conditions with asked=tool and enforced=schema, or give the 
 
 
 def calls_inside(text: str) -> Iterator[Call]:
-    """Calls anywhere in a text, in order; of many, the last ones."""
+    """Calls anywhere in a text, in order; if there are many, the last ones."""
     if "=" not in text or len(text) > LONGEST:
         return
     last = 0
@@ -113,7 +113,7 @@ def _part(name: str, held: Any, text: str, span: tuple[int, int]) -> Part:
 
 
 def _value(key: str, held: Mapping[str, Any]) -> str:
-    """The pattern of an argument: JSON's, but for the words that Python spells in its own way."""
+    """The pattern of an argument: JSON's, except for the words that Python spells differently."""
     if shapes := held.get("anyOf"):
         return f"({'|'.join(_value(key, one) for one in shapes)})"
     if isinstance(held.get("type"), list):
@@ -129,7 +129,7 @@ def _value(key: str, held: Mapping[str, Any]) -> str:
 
 
 def _written(held: Any) -> str:
-    """An argument of our own: what JSON writes bare stands bare."""
+    """An argument as we write it: what JSON writes without quotes has none."""
     if isinstance(held, Mapping):
         inner = (f"{json.dumps(name, ensure_ascii=False)}: {_written(one)}" for name, one in held.items())
         return "{" + ", ".join(inner) + "}"

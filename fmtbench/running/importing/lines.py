@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmtbench.errors import UserError
 from fmtbench.running.importing.base import Found, Importer, Unreadable
-from fmtbench.tasks.readers import parse_object
+from fmtbench.tasks.data_file import parse_object
 
 
 def json_lines(path: Path) -> Iterator[Found]:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from fmtbench.errors import UserError
 from fmtbench.running.importing.base import Found, Importer, Unreadable
-from fmtbench.tasks.readers import check_header
+from fmtbench.tasks.data_file import check_header
 
 ENDINGS = ("csv", "tsv")
 LONGEST = 100_000_000

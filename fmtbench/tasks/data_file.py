@@ -1,7 +1,7 @@
 """Rows of a local data file: JSON lines, one JSON document, CSV or TSV, each also gzipped; Parquet.
 
-The suffix says which, unless a format is named (some published `.json` files hold JSON lines). A mistake in a file ends
-in a `UserError` that names the file and the line.
+The suffix tells which, unless a format is named (some published `.json` files hold JSON lines). A mistake in a file raises
+a `UserError` that names the file and the line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fmtbench.errors import UserError
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 FOUND = "found"
-"""Of a CSV's delimiter: the one that its first line has."""
+"""A value of `delimiter`: use the one found in the file's first line."""
 DELIMITERS = ",;\t"
 
 
@@ -29,7 +29,7 @@ def read_rows(
 ) -> list[dict[str, Any]]:
     """All rows, in order. `records` is the key of the list in a JSON document, `columns` names a CSV without a header.
 
-    `delimiter` is the character between a CSV's cells, or `FOUND`; None takes what the format says.
+    `delimiter` is the character between a CSV's cells, or `FOUND`; None takes the format's own.
     """
     found = written or path.name.removesuffix(".gz").rpartition(".")[2]
     if found == "jsonl":
@@ -44,12 +44,12 @@ def read_rows(
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file; blank lines are skipped, anything else names its line."""
+    """The objects in a JSON-lines file; blank lines are skipped, and anything else is an error that names its line."""
     return list(stream_jsonl(path))
 
 
 def stream_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The same, one at a time, so that a log of any length fits."""
+    """The same, one at a time, so that a log of any length fits into memory."""
     with _readable(path), _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -64,7 +64,7 @@ def _opened(path: Path) -> TextIO:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raises `UserError` where the file is none, or what is read from it is no text."""
+    """Raises `UserError` if there is no such file, or what is read from it is not text."""
     if not path.is_file():
         raise UserError(f"data file {path} does not exist: check the path (data_root, or the file's name)")
     try:
@@ -87,7 +87,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def parse_object(line: str) -> dict[str, Any]:
-    """The JSON object that a line is. Raises `UserError`, without the line's place, for anything else."""
+    """A line as a JSON object. Raises `UserError`, without the line's place, for anything else."""
     try:
         value = json.loads(line, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
@@ -116,7 +116,7 @@ def _document_rows(path: Path, records: str | None) -> list[dict[str, Any]]:
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; of two values under one name, JSON would keep the second without a word."""
+    """An object without repeated names, of which JSON would silently keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError(f"the name {_doubled([name for name, _ in pairs])!r} occurs twice in one object")
@@ -143,20 +143,20 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def check_header(path: Path, header: list[str]) -> None:
-    """Columns without a name, as spreadsheets leave them on the right, may be several."""
+    """Raises `UserError` for repeated names. Any number of columns may be unnamed, as spreadsheets leave them on the right."""
     if (twice := _doubled([name for name in header if name.strip()])) is not None:
         raise UserError(f"{path}: two columns are called {twice!r}: each needs a name of its own ({', '.join(header)})")
 
 
 def _dialect(text: str, written: str, delimiter: str | None) -> dict[str, Any]:
-    """A quotation mark is a character like any other in a TSV, unless a delimiter is asked for: spreadsheets quote there, too."""
+    """In a TSV a quotation mark is an ordinary character, unless a delimiter is asked for: spreadsheets quote there, too."""
     if delimiter is None:
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if written == "tsv" else {}
     if delimiter != FOUND:
         return {"delimiter": delimiter}
     if written == "tsv":
         return {"delimiter": "\t"}
-    # The first line alone: names of columns hold none of these, and cells do.
+    # The first line alone: cells may hold delimiters, column names do not.
     try:
         found = csv.Sniffer().sniff(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"), DELIMITERS)
         return {"delimiter": found.delimiter, "skipinitialspace": found.skipinitialspace}

@@ -1,4 +1,4 @@
-"""Lists in the cells of a table: several accepted answers, and the options of a question, in the forms that occur.
+"""Lists in the cells of a table (several accepted answers, the options of a question), in every form found in the wild.
 
 ["Kiev", "Kyiv"]      red | green | blue      {"text": ["red", "green"], "label": ["A", "B"]}      {"A": "red", "B": "green"}
 """
@@ -22,16 +22,16 @@ class Options:
 
     texts: tuple[str, ...]
     keys: tuple[str, ...]
-    """What the data calls each of them: by default its letter."""
+    """What the data calls each option: by default its letter."""
 
 
 def empty(cell: Any) -> bool:
-    """Whether a cell holds nothing; a table of numbers says so by NaN."""
+    """Whether a cell is empty; in a column of numbers that is NaN."""
     return cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
 
 
 def unpacked(cell: Any) -> Any:
-    """The list or mapping that a text spells out in JSON or in Python; any other cell as it is."""
+    """The list or mapping that a text spells out in JSON or in Python; any other cell unchanged."""
     if not isinstance(cell, str) or cell.strip()[:1] not in ("[", "{"):
         return cell
     for parse in (json.loads, ast.literal_eval):
@@ -45,7 +45,7 @@ def unpacked(cell: Any) -> Any:
 
 
 def texts_in(cell: Any) -> Iterable[str]:
-    """Every text of a cell, however deep."""
+    """Every text in a cell, however deeply nested."""
     if isinstance(cell, str):
         yield cell
     elif isinstance(cell, Mapping):
@@ -58,7 +58,7 @@ def texts_in(cell: Any) -> Iterable[str]:
 
 
 def options_in(cell: Any) -> Options:
-    """The options of one cell. Raises `ValueError` where these are none, fewer than two, or more than there are letters."""
+    """The options in one cell. Raises `ValueError` if there are none, fewer than two, or more than there are letters."""
     found = unpacked(cell)
     if isinstance(found, str):
         found = _split(found)
@@ -76,7 +76,7 @@ def options_in(cell: Any) -> Options:
 
 
 def options_of(cells: Iterable[Any]) -> Options:
-    """The options of one cell each; the last ones may be empty. Raises `ValueError` for a gap."""
+    """The options in one cell each; the last cells may be empty. Raises `ValueError` for a gap."""
     found = list(cells)
     while found and empty(found[-1]):
         found.pop()
@@ -103,7 +103,7 @@ def _labelled(texts: list[Any], labels: Any) -> Options:
 
 
 def _of_mapping(found: Mapping[Any, Any]) -> Options:
-    """Of letter to text, in any order."""
+    """Options from a mapping of letters to texts, in any order."""
     named = {str(key).strip("(). ").upper(): text for key, text in found.items()}
     wanted = list(string.ascii_uppercase[: len(found)])
     if sorted(named) != wanted:

@@ -19,7 +19,7 @@ from typing import Any
 
 SECONDS = 3
 LONGEST = 1000
-"""Characters; longer texts are no answer, and parsing them takes its time."""
+"""The most characters; longer texts are not answers, and take long to parse."""
 LOST_BACKSLASH = re.compile(
     r"[\x08\x0c](?=[a-z])|\t(?=ext|frac|imes|heta|an|riangle|au|o\b)|\r(?=ight|ho|angle|ceil|floor)|\n(?=eq|e\b|u\b|abla|ot|i\b|mid)"
 )
@@ -39,7 +39,7 @@ IN_MATHS = re.compile(r"\\boxed\s*\{|\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.S)
 
 
 def tidy(text: str) -> str:
-    """One LaTeX text of what was written, without emphasis, with its backslashes back and its words marked as words."""
+    """What was written as one LaTeX text, without emphasis, with lost backslashes restored and words marked as words."""
     text = UPRIGHT.sub(r"\1", LOST_BACKSLASH.sub(lambda match: RESTORED[match[0]], text)).strip().strip("`")
     text = MIXED.sub(r"(\1+\2/\3)", text)
     text = re.sub(r"^\*\*(.+?)\*\*$|^__(.+?)__$", lambda match: match[1] or match[2], text)
@@ -57,7 +57,7 @@ def tidy(text: str) -> str:
 
 
 def _mark_words(text: str) -> str:
-    r"""Units and other bare words as `\text{...}`: they are no product of letters."""
+    r"""Units and other bare words as `\text{...}`, so that they are not read as products of letters."""
 
     def mark(match: re.Match[str]) -> str:
         word = match[0]
@@ -69,11 +69,11 @@ def _mark_words(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def expressions(text: str) -> tuple[Any, ...]:
-    """What math-verify makes of a text: sympy objects and the text itself; empty where it finds nothing."""
-    from math_verify import parse  # brings sympy, and only mathematical answers need it
+def parsed(text: str) -> tuple[Any, ...]:
+    """What math-verify makes of a text: sympy objects and the text itself; empty if it finds nothing."""
+    from math_verify import parse  # imports sympy, which only mathematical answers need
 
-    logging.getLogger("math_verify").setLevel(logging.CRITICAL)  # it prints what it cannot parse, whole replies among it
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)  # it prints what it cannot parse, including whole replies
 
     latex = tidy(text) if len(text) <= LONGEST else ""
     shown = latex if IN_MATHS.search(latex) else f"${latex.replace('$', '')}$"
@@ -85,13 +85,13 @@ def equal(one: str, other: str) -> bool:
     from math_verify import verify
 
     # strict: otherwise any variable equals any other, and a word is one variable
-    known, given = list(expressions(one)), list(expressions(other))
+    known, given = list(parsed(one)), list(parsed(other))
     options = {"strict": True, "allow_set_relation_comp": True, "timeout_seconds": _limit(), "raise_on_error": False}
     return bool(verify(known, given, **options)) and _exactly(one, other)
 
 
 def literally(one: str, other: str) -> bool | None:
-    """Whether two texts are the same where they have no value to compare: times, sequences, numbers to a base; None for others.
+    """Whether two texts without a comparable value are the same: times, sequences, numbers in a base. None for other texts.
 
     The library takes `1:00` for `12:00`, one sequence for another, and `11_2` for `11`.
     """
@@ -103,7 +103,7 @@ def literally(one: str, other: str) -> bool | None:
 
 
 def percentages(one: str, other: str) -> list[tuple[str, str]]:
-    r"""Two texts as they are to be compared: `28\%` is 0.28, and 28 where a question asks how many per cent."""
+    r"""Two texts as they are to be compared: `28\%` is 0.28, and also 28, as when a question asks how many per cent."""
     if "%" not in one + other:
         return [(one, other)]
     return [(one.replace(r"\%", "%"), other.replace(r"\%", "%")), (PER_CENT.sub("", one), PER_CENT.sub("", other))]
@@ -129,8 +129,8 @@ def _to_base(text: str) -> tuple[str, str] | None:
 
 
 def _exactly(one: str, other: str) -> bool:
-    """Whether two numbers are the same to fifty digits of the larger: the library compares them absolutely, and rounded."""
-    values = [found[0] for found in (expressions(one), expressions(other)) if found]
+    """Whether two numbers agree to fifty digits of the larger; the library compares absolutely, after rounding."""
+    values = [found[0] for found in (parsed(one), parsed(other)) if found]
     if len(values) < 2 or not all(getattr(value, "is_number", False) and getattr(value, "is_finite", True) for value in values):
         return True
     from sympy import Float, Rational
@@ -141,5 +141,5 @@ def _exactly(one: str, other: str) -> bool:
 
 
 def _limit() -> int | None:
-    """math-verify stops what takes too long by a signal, which only the main thread can receive."""
+    """The time limit. math-verify enforces it by a signal, which only the main thread can receive."""
     return SECONDS if threading.current_thread() is threading.main_thread() else None
