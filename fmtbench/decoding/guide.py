@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from fmtbench.decoding.packed import BITS, bit
 
 
@@ -34,8 +32,10 @@ class EndedGuide:
         after = self._index.get_next_state(self._guide.get_state(), self._end)
         return after is not None and bool(self._index.is_final_state(after))
 
-    def mask(self, size: int) -> torch.Tensor:
-        """What may come next, in `size` words of int32."""
+    def mask(self, size: int) -> Any:
+        """What may come next, in a tensor of `size` words of int32."""
+        import torch
+
         # outlines_core asks for room for one token more, its own end (`decoders.NOBODYS`).
         words = torch.zeros(size + 1, dtype=torch.int32)
         self._guide.write_mask_into(words.data_ptr(), words.numel(), words.element_size())
