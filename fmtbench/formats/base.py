@@ -119,7 +119,7 @@ class Format(ABC):
     def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
         """What a decoder allows where this format is enforced. `fields`: the schema of its fields as one JSON object.
 
-        Raises `UserError` for fields that no grammar of the format holds.
+        Raises `UnaskableError` for fields that no grammar of the format holds.
         """
         raise NotImplementedError(f"{self.name} is not enforceable")
 
