@@ -30,7 +30,7 @@ MOST_LEAVES = 200
 VALUE = "value"
 """The field of a record whose schema is none of an object with properties: it holds all there is."""
 SECONDS = 1.0
-"""That validating one record may take: a pattern that backtracks without end takes years."""
+"""Of the processor, that validating one record may take: a pattern that backtracks without end takes years."""
 CHECKED = jsonschema.FormatChecker(formats=["date"])
 
 
@@ -125,7 +125,7 @@ class Record(AnswerKind):
         Raises `UserError` where a pattern of the schema takes more than `SECONDS`.
         """
         try:
-            with time_limit(SECONDS):
+            with time_limit(SECONDS, of_processor=True):
                 worst = jsonschema.exceptions.best_match(_validator(self.source).iter_errors(typed(tree, self.tree)))
         except TimeoutError as error:
             raise UserError(

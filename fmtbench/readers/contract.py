@@ -28,7 +28,7 @@ from fmtbench.types import Extraction
 
 GROUP = "answer"
 SECONDS = 1.0
-"""That a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end takes years."""
+"""Of the processor, that a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end takes years."""
 
 
 class Contract(Protocol):
@@ -110,7 +110,7 @@ class DemandedObject:
 def _limited(source: str) -> Iterator[None]:
     """Python's matcher looks at signals as it backtracks, so an alarm ends it."""
     try:
-        with time_limit(SECONDS):
+        with time_limit(SECONDS, of_processor=True):
             yield
     except TimeoutError as error:
         raise UserError(
