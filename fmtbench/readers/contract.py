@@ -28,7 +28,8 @@ from fmtbench.types import Extraction
 
 GROUP = "answer"
 SECONDS = 1.0
-"""Of the processor, that a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end takes years."""
+"""Of the processor, that a mark may take on one reply: a sound expression takes microseconds, one that backtracks without end
+takes years."""
 
 
 class Contract(Protocol):
