@@ -55,33 +55,25 @@ Missing = Mapping[Any, int]
 
 
 def main(config: DictConfig) -> None:
-    from fmtbench.running.planning import plan
+    from fmtbench.running.planning import Planner
 
+    from .reporting.forecast import barred_cells, barred_lines
     from .reporting.repeated import study_lines
 
     check(config)
     check_fields(config.tracker, "tracker")
     job = make_job(config)
-    planned = without_refused(job, plan(job))
+    planner = Planner(job, whole=True)
+    barred = barred_cells(job, planner)
+    planned = {cell: planner.plan(cell) for cell in job.cells if cell not in barred}
     pilot = pilot_folder(config)
     answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
-    for line in study_lines(config):
+    for line in [*study_lines(config), *barred_lines(barred)]:
         print(line)
     print_cost(config, job, planned, survey(pilot), pilot)
     print_power(config, planned, pilot)
     print_separations(config)
     print(*answers, sep="\n", end="\n" if answers else "")
-
-
-def without_refused(job: Any, planned: Any) -> Any:
-    """The cells that can run, as far as thinking and calls of tools go; the others are printed with the reason."""
-    from fmtbench.running.calling import why_unaskable
-
-    reasons = {cell: why_unaskable(job, cell) for cell in planned}
-    for cell, why in reasons.items():
-        if why:
-            print(f"{cell.task}/{cell.condition} will not run: {why}")
-    return {cell: requests for cell, requests in planned.items() if not reasons[cell]}
 
 
 def check(config: DictConfig) -> None:
@@ -136,12 +128,6 @@ def to_generate(job: Any, cell: Any, planned: Any) -> int:
 
 
 def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Path) -> None:
-    from .reporting.forecast import barred_cells, barred_lines
-
-    barred = barred_cells(job, planned)
-    for line in barred_lines(barred):
-        print(line)
-    planned = {cell: requests for cell, requests in planned.items() if cell not in barred}
     missing = {cell: to_generate(job, cell, requests) for cell, requests in planned.items()}
     total = sum(len(requests) * job.conditions[cell.condition].passes for cell, requests in planned.items())
     left = sum(missing.values())

@@ -2,7 +2,8 @@
 
 FmtbenchError
 ├── UserError          a mistake in a config, a path or a data file: exit code 2, no traceback
-│   └── LockedError    another process writes to the same run folder
+│   ├── LockedError    another process writes to the same run folder
+│   └── UnaskableError a condition that cannot ask for a task's answers, show or hold them: bars its cell, the others go on
 ├── DecoderError       the constraint did not bind, or the decoder asked for cannot do it
 │   └── BarredError    a grammar that does not compile within its limits: bars its cell, the others go on
 ├── LossError          a schema costs more than was allowed: exit code 1
@@ -27,6 +28,10 @@ class UserError(FmtbenchError, ValueError):
 
 class LockedError(UserError):
     """A run folder has one writer at a time, and this process is not it."""
+
+
+class UnaskableError(UserError):
+    """A condition that has no form or grammar for the answers of a task, or too few worked examples: bars its cell."""
 
 
 class DecoderError(FmtbenchError):

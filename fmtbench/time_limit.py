@@ -10,22 +10,24 @@ from types import FrameType
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` inside the block once it has taken this long.
+def time_limit(seconds: float, *, of_processor: bool = False) -> Iterator[None]:
+    """Raise `TimeoutError` inside the block once it has taken this long, or so much of the processor: what computes without end
+    is then told from a process that waits for its turn.
 
-    It uses the alarm signal, which Python handles between two of its own instructions: a call that never leaves compiled
+    It uses an alarm signal, which Python handles between two of its own instructions: a call that never leaves compiled
     code is not interrupted. Signals only arrive in the main thread; in any other there is no bound.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGALRM, _raise)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    clock, alarm = (signal.ITIMER_VIRTUAL, signal.SIGVTALRM) if of_processor else (signal.ITIMER_REAL, signal.SIGALRM)
+    previous = signal.signal(alarm, _raise)
+    signal.setitimer(clock, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(clock, 0)
+        signal.signal(alarm, previous)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -232,6 +232,9 @@ def test_the_exit_code_is_for_a_build_and_the_page_names_the_part(tmp_path: Path
     assert done.err.splitlines()[-1].startswith("error: under the schema ")
     text = (tmp_path / "doctor" / "doctor.md").read_text()
     assert "Yes: under the schema fewer fields are right" in text
+    first = text.partition("## Where does it come in?")[0]
+    assert "It comes in with: JSON asked for, the schema in the prompt (-18.3 [-21.2, -11.7])." in first
+    assert "What helps: require every field, and let those be null that a text may not tell (+18.3 [+11.7, +21.2])." in first
     assert "Optional fields: the schema lets fields be left out" in text
     assert text.count("To change:") == 1
     assert "Not tried: fields that may be null, since this schema has nothing for it to change." in text
@@ -249,7 +252,9 @@ def test_the_exit_code_is_for_a_build_and_the_page_names_the_part(tmp_path: Path
 def test_too_few_items_are_no_failure(tmp_path: Path) -> None:
     done = doctor(tmp_path, "task=[invoices]", "limit=3", "fail_below=-3", world="Errs")
     assert done.code == 0, done.err
-    assert "Not enough data" in done.out
+    assert "**Not enough data: " in done.out
+    assert "It comes in with" not in done.out, "nothing is said of where a loss comes in that nobody has seen"
+    assert "What helps" not in done.out
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}}, "required": ["a", "b"]}

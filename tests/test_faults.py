@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,14 @@ def test_a_time_limit_interrupts() -> None:
     with time_limit(0.2):
         pass
     time.sleep(0.4)
+
+
+def test_a_limit_of_the_processor_stops_what_computes_and_not_what_waits() -> None:
+    with time_limit(0.05, of_processor=True):
+        time.sleep(0.2)
+    with pytest.raises(TimeoutError), time_limit(0.05, of_processor=True):
+        for _ in count():
+            pass
 
 
 @pytest.mark.model

@@ -55,6 +55,7 @@ def table(**dialect: Any) -> str:
 DIALECTS = {
     "comma.csv": table().encode(),
     "semicolon_and_bom.csv": codecs.BOM_UTF8 + table(delimiter=";").encode(),
+    "told_to_excel.csv": b"sep=|\r\n" + table(delimiter="|").encode(),
     "tab.csv": table(delimiter="\t", lineterminator="\n").encode(),
     "all_quoted.csv": table(delimiter=";", quoting=csv.QUOTE_ALL).encode(),
     "spreadsheet.tsv": table(dialect="excel-tab").encode(),
@@ -217,7 +218,13 @@ WRONG: list[tuple[str, str | bytes, list[str], str]] = [
     ("qa.csv", "id,question,answer\n,q,1\n", [], "row 0: field 'id' must be a text"),
     ("qa.xlsx", "x", [], "'xlsx' is no format that can be read; allowed are jsonl, json, csv, tsv, parquet"),
     ("qa.csv", Q + "q\0r,1\n", [], "row 0: column 'question' holds '\\x00', which is no character of a text"),
-    ("qa.csv", Q.encode() + "é,1\n".encode("latin-1"), [], "cannot be read as UTF-8 text"),
+    (
+        "qa.csv",
+        Q.encode() + "é,1\n".encode("latin-1"),
+        [],
+        "cannot be read as UTF-8 text (byte 0xe9): save it as UTF-8 (a spreadsheet calls that CSV UTF-8), or convert it",
+    ),
+    ("qa.csv", "question;answer\nq;3,5\n", [], "the gold answer '3,5' is no number: decimals have a point, as in 3.5"),
     ("qa.csv", "question,answer\nq,1\n".encode("utf-16"), [], "cannot be read as UTF-8 text"),
     ("qa.csv", Q + "q,1,2\n", [], "row 0: 3 columns, expected 2 (question, answer)"),
     ("qa.csv", Q + '"q"r,1\n', [], "line 2: not CSV"),

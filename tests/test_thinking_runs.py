@@ -243,7 +243,7 @@ def test_the_plan_says_which_cells_will_not_run(tmp_path: Path) -> None:
     words = ("backend=scripted", "task=[addition]", "limit=2", f"results={tmp_path}", "prompt=[plain]")
     done = command("plan", *words, "condition=[free_cot,free_cot_thinking]")
     assert done.code == 0, done.err
-    assert "addition/free_cot_thinking will not run: thinking=free needs a backbone that thinks" in done.out
+    assert "addition/free_cot_thinking: does not run: thinking=free needs a backbone that thinks" in done.out
     assert "1 cells, 2 requests" in done.out
 
 

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from fmtbench.errors import BarredError
 from fmtbench.price import Prices, amount
 from fmtbench.running.job import Cell, Job
+from fmtbench.running.planning import Planner
 from fmtbench.store.folder import Planned
 
 CHARACTERS = 4
 """Of a prompt in a token, roughly: a server's tokenizer is not at hand."""
 
 
-def barred_cells(job: Job, planned: Mapping[Cell, Sequence[Planned]]) -> dict[Cell, str]:
-    """The cells whose constraints the engine has no words for, each with the reason. Nothing is compiled."""
-    found = ((cell, _why(job, cell, requests)) for cell, requests in planned.items())
+def barred_cells(job: Job, planner: Planner) -> dict[Cell, str]:
+    """The cells that cannot be asked, and those whose constraints the engine has no words for, each with the reason. Nothing is
+    compiled."""
+    found = ((cell, planner.barred(cell) or _why(job, cell, planner.plan(cell))) for cell in job.cells)
     return {cell: why for cell, why in found if why}
 
 

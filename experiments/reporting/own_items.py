@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from fmtbench.answers import Record
 from fmtbench.answers.record import VALUE
 from fmtbench.decoding.records import ignored
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError, UserError
 from fmtbench.running.job import Cell, Job
-from fmtbench.running.planning import select_items
+from fmtbench.running.planning import check_askable, select_items
 from fmtbench.tasks.own_questions import OwnQuestions
 from fmtbench.types import Item, Message, Request
 
@@ -23,9 +24,19 @@ logger = logging.getLogger(__name__)
 def announce(job: Job) -> None:
     """Write it to the log, once for each such task. Raises `UserError` for data that cannot be asked."""
     for name, task in job.tasks.items():
-        cell = next((cell for cell in job.cells if cell.task == name), None)
+        cell = _askable(job, name, task) if isinstance(task, OwnQuestions) else None
         if isinstance(task, OwnQuestions) and cell:
             logger.info("%s", "\n".join(_lines(job, cell, task)))
+
+
+def _askable(job: Job, name: str, task: OwnQuestions) -> Cell | None:
+    """The first cell of a task whose condition can ask its first item; None where there is none."""
+    for cell in job.cells:
+        if cell.task == name:
+            with suppress(UnaskableError):
+                check_askable(cell, job, task.items()[0])
+                return cell
+    return None
 
 
 def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:

@@ -30,7 +30,7 @@ MOST_LEAVES = 200
 VALUE = "value"
 """The field that holds the whole value if the schema is not one of an object with properties."""
 SECONDS = 1.0
-"""The most time that validating a record may take: a pattern that backtracks without end would take years."""
+"""The most processor time that validating a record may take: a pattern that backtracks without end would take years."""
 CHECKED = jsonschema.FormatChecker(formats=["date"])
 
 
@@ -125,7 +125,7 @@ class Record(AnswerKind):
         Raises `UserError` if a pattern of the schema takes more than `SECONDS`.
         """
         try:
-            with time_limit(SECONDS):
+            with time_limit(SECONDS, of_processor=True):
                 worst = jsonschema.exceptions.best_match(_validator(self.source).iter_errors(typed(tree, self.tree)))
         except TimeoutError as error:
             raise UserError(

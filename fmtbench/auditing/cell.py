@@ -16,7 +16,7 @@ from fmtbench.conditions.condition import Condition
 from fmtbench.errors import UserError
 from fmtbench.probes.swap import arm_of
 from fmtbench.running.job import Cell
-from fmtbench.store.folder import Planned
+from fmtbench.store.folder import Planned, why_barred
 from fmtbench.store.stored import read_config
 from fmtbench.tasks.base import Task
 
@@ -47,7 +47,7 @@ def audit_cell(path: Path, build: Build) -> CellAudit:
     """Check every file of a run folder; writes nothing."""
     manifest, found, unchecked = read_manifest(path / "manifest.json")
     of_config, more = check_config(path / "config.yaml", manifest)
-    planned, of_requests = read_requests(path / "requests.jsonl")
+    planned, of_requests = read_requests(path / "requests.jsonl", barred=bool(why_barred(manifest)))
     journalled, of_journal = read_journal(path / "generations.jsonl")
     found += [*of_config, *of_requests, *of_journal]
     if not of_requests:

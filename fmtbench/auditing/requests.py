@@ -16,14 +16,14 @@ FIELDS = ("key", "item", "sample", "request", "after")
 SAMPLED = ("temperature", "top_p", "max_tokens")
 
 
-def read_requests(path: Path) -> tuple[list[Planned], list[Finding]]:
-    """The plan, and what is wrong with it."""
+def read_requests(path: Path, *, barred: bool = False) -> tuple[list[Planned], list[Finding]]:
+    """The plan, and what is wrong with it. A cell that is barred may have nothing to ask."""
     if why := why_unread(path):
         return [], [Finding(file=NAME, what=why)]
     read = list(judged_lines(path, lambda place, line: _planned(line)))
     planned = [one for one in read if isinstance(one, Planned)]
     found = [one for one in read if isinstance(one, Finding)]
-    if not read:
+    if not read and not barred:
         found.append(Finding(file=NAME, what="is empty"))
     return planned, found + _misplaced(planned)
 

@@ -15,8 +15,9 @@ from fmtbench.decoding.patterns import LINE, all_words, at_most_words, literal
 from fmtbench.decoding.records import decodable
 from fmtbench.decoding.schema import json_schema
 from fmtbench.decoding.whitespace import spaced
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Layout
+from fmtbench.formats.records import joined
 from fmtbench.formats.steps import annotation, fragment
 from fmtbench.types import Constraint
 
@@ -46,12 +47,13 @@ def schema_of_fields(layout: Layout, kind: AnswerKind) -> Constraint:
 
 
 def object_of_record(layout: Layout, kind: Record) -> Constraint:
-    """The schema of a record, with the rationale's parts before or after its own fields."""
+    """The schema of a record, with the rationale's parts before or after its own fields.
+
+    Raises `UnaskableError` where one of these is called like one of those.
+    """
     schema = decodable(kind.schema)
-    stages = {stage: fragment(layout.rationale) for stage in layout.stages}
-    order = (schema["properties"], stages) if layout.order == "answer_first" else (stages, schema["properties"])
-    properties = order[0] | order[1]
-    required = [name for name in properties if name in stages or name in schema.get("required", ())]
+    properties = joined(layout, kind, fragment(layout.rationale), schema["properties"])
+    required = [name for name in properties if name in (*layout.stages, *schema.get("required", ()))]
     whole = {"additionalProperties": False, "properties": properties, "required": required, "type": "object"}
     return Constraint(kind="json_schema", source=json.dumps(whole, ensure_ascii=False))
 
@@ -72,9 +74,9 @@ def budgeted_object(layout: Layout, kind: AnswerKind, words: int) -> Constraint:
 
 
 def one_line(kind: AnswerKind) -> Constraint:
-    """All texts without a line break. Raises `UserError` for a record, whose fields in text are on lines of their own."""
+    """All texts without a line break. Raises `UnaskableError` for a record, whose fields in text are on lines of their own."""
     if isinstance(kind, Record):
-        raise UserError(
+        raise UnaskableError(
             "enforced=one_line forbids the line breaks between the fields of a record: "
             "leave out conditions such as no_line_breaks"
         )

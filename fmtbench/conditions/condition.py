@@ -18,7 +18,7 @@ from fmtbench.conditions.axes import HELD_TO_JSON, Axes
 from fmtbench.conditions.delayed import DelayedFormat
 from fmtbench.conditions.prompt import Prompt
 from fmtbench.decoding.grammar import ANYTHING
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats import FORMATS
 from fmtbench.formats.base import Format, Layout
 from fmtbench.formats.json import JsonFormat
@@ -128,7 +128,7 @@ class Condition(Axes):
 
     def render(self, item: Item, kind: AnswerKind, prompt: Prompt, shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
         """What the model is shown first: user turns alone, because some chat templates have no system turn, unless the prompt has
-        messages of its own. Raises `UserError` where these meet worked examples.
+        messages of its own. Raises `UnaskableError` where these meet worked examples.
 
         The question comes last: small models otherwise answer the instructions (measured on the embedded model). Worked
         examples are turns of their own, so that no word but theirs is added.
@@ -136,7 +136,7 @@ class Condition(Axes):
         parts = self.parts(item, kind, prompt)
         if prompt.messages:
             if shots:
-                raise UserError(f"shots={len(shots)}: a prompt with messages of its own has its examples among them")
+                raise UnaskableError(f"shots={len(shots)}: a prompt with messages of its own has its examples among them")
             return prompt.chat(parts._asdict())
         instructions = " ".join(filter(None, (parts.role, parts.task, parts.hint, parts.reasoning, parts.contract)))
         replies = [self.opening.example(kind, self.worked(shot), shot.answer) for shot in shots]
@@ -175,6 +175,11 @@ class Condition(Axes):
         if self.when == "answer":
             return DelayedFormat(trigger=self.trigger, inner=JSON).constraint(inner)
         return inner if self.enforced == "object" else self._held.grammar(layout, kind, inner)
+
+    def check_last(self, kind: AnswerKind) -> None:
+        """Raises `UnaskableError` for answers that the last pass cannot ask for, or hold."""
+        self.closing.contract(kind)
+        self.constraint(kind)
 
     # -- read
 

@@ -119,7 +119,7 @@ class Format(ABC):
     def grammar(self, layout: Layout, kind: AnswerKind, fields: Constraint) -> Constraint:
         """What a decoder allows if this format is enforced. `fields`: the schema of its fields as one JSON object.
 
-        Raises `UserError` for fields that the format's grammar cannot express.
+        Raises `UnaskableError` for fields that the format's grammar cannot express.
         """
         raise NotImplementedError(f"{self.name} is not enforceable")
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import fmtbench.answers.spelling as spelling
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.answers.nodes import Node
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.blanks import FILLER, blank, removed
 from fmtbench.formats.names import NAMED, NOTHING
@@ -191,7 +191,7 @@ def _rows(text: str) -> tuple[list[Row], bool]:
 
 
 def _columns(tree: Mapping[str, Any], label: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Each column's name and its cells from the first row on. Raises `UserError` for lists in lists."""
+    """Each column's name and its cells from the first row on. Raises `UnaskableError` for lists in lists."""
     for name, one in tree.items():
         named = f"{label} {name}".strip()
         if isinstance(one, Mapping):
@@ -205,7 +205,9 @@ def _columns(tree: Mapping[str, Any], label: str = "") -> Iterator[tuple[str, li
 def _listed(label: str, elements: Sequence[Any]) -> Iterator[tuple[str, list[str]]]:
     rows = [dict(_columns(one, label)) if isinstance(one, Mapping) else {} for one in elements]
     if any(isinstance(one, list) for one in elements) or any(len(cells) > 1 for row in rows for cells in row.values()):
-        raise UserError(f"asked=csv holds no lists in lists, and {label!r} has some: leave out conditions such as csv_prompt")
+        raise UnaskableError(
+            f"asked=csv holds no lists in lists, and {label!r} has some: leave out conditions such as csv_prompt"
+        )
     for name in dict.fromkeys(name for row in rows for name in row):
         yield name, [row[name][0] if name in row else "" for row in rows]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.records import FORMATS
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Layout
 from fmtbench.types import Constraint
 
@@ -37,7 +37,7 @@ class ValuePatterns:
     literal: Callable[[str], str]
     """One of a list of values."""
     field: Callable[[str, str], str]
-    """A field with its name, from the pattern of its value. Raises `UserError` for a name that the format cannot write."""
+    """A field with its name, from the pattern of its value. Raises `UnaskableError` for a name that the format cannot write."""
 
 
 class FieldPattern(NamedTuple):
@@ -50,7 +50,9 @@ def in_lines(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Con
     pieces = list(_pieces(spelling, layout, fields))
     first = next((place for place, one in enumerate(pieces) if one.required), None)
     if first is None:
-        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no('all fields may be missing, and a reply is not empty')}")
+        raise UnaskableError(
+            f"asked={spelling.asked}, enforced=schema: {_no('all fields may be missing, and a reply is not empty')}"
+        )
     before = "".join(f"({one.pattern}\\n)?" for one in pieces[:first])
     after = "".join(f"\\n{one.pattern}" if one.required else f"(\\n{one.pattern})?" for one in pieces[first + 1 :])
     return Constraint(kind="regex", source=f"{before}{pieces[first].pattern}{after}")
@@ -64,7 +66,7 @@ def _pieces(spelling: ValuePatterns, layout: Layout, fields: Constraint) -> Iter
 
 
 def _value(spelling: ValuePatterns, name: str, held: Mapping[str, Any]) -> str:
-    """The pattern of a value. Raises `UserError` for a value that the format cannot spell."""
+    """The pattern of a value. Raises `UnaskableError` for a value that the format cannot spell."""
     if "enum" in held or "const" in held:
         values = held.get("enum", [held.get("const")])
         return f"({'|'.join(_constant(spelling, one) for one in values)})"
@@ -78,11 +80,11 @@ def _value(spelling: ValuePatterns, name: str, held: Mapping[str, Any]) -> str:
     if held.get("type") == "null":
         return spelling.null
     if held.get("type") != "string":
-        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} holds no single value')}")
+        raise UnaskableError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} holds no single value')}")
     pattern = held.get("pattern") or FORMATS.get(held.get("format", ""), "")
     if held.keys() - TEXT_ONLY or (pattern not in PATTERNS and held.keys() & {"pattern", "format"}):
         keyword = next(iter(held.keys() - TEXT_ONLY), "pattern" if "pattern" in held else "format")
-        raise UserError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} has {keyword}')}")
+        raise UnaskableError(f"asked={spelling.asked}, enforced=schema: {_no(f'{name!r} has {keyword}')}")
     return f"({PATTERNS[pattern]})" if pattern else spelling.text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.formats.base import Field, Format, Layout, Syntax
-from fmtbench.formats.records import filled, flat, judged, openings, put_together, shape
+from fmtbench.formats.records import SPACE, filled, flat, judged, openings, put_together, shape
 from fmtbench.formats.statements import answer_span
 from fmtbench.formats.steps import laid_out, placeholder
 from fmtbench.formats.text import spans
@@ -68,7 +68,8 @@ class ProseFormat(Format):
         return " ".join(f"The {name} is {answer if name == layout.answer else reasoning}." for name in layout.fields)
 
 
-RECORD_OPENING = r"\bthe LABEL (?:is|are)\b:?[ \t]*"
+RECORD_OPENING = rf"\bthe{SPACE}LABEL{SPACE}(?:is|are)\b:?[ \t]*"
+"""A name may begin or end with a sign that separates words, as `_id` does."""
 
 
 def _of_record(tree: dict[str, Any]) -> str:

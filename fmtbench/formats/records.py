@@ -19,7 +19,7 @@ from fmtbench.answers.json_value import JsonValue
 from fmtbench.answers.nodes import Node, placeholder
 from fmtbench.answers.number import Number
 from fmtbench.answers.yes_no import YesNo
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Layout
 from fmtbench.formats.statements import some
 from fmtbench.types import Extraction
@@ -47,18 +47,24 @@ class Labelled(NamedTuple):
 
 def shape(layout: Layout, kind: Record) -> dict[str, Any]:
     """The form that a contract shows: a placeholder for each leaf, lists with one element."""
-    return _joined(layout, kind, steps.placeholder(layout.rationale), _shape(kind.tree))
+    return joined(layout, kind, steps.placeholder(layout.rationale), _shape(kind.tree))
 
 
 def filled(layout: Layout, kind: Record, reasoning: str, answer: str) -> dict[str, Any]:
     """A reply's tree: the record of a JSON text with a rationale."""
-    return _joined(layout, kind, steps.laid_out(reasoning, layout.rationale), _filled(json.loads(answer), kind.tree))
+    return joined(layout, kind, steps.laid_out(reasoning, layout.rationale), _filled(json.loads(answer), kind.tree))
 
 
-def _joined(layout: Layout, kind: Record, rationale: str | list[str], record: dict[str, Any]) -> dict[str, Any]:
+def joined(layout: Layout, kind: Record, rationale: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Something for each field of a record, and `rationale` for each part of a rationale, in the order of the layout.
+
+    Raises `UnaskableError` where the record has a field of such a part's name.
+    """
     own = set(map(spelling.squeeze, kind.tree.members))
     if taken := [stage for stage in layout.stages if spelling.squeeze(stage) in own]:
-        raise UserError(f"the schema has a field like the rationale's {taken[0]!r}: give the condition another reasoning_field")
+        raise UnaskableError(
+            f"the schema has a field like the rationale's {taken[0]!r}: give the condition another reasoning_field"
+        )
     stages = dict.fromkeys(layout.stages, rationale)
     return {**record, **stages} if layout.order == "answer_first" else {**stages, **record}
 

@@ -11,6 +11,7 @@ from fmtbench.answers.inlining import settled
 from fmtbench.decoding.schema import json_schema
 from fmtbench.decoding.whitespace import respaced
 from fmtbench.formats.base import Layout
+from fmtbench.formats.records import joined
 from fmtbench.formats.steps import annotation, fragment
 
 Rendering = Literal["form", "json_schema", "typescript"]
@@ -33,9 +34,8 @@ def object_schema(layout: Layout, kind: AnswerKind) -> dict[str, Any]:
         fields = {name: kind.annotation() if name == layout.answer else rationale for name in layout.fields}
         return json.loads(json_schema(fields))
     own = _shown(kind.schema, layout.described)
-    stages = {stage: fragment(layout.rationale) for stage in layout.stages}
-    properties = own["properties"] | stages if layout.order == "answer_first" else stages | own["properties"]
-    required = [name for name in properties if name in stages or name in own.get("required", ())]
+    properties = joined(layout, kind, fragment(layout.rationale), own["properties"])
+    required = [name for name in properties if name in (*layout.stages, *own.get("required", ()))]
     return {**own, "properties": properties, "required": required}
 
 

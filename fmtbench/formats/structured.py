@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, final
 
 from fmtbench.answers import AnswerKind, Record
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Format, Layout
 from fmtbench.formats.parts import PartName, around, fill, stripped
 from fmtbench.formats.records import judged
@@ -88,8 +88,8 @@ class StructuredFormat(Format, base=True):
         return ""
 
     def dump(self, tree: Mapping[str, Any]) -> str:
-        """A record's tree (formats/records.py) in this format. Raises `UserError` where the format holds none."""
-        raise UserError(f"asked={self.name} holds no records: its file has no dump and load; leave out such conditions")
+        """A record's tree (formats/records.py) in this format. Raises `UnaskableError` where the format holds none."""
+        raise UnaskableError(f"asked={self.name} holds no records: its file has no dump and load; leave out such conditions")
 
     def load(self, body: str, layout: Layout, kind: Record) -> dict[str, Any] | None:
         """The tree of a whole reply; None where it is anything else. What occurs twice is a list of both."""

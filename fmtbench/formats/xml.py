@@ -15,7 +15,7 @@ from typing import Any
 
 from fmtbench.answers import AnswerKind, Record
 from fmtbench.decoding.patterns import literal
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.base import Field, Layout, Syntax
 from fmtbench.formats.flat import BLANKS, ValuePatterns, in_lines
 from fmtbench.formats.names import NAMED, NAMES
@@ -98,7 +98,7 @@ class XmlFormat(StructuredFormat):
 def _written(name: str, value: Any) -> str:
     """A list's elements stand inside the list's own element, all under one name."""
     if not TAG.fullmatch(name):
-        raise UserError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
+        raise UnaskableError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
     if isinstance(value, Mapping):
         inner = "".join(_written(*one) for one in value.items())
     elif isinstance(value, list):
@@ -125,7 +125,7 @@ SEEN = rf"([^<&\x00-\x20\x7F\uFFFE\uFFFF{BLANKS}]|&(lt|gt|amp);)"
 
 def _element(name: str, value: str) -> str:
     if not TAG.fullmatch(name):
-        raise UserError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
+        raise UnaskableError(f"XML has no element called {name!r}: rename the field, or leave asked=xml out")
     return f"<{literal(name)}>{value}</{literal(name)}>"
 
 

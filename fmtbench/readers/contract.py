@@ -28,7 +28,7 @@ from fmtbench.types import Extraction
 
 GROUP = "answer"
 SECONDS = 1.0
-"""The most time for a mark on one reply: a sound expression takes microseconds, one that backtracks without end years."""
+"""The most processor time for a mark on one reply: a sound expression takes microseconds, one that backtracks without end years."""
 
 
 class Contract(Protocol):
@@ -110,7 +110,7 @@ class DemandedObject:
 def _limited(source: str) -> Iterator[None]:
     """Python's matcher checks for signals as it backtracks, so an alarm ends it."""
     try:
-        with time_limit(SECONDS):
+        with time_limit(SECONDS, of_processor=True):
             yield
     except TimeoutError as error:
         raise UserError(

@@ -125,7 +125,7 @@ class CellWork:
         self.folder.write_config(self.cell.config)
         self.folder.write_requests(self.planned)
         manifest, sources = self.folder.manifest(), self._sources()
-        if missing or manifest.get("status") not in ("complete", "incomplete"):
+        if missing or not self.planned or manifest.get("status") not in ("complete", "incomplete"):
             self.folder.write_manifest(self._facts(admission, len(missing)) | sources)
             self.folder.log(self.barred or f"planned {len(self.planned)}, to generate {len(missing)}")
         elif manifest | sources != manifest:

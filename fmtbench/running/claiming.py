@@ -65,5 +65,6 @@ def _claim(job: Job, cell: Cell, planner: Plans, locks: ExitStack) -> CellWork |
     """The work on a cell whose lock we got; None where another process holds it."""
     with suppress(LockedError):
         folder = locks.enter_context(cell.folder(job.results))
-        return CellWork(job=job, cell=cell, folder=folder, first=planner.plan(cell), further=planner.facts(cell))
+        first = planner.plan(cell)
+        return CellWork(job=job, cell=cell, folder=folder, first=first, barred=planner.barred(cell), further=planner.facts(cell))
     return None

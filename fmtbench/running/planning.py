@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError, UserError
 from fmtbench.running.asking import request_seed
 from fmtbench.running.calling import tools_offered, why_unaskable
 from fmtbench.running.job import Cell, Job
@@ -34,6 +35,10 @@ class Plans(Protocol):
         """The first passes."""
         ...
 
+    def barred(self, cell: Cell) -> str:
+        """Why a cell has nothing to ask; empty where it has."""
+        ...
+
     def facts(self, cell: Cell) -> dict[str, Any]:
         """What the plan has to say in the manifest of a cell."""
         ...
@@ -43,7 +48,7 @@ class Planner:
     """The first passes of the cells of a job, made when they are wanted.
 
     Where a job has more than `MOST_REQUESTS`, plans are made twice and kept once, since all of them take gigabytes. Raises
-    `UserError` for items, examples or samplings that cannot be asked, whichever cell they are of.
+    `UserError` for items or samplings that cannot be asked, whichever cell they are of, and where no cell can be asked.
     """
 
     def __init__(self, job: Job, *, whole: bool = False) -> None:
@@ -53,8 +58,6 @@ class Planner:
             raise UserError(f"{most} samples at temperature 0 are the same text {most} times: set sampling.temperature above 0")
         job.backend.check_template(job.backbone)
         check_formatter(job)
-        if all(reasons := [why_unaskable(job, cell) or why_untried(job, cell) for cell in job.cells]):
-            raise UserError(f"condition {job.cells[0].condition}: {reasons[0]}")
         asked = {cell.task for cell in job.cells}
         _check_wordings(job)
         self._job = job
@@ -62,22 +65,44 @@ class Planner:
             name: select_items(name, task, job.most_items(name), job.skip) for name, task in job.tasks.items() if name in asked
         }
         self._kept: dict[Cell, list[Planned]] = {}
+        self._barred = {cell: why for cell in job.cells if (why := why_unaskable(job, cell) or why_untried(job, cell))}
         keep = whole or sum(map(self.size, job.cells)) <= MOST_REQUESTS
         for cell in job.cells:
-            planned = _plan_cell(cell, job, self._items[cell.task])
+            planned = self._planned(cell)
             if keep:
                 self._kept[cell] = planned
+        if len(self._barred) == len(job.cells):
+            raise UserError(_reasons(self._barred))
 
     def size(self, cell: Cell) -> int:
         """How many requests a cell has, but for later passes."""
         return len(self._items[cell.task]) * self._job.samples(cell.condition)
 
     def plan(self, cell: Cell) -> list[Planned]:
-        """One request for each item and sample."""
-        return self._kept.get(cell) or _plan_cell(cell, self._job, self._items[cell.task])
+        """One request for each item and sample; none where the condition cannot ask for the task's answers."""
+        return self._kept[cell] if cell in self._kept else self._planned(cell)
+
+    def barred(self, cell: Cell) -> str:
+        """Why a cell cannot run, as far as is known without compiling anything; empty where it can."""
+        return self._barred.get(cell, "")
+
+    def _planned(self, cell: Cell) -> list[Planned]:
+        try:
+            return _plan_cell(cell, self._job, self._items[cell.task])
+        except UnaskableError as error:
+            self._barred.setdefault(cell, str(error))
+            return []
 
     def facts(self, cell: Cell) -> dict[str, Any]:
         return {}
+
+
+def _reasons(barred: Mapping[Cell, str]) -> str:
+    """Each reason once, with the conditions that it bars."""
+    conditions: dict[str, list[str]] = defaultdict(list)
+    for cell, why in barred.items():
+        conditions[why].append(cell.condition)
+    return "; ".join(f"condition {', '.join(dict.fromkeys(names))}: {why}" for why, names in conditions.items())
 
 
 def _check_wordings(job: Job) -> None:
@@ -134,10 +159,18 @@ def _plan_cell(cell: Cell, job: Job, items: Sequence[Item]) -> list[Planned]:
     ]
 
 
+def check_askable(cell: Cell, job: Job, item: Item) -> None:
+    """Raises `UnaskableError` where the condition of a cell cannot ask for an item's answer, show it or hold it."""
+    _requests(cell, job, item, lambda constraint: "")
+
+
 def _requests(cell: Cell, job: Job, item: Item, identity: Callable[[Constraint | None], str]) -> list[Request]:
-    """One request for each sample of an item; they differ in their seeds alone."""
+    """One request for each sample of an item; they differ in their seeds alone. Raises `UnaskableError` for an answer that a
+    pass of the condition cannot ask for, the last one too: it is known before the first is paid for."""
     task, condition = job.tasks[cell.task], job.condition(cell.condition)
     kind = task.kind(item)
+    if condition.rewrites:
+        condition.check_last(kind)
     shots = worked_examples(task, cell.task, item, condition.shots, condition.reasoning == "draft")
     constraint = condition.opening.constraint(kind)
     messages = condition.render(item, kind, job.prompts[cell.prompt], shots)

@@ -160,7 +160,7 @@ def _finish(folder: RunFolder, plan: Sequence[Planned], rows: Sequence[Row], don
     statuses = dict(Counter(row.status for row in rows))
     failed = [generation for generation in done if generation.finish_reason == "error"]
     manifest, unasked = folder.manifest(), _unasked(plan, done)
-    whole = len(rows) == planned and not failed
+    whole = len(rows) == planned > 0 and not failed
     outcome = {
         "status": "complete" if whole else "barred" if why_barred(manifest) else "incomplete",
         "decoder": sorted({generation.decoder for generation in done}),

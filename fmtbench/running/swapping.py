@@ -67,6 +67,9 @@ class SwapPlans:
     def plan(self, cell: Cell) -> list[Planned]:
         return self._planned[cell]
 
+    def barred(self, cell: Cell) -> str:
+        return ""
+
     def facts(self, cell: Cell) -> dict[str, Any]:
         return {FACTS: self._facts[cell]}
 

@@ -130,13 +130,13 @@ class RunFolder:
         self._write("requests.jsonl", "".join(lines))
 
     def requests(self) -> list[Planned]:
-        """What was planned last. Raises `UserError` if nothing was, or the file is torn."""
+        """What was planned last; of a barred cell maybe nothing. Raises `UserError` if any other has nothing, or the file is torn."""
         path = self._file("requests.jsonl")
         if not path.is_file():
             raise UserError(f"{self.path} holds no requests.jsonl: it is no run folder, or its run never started")
         with open(path, "rb") as lines:
             planned = [_planned(path, number, line) for number, line in enumerate(lines, start=1)]
-        if not planned:
+        if not planned and not why_barred(self.manifest()):
             raise UserError(f"{path} is empty: {REBUILT}")
         return planned
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from fmtbench.answers import AnswerKind
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError, UserError
 from fmtbench.types import Item, Shot
 
 
@@ -30,14 +30,14 @@ class Task(ABC):
 def worked_examples(task: Task, name: str, item: Item, count: int, drafted: bool = False) -> list[Shot]:
     """The first `count` worked examples that are not the item itself, and have a draft where one is asked for.
 
-    Raises `UserError` where there are fewer.
+    Raises `UnaskableError` where there are fewer.
     """
     if not count:
         return []
     shots = [shot for shot in task.worked() if shot.question != item.question and (shot.draft or not drafted)][:count]
     if len(shots) < count:
         examples = "worked examples with a draft" if drafted else "worked examples"
-        raise UserError(
+        raise UnaskableError(
             f"task '{name}' has {len(shots)} {examples} and the condition asks for shots={count}: "
             "leave that condition out, or write examples in the task's `shots`"
         )

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 FOUND = "found"
 """A value of `delimiter`: use the one found in the file's first line."""
 DELIMITERS = ",;\t"
+SEPARATOR = re.compile(r"sep=(.)\r?\n")
+"""A first line with which Excel is told the delimiter."""
+AS_UTF8 = "save it as UTF-8 (a spreadsheet calls that CSV UTF-8), or convert it, such as by iconv -f latin1 -t utf-8"
 
 
 def read_rows(
@@ -69,7 +73,11 @@ def _readable(path: Path) -> Iterator[None]:
         raise UserError(f"data file {path} does not exist: check the path (data_root, or the file's name)")
     try:
         yield
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"data file {path} cannot be read as UTF-8 text (byte {error.object[error.start]:#04x}): {AS_UTF8}"
+        ) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read as UTF-8 text: {error}") from error
 
 
@@ -166,6 +174,8 @@ def _dialect(text: str, written: str, delimiter: str | None) -> dict[str, Any]:
 
 def _csv_rows(path: Path, columns: tuple[str, ...], written: str, delimiter: str | None) -> list[dict[str, Any]]:
     text = _text(path)
+    if delimiter and (said := SEPARATOR.match(text)):
+        text, delimiter = text[said.end() :], said[1] if delimiter == FOUND else delimiter
     lines = csv.reader(io.StringIO(text, newline=""), strict=True, **_dialect(text, written, delimiter))
     try:
         header = list(columns) or next(lines, [])

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -33,6 +34,7 @@ from fmtbench.tasks.table_cells import Options, empty, options_in, options_of, t
 from fmtbench.types import Item
 
 Answer = Literal["number", "choice", "yes_no", "text", "label", "set", "math", "record"]
+DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 TAB = ("tab", "\\t")
 
 
@@ -194,7 +196,9 @@ class OwnQuestions(Task):
         if self.answer == "label":
             return gold if gold in self._labels else row.reject("gold", f"{gold!r} is no label of {', '.join(self._labels)}")
         if KINDS[str(self.answer)].canon(gold) is None:
-            row.reject("gold", f"the gold answer {gold!r} is no {str(self.answer).replace('_', ' or ')}")
+            comma = DECIMAL_COMMA.fullmatch(gold) if self.answer == "number" else None
+            advice = f": decimals have a point, as in {gold.replace(',', '.')}" if comma else ""
+            row.reject("gold", f"the gold answer {gold!r} is no {str(self.answer).replace('_', ' or ')}{advice}")
         return gold
 
     def kind(self, item: Item) -> AnswerKind:

@@ -10,12 +10,13 @@ from string import Template
 
 import pandas as pd
 
-from fmtbench.analysis.showing.diagnosis import Bars, Block, Heading, Listing, Paragraph
+from fmtbench.analysis.showing.diagnosis import Bars, Block, Heading, Listing, Paragraph, Verdict
 from fmtbench.analysis.statistics.diagnosis import Effect
 from fmtbench.store.files import write_text
 
 LABELS, DRAWN, LINE = 250, 420, 26
 """Pixels: of the labels, of the axis, of a line."""
+UNIT = "difference in points of fields that are right"
 
 
 def write_diagnosis(path: Path, title: str, page: Sequence[Block]) -> None:
@@ -30,6 +31,8 @@ def _block(block: Block) -> str:
         return f"<h2>{html.escape(block.text)}</h2>"
     if isinstance(block, Paragraph):
         return f"<p>{html.escape(block.text)}</p>"
+    if isinstance(block, Verdict):
+        return f'<p class="verdict">{html.escape(block.text)}</p>'
     return _table(block.cells) if isinstance(block, Listing) else _figure(block)
 
 
@@ -46,8 +49,9 @@ def _figure(bars: Bars) -> str:
     height = LINE * (len(bars.labels) + 1)
     ticks = "".join(_tick(value, widest, height) for value in (-widest, -widest / 2, 0, widest / 2, widest))
     lines = "".join(_line(label, one, i, widest) for i, (label, one) in enumerate(zip(bars.labels, bars.effects)))
-    size = f"0 0 {LABELS + DRAWN + 40} {height + 4}"
-    return f'<svg role="img" aria-label="differences in points" viewBox="{size}">{ticks}{lines}</svg>'
+    size = f"0 0 {LABELS + DRAWN + 40} {height + LINE}"
+    axis = f'<text class="tick" x="{_x(0, widest):.1f}" y="{height + LINE / 2:.0f}">{UNIT}</text>'
+    return f'<svg role="img" aria-label="{UNIT}" viewBox="{size}">{ticks}{lines}{axis}</svg>'
 
 
 def _x(value: float, widest: float) -> float:

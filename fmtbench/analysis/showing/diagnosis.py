@@ -25,6 +25,12 @@ class Paragraph(NamedTuple):
     text: str
 
 
+class Verdict(NamedTuple):
+    """The line that a reader should not miss."""
+
+    text: str
+
+
 class Bars(NamedTuple):
     """Differences with their intervals, in points, as a figure; Markdown has them in its tables."""
 
@@ -36,7 +42,7 @@ class Listing(NamedTuple):
     cells: pd.DataFrame
 
 
-Block = Heading | Paragraph | Bars | Listing
+Block = Heading | Paragraph | Verdict | Bars | Listing
 
 
 class Said(NamedTuple):
@@ -60,7 +66,8 @@ def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
     yield Paragraph(f"{said.model}, {found.items} of {said.available} items of {said.task}, share of fields right.")
     yield from map(Paragraph, said.notes)
     yield Heading("Does it hurt?")
-    yield Paragraph(whole(found, arms))
+    yield Verdict(whole(found, arms))
+    yield from map(Paragraph, at_a_glance(found))
     yield Bars(*_bars(found))
     yield Heading("Where does it come in?")
     yield Paragraph("From free text to the schema, one thing at a time. The steps add up to the whole difference.")
@@ -102,6 +109,17 @@ def whole(found: Diagnosis, arms: pd.DataFrame) -> str:
         "alike": f"No: it makes a difference of less than {margin} points, {apart}.",
         "open": f"Not enough data: {apart}; {enough(one.deciding(found.margin))}.",
     }[one.standing(found.margin)]
+
+
+def at_a_glance(found: Diagnosis) -> Iterator[str]:
+    """Of a schema that hurts, the steps at which it does and what helps: for who reads no further."""
+    if found.whole.standing(found.margin) != "worse":
+        return
+    if losing := [f"{STEPS[one.condition]} ({points(one)})" for one in found.steps if one.high < 0]:
+        yield f"It comes in with: {'; '.join(losing)}."
+    if found.named:
+        helping = sorted(found.named, key=lambda one: -one.effect.value)
+        yield f"What helps: {'; or '.join(f'{one.part.change} ({points(one.effect)})' for one in helping)}."
 
 
 def enough(many: int | None) -> str:
@@ -195,7 +213,7 @@ def arms_in_words(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bars(found: Diagnosis) -> tuple[tuple[str, ...], tuple[Effect, ...]]:
-    parts = [(f"changed: {spoken(one.part.name)}", one.effect) for one in found.parts]
+    parts = [(f"if changed: {spoken(one.part.name)}", one.effect) for one in found.parts]
     labels, shown = zip(("the schema, against free text", found.whole), *parts)
     return tuple(labels), tuple(shown)
 
@@ -237,4 +255,6 @@ def _markdown(block: Block) -> str:
         return f"## {block.text}"
     if isinstance(block, Paragraph):
         return block.text
+    if isinstance(block, Verdict):
+        return f"**{block.text}**"
     return to_markdown(block.cells).rstrip("\n") if isinstance(block, Listing) else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 from fmtbench.decoding.grammar import regex
 from fmtbench.decoding.patterns import literal
-from fmtbench.errors import UserError
+from fmtbench.errors import UnaskableError
 from fmtbench.formats.calls.base import MOST, TRIES, Call, CallSyntax, skipped
 from fmtbench.formats.calls.literals import LONGEST, literal_at, shown, spaces
 from fmtbench.formats.records import Bare
@@ -46,11 +46,11 @@ class Pythonic(CallSyntax):
         return _calls(text, position + listed, stop - listed)
 
     def grammar(self, name: str, fields: Constraint) -> Constraint:
-        """Raises `UserError` for a record that nests: Python's words for true, false and null are its own."""
+        """Raises `UnaskableError` for a record that nests: Python's words for true, false and null are its own."""
         schema = json.loads(fields.source)
         required = schema.get("required", ())
         if optional := [one for one in schema["properties"] if one not in required]:
-            raise UserError(f"pythonic calls are enforced with all arguments, and {optional[0]!r} may be missing: {ADVICE}")
+            raise UnaskableError(f"pythonic calls are enforced with all arguments, and {optional[0]!r} may be missing: {ADVICE}")
         values = (f"{literal(key)}={_value(key, held)}" for key, held in schema["properties"].items())
         return Constraint(kind="regex", source=rf"\[{literal(name)}\({', '.join(values)}\)\]")
 
@@ -124,7 +124,7 @@ def _value(key: str, held: Mapping[str, Any]) -> str:
         return "None"
     inner = held.get("items", {})
     if "properties" in held or inner.get("type") not in (None, "string", "number", "integer"):
-        raise UserError(f"pythonic calls are enforced for flat records, and {key!r} nests: {ADVICE}")
+        raise UnaskableError(f"pythonic calls are enforced for flat records, and {key!r} nests: {ADVICE}")
     return f"({regex(Constraint(kind='json_schema', source=json.dumps(held)))})"
 
 
