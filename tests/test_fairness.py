@@ -26,8 +26,8 @@ from tests.readings import Reading, distinct, reading
 RECORDS = 5
 """Of each task; one takes as long as fifty numbers, and tests/test_records.py tries many."""
 WHOLE, SHARE = 8, 6
-"""So many golds of a task are written in every reading; of those after them each is written in one reading of six, the next one in
-others. The long form writes every gold in every reading."""
+"""So many golds of a task are written in every reading; of those after them each is written in a sixth of them, the next one in
+another sixth. The long form writes every gold in every reading."""
 BROKEN = ("", "no answer", '{"answer": 1}', "<answer>1</answer>", "answer: 1", "## Answer\n1", "The answer is 1.", '{"answer"')
 
 

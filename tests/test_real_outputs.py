@@ -34,8 +34,8 @@ ALWAYS = {"free_cot", "sham", "json_schema_unasked", "nl_to_json"}
 
 
 def job_of(results: Path, names: list[str], items: int, tokens: int) -> Job:
-    """Of the second item on, to which the model's replies are short. Batches are small, since the prompts of one are padded to its
-    longest."""
+    """Of the second item on, to which the model's replies are short. Batches are small, since prompts are padded to the longest
+    of theirs."""
     few = (FAST, "task=[addition]", "skip=1", f"limit={items}", f"sampling.max_tokens={tokens}", "backend.batch_size=20")
     asked = f"condition=[{','.join(names)}]"
     return make_job(composed("experiment=every_condition", *few, asked, f"results={results}"))
