@@ -22,7 +22,7 @@ COPULA = "입니다|이다|이에요|예요"
 
 
 def plain(text: str) -> str:
-    """Unicode look-alikes, emphasis and LaTeX wrapping removed; the words stay."""
+    """The text without Unicode look-alikes, emphasis and LaTeX wrapping; the words stay."""
     if not text.isascii():
         text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
         text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
