@@ -39,18 +39,30 @@ collect_ignore = list(WHOLE_ONLY) if find_spec("torch") is None else []
 FAST = "backbone.dtype=float32"
 """What tests of the real model say unless the dtype is their business: some processors have no bfloat16, and emulate it."""
 
+KILLING = {path.name for path in Path(__file__).parent.glob("test_*.py") if "\nfrom tests.killing " in path.read_text("utf-8")}
+"""Files whose processes are forked from one that imports all they need, torch too, which takes as long as any of their tests."""
+
 pytest_plugins = ["tests.light_skips", "tests.seconds"]
-settings.register_profile("fmtbench", deadline=None)  # a busy machine is no bug
-settings.load_profile("fmtbench")
+settings.register_profile("long", deadline=None)  # a busy machine is no bug
+settings.register_profile("short", deadline=None, max_examples=40)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is read, which takes its settings then: fewer made-up examples where the long forms are left out."""
+    settings.load_profile("short" if "not slow" in config.option.markexpr else "long")
+
+
 def scope(nodeid: str) -> str:
-    """What one worker has as a whole: a file, or all tests of vLLM, so that its engine and its server start once."""
-    return "vllm" if "vllm" in nodeid or nodeid.endswith("[served]") else nodeid.partition("::")[0]
+    """What one worker has as a whole: a file, all tests of vLLM, so that its engine and its server start once, or all that kill
+    what is forked."""
+    if "vllm" in nodeid or nodeid.endswith("[served]"):
+        return "vllm"
+    file = nodeid.partition("::")[0]
+    return "kills" if file.rpartition("/")[2] in KILLING else file
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -97,7 +109,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`--dist loadfile`, but for the tests of vLLM, which are one scope."""
+    """`--dist loadfile`, but for the tests of vLLM, which are one scope, and those that kill."""
     from xdist.scheduler import LoadScopeScheduling
 
     scheduler = LoadScopeScheduling(config, log)

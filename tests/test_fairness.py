@@ -4,7 +4,8 @@ A condition writes and reads by its format and its layout alone, so each such pa
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,6 +25,9 @@ from tests.readings import Reading, distinct, reading
 
 RECORDS = 5
 """Of each task; one takes as long as fifty numbers, and tests/test_records.py tries many."""
+WHOLE, SHARE = 8, 6
+"""So many golds of a task are written in every reading; of those after them each is written in a sixth of them, the next one in
+another sixth. The long form writes every gold in every reading."""
 BROKEN = ("", "no answer", '{"answer": 1}', "<answer>1</answer>", "answer: 1", "## Answer\n1", "The answer is 1.", '{"answer"')
 
 
@@ -57,18 +61,23 @@ def golds(tasks: dict[str, Any]) -> Iterator[tuple[str, AnswerKind, str]]:
                 yield name, kind, item.gold
 
 
-def check_golds(tasks: dict[str, Any], readings: dict[Reading, Condition]) -> int:
-    """A perfect reply is right by all three readings, in every format and order; how many golds were tried."""
-    tried = list(golds(tasks))
-    for name, kind, gold in tried:
-        for condition in readings.values():
-            if isinstance(kind, Record) and condition.layout.arrangement.forced and None in json.loads(gold).values():
-                continue
-            text = condition.example(kind, "We work it out step by step.", gold)
-            found = condition.read(Generation(key="", text=text), kind)
-            for reader, answer in (("strict", found.answer), ("marked", marked(text, kind)), ("latent", latent(text, kind))):
-                assert kind.same(answer, gold), (name, reader, text)
-    return len(tried)
+def check_gold(name: str, kind: AnswerKind, gold: str, conditions: Sequence[Condition]) -> None:
+    """A perfect reply is right by all three readings, in the format and order of each condition."""
+    for condition in conditions:
+        if isinstance(kind, Record) and condition.layout.arrangement.forced and None in json.loads(gold).values():
+            continue
+        text = condition.example(kind, "We work it out step by step.", gold)
+        found = condition.read(Generation(key="", text=text), kind)
+        for reader, answer in (("strict", found.answer), ("marked", marked(text, kind)), ("latent", latent(text, kind))):
+            assert kind.same(answer, gold), (name, reader, text)
+
+
+def shares(names: Sequence[str], readings: Sequence[Condition]) -> Iterator[Sequence[Condition]]:
+    """For a gold of each of these tasks the readings that it is written in."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield readings if seen[name] <= WHOLE else readings[seen[name] % SHARE :: SHARE]
 
 
 def marked(text: str, kind: AnswerKind) -> str | None:
@@ -82,18 +91,31 @@ def latent(text: str, kind: AnswerKind) -> str | None:
 def test_a_perfect_reply_to_any_item_is_right_in_every_format_by_every_reading(
     tasks: dict[str, Any], readings: dict[Reading, Condition]
 ) -> None:
-    assert check_golds(tasks, readings) > 500
+    tried = list(golds(tasks))
+    assert len(tried) > 500
+    for one, some in zip(tried, shares([name for name, *_ in tried], list(readings.values()))):
+        check_gold(*one, some)
+
+
+def test_every_reading_has_its_share_of_every_task(readings: dict[Reading, Condition]) -> None:
+    every = list(readings.values())
+    written = list(shares(["few"] * WHOLE + ["many"] * (WHOLE + SHARE), every))
+    assert written[: 2 * WHOLE] == [every] * 2 * WHOLE
+    assert sorted(map(id, (one for some in written[2 * WHOLE :] for one in some))) == sorted(map(id, every))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation data is not on this machine")
 @pytest.mark.parametrize("name", options("task"))
-def test_every_gold_of_the_real_files_is_right_in_every_format(name: str, readings: dict[Reading, Condition]) -> None:
+def test_every_gold_is_right_in_every_format(name: str, readings: dict[Reading, Condition]) -> None:
+    """Of the real files, where they are, and of what the tasks make themselves."""
     config = composed(f"task={name}", f"data_root={DATA}")
     source = config.task[name].get("source")
     if source and not (DATA / source.file).exists():
         pytest.skip(f"{source.file} is not on this machine")
-    assert check_golds(build_group(config.task), readings)
+    tried = list(golds(build_group(config.task)))
+    assert tried
+    for one in tried:
+        check_gold(*one, list(readings.values()))
 
 
 class Only(NamedTuple):

@@ -149,7 +149,7 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 )
 def test_the_command(tmp_path: Path, sampling: tuple[str, ...], asked: str, code: int, column: str, more: list[str]) -> None:
     """A run of the quickstart's, sampled or greedy, and the check of it."""
-    cell = (FAST, "task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=32")
+    cell = (FAST, "task=[addition]", "condition=[free_cot,json_schema]", "limit=2", "sampling.max_tokens=12")
     made = command("run", f"results={tmp_path}", "name=n", *cell, *sampling)
     assert made.code == 0, made.err
     done = command("verify", f"results={tmp_path / 'n'}", asked)

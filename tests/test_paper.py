@@ -1,6 +1,5 @@
 """A packed study makes the same tables as the run it came from; a change of one byte in what is committed is found."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from fmtbench.analysis.rows.packed import CELLS
 from fmtbench.analysis.rows.study import load_study
 from fmtbench.errors import DifferenceError, UserError
 from fmtbench.interchange.packed import without_folders
-from tests.commanding import called
+from tests.commanding import called, command
 from tests.conftest import ROOT
 from tests.made_rows import made_rows
 from tests.packed_study import Studies, small_study
@@ -154,14 +153,13 @@ def test_a_figure_that_other_libraries_drew_is_not_compared(
 
 
 def test_no_model_library_is_needed_and_the_exit_code_tells(studies: Studies, paper: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_MODELS, f"results={studies.packed}", f"output={paper}", *FEW, "check=true"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", WITHOUT_MODELS, f"results={studies.packed}", f"output={paper}", *FEW, "check=true"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (paper / "appendix" / "main.md").unlink()
-    command[1:3] = ["-m", "experiments.tables"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-2:] == [
+    wrong = command("tables", f"results={studies.packed}", f"output={paper}", *FEW, "check=true")
+    assert wrong.code == 1
+    assert wrong.err.splitlines()[-2:] == [
         f"{paper / 'appendix' / 'main.md'} is not there",
         f"error: 1 files of {paper} are not what these results make now",
     ]

@@ -34,8 +34,9 @@ ALWAYS = {"free_cot", "sham", "json_schema_unasked", "nl_to_json"}
 
 
 def job_of(results: Path, names: list[str], items: int, tokens: int) -> Job:
-    """Batches are small, since the prompts of one are padded to its longest."""
-    few = (FAST, "task=[addition]", f"limit={items}", f"sampling.max_tokens={tokens}", "backend.batch_size=32")
+    """Of the second item on, to which the model's replies are short. Batches are small, since prompts are padded to the longest
+    of theirs."""
+    few = (FAST, "task=[addition]", "skip=1", f"limit={items}", f"sampling.max_tokens={tokens}", "backend.batch_size=20")
     asked = f"condition=[{','.join(names)}]"
     return make_job(composed("experiment=every_condition", *few, asked, f"results={results}"))
 
@@ -52,7 +53,7 @@ def replies(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     here = [item.callspec for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     results = tmp_path_factory.mktemp("real_outputs")
     names = sorted(ALWAYS.union(one.params["name"] for one in here))
-    job = job_of(results, names, 1, 64)
+    job = job_of(results, names, 1, 40)
     rows = run(job)
     if cut := [row.condition for row in rows if row.finish_reason == "length" and has_to_end(job.conditions[row.condition])]:
         rows = [row for row in rows if row.condition not in cut] + run(job_of(results, cut, 2, 96))

@@ -49,6 +49,10 @@ def test_tests_of_vllm_are_one_scope() -> None:
     assert scope("tests/test_backends.py::a[hf]") == "tests/test_backends.py"
 
 
+def test_what_is_killed_is_forked_from_one_process() -> None:
+    assert {scope(f"tests/{name}::a") for name in ("test_kills.py", "test_pipeline.py", "test_backbone.py")} == {"kills"}
+
+
 def test_what_asks_for_vllm_is_in_its_scope(request: pytest.FixtureRequest) -> None:
     for item in request.session.items:
         if {"served", "served_engine", "vllm_engine"} & set(getattr(item, "fixturenames", ())):

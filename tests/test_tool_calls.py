@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,8 @@ from fmtbench.readers.order import realised_order
 from fmtbench.readers.plain import plain_rationale, rationale_left
 from fmtbench.types import Extraction, Generation
 from tests.forms import CASES
-from tests.test_reading import LIMIT_S, SLOWER
+from tests.pace import within
+from tests.test_reading import LIMIT_S
 
 ASKED = fmtbench.condition("tool_prompt")
 WRITTEN = [name for name, one in CALLS.items() if one.rendered]
@@ -295,14 +295,8 @@ UNITS = (
 def test_hostile_calls_are_read_at_once(unit: str, before: str) -> None:
     text = (before + unit * (100_000 // len(unit)))[:100_000]
     for read in (lambda: strict(text), lambda: read_latent(text, Number()), lambda: plain_rationale(text)):
-        assert min(seconds(read), seconds(read)) < LIMIT_S * SLOWER
+        assert within(LIMIT_S, read)
     assert len(ASKED.divide(text, Number())) == len(text)
-
-
-def seconds(read: Callable[[], Any]) -> float:
-    started = time.process_time()
-    read()
-    return time.process_time() - started
 
 
 # -- asked

@@ -55,6 +55,8 @@ limits.register()
 hasten()
 
 Main = Callable[[DictConfig], None]
+_every: dict[str, list[str]] = {}
+"""What `every` stands for in Hydra's store, which is one a process."""
 VERBATIM = ("contract.mark", "transcripts")
 """Keys whose values are never Hydra's: a regular expression, a pattern of files."""
 OPEN = ("conditions.", "backend.extra_body", "backbone.chat_template", "backbone.thinking")
@@ -186,9 +188,8 @@ def _compose_and_run(name: str, job: _Guarded, words: list[str]) -> None:
 def register() -> None:
     """The typed roots, and the option `every` of the groups that have one."""
     _register_roots()
-    store = ConfigStore.instance()
     for group in EVERY:
-        store.store(group=group, name="every", node={"defaults": every(group)})
+        _register_every(group)
 
 
 @cache  # they never change, and take a tenth of a second
@@ -196,6 +197,14 @@ def _register_roots() -> None:
     store = ConfigStore.instance()
     for name, schema in ROOTS.items():
         store.store(name=f"{name}_schema", node=schema)
+
+
+def _register_every(group: str) -> None:
+    """Only where the group has other options than it had: it takes longer than reading a config."""
+    names = every(group)
+    if _every.get(group) != names:
+        ConfigStore.instance().store(group=group, name="every", node={"defaults": names})
+        _every[group] = names
 
 
 class _Guarded:

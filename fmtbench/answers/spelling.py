@@ -15,7 +15,7 @@ WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit|boxed|fbox|emph)\s{
 MARKUP = re.compile(r"\\[()\[\]]|[*`]+|\\[,;! ]|\{,\}(?=\d)|\\(?=[$%{}])")
 GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 KEPT = re.compile(
-    r"[^\W_]|\u030a|(?<![^\s(\[{\"'$])-(?=\.?\d)|(?<=\d)[./](?=\d)|(?<![^\W])\.(?=\d)|(?<=[^\W\d_])(?:\+\+|#)(?!\w)"
+    r"[^\W_]+|\u030a|(?<![^\s(\[{\"'$])-(?=\.?\d)|(?<=\d)[./](?=\d)|(?<![^\W])\.(?=\d)|(?<=[^\W\d_])(?:\+\+|#)(?!\w)"
 )
 COPULA = "입니다|이다|이에요|예요"
 """Korean writes "is" after the word, without a space."""
@@ -23,12 +23,21 @@ COPULA = "입니다|이다|이에요|예요"
 
 def plain(text: str) -> str:
     """The text without Unicode look-alikes, emphasis and LaTeX wrapping; the words stay."""
-    text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
-    text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
-    text = FRACTION.sub(r"\1/\2", re.sub(r"\{,\}(?=\d)", ",", text))
+    if not text.isascii():
+        text = VULGAR.sub(" ", THIN_SPACES.sub("", text))
+        text = unicodedata.normalize("NFKC", text).translate(MINUS_SIGNS).replace("\u2044", "/")
+    if "{,}" in text:
+        text = re.sub(r"\{,\}(?=\d)", ",", text)
+    if "\\" in text:
+        text = _without_latex(text)
+    return MARKUP.sub("", text).strip()
+
+
+def _without_latex(text: str) -> str:
+    text = FRACTION.sub(r"\1/\2", text)
     for _ in range(3):
         text = WRAPPED.sub(r"\1", text)
-    return MARKUP.sub("", text).strip()
+    return text
 
 
 def squeeze(text: str) -> str:

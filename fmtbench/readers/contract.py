@@ -28,7 +28,7 @@ from fmtbench.types import Extraction
 
 GROUP = "answer"
 SECONDS = 1.0
-"""The most processor time for a mark on one reply: a sound expression takes microseconds, one that backtracks without end years."""
+"""The most processor time for a mark on one reply: a sound expression takes microseconds, one that backtracks endlessly years."""
 
 
 class Contract(Protocol):

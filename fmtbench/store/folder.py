@@ -130,7 +130,7 @@ class RunFolder:
         self._write("requests.jsonl", "".join(lines))
 
     def requests(self) -> list[Planned]:
-        """What was planned last; of a barred cell maybe nothing. Raises `UserError` if any other has nothing, or the file is torn."""
+        """What was planned last; of a barred cell maybe nothing. Raises `UserError` if another has nothing, or it is torn."""
         path = self._file("requests.jsonl")
         if not path.is_file():
             raise UserError(f"{self.path} holds no requests.jsonl: it is no run folder, or its run never started")
