@@ -296,6 +296,18 @@ def test_the_table_has_five_rows_from_one_pass_over_the_corpus(
     assert [one.score is None for one in similar] == [False, True, True, True, True], "all but dense is for search"
 
 
+def test_every_row_of_an_index_has_its_cost(twin: Path, data: Path, tmp_path: Path) -> None:
+    """Else the first row would pay for all, and a run that goes on would be the fastest of systems."""
+    task, about = made(data, "scifact"), tmp_path / "index" / "m3" / "scifact-default-test" / "index.json"
+
+    def seconds(journal: str) -> list[float | None]:
+        return [one.seconds for one in evaluate(rows(twin, tmp_path / "index"), task, STEmbedBackend(), tmp_path / journal)]
+
+    assert max(found or 0.0 for found in seconds("new.jsonl")) < 1000
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"seconds": 1000.0}))
+    assert all(1000 <= (found or 0.0) < 2000 for found in seconds("again.jsonl"))
+
+
 def test_an_index_is_used_by_its_encoder_alone_and_made_anew_for_other_documents(
     twin: Path, embedder: STEmbedder, data: Path, tmp_path: Path
 ) -> None:

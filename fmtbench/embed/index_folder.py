@@ -13,6 +13,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ def indexed(
     if {name: found.get(name) for name in asked} != asked:
         logger.info("indexing the documents: %s", folder)
         _write(folder, asked, make)
+        return _read(folder)._replace(spared=0.0)
     return _read(folder)
 
 
@@ -68,13 +70,16 @@ def _write(folder: Path, about: dict[str, Any], make: Callable[[BinaryIO], Repre
         part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         with saving(folder):
+            started = time.monotonic()
             with open(part / "tokens.f32", "wb") as store:
                 made = make(store)
+            seconds = round(time.monotonic() - started, 2)
             np.save(part / "dense.npy", made.dense_ND)
             np.save(part / "spans.npy", made.spans_N2)
             if made.sparse_NV is not None:
                 save_npz(part / "sparse.npz", made.sparse_NV)
-        write_text(part / ABOUT, json.dumps(about | {"tokens": made.tokens, "cut": made.cut}, indent=2) + "\n")
+        found = {"tokens": made.tokens, "cut": made.cut, "seconds": seconds}
+        write_text(part / ABOUT, json.dumps(about | found, indent=2) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -92,4 +97,5 @@ def _read(folder: Path) -> Represented:
         spans_N2=spans,
         tokens=about["tokens"],
         cut=about["cut"],
+        spared=about.get("seconds", 0.0),
     )

@@ -34,6 +34,8 @@ class Represented(NamedTuple):
     """The number of tokens that went through the model."""
     cut: int
     """The number of texts that were longer than the context."""
+    spared: float = 0.0
+    """The seconds that making it took, if it was there already."""
 
 
 def represent(

@@ -100,6 +100,7 @@ class HeadSearch:
         self.embedder, self.side = embedder, MtebEncoder(embedder, name, task)
         self.row, self.mteb_model_meta = row, self.side.mteb_model_meta
         self.texts = self.tokens = self.cut = 0
+        self.spared = 0.0
 
     def index(self, corpus: Any, *, hf_split: str, hf_subset: str, **unused: Any) -> None:
         self.ids, texts = list(corpus["id"]), _filled(documents(corpus))
@@ -110,7 +111,7 @@ class HeadSearch:
             return represent(self.embedder, texts, "document", instruction, store)
 
         found = self.row.indexed(place, [instruction, *self.ids, *texts], make)
-        self.corpus = Corpus(self._counted(found, len(texts)))
+        self.corpus, self.spared = Corpus(self._counted(found, len(texts))), found.spared
         self.document_bytes = self.corpus.bytes_of(self.row.by)
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
