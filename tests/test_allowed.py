@@ -69,14 +69,15 @@ def test_at_most_words(pieces: list[str], words: int) -> None:
 
 
 def test_masking_goes_on_where_a_text_is_whole_but_may_continue() -> None:
-    """A guide is finished after `a` already, and the mask must bind all the same."""
+    """A reply may end after `a` already, and the mask must bind all the same."""
     from fmtbench.backends.choose import Chooser
-    from fmtbench.decoding.decoders import OutlinesGrammar, OutlinesMatcher
+    from fmtbench.decoding.decoders import NOBODYS, OutlinesGrammar, OutlinesMatcher
     from fmtbench.decoding.mask_memory import MaskMemory
+    from fmtbench.decoding.worker import END, ended
 
-    vocabulary = Vocabulary(3, {"a": [0], "b": [1], "c": [2]})
-    grammar = OutlinesGrammar("a{1,3}", Index("a{1,3}", vocabulary))
-    choose = Chooser([Request(messages=())], [OutlinesMatcher(grammar, MaskMemory())])
+    vocabulary = Vocabulary(NOBODYS, {"a": [0], "b": [1], "c": [2], END: [3]})
+    grammar = OutlinesGrammar("a{1,3}", Index(ended("a{1,3}"), vocabulary))
+    choose = Chooser([Request(messages=())], [OutlinesMatcher(grammar, MaskMemory(), 3)])
     favours_a = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
     assert [choose([0], favours_a.clone())[0] for _ in range(4)] == [0, 0, 0, 3]
 
