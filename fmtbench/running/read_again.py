@@ -33,8 +33,9 @@ def read_again(rows: pd.DataFrame, task: Task, condition: Condition) -> pd.DataF
     """
     known = _items(task)
     read = pd.DataFrame([_read(row, task, known, condition) for row in rows.itertuples()], index=rows.index)
+    told = (*READ, ORDER, *([FIELDS] if read[FIELDS].notna().any() else []))  # records alone have fields
     return rows.assign(
-        **{name: read[name] for name in (*READ, ORDER, FIELDS)},
+        **{name: read[name] for name in told},
         reasoning_tokens=pd.Series(None, index=rows.index, dtype="object"),
     )
 

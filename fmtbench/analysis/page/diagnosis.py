@@ -10,7 +10,7 @@ from string import Template
 
 import pandas as pd
 
-from fmtbench.analysis.showing.diagnosis import Bars, Block, Heading, Listing, Paragraph, Verdict
+from fmtbench.analysis.showing.diagnosis import Bars, Block, Heading, Headline, Listing, Paragraph
 from fmtbench.analysis.statistics.diagnosis import Effect
 from fmtbench.store.files import write_text
 
@@ -31,7 +31,7 @@ def _block(block: Block) -> str:
         return f"<h2>{html.escape(block.text)}</h2>"
     if isinstance(block, Paragraph):
         return f"<p>{html.escape(block.text)}</p>"
-    if isinstance(block, Verdict):
+    if isinstance(block, Headline):
         return f'<p class="verdict">{html.escape(block.text)}</p>'
     return _table(block.cells) if isinstance(block, Listing) else _figure(block)
 

@@ -25,7 +25,7 @@ class Paragraph(NamedTuple):
     text: str
 
 
-class Verdict(NamedTuple):
+class Headline(NamedTuple):
     """The line that a reader should not miss."""
 
     text: str
@@ -42,7 +42,7 @@ class Listing(NamedTuple):
     cells: pd.DataFrame
 
 
-Block = Heading | Paragraph | Verdict | Bars | Listing
+Block = Heading | Paragraph | Headline | Bars | Listing
 
 
 class Said(NamedTuple):
@@ -66,7 +66,7 @@ def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
     yield Paragraph(f"{said.model}, {found.items} of {said.available} items of {said.task}, share of fields right.")
     yield from map(Paragraph, said.notes)
     yield Heading("Does it hurt?")
-    yield Verdict(whole(found, arms))
+    yield Headline(whole(found, arms))
     yield from map(Paragraph, at_a_glance(found))
     yield Bars(*_bars(found))
     yield Heading("Where does it come in?")
@@ -255,6 +255,6 @@ def _markdown(block: Block) -> str:
         return f"## {block.text}"
     if isinstance(block, Paragraph):
         return block.text
-    if isinstance(block, Verdict):
+    if isinstance(block, Headline):
         return f"**{block.text}**"
     return to_markdown(block.cells).rstrip("\n") if isinstance(block, Listing) else ""
