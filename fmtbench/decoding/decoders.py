@@ -263,5 +263,6 @@ DECODERS: dict[str, type[Decoder]] = {decoder.name: decoder for decoder in (Outl
 
 
 def masks_version(decoder: DecoderName, constraint: Constraint) -> str:
-    """A JSON schema's texts may end in one place alone, so that Outlines' masks of it are what they were in version 2."""
+    """Outlines' masks of a JSON schema are those of version 2, since its texts may end in one place alone; but for U+0000 where a
+    pattern of the schema allows it."""
     return ENDED if decoder == "outlines" and constraint.kind == "regex" else MASKS

@@ -1,7 +1,7 @@
 """The place of one reply in an automaton of outlines_core, whose texts have their end written out (`worker.ended`).
 
-The end token is one that writes `worker.END`. A text may hold that as well where it may hold anything (`[^F]*`): the reply may
-end only where it leads to the end.
+The end token writes `worker.END`, which a pattern may allow inside of a text as well (`[^F]*`). So the reply may end only where
+that leads to the end of the automaton.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from fmtbench.decoding.packed import BITS, bit
 
 
 class EndedGuide:
-    """An `outlines_core.Guide` that knows which token ends a reply. Makes no list of what is allowed after each token.
+    """An `outlines_core.Guide` that knows which token ends a reply.
 
-    `guide.advance(token)` makes a Python list of all allowed tokens, nearly the whole vocabulary inside of a string. vLLM 0.32
-    drops it.
+    It advances without the list of all allowed tokens that `Guide.advance` makes: nearly the whole vocabulary inside of a string,
+    and vLLM 0.32 drops it.
     """
 
     def __init__(self, guide: Any, index: Any, end: int) -> None:

@@ -24,7 +24,7 @@ SLACK_SECONDS = 30
 SEEN_WITH = {"outlines_core": "0.2.14"}
 """The release with which its binary form was last seen to be what it is taken for."""
 END = "\0"
-"""What the token that ends a reply writes, for outlines_core alone: no other token may, so that no text holds it."""
+"""What the token that ends a reply writes, for outlines_core alone. No other token may write it."""
 Compile = Callable[[str], tuple[bytes, int | None]]
 """From a regex to the compiled form to store, and its number of states."""
 
