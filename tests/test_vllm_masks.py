@@ -12,6 +12,7 @@ from fmtbench.decoding.grammar import allows, regex
 from fmtbench.decoding.guide import EndedGuide
 from fmtbench.decoding.packed import BITS
 from fmtbench.decoding.sandbox import Limits, Sandbox
+from fmtbench.types import Constraint
 from tests.test_decoders import SCHEMAS
 
 pytest.importorskip("vllm")
@@ -20,6 +21,8 @@ pytestmark = [
     # Of the sockets of engines that earlier tests ran apart, which vLLM leaves to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+OPEN = Constraint(kind="regex", source="[^!]{0,2}!(yes|no)?")
+"""A thought that may hold anything, and a text that may end and go on."""
 STEPS = 60
 """Of a walk, most of which end before."""
 
@@ -36,7 +39,7 @@ def backend(tokenizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("walks", [20, pytest.param(500, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("schema", [*SCHEMAS, OPEN])
 def test_walks(schema: Any, walks: int, backend: Any, tokenizer: Any, tmp_path: Any) -> None:
     """At each step the mask is ours, to the bit; what ends is in the language, with no character left unfinished."""
     from vllm.v1.structured_output.backend_types import StructuredOutputOptions
