@@ -1,12 +1,12 @@
-"""Does a results folder still hold what its run put there? Every file is checked against the others, and nothing is written.
+"""Check that a results folder still holds what its run put there: every file against the others, without writing anything.
 
     python -m experiments.audit run=results/quickstart                    every run folder beneath it
-    python -m experiments.audit run=results/quickstart resample=0.01      and one reply in a hundred is generated again
+    python -m experiments.audit run=results/quickstart resample=0.01      and generate one reply in a hundred again
 
-Checked are the checksums of the journal, the manifest, the config and the items; each request's key, computed anew; and the rows,
-scored again from the journal and compared byte for byte. What does not hold is named with its file and place. With `resample`,
-replies are drawn and generated again by the engine that each cell's own config names, and the share that differs is bounded.
-The exit code is 1 where something does not hold, or where a larger share than `differing` differs.
+It checks the checksums of the journal, the manifest, the config and the items; recomputes the key of each request; and scores the
+rows again from the journal and compares them byte for byte. Each mismatch is reported with its file and position. With
+`resample`, a random share of the replies is generated again by the engine named in each cell's own config, and the share that
+differs is bounded. The exit code is 1 if a check fails, or if a larger share than `differing` differs.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from fmtbench.auditing.resample import Kept, Resampled
 
 MOST_FINDINGS = 20
-"""Of each cell, so that a disk full of them can be read."""
+"""Findings shown for each cell, so that the list stays readable when the whole disk is damaged."""
 
 
 def main(config: DictConfig) -> None:
     root = Path(config.run)
     check(config, root)
     folders = find_folders(root)
-    from fmtbench.auditing.cell import audit_cell  # here, so that a mistake waits for no import of pyarrow
+    from fmtbench.auditing.cell import audit_cell  # late, so that a mistake in the config is reported before pyarrow loads
 
     audits = [audit_cell(folder.path, stored_cell) for folder in folders]
     show(audits, root)
@@ -53,7 +53,7 @@ def main(config: DictConfig) -> None:
 
 
 def check(config: DictConfig, root: Path) -> None:
-    """Raises `UserError` for what would stop the work in its middle."""
+    """Raises `UserError` for settings that would otherwise stop the work halfway."""
     if config.resample is not None and not 0 < config.resample <= 1:
         raise UserError(f"resample={config.resample}: give a share above 0 and at most 1, such as 0.01")
     if not 0 <= config.differing <= 1:
@@ -67,7 +67,7 @@ def check(config: DictConfig, root: Path) -> None:
 
 
 def show(audits: list[CellAudit], root: Path) -> None:
-    """A table of the cells, and below it what does not hold and what could not be checked."""
+    """Print a table of the cells, and below it the findings and what could not be checked."""
     import pandas as pd
 
     from fmtbench.analysis.showing.markdown import to_markdown
@@ -93,7 +93,7 @@ def show(audits: list[CellAudit], root: Path) -> None:
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would obey: a damaged file may hold anything."""
+    """The text with control characters escaped: a damaged file may hold anything."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
@@ -131,7 +131,7 @@ def resample(config: DictConfig, audits: list[CellAudit]) -> Resampled:
 
 
 def by_engine(config: DictConfig, asked: list[Kept]) -> list[tuple[tuple[Any, Any], list[Kept]]]:
-    """What each engine has to generate: the one that was given, or those that the cells' own configs describe."""
+    """What each engine has to generate: the given engine, or those that the cells' own configs describe."""
     if config.backend is not None:
         return [((build(config.backbone, "backbone"), build(config.backend, "backend")), asked)]
     groups: dict[str, tuple[dict[str, Any], list[Kept]]] = {}

@@ -1,16 +1,16 @@
-"""Measure fmtbench against the bare engine and against its peers, and write the ratios down.
+"""Measure fmtbench against the bare engine and against its peers, and record the ratios.
 
     python -m experiments.bench output=bench.json                     every row; whole commands take minutes each
     python -m experiments.bench rows=[engine,resume_scan] pairs=5
     python -m experiments.bench rows=[hf_free,hf_masked,hf_sampled] backend=hf backend.device=cuda backend.batch_size=256 shape=7b
-    python -m experiments.bench probe=determinism backend=hf          how far this engine repeats itself
+    python -m experiments.bench probe=determinism backend=hf          how reproducible this engine's replies are
 
 Rows: engine, cells_as_one_stream, journal, outlines, xgrammar, guidance (need vLLM), whole_command_vs_bare and
 one_process_vs_many (likewise), vs_lm_eval, vs_inspect (need the peer, too), hf_free, hf_masked, hf_sampled, llamacpp (needs
 xllamacpp), removed_mass, embed_st, embed_vllm (needs vLLM), resume_scan.
 
-A ratio is the median of pairs that alternate in one run, with the smallest and the largest: what else runs on the machine shows
-in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
+A ratio is the median over pairs of measurements that alternate within one run, with the smallest and the largest: other load on
+the machine shows in the spread. Peers that are not installed are named and left out (pip install 'fmtbench[peers]').
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(config: DictConfig) -> None:
     wanted = tuple(config.rows) or ROWS
     if strange := set(wanted) - set(ROWS):
         raise UserError(f"rows={sorted(strange)} are not measured here: allowed are {', '.join(ROWS)}")
-    make_job(config)  # a mistake in any setting is said before the first row
+    make_job(config)  # so that a mistake in any setting is reported before the first row
     records = []
     for row in measure(config, measurable(wanted)):
         records.append(row.record())
@@ -64,7 +64,7 @@ def main(config: DictConfig) -> None:
 
 
 def measurable(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Those whose engine is installed; the others are named."""
+    """The rows whose engine is installed; the others are named in a warning."""
     for package, rows in {"vllm": NEED_VLLM, "xllamacpp": ("llamacpp",)}.items():
         if find_spec(package) is None and (lost := [row for row in wanted if row in rows]):
             logger.warning("%s is not installed (%s): %s left out", package, INSTALLED_BY[package], ", ".join(lost))
@@ -161,7 +161,7 @@ def job(config: DictConfig, conditions: tuple[str, ...], limit: int, tokens: int
 
 
 def probe(config: DictConfig) -> None:
-    """How many of 200 greedy replies are the same bytes on repeat, in another order, and in smaller batches."""
+    """Count how many of 200 greedy replies are byte-identical on repeat, in another order, and in smaller batches."""
     from fmtbench.probes.determinism import probe_determinism, remember
     from fmtbench.running.planning import plan
 

@@ -1,8 +1,8 @@
-"""Write the generated parts of README.md and docs/ anew from conf/, experiments/ and fmtbench/.
+"""Regenerate the generated parts of README.md and docs/ from conf/, experiments/ and fmtbench/.
 
     python -m experiments.catalogue
 
-They lie between comments that name them; a test holds them up to date.
+The parts lie between comments that name them; a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .documenting.studies import studies
 from .starting.start import start
 
 PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs" / "reference").glob("*.md"))]
-"""Where generated parts lie."""
+"""The pages that hold generated parts."""
 OWN_LICENCE = "Apache-2.0, ours"
-"""Of generated tasks: words and wording are this repository's."""
+"""The licence shown for generated tasks, whose data and wording are this repository's own."""
 BLOCK = re.compile(r"(<!-- (\w+): written by experiments\.catalogue -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -41,12 +41,12 @@ def main(config: DictConfig) -> None:
 
 
 def renewed(page: str) -> str:
-    """The page with each of its marked parts written anew."""
+    """The page with each of its marked parts regenerated."""
     return BLOCK.sub(lambda block: f"{block[1]}{PARTS[block[2]]()}{block[3]}", page)
 
 
 def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
-    """Name, settings, first comment and `Source:` comment of every option of a group."""
+    """Name, settings, comments and `Source:` comment of every option of a group."""
     for path in sorted((CONF / group).glob("*.yaml"), key=natural):
         text = path.read_text(encoding="utf-8")
         comments = [line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("# ")]
@@ -56,13 +56,13 @@ def described(group: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
 
 
 def labels() -> dict[str, dict[str, str]]:
-    """Names for readers, by kind and id."""
+    """Display names, by kind and id."""
     found: dict[str, dict[str, str]] = yaml.safe_load((CONF / "names" / "default.yaml").read_text(encoding="utf-8"))
     return found
 
 
 def conditions() -> str:
-    """One line a condition: its levels that are no default, in the order of the YAML."""
+    """One line per condition, with the levels that differ from the default, in the order of the YAML."""
     lines, names = [], labels()
     for name, settings, said, source in described("condition"):
         hidden = ("_target_", "stages")
@@ -75,7 +75,7 @@ def conditions() -> str:
 
 
 def tasks() -> str:
-    """One line a task: where its items come from."""
+    """One line per task, saying where its items come from."""
     lines, names = [], labels()
     for name, settings, _, _ in described("task"):
         source = settings.get("source") or {}
@@ -89,7 +89,7 @@ def tasks() -> str:
 
 
 def formats() -> str:
-    """Tokens that each format adds to the prompt of a numeric question, by the embedded model's tokenizer."""
+    """Tokens that each format adds to the prompt of a numeric question, by SmolLM2's tokenizer."""
     from omegaconf import OmegaConf
 
     from fmtbench.answers import Number
@@ -124,7 +124,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "studies": studies,
 }
-"""What writes each generated part."""
+"""The function that writes each generated part."""
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How many JSON schemas a decoder can declare, compile within the limits, and keep: a table by subset.
+"""Count how many JSON schemas a decoder can declare, compile within the limits, and keep: a table by subset.
 
     python -m experiments.coverage data_root=FOLDER limit=10
     python -m experiments.coverage data_root=FOLDER schemas.subsets=[JME] decoder=xgrammar
     python -m experiments.coverage generate=false               no model: declared and compiled only
 
-Writes results/coverage/<backbone>/<decoder>/: coverage.csv, coverage.md, and schemas.jsonl with one line a schema.
+Writes coverage.csv, coverage.md and schemas.jsonl (one line per schema) to results/coverage/<backbone>/<decoder>/.
 """
 
 from __future__ import annotations

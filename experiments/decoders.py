@@ -1,12 +1,12 @@
-"""Hold the masking libraries against each other: random walks through their masks, and real generations.
+"""Compare the masking libraries: random walks through their masks, and real generations.
 
     python -m experiments.decoders                                 1000 walks, and 200 generations under each decoder
     python -m experiments.decoders walks=200 generations=0         no weights are loaded
     python -m experiments.decoders backend=vllm output=decoders.md
 
 The grammars are those of the tasks under the constrained conditions. Each output must validate against its schema, keep the
-order of its keys, and have at most one space between tokens; the exit code is 1 where one does not. Disagreements of the
-masks at the same prefix are counted and listed: they are no error.
+order of its keys, and have at most one space between tokens; the exit code is 1 if any output does not. Places where the masks
+disagree after the same prefix are counted and listed, but are not an error.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def main(config: DictConfig) -> None:
 
 
 def walks(backbone: Any, config: DictConfig, names: list[str], requests: list[Request]) -> tuple[list[str], list[str]]:
-    """The report on the walks, and one line for each output that breaks its contract."""
+    """The lines of the report on the walks, and one line for each output that breaks its contract."""
     import torch
 
     from fmtbench.backends.admission import sandbox
     from fmtbench.decoding.sandbox import Limits
     from fmtbench.probes.walks import Comparison
 
-    torch.set_num_threads(1)  # masks are small: threads would only wait for each other
+    torch.set_num_threads(1)  # masks are small, so threads would only wait for each other
     limits = Limits(seconds=config.compile.seconds, memory_gb=config.compile.memory_gb)
     sandboxes: dict[str, Any] = {name: sandbox(backbone, name, limits) for name in names}
     decoders = {name: box.decoder for name, box in sandboxes.items()}
@@ -105,7 +105,7 @@ def disagreements(comparison: Any, tokenizer: Any) -> list[str]:
 
 
 def generations(name: str, job: Any, config: DictConfig, requests: list[Request]) -> tuple[str, list[str]]:
-    """Real replies under one decoder: how many ended, how many did not keep to their contract."""
+    """Real replies under one decoder: a line on how they ended, and one line for each that breaks its contract or fails."""
     backend = build(OmegaConf.merge(config.backend, {"decoder": name}), "backend")
     asked = list({request.key: request for request in requests}.values())[: config.generations]
     constraints = {request.key: request.constraint for request in asked}
@@ -122,7 +122,7 @@ def generations(name: str, job: Any, config: DictConfig, requests: list[Request]
 
 
 def complaint(constraint: Constraint | None, text: str, where: str) -> list[str]:
-    """What is wrong with a finished output, as one line or none."""
+    """What is wrong with a finished output, as a list of at most one line."""
     import jsonschema
 
     if constraint is None or constraint.kind != "json_schema":

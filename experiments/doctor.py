@@ -1,17 +1,17 @@
-"""Is it my schema? A small experiment on your texts: does the schema hurt, which part of it, what to change, at what token cost.
+"""Is it my schema? A small experiment on your texts: does the schema hurt, which part of it, what to change, at what token cost?
 
     python -m experiments.doctor task=file task.file.path=invoices.jsonl schema.path=invoice.json
     python -m experiments.doctor task=file task.file.path=invoices.jsonl schema.model=mypackage:Invoice backbone=qwen2_5_7b
     python -m experiments.doctor task=file task.file.path=invoices.jsonl schema.path=invoice.json fail_below=-3      for CI
-    python -m experiments.doctor task=[invoices] limit=100          a generated task, with a schema of its own
+    python -m experiments.doctor task=[invoices] limit=100          a generated task, which has its own schema
 
-The schema is compared with free text, step by step, then with itself after one change at a time, and with ways around it, such as
-asking again with the validator's error; the page names the cheapest way that does not lie below free text. See conf/doctor.yaml.
-A few items are asked first, then twice as many, until they are as many as show a difference of `detect` points four times in
-five, by their own replies. The page is doctor.html and doctor.md in the results folder. The same command goes on where it was.
+The schema is compared with free text, step by step; then with itself after one change at a time; and with ways around it, such as
+asking again with the validator's error. The page names the cheapest way that does no worse than free text. See conf/doctor.yaml.
+It starts with a few items and doubles them until, judging by their own replies, they would show a difference of `detect` points
+four times in five. The page is doctor.html and doctor.md in the results folder. The same command resumes an interrupted run.
 
-With fail_below=-3 the exit code is 1 where the whole interval lies below -3 points. Too few items are no failure: the page says
-how many would do.
+With fail_below=-3 the exit code is 1 if the whole interval lies below -3 points. Too few items are not a failure: the page says
+how many are needed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(config: DictConfig) -> None:
     check(config)
     job = make_job(config)
     parts = parts_of(config)
-    # Only here, so that --help and a mistake in the config wait for no import of pandas and scipy.
+    # Imported late, so that --help and a mistake in the config do not wait for pandas and scipy.
     from .reporting.diagnosing import write
     from .reporting.own_items import announce
 
@@ -54,7 +54,7 @@ def main(config: DictConfig) -> None:
 
 
 def check(config: DictConfig) -> None:
-    """Raises `UserError` for what Hydra's types cannot tell."""
+    """Raises `UserError` for mistakes that Hydra's types cannot catch."""
     if not 0 < config.detect < 100:
         raise UserError(f"detect={config.detect:g}: give a difference in points, above 0 and below 100, such as detect=3")
     if config.fail_below is not None and not -100 < config.fail_below <= 0:
@@ -67,7 +67,7 @@ def check(config: DictConfig) -> None:
 
 
 def parts_of(config: DictConfig) -> list[SchemaPart]:
-    """Raises `UserError` for a part that is none, and where a condition of the design is missing."""
+    """Raises `UserError` for a malformed part, or if a condition that the design needs is missing."""
     from pydantic import ValidationError
 
     from fmtbench.analysis.statistics.diagnosis import STEPS, SchemaPart
@@ -87,9 +87,9 @@ def parts_of(config: DictConfig) -> list[SchemaPart]:
 
 
 def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[str, str]]:
-    """The job without the conditions that change nothing in this schema or clash with it, and what is left out with the reason.
+    """The job without the conditions that change nothing in this schema or clash with it, and the reason for each left out.
 
-    Raises `UserError` where the answers are no records.
+    Raises `UserError` if the answers are not records.
     """
     from fmtbench.analysis.statistics.diagnosis import OWN, STEPS
     from fmtbench.answers import Record
@@ -116,15 +116,17 @@ def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[
 
 
 class AnsweredArms(NamedTuple):
-    """The rows of a job, and why which conditions have none."""
+    """The rows of a job, and the reason why a condition has none, by condition."""
 
     rows: pd.DataFrame
     barred: dict[str, str]
 
 
 def examined(config: DictConfig, job: Job, parts: list[SchemaPart]) -> tuple[Diagnosis, AnsweredArms]:
-    """Ask a few items, and more until they are as many as their own replies say are needed, at most twice as many at a time: how
-    much arms disagree is learnt as they come in, and what no item has shown is taken to be large."""
+    """Ask a few items, then more until there are as many as their own replies call for, at most doubling each time.
+
+    How much arms disagree is learnt as replies come in; a disagreement that no item has shown yet is taken to be large.
+    """
     from fmtbench.analysis.statistics.diagnosis import diagnose
 
     (task,) = {cell.task for cell in job.cells}
@@ -142,7 +144,7 @@ def examined(config: DictConfig, job: Job, parts: list[SchemaPart]) -> tuple[Dia
 
 
 def ask(job: Job) -> AnsweredArms:
-    """Raises `BarredError` where free text, the schema or a step between them has no replies."""
+    """Run the job. Raises `BarredError` if free text, the schema or a step between them has no replies."""
     from fmtbench.analysis.rows.broken import broken_notes, without_broken
     from fmtbench.analysis.rows.frame import load_rows
     from fmtbench.analysis.statistics.diagnosis import STEPS
@@ -170,7 +172,7 @@ def ask(job: Job) -> AnsweredArms:
 
 
 def check_allowed(found: Diagnosis, fail_below: float | None) -> None:
-    """Raises `LossError` where the schema costs more than is allowed."""
+    """Raises `LossError` if the schema costs more than is allowed."""
     whole = found.whole
     if fail_below is not None and 100 * whole.high < fail_below:
         raise LossError(

@@ -11,16 +11,16 @@
     python -m experiments.embed embedder=bm25 reranker=bge_reranker_m3 embed_task=scifact data_root=DATA output=DIR
     python -m experiments.embed experiment=seed_systems data_root=DATA output=DIR
 
-texts= are JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory is that
-of one chunk, whatever their number, and the same command continues after a kill.
+texts= takes JSON lines with "id" and "text"; DIR gets vectors.parquet (id, vector: unit float32) and manifest.json. Memory holds
+one chunk at a time, however many texts there are, and the same command resumes after a kill.
 embed_task= gives one table of embedders x tasks: table.md, table.csv (with the subsets of each task), and mteb/, mteb's own
-result files with all of its metrics. mteb_task= takes a list too; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
-reranker= adds a row for each embedder in which its best candidates=100 of each search are ordered anew, and the seconds a query.
-heads= gives an encoder of BGE-M3's kind a row for each of them, for dense+sparse, and for all three.
-experiment=seed_systems trains its systems and judges them: table.md, and pairs.md with what each part adds; size=test is short.
-study=drift gives drift.csv, .md and .png; study=layers the score of each layer and pooling from one pass: layers.csv and .md.
+result files with all of its metrics. mteb_task= also takes a list; 'benchmark="MTEB(kor, v1)"' takes all tasks of a benchmark.
+reranker= adds a row per embedder in which the top candidates=100 of each search are reranked, with the seconds per query.
+heads= gives an encoder like BGE-M3 one row per head, one for dense+sparse, and one for all three.
+experiment=seed_systems trains and judges its systems: table.md, and pairs.md with what each part adds; size=test is a short run.
+study=drift writes drift.csv, .md and .png; study=layers the score of each layer and pooling from one pass: layers.csv and .md.
 Further settings: backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine, embedder=saved embedder.saved.path=FOLDER for
-an encoder that was trained or saved, embedder.last_token.max_tokens=256 for the longest text.
+a trained or saved encoder, embedder.last_token.max_tokens=256 for the longest text.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main(config: DictConfig) -> None:
 
 
 def chosen(config: DictConfig) -> Callable[[DictConfig], None]:
-    """What the command is asked to do. Raises `UserError` for nothing, several things, or a wrong value."""
+    """The function that does what was asked. Raises `UserError` if that is nothing, several things, or a value is wrong."""
     _check_values(config)
     if config.study == "systems":
         return compare_systems
@@ -81,7 +81,7 @@ def _check_values(config: DictConfig) -> None:
 
 
 def _check_together(config: DictConfig) -> None:
-    """Settings that need one another, or rule each other out."""
+    """Raises `UserError` for settings that need one another, or rule each other out."""
     if config.study == "layers" and (config.texts or config.trained or not config.embed_task):
         raise UserError("study=layers judges embedder= on embed_task=[...]: give both, and neither texts= nor trained=")
     if config.layers and config.study != "layers":
@@ -108,7 +108,7 @@ def _check_heads(config: DictConfig) -> None:
 
 
 def embed(config: DictConfig) -> None:
-    """vectors.parquet and manifest.json, a chunk of texts at a time; what is there already is not embedded again."""
+    """Write vectors.parquet and manifest.json, a chunk of texts at a time; chunks already there are not embedded again."""
     from fmtbench.embed.vectors import VectorFile, check_texts
     from fmtbench.store.files import writable
     from fmtbench.store.provenance import provenance
@@ -151,7 +151,7 @@ def dimensions(output: Path) -> int:
 
 
 def vector_encoders(config: DictConfig) -> dict[str, Any]:
-    """The embedders of a config, none of which may be a lexical baseline."""
+    """The embedders of a config. Raises `UserError` for a lexical baseline, which has no vectors."""
     encoders = build_group(config.embedder)
     for name, encoder in encoders.items():
         if not hasattr(encoder, "load"):
@@ -160,7 +160,7 @@ def vector_encoders(config: DictConfig) -> dict[str, Any]:
 
 
 def one_encoder(config: DictConfig) -> tuple[str, Any]:
-    """The one embedder of a config."""
+    """The single embedder of a config, with its name. Raises `UserError` if there are several."""
     if len(config.embedder) != 1:
         raise UserError(f"texts= takes one embedder, got {', '.join(map(str, config.embedder))}")
     ((name, encoder),) = vector_encoders(config).items()
@@ -168,7 +168,7 @@ def one_encoder(config: DictConfig) -> tuple[str, Any]:
 
 
 def evaluate(config: DictConfig) -> None:
-    """One table of embedders x tasks, printed and written as table.csv (long), table.md and scores.jsonl (the journal)."""
+    """Print one table of embedders x tasks, and write table.csv (long), table.md and scores.jsonl (the journal)."""
     from fmtbench.embed.candidates import check_candidates
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.store.files import writable
@@ -189,7 +189,7 @@ def evaluate(config: DictConfig) -> None:
 
 
 def with_heads(config: DictConfig, embedders: dict[str, Any]) -> dict[str, Any]:
-    """The rows of heads= instead of the encoders. Raises `UserError`, also where a head is missing."""
+    """One embedder per row of heads=, in place of the encoders. Raises `UserError`, also if an encoder lacks a head."""
     from fmtbench.embed.head_rows import head_rows
 
     if config.heads is None:
@@ -201,7 +201,7 @@ def with_heads(config: DictConfig, embedders: dict[str, Any]) -> dict[str, Any]:
 
 
 def layers(config: DictConfig) -> None:
-    """layers.csv and layers.md: layer x pooling for each embedder and task, and scores.jsonl (the journal)."""
+    """Write layers.csv and layers.md, layer x pooling for each embedder and task, and scores.jsonl (the journal)."""
     import pandas as pd
 
     from fmtbench.analysis.showing.markdown import to_markdown
@@ -228,7 +228,7 @@ def layers(config: DictConfig) -> None:
 
 
 def backbone_encoders(config: DictConfig) -> dict[str, Any]:
-    """The embedders of a config, each of them made here from a backbone."""
+    """The embedders of a config. Raises `UserError` for one that is not made here from a backbone."""
     encoders = vector_encoders(config)
     for name, encoder in encoders.items():
         if not hasattr(encoder, "layers"):
@@ -237,7 +237,7 @@ def backbone_encoders(config: DictConfig) -> dict[str, Any]:
 
 
 def trained(config: DictConfig) -> dict[str, Any]:
-    """The encoders under the folders of trained=, each by the name of its folder, with its seed where there are several."""
+    """The encoders under the folders of trained=, each by its folder's name, with its seed if there are several."""
     from fmtbench.embed.saved import SavedEncoder
 
     backbone, found = build(config.backbone, "backbone"), dict[str, Any]()
@@ -250,7 +250,7 @@ def trained(config: DictConfig) -> dict[str, Any]:
 
 
 def drift(config: DictConfig) -> None:
-    """drift.csv and drift.md, and drift.png where a gate was passed; the table is printed."""
+    """Write drift.csv and drift.md, and drift.png if a gate was passed; print the table."""
     from fmtbench.analysis.rows.frame import load_rows
     from fmtbench.analysis.showing.drift_figure import drift_figure
     from fmtbench.analysis.showing.figures import save
@@ -271,14 +271,14 @@ def drift(config: DictConfig) -> None:
     print(text, end="")
     try:
         save(drift_figure(table), output / "drift", {"runs": Path(config.results).name, "commit": ", ".join(encoders)})
-    except UserError as error:  # a gate that fails is a finding, and the table says it
+    except UserError as error:  # a failed gate is a finding, and the table reports it
         logger.info("no figure: %s", error)
         for old in ("drift.pdf", "drift.png"):
             (output / old).unlink(missing_ok=True)
 
 
 def compare_systems(config: DictConfig) -> None:
-    """table.md, table.csv, pairs.md and pairs.csv of an experiment's systems, trained here where they are not yet."""
+    """Write table.md, table.csv, pairs.md and pairs.csv for an experiment's systems, training those not trained yet."""
     from .embedding.systems import compare
 
     compare(config)

@@ -1,4 +1,4 @@
-"""Write results in the shape of another tool.
+"""Write results in the format of another tool.
 
     python -m experiments.export results=results/quickstart format=lm_eval output=DIR
     python -m experiments.export results=results/paper_small format=packed output=paper/data
@@ -8,7 +8,7 @@ format=inspect     logs for `inspect view --log-dir DIR`
 format=datasets    a folder for datasets.load_dataset, with a card
 format=packed      small enough to commit; experiments.tables reads it
 
-None of these tools has to be installed.
+None of these tools needs to be installed.
 """
 
 from __future__ import annotations

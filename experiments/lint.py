@@ -1,4 +1,4 @@
-"""What each condition's grammar forbids, and what it costs to compile. Loads a tokenizer, no weights, and writes nothing.
+"""Show what each condition's grammar forbids, and what it costs to compile. Loads a tokenizer but no weights; writes nothing.
 
     python -m experiments.lint                                    every condition and every task
     python -m experiments.lint task=[gsm8k,capitals] condition=[json_schema] data_root=FOLDER
@@ -61,7 +61,7 @@ def main(config: DictConfig) -> None:
 
 
 def reachable(tasks: dict[str, Any], limit: int | None) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """The different answer kinds of each task's items, and why there are none where the data is out of reach."""
+    """The distinct answer kinds of each task's items; and for each task whose data cannot be reached, why."""
     kinds: dict[str, list[Any]] = {}
     missing: dict[str, str] = {}
     for name, task in tasks.items():
@@ -79,7 +79,7 @@ def constrains(condition: Any) -> bool:
 
 
 def constraints(condition: Any, kinds: list[Any]) -> list[Any]:
-    """Those of both passes. Raises `UserError` for a kind of answer that the condition cannot ask for."""
+    """The constraints of both passes. Raises `UserError` for an answer kind that the condition cannot ask for."""
     found = dict.fromkeys(one.constraint(kind) for one in (condition.opening, condition.closing) for kind in kinds)
     return [constraint for constraint in found if constraint]
 
@@ -107,7 +107,7 @@ def compiled(condition: Any, kinds: list[Any], backend: Any, backbone: Any) -> G
 
 
 def cells(grammars: Grammars) -> tuple[str, ...]:
-    """The table's cells; tasks that share all of them share a line."""
+    """A line's cells in the table; tasks that agree in all of them share a line."""
     if grammars.refused:
         return "refused", "", str(len(grammars.states)), "-", grammars.refused
     counts = sorted(count for count in grammars.states if count is not None)

@@ -1,21 +1,23 @@
-"""Look inside the replies of a finished run: what a mask takes away, what letting go of it repairs, when an answer is decided.
+"""Look inside the replies of a finished run: what a mask removes, what lifting it repairs, when an answer is decided.
 
     python -m experiments.lockin results=results/quickstart probe=mass                    every run folder beneath it
-    python -m experiments.lockin results=results/quickstart probe=mass decoder=xgrammar   the same replies under another's masks
+    python -m experiments.lockin results=results/quickstart probe=mass decoder=xgrammar   the same replies under other masks
     python -m experiments.lockin run=results/quickstart/smollm2_135m/addition/json_schema/plain-seed0      one run folder
-    python -m experiments.lockin results=results/sampled probe=swap backend=vllm          rationales that are cut, and go on
-    python -m experiments.lockin results=results/sampled probe=commitment                 that are cut, and asked for an answer
+    python -m experiments.lockin results=results/sampled probe=swap backend=vllm          cut rationales, and continue them
+    python -m experiments.lockin results=results/sampled probe=commitment                 cut rationales, and read out the answer
 
-It needs the run folders with their journals, and the weights that they were made with; the same command again goes on where it
-was interrupted. What is left out is counted by its reason. `probe=mass` generates nothing: one pass of the model reads prompts
-and replies. Each folder gets `mass-<decoder>.jsonl` and, derived, `mass.parquet` and `spelling.parquet`, a row a token; then
-`python -m experiments.tables` has the tables mass, tokens, closing and aligned, and its page a strip of each masked reply.
+It needs the run folders with their journals, and the weights that generated them; the same command resumes an interrupted probe.
+What is left out is counted by reason. `probe=mass` generates nothing: one forward pass of the model reads prompts and replies.
+Each folder gets `mass-<decoder>.jsonl` and, derived from it, `mass.parquet` and `spelling.parquet`, one row per token;
+`python -m experiments.tables` then has the tables mass, tokens, closing and aligned, and its page shows a strip of each masked
+reply.
 
-`probe=swap` cuts the rationales of two conditions that were sampled, and continues each under both: an experiment of its own
-beside the first, `sampled-swap`, of ordinary run folders. The table is swap.
+`probe=swap` cuts the rationales of two sampled conditions, and continues each under both conditions. The continuations form a
+separate experiment beside the first, `sampled-swap`, with ordinary run folders. The table is swap.
 
-`probe=commitment` cuts the rationales of every condition, and has the model weigh the answers of the item there and then; nothing
-is generated. Each folder gets `commitment.jsonl` and, derived, `commitment.parquet`, a row a cut. The table is commitment.
+`probe=commitment` cuts the rationales of every condition, and has the model score the item's candidate answers at each cut;
+nothing is generated. Each folder gets `commitment.jsonl` and, derived from it, `commitment.parquet`, one row per cut. The table
+is commitment.
 """
 
 from __future__ import annotations
@@ -56,11 +58,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 QUIET = 200
-"""Replies between two lines of progress."""
+"""Replies between two progress lines."""
 
 
 class StoredCell(NamedTuple):
-    """A run folder, and what its config builds."""
+    """A run folder, with the objects that its config builds."""
 
     folder: RunFolder
     cell: Cell
@@ -77,7 +79,7 @@ def main(config: DictConfig) -> None:
     settings: MassSettings | SwapSettings | CommitmentSettings = build(config.probe, "probe")
     if isinstance(settings, SwapSettings):
         return swap(config, settings, cells, root)
-    from fmtbench.probes.commitment import CommitmentSettings  # here, since it imports torch
+    from fmtbench.probes.commitment import CommitmentSettings  # late, since it imports torch
 
     if isinstance(settings, CommitmentSettings):
         return commitment(config, settings, cells, root)
@@ -85,7 +87,7 @@ def main(config: DictConfig) -> None:
 
 
 def check_unused(config: DictConfig, probe: str, *names: str) -> None:
-    """Raises `UserError` for an option that has no meaning to a probe which generates nothing."""
+    """Raises `UserError` for an option that means nothing to a probe that generates nothing."""
     if given := [name for name in names if config[name] is not None]:
         raise UserError(
             f"probe={probe} generates nothing: leave out {', '.join(f'{name}=' for name in given)}, its pass is made by "
@@ -105,7 +107,7 @@ def mass(config: DictConfig, settings: MassSettings, cells: list[StoredCell], ro
     show(lines, LEGEND)
 
 
-# -- what is wrong is said before any weights are loaded
+# -- checks, before any weights are loaded
 
 
 def root_of(config: DictConfig) -> Path:
@@ -139,7 +141,7 @@ def stored(folder: RunFolder, given: Backbone | None) -> StoredCell:
 
 
 def decoder_of(cells: list[StoredCell], root: Path) -> DecoderName:
-    """The library that the replies were held by. Raises `UserError` where none was, or several were."""
+    """The library that masked the replies. Raises `UserError` if there was none, or several."""
     held = {one.decoder.split()[0] for cell in cells for one in cell.folder.generations() if one.decoder != "none"}
     known: dict[str, DecoderName] = {packages[0]: name for name, packages in MASKS_WITH.items()}  # type: ignore[misc]
     if not held:
@@ -158,7 +160,7 @@ def check_cells(cells: list[StoredCell]) -> None:
 
 
 def by_backbone(cells: list[StoredCell]) -> dict[Backbone, list[StoredCell]]:
-    """One model serves all cells of a backbone."""
+    """The cells by backbone, so that one loaded model serves all cells of a backbone."""
     found: dict[Backbone, list[StoredCell]] = {}
     for cell in cells:
         found.setdefault(cell.backbone, []).append(cell)
@@ -169,8 +171,7 @@ def by_backbone(cells: list[StoredCell]) -> dict[Backbone, list[StoredCell]]:
 
 
 def probe_cell(cell: StoredCell, probe: MassProbe, root: Path) -> Iterator[dict[str, Any]]:
-    """Journal what is missing of a cell, write its files, and sum it up in a line for each thing that its replies were held
-    against."""
+    """Journal a cell's missing replies, write its files, and sum them up in one line for each mask that they were read under."""
     from fmtbench.probes.cell import CellProbe
     from fmtbench.probes.replies import cell_replies
 
@@ -192,10 +193,10 @@ def probe_cell(cell: StoredCell, probe: MassProbe, root: Path) -> Iterator[dict[
 
 
 def swap(config: DictConfig, settings: SwapSettings, cells: list[StoredCell], root: Path) -> None:
-    """Plan all that is swapped before any weights are read, and then run it."""
+    """Plan every swap before any weights are read, then run them."""
     from fmtbench.running.swapping import greedy_jobs, swap_jobs
 
-    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # nothing is swapped twice
+    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # a swap is not swapped again
     wanted = [cell for cell in cells if cell.cell.condition in (settings.free, settings.held)] or cells
     check_cells(wanted)
     todo = [
@@ -211,7 +212,7 @@ def swap(config: DictConfig, settings: SwapSettings, cells: list[StoredCell], ro
         )
     rows = [row for one in jobs for row in continued(one)]
     for one in todo if settings.greedy else ():
-        for job in greedy_jobs(*one):  # the second is made from what the first generates
+        for job in greedy_jobs(*one):  # the second job is planned from what the first generates
             continued(job)
     show_swaps(rows, settings, told)
 
@@ -233,7 +234,7 @@ def config_of(one: StoredCell) -> dict[str, Any]:
 
 
 def results_of(group: list[StoredCell]) -> Path:
-    """Where the experiment of these cells lies. Raises `UserError` for one that was moved, whose swap would lie elsewhere."""
+    """The results folder of these cells. Raises `UserError` for a moved run folder, whose swap would land elsewhere."""
     for one in group:
         path, parts = one.folder.path, one.cell.folder(Path()).path.parts
         if path.resolve().parts[-len(parts) :] != parts:
@@ -244,7 +245,7 @@ def results_of(group: list[StoredCell]) -> Path:
 
 
 def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], root: Path) -> Engine:
-    """What continues the replies: what is given, or what the cells' own configs name. Raises `UserError`."""
+    """The engine that continues the replies: the given one, or that of the cells' own configs. Raises `UserError`."""
     from fmtbench.running.swapping import Engine, tokens_of
 
     node = None
@@ -262,12 +263,12 @@ def engine_of(config: DictConfig, backbone: Backbone, group: list[StoredCell], r
 
 
 def commitment(config: DictConfig, settings: CommitmentSettings, cells: list[StoredCell], root: Path) -> None:
-    """Of each backbone all cells at once, since an item has the same candidates in every condition."""
+    """Probe all cells of a backbone together, since an item has the same candidates in every condition."""
     from fmtbench.probes.commitment_cell import CommitmentCell
     from fmtbench.running.committing import read_replies
 
     check_unused(config, "commitment", "backend", "decoder")
-    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # what was swapped is no reply of its condition
+    cells = [cell for cell in cells if FACTS not in cell.folder.manifest()]  # swapped replies do not belong to a condition
     check_cells(cells)
     lines: list[dict[str, Any]] = []
     left_out = Counter[str]()
@@ -285,7 +286,7 @@ def commitment(config: DictConfig, settings: CommitmentSettings, cells: list[Sto
 
 
 def committed(own: CommitmentCell, probe: CommitmentProbe) -> None:
-    """Journal what is missing of a cell, and write its file."""
+    """Journal what a cell is missing, and write its file."""
     counted = Counter[str]()
 
     def told(_: Any) -> None:

@@ -1,9 +1,9 @@
-"""Run the notebooks on a results folder or a packed study, and write them with what they show.
+"""Run the notebooks on a results folder or a packed study, and write them with their outputs.
 
     python -m experiments.notebooks results=paper/data output=build/notebooks
     python -m experiments.notebooks results=results/quickstart output=DIR
 
-Each `notebooks/*.py` becomes a .ipynb and a .html; the first error ends it.
+Each `notebooks/*.py` becomes a .ipynb and a .html; the first error stops the command.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .starting.start import start
 
 FOLDER = Path(__file__).resolve().parent
 NOTEBOOKS = FOLDER / "notebooks" if (FOLDER / "notebooks").is_dir() else FOLDER.parent / "notebooks"
-"""Inside the package where it is installed from a wheel, beside it in a clone."""
+"""Inside the package if installed from a wheel, beside it in a clone."""
 SECONDS = 600
 POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">"""
 
@@ -40,7 +40,7 @@ def main(config: DictConfig) -> None:
 
 
 def execute(source: Path, output: Path) -> None:
-    """Raises `FmtbenchError` naming the notebook and what a cell of it raised."""
+    """Run one notebook and write it. Raises `FmtbenchError` naming the notebook and what one of its cells raised."""
     import jupytext
     import nbformat
     from nbclient import NotebookClient
@@ -56,7 +56,7 @@ def execute(source: Path, output: Path) -> None:
 
 
 def page(notebook: Any) -> str:
-    """A notebook with its outputs as a page that runs and loads nothing, whatever texts of models it shows."""
+    """A notebook with its outputs as a page that runs and loads nothing, whatever model output it shows."""
     import nbconvert
 
     text, _ = nbconvert.HTMLExporter(embed_images=True).from_notebook_node(notebook)

@@ -1,4 +1,4 @@
-"""What would run, what it would cost, and what it could see. Loads no model and writes nothing.
+"""Show what would run, what it would cost, and what it could detect. Loads no model and writes nothing.
 
     python -m experiments.plan experiment=quickstart
     python -m experiments.plan experiment=quickstart limit=500 sampling.max_tokens=256
@@ -8,10 +8,10 @@
     python -m experiments.plan experiment=quickstart limit=500 look=2/4      halfway through: may it stop?
     python -m experiments.plan experiment=crane data_root=FOLDER tokens_per_second=2000      hours of a GPU of that speed
 
-Takes the arguments of experiments.run. Speed, length and disagreement are those measured in `pilot`, the results of a smaller
-or earlier run, by default results/<name> if there are any; each condition has its own. Without a pilot, replies of the full
-length and disagreements of 10, 20 and 30% are assumed. Conditions whose run would tell apart what the decomposition of this
-run could not are named.
+Takes the arguments of experiments.run. Speed, length and disagreement are measured for each condition in `pilot`, the results of
+a smaller or earlier run; the default is results/<name>, if it exists. Without a pilot, replies are assumed to have the full
+length, and disagreements to be 10, 20 and 30%. Where the decomposition of this run could not separate some axes, the conditions
+that would are named.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .starting.start import start
 
 
 class Measured(NamedTuple):
-    """What replies took, summed: those in the journals of a pilot, or those that are still to come."""
+    """Totals over replies: those in a pilot's journals, or those still to come."""
 
     replies: float = 0
     tokens: float = 0
@@ -44,14 +44,14 @@ class Measured(NamedTuple):
         return Measured(a.replies + b.replies, a.tokens + b.tokens, seconds, a.bytes + b.bytes, prompts)
 
     def of(self, replies: int) -> Measured:
-        """What so many replies take at this rate."""
+        """The totals of this many replies at the same rate."""
         return Measured(*(replies * one / self.replies for one in self))
 
 
 Cost = dict[tuple[str, str], Measured]
-"""By task and condition; what the pilot lacks is looked up under the mean of all, ("", "")."""
+"""By task and condition; what the pilot lacks falls back to the mean of all, under ("", "")."""
 Missing = Mapping[Any, int]
-"""By cell, how many requests there are to generate."""
+"""The number of requests still to generate, by cell."""
 
 
 def main(config: DictConfig) -> None:
@@ -67,7 +67,7 @@ def main(config: DictConfig) -> None:
     barred = barred_cells(job, planner)
     planned = {cell: planner.plan(cell) for cell in job.cells if cell not in barred}
     pilot = pilot_folder(config)
-    answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may be turned down
+    answers = [*sizes(config, job, pilot), *looks(config, planned, pilot)]  # first, since they may raise
     for line in [*study_lines(config), *barred_lines(barred)]:
         print(line)
     print_cost(config, job, planned, survey(pilot), pilot)
@@ -77,7 +77,7 @@ def main(config: DictConfig) -> None:
 
 
 def check(config: DictConfig) -> None:
-    """Raises `UserError` for what Hydra's types cannot tell, before anything is loaded."""
+    """Raises `UserError` for mistakes that Hydra's types cannot catch, before anything is loaded."""
     if config.detect is not None and not 0 < config.detect < 100:
         raise UserError(f"detect={config.detect:g}: give a difference in points, above 0 and below 100, such as detect=3")
     if config.most_prompts < 1:
@@ -91,7 +91,7 @@ def check(config: DictConfig) -> None:
 
 
 def pilot_folder(config: DictConfig) -> Path:
-    """Where this backbone's pilot lies. Raises `UserError` where one was named and is not there."""
+    """The folder of this backbone's pilot. Raises `UserError` if one was named but holds no results."""
     given = config.pilot
     root = Path(given or Path(config.results) / config.name)
     inside = root / config.backbone.name
@@ -101,7 +101,7 @@ def pilot_folder(config: DictConfig) -> Path:
 
 
 def survey(folder: Path) -> Cost:
-    """Cost of the replies that are journalled under a folder, <task>/<condition>/<variant> deep."""
+    """The cost of the replies journalled under a folder, at <task>/<condition>/<variant>."""
     from fmtbench.store.folder import RunFolder
 
     cost: Cost = {}
@@ -117,11 +117,11 @@ def survey(folder: Path) -> Cost:
 
 
 def to_generate(job: Any, cell: Any, planned: Any) -> int:
-    """Requests of a cell, later passes among them, that it has no answer for; of tries, as many as there may be."""
+    """A cell's unanswered requests, later passes included; for retries, the most there can be."""
     from fmtbench.running.cell_work import CellWork
 
     work = CellWork(job=job, cell=cell, folder=cell.folder(job.results), first=planned)
-    if not work.done:  # keys take as long as the requests
+    if not work.done:  # hashing the keys takes as long as building the requests
         return len(planned) * work.condition.passes
     work.follow()
     return work.most_left()
@@ -140,7 +140,7 @@ def print_cost(config: DictConfig, job: Any, planned: Any, cost: Cost, pilot: Pa
 
 
 def print_bound(config: DictConfig, job: Any, planned: Any, missing: Missing, pilot: Path) -> None:
-    """The most that there is to generate, where no pilot tells how long replies are."""
+    """Print an upper bound on what there is to generate, when no pilot tells how long replies are."""
     from .reporting.forecast import hours, money_lines, read_line, unread_tokens
 
     speed = config.tokens_per_second
@@ -153,7 +153,7 @@ def print_bound(config: DictConfig, job: Any, planned: Any, missing: Missing, pi
 
 
 def print_estimate(config: DictConfig, job: Any, planned: Any, missing: Missing, cost: Cost, pilot: Path) -> None:
-    """What there is to generate, by the replies of the pilot."""
+    """Print an estimate of what there is to generate, from the replies of the pilot."""
     from .reporting.forecast import hours, money_lines, read_line, unread_tokens
 
     speed, whole, due = config.tokens_per_second, cost["", ""], expected(missing, cost)
@@ -171,7 +171,7 @@ def print_estimate(config: DictConfig, job: Any, planned: Any, missing: Missing,
 
 
 def expected(missing: Missing, cost: Cost) -> Measured:
-    """What the missing replies will take: each what a reply of its task and condition took in the pilot, or else any reply."""
+    """What the missing replies will take: each as much as the pilot's mean for its task and condition, or else for all."""
     due = Measured()
     for cell, many in missing.items():
         own = cost.get((cell.task, cell.condition), Measured())
@@ -207,7 +207,7 @@ def planned_contrasts(config: DictConfig) -> list[Any]:
 
 
 def pilot_rows(config: DictConfig, pilot: Path, needed_by: str = "") -> Any:
-    """Rows of the pilot, of this backbone or else of the only one there is; None where there is none and nothing needs it."""
+    """The pilot's rows of this backbone, or of the only backbone it has; None if there is no pilot and nothing needs one."""
     from fmtbench.analysis.rows.frame import load_rows
 
     try:
@@ -238,7 +238,7 @@ def _power(config: DictConfig, task: str, pair: Any, items: int, rows: Any) -> s
 
 
 def _detectable(config: DictConfig, items: int, known: Any) -> str:
-    """For the items, prompts and samples of this run."""
+    """The smallest detectable difference with the items, prompts and samples of this run."""
     from fmtbench.analysis.statistics.sizes import Size, smallest
 
     size = Size(items, len(config.prompt), config.sampling.samples)
@@ -252,7 +252,7 @@ def _detectable(config: DictConfig, items: int, known: Any) -> str:
 
 
 def print_separations(config: DictConfig) -> None:
-    """What the decomposition of this run could not tell apart, and the conditions that would."""
+    """Print what the decomposition of this run could not separate, and the conditions that would."""
     from fmtbench.analysis.statistics.separating import separations
     from fmtbench.conditions.axes import REFERENCE
 
@@ -297,7 +297,7 @@ def looks(config: DictConfig, planned: Any, pilot: Path) -> list[str]:
 
 
 def contrasts(config: DictConfig) -> dict[str, list[Any]]:
-    """Of each task: those that are planned, or all against free_cot where none is."""
+    """The contrasts of each task: the planned ones, or every condition against free_cot if none is planned."""
     from fmtbench.analysis.statistics.pairs import Pair
     from fmtbench.conditions.axes import REFERENCE
 

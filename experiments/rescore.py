@@ -1,21 +1,21 @@
-"""Score somebody else's transcripts with the same readers and answer kinds as our own.
+"""Score someone else's transcripts with the same readers and answer kinds as our own.
 
     python -m experiments.rescore transcripts=FILE answer=number|choice|yes_no|label|text|math|set output=DIR
     python -m experiments.rescore transcripts='logs/**/*.jsonl' answer=number output=DIR backbone=field:model condition=field:arm
 
-The files hold JSON lines: `text` (the reply; null is an empty one) and `gold` (a text, a number, or a list of accepted ones);
-optionally `id`, `choices` (a list, or letter to text; gold is then "(B)", "B" or the text) and `finish_reason` (stop, length,
-or what other engines call these); text=field:output names another field. backbone=, task=, condition=, prompt=, sample= and
-item= are each a name, a field (field:model) or a part of the path; then tables, contrasts and the page pair items over arms.
-conditions.concise='{reasoning: budget, words: 50}' places an arm on the axes. contract.mark='Answer: (?P<answer>[A-E])', or
-contract.fields=[thoughts,final], is what that study asked for, and so what strict means.
-source= says what kind of log it is: json (lines), csv, lm_eval (samples_*.jsonl), inspect (.eval or .json) or helm
-(scenario_state.json); without it the files tell. After a kill the same command goes on.
+The files hold JSON lines: `text` (the reply; null counts as empty) and `gold` (a text, a number, or a list of accepted answers);
+optionally `id`, `choices` (a list, or a map from letter to text; gold is then "(B)", "B" or the text) and `finish_reason` (stop,
+length, or other engines' words for these). text=field:output names another field. backbone=, task=, condition=, prompt=, sample=
+and item= each take a name, a field (field:model) or a part of the path; tables, contrasts and the page then pair items across
+arms. conditions.concise='{reasoning: budget, words: 50}' places an arm on the axes. contract.mark='Answer: (?P<answer>[A-E])' or
+contract.fields=[thoughts,final] says what the study asked for, and so what strict means.
+source= gives the kind of log: json (lines), csv, lm_eval (samples_*.jsonl), inspect (.eval or .json) or helm
+(scenario_state.json); by default it is detected from the files. The same command resumes after a kill.
 
-DIR gets `rows.parquet`, with strict, marked and latent verdicts, `cells.parquet`, and `not_scored.txt` where there are rows
-that cannot be scored; strict_input=true refuses these. answer=label needs labels=[positive,negative]. format=auto takes, reply
-by reply, the structured format that it keeps, and text if it keeps none. mark=stated lets only "The answer is ..." keep the
-contract of text, as our own conditions ask for it; mark=any, the default, every mark in use.
+DIR gets `rows.parquet` with strict, marked and latent verdicts, `cells.parquet`, and, if there are rows that cannot be scored,
+`not_scored.txt`; strict_input=true makes such rows an error. answer=label needs labels=[positive,negative]. format=auto reads
+each reply in the structured format that it keeps to, or as text if it keeps to none. With mark=stated only "The answer is ..."
+keeps the contract of text, as our own conditions ask; with mark=any, the default, any mark in use does.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from fmtbench.running.transcripts import ReadingRules
 
 NAMED = 5
-"""Rows that are named in the terminal; the file names all."""
+"""Rows named in the terminal; the file names all of them."""
 TOLD = 20_000
-"""Replies between two lines of progress."""
+"""Replies between two progress lines."""
 logger = logging.getLogger(__name__)
 
 
@@ -82,7 +82,7 @@ def plain_of(config: DictConfig) -> dict[str, Any]:
 
 
 def given(plain: dict[str, Any]) -> dict[str, str]:
-    """The sources that differ from what every log is taken to have."""
+    """The given sources that differ from the defaults for every log."""
     from fmtbench.running.sources import CONTENT, PARTS
 
     said = {name: plain["row"][name] for name in (*PARTS, *CONTENT)}
@@ -90,7 +90,7 @@ def given(plain: dict[str, Any]) -> dict[str, str]:
 
 
 def settings(plain: dict[str, Any]) -> dict[str, Any]:
-    """All that the rows depend on, beside the files."""
+    """All settings that the rows depend on, besides the files."""
     return {name: value for name, value in plain.items() if name not in ("output", "strict_input")}
 
 
@@ -110,7 +110,7 @@ def reading_of(plain: dict[str, Any], axes: dict[str, Axes]) -> ReadingRules:
 
 
 def contract_of(mark: str | None, fields: list[str], answer: str | None) -> Contract | None:
-    """What the study demanded of all its arms; None where that is not said."""
+    """What the study demanded of all its arms; None if that is not given."""
     from fmtbench.readers.contract import DemandedMark, DemandedObject
 
     if mark is not None and (fields or answer):
@@ -123,7 +123,7 @@ def contract_of(mark: str | None, fields: list[str], answer: str | None) -> Cont
 
 
 def told(stream: Iterable[Transcript]) -> Iterator[Transcript]:
-    """The same stream, with a line now and then on how far it has come."""
+    """The same stream, with a progress line every `TOLD` replies."""
     for count, one in enumerate(stream, start=1):
         if not count % TOLD:
             logger.info("%s replies read", f"{count:,}")
@@ -131,8 +131,10 @@ def told(stream: Iterable[Transcript]) -> Iterator[Transcript]:
 
 
 def check_scored(plain: dict[str, Any], log: Log, tally: Tally) -> None:
-    """Raises `UserError` for rows that cannot be scored, if these are refused or there are no others, and for a demanded mark
-    that no reply has: it would make every strict accuracy 0."""
+    """Raises `UserError` for rows that cannot be scored, if these are refused or there are no others.
+
+    Also for a demanded mark that no reply has, which would make every strict accuracy 0.
+    """
     if log.complaints and (plain["strict_input"] or not tally.rows):
         count = len(log.complaints)
         raise UserError(log.complaints[0] + (f" (and {count - 1} more rows that cannot be scored)" if count > 1 else ""))

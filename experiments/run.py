@@ -1,17 +1,17 @@
-"""Ask a backbone the same items under every condition, and print what each format cost.
+"""Ask a backbone the same items under every condition, and print what each format costs.
 
     python -m experiments.run                                            the quickstart: a real model, a few minutes on a laptop
     python -m experiments.run task=[gsm8k,last_letter] condition=[free_cot,json_schema] limit=20 name=first
     python -m experiments.run -m backbone=smollm2_135m,qwen2_5_coder_0_5b
-    python -m experiments.run rerun_truncated=4                           replies that were cut, again with four times the tokens
+    python -m experiments.run rerun_truncated=4                           rerun truncated replies with four times the tokens
     python -m experiments.run task=file task.file.path=qa.csv task.file.answer=number      questions of your own
     python -m experiments.run condition=[free_cot,nl_to_json_formatter] formatter=smollm2_135m    another model writes JSON
     python -m experiments.run backend=scripted                           try a config without a model
-    python -m experiments.run tracker=mlflow                              tell MLflow (or wandb, trackio) live how it goes
+    python -m experiments.run tracker=mlflow                              report live to MLflow (or wandb, trackio)
     python -m experiments.run backbone=local backbone.path=FOLDER_OR_GGUF backbone.name=mine
     python -m experiments.run -m task=[gsm8k] sampling.max_tokens=1024 shards=8 'shard=range(8)' hydra/launcher=submitit_slurm
 
-The same command lands in the same folder, so to resume is to run it again.
+The same command writes to the same folder, so run it again to resume.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(config: DictConfig) -> None:
     if not job.cells:
         logger.info("shard %d of %d has no cell: there are fewer cells than shards", config.shard, config.shards)
         return
-    # Only here, so that --cfg, --help and a mistake in the config wait for no import of pandas and scipy.
+    # Imported late, so that --cfg, --help and a mistake in the config do not wait for pandas and scipy.
     from fmtbench.running.rerunning import rerun_of
     from fmtbench.trackers.live import live
 
@@ -86,7 +86,7 @@ def scored(job: Any, watch: Any) -> Iterator[list[Any]]:
 
 
 def check_answered(job: Any) -> None:
-    """Raises `ServerError` where requests got no answer, so that a script that goes on by the exit code does not."""
+    """Raises `ServerError` if requests got no answer, so that a script that checks the exit code stops."""
     unanswered = sum(cell.folder(job.results).manifest().get("transient", 0) for cell in job.cells)
     if unanswered:
         raise ServerError(
@@ -95,7 +95,7 @@ def check_answered(job: Any) -> None:
 
 
 def make_job(config: DictConfig) -> Any:
-    """The job that a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
+    """The job that a config describes. Loads no weights. Raises `UserError` for any mistake in the config."""
     from fmtbench.running.job import Job
 
     check(config)
@@ -147,7 +147,7 @@ def make_cell(config: DictConfig, task: str, condition: str, prompt: str, text: 
 
 
 def check(config: DictConfig) -> None:
-    """What Hydra's types cannot say."""
+    """Raises `UserError` for mistakes that Hydra's types cannot catch."""
     if config.limit is not None and config.limit < 1:
         raise UserError(f"limit={config.limit}: give a number above 0, or leave limit out to use all items")
     if not 0 <= config.shard < config.shards:
@@ -160,7 +160,7 @@ def check(config: DictConfig) -> None:
     if not abs(config.seed) < 2**63:
         raise UserError(f"seed={config.seed}: give a number of at most 63 bits, which a table can hold")
     for name, (fits, allowed) in SAMPLING.items():
-        if not fits(config.sampling[name]):  # what is not a number fits nowhere
+        if not fits(config.sampling[name]):  # NaN fails every bound
             raise UserError(f"sampling.{name}={config.sampling[name]}: {allowed}")
     _check_names(config)
     for group in ("task", "condition", "prompt"):
@@ -169,7 +169,7 @@ def check(config: DictConfig) -> None:
 
 
 def _check_names(config: DictConfig) -> None:
-    """That contrasts, limits and samples name conditions and tasks that there are."""
+    """Check that contrasts, limits and samples name existing conditions and tasks. Raises `UserError`."""
     for contrast in config.get("planned") or ():
         for name in contrast.values() if OmegaConf.is_dict(contrast) else [contrast]:
             if not isinstance(name, str) or name not in {*options("condition"), *config.condition}:
@@ -187,7 +187,7 @@ def _check_names(config: DictConfig) -> None:
 def cell_configs(config: DictConfig) -> Callable[[str, str, str], str]:
     """A function of task, condition and prompt: the resolved config of their cell as YAML, which is enough to score it again.
 
-    What names the environment goes on naming it. Each section is written once, since a study has a thousand cells.
+    References to environment variables stay references. Each section is written once, since a study may have a thousand cells.
     """
     with naming_the_environment():
         resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -206,14 +206,14 @@ def cell_configs(config: DictConfig) -> Callable[[str, str, str], str]:
 
 
 def settings(config: DictConfig) -> dict[str, Any]:
-    """What tells this run from others, flat, for a tracker."""
+    """The settings that tell this run from others, as a flat dict for a tracker."""
     chosen: dict[str, Any] = {group: ", ".join(config[group]) for group in ("task", "condition", "prompt")}
     chosen |= {name: config[name] for name in ("seed", "limit", "shard", "shards", "decoder")}
     return chosen | {f"sampling.{name}": value for name, value in config.sampling.items()}
 
 
 def log_cell(cell: Any, rows: list[Any]) -> None:
-    """One line a cell that has rows."""
+    """Log one line for a cell that has rows."""
     if rows:
         statuses = ", ".join(f"{status} {n}" for status, n in Counter(row.status for row in rows).most_common())
         name = f"{cell.task}/{cell.condition}/{cell.prompt}"

@@ -1,12 +1,12 @@
-"""Read and score stored generations again, without a model: after a change of a reader or an answer kind.
+"""Read and score stored generations again, without a model, after a change to a reader or an answer kind.
 
     python -m experiments.score results=results/quickstart      every run folder of an experiment, and its accuracy table
     python -m experiments.score run=results/quickstart/smollm2_135m/addition/direct/plain-seed0      one run folder
 
-A packed study (`experiments.export`, such as paper/data) is read again in its place: tokens and seconds stay, and which tokens
-wrote a rationale is not known to it.
+A packed study (from `experiments.export`, such as paper/data) is read again in place: tokens and seconds stay as they are, and it
+does not record which tokens wrote a rationale.
 
-Tasks, conditions and answer kinds are built from each folder's own config: those of fmtbench, or of a package in `plugins=`.
+Tasks, conditions and answer kinds are built from each folder's own config; they come from fmtbench or a package in `plugins=`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(config: DictConfig) -> None:
     for folder in found:
         score_folder(folder)
     if config.results and found:
-        from .reporting.accuracy import report  # here, so that a mistake waits for no import of scipy
+        from .reporting.accuracy import report  # late, so that a mistake does not wait for scipy
 
         report(root)
 
@@ -56,13 +56,13 @@ def main(config: DictConfig) -> None:
 def find_packs(root: Path) -> list[Path]:
     if next(root.rglob("cells.parquet"), None) is None:
         return []
-    from fmtbench.interchange.packed import find  # here, so that a run folder waits for no import of pandas
+    from fmtbench.interchange.packed import find  # late, so that a run folder does not wait for pandas
 
     return find(root)
 
 
 def score_pack(folder: Path) -> None:
-    """Read the replies of a packed study again, whichever version of rows it has."""
+    """Read the replies of a packed study again, whatever version its rows have."""
     from fmtbench.interchange.packed import rewrite
     from fmtbench.running.read_again import read_again
     from fmtbench.running.rescored import RESCORED
@@ -88,7 +88,7 @@ def score_folder(folder: RunFolder) -> None:
 
 
 def stored_cell(path: Path) -> tuple[Cell, Task, Condition]:
-    """The cell of a run folder, and what reads and judges its replies. Raises `UserError` for a config that says neither."""
+    """The cell of a run folder, its task and its condition. Raises `UserError` for a config that lacks any of them."""
     config = read_config(path / "config.yaml")
     try:
         task, judge = build_stored(config, "task", Task)  # type: ignore[type-abstract]

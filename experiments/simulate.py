@@ -1,13 +1,13 @@
-"""Check the intervals and tests on simulated studies whose truth is known. Slow: some fifteen minutes.
+"""Check the intervals and tests on simulated studies whose truth is known. Slow: about fifteen minutes.
 
     python -m experiments.simulate                    every design, 2000 studies each
     python -m experiments.simulate rounds=200 design=[1,2,13]
 
-Prints two Markdown tables, one line a design. The first, of designs whose prompts do not matter: coverage of nominal 95%
-intervals, size of the exact, the mid-p and the score test at 5%, and the family-wise error of five tests after Holm. The
-second, of designs whose prompts do: coverage and mean half-width of both intervals, each for its own truth, and how often the
-interval for these prompts would hold the mean over all prompts. Of the second a tenth as many studies are made, of up to
-eleven contrasts each.
+Prints two Markdown tables, one line per design. The first is for designs in which prompts do not matter: coverage of nominal 95%
+intervals, size of the exact, the mid-p and the score test at 5%, and the family-wise error of five tests after Holm. The second
+is for designs in which prompts do matter: coverage and mean half-width of both intervals, each for its own truth, and how often
+the interval for these prompts would contain the mean over all prompts. It simulates a tenth as many studies, with up to eleven
+contrasts each.
 """
 
 from __future__ import annotations

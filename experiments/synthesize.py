@@ -1,11 +1,11 @@
-"""Let a backbone write training triples for embedders: brainstorm tasks, then a JSON triple for each task and attributes.
+"""Let a backbone write training triples for embedders: brainstorm tasks, then a JSON triple for each task and its attributes.
 
     python -m experiments.synthesize tasks=20 triples=100 seed=1 output=DIR
     python -m experiments.synthesize backbone=qwen2_5_7b backend=vllm tasks=2000 triples=50000 output=DIR
     python -m experiments.synthesize languages=[English,Korean,German] output=DIR
 
 Writes triples.jsonl (query, positive, negative and where they come from), tasks.jsonl, rejected.jsonl (with the reason) and
-manifest.json. The same command lands in the same place, so to resume is to run it again. Further settings:
+manifest.json. The same command writes to the same place, so run it again to resume. Further settings:
 
     synthesis.triple.max_tokens=1536 synthesis.triple.attributes.num_words=[100,300,500]   longer texts
     synthesis.temperature=0.8              1 by default, with top_p=1
@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
 
 
 def make_synthesis(config: DictConfig) -> Any:
-    """What a config describes. Loads no weights. Raises `UserError` for everything that is wrong in it."""
+    """The synthesis that a config describes. Loads no weights. Raises `UserError` for any mistake in the config."""
     for name in ("tasks", "triples", "attempts"):
         if config[name] < 1:
             raise UserError(f"{name}={config[name]}: give a number above 0")

@@ -6,12 +6,13 @@
     python -m experiments.tables results=results/x table=[mixed]     a mixed logistic model of each planned contrast
     python -m experiments.tables results=results/x reference=direct                 compare with another condition
     python -m experiments.tables results=results/x mixed=true        compare runs whose sampling, items or decoder differ
-    python -m experiments.tables results=paper/data output=paper check=true         is paper what is made now? exit code 1 if not
+    python -m experiments.tables results=paper/data output=paper check=true         is paper up to date? exit code 1 if not
     python -m experiments.tables results=results/x format=html       one page to open in a browser: differences, and every reply
 
-Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. What says most is on top,
-long tables are in appendix/. Each names the runs and the commit it came from. For what cannot be made, one line names what is
-missing. Tables and figures show the names of conf/names, the .csv files ids; +names.condition.terse_json="Terse JSON" adds one.
+Tables are written as .csv, .md and .tex, figures as .pdf and .png; document.tex shows all of them. The most informative come
+first; long tables are in appendix/. Each names the runs and the commit it came from. If one cannot be made, a line says what is
+missing. Tables and figures show the names in conf/names, the .csv files show ids; +names.condition.terse_json="Terse JSON" adds a
+name.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from .starting.folders import results_folders
 from .starting.start import start
 
 COUNTED = ("main", "failures")
-"""Tables that also show the cells in which the engine failed; to the others these say nothing."""
+"""Tables that also show the cells in which the engine failed; the others leave these out."""
 SHOWN = ("caption", "columns", "wide", "percent", "paper", "bare", "headings", "place")
-"""What the YAML of a table says on how to show it."""
+"""The keys in a table's YAML that say how to show it."""
 PROBED = ("mass_tokens", "spelling_tokens", "strip_tokens", "commitments", "swaps", "greedy_swaps")
-"""What tables ask for by these names, where `experiments.lockin` has left any."""
+"""What tables take by these names, if `experiments.lockin` has written any."""
 DRAWN = ("table", "caption", "place")
-"""What the YAML of a figure says beside its function."""
+"""The keys in a figure's YAML besides its function."""
 
 
 class Arguments(NamedTuple):
@@ -56,14 +57,14 @@ class Arguments(NamedTuple):
     output: Path
     table: dict[str, DictConfig]
     asked: bool
-    """Whether the tables were chosen on the command line: then those that take minutes are made too."""
+    """Whether the tables were chosen on the command line; if so, those that take minutes are made too."""
     figure: dict[str, DictConfig]
     reference: str | None
     mixed: bool
     draws: int | None
     first: bool
     labels: dict[str, dict[str, str]]
-    """By kind and id; see `conf/names`."""
+    """Display names by kind and id; see `conf/names`."""
 
 
 def main(config: DictConfig) -> None:
@@ -77,7 +78,7 @@ def main(config: DictConfig) -> None:
 
 
 def arguments_of(config: DictConfig) -> Arguments:
-    """Raises `UserError` for what Hydra's types cannot tell."""
+    """The checked arguments. Raises `UserError` for mistakes that Hydra's types cannot catch."""
     roots = results_folders(config.results)
     asked, drawn = set(config.table) != set(options("table")), set(config.figure) != set(options("figure"))
     if config.draws is not None and config.draws < 100:
@@ -105,7 +106,7 @@ def arguments_of(config: DictConfig) -> Arguments:
 
 
 def labels_of(node: DictConfig) -> dict[str, dict[str, str]]:
-    """The names for readers. Raises `UserError` where one is no text."""
+    """The display names. Raises `UserError` if one is not a text."""
     found = OmegaConf.to_container(node, resolve=True)
     assert isinstance(found, dict)
     for kind, names in found.items():
@@ -125,7 +126,7 @@ def write_all(arguments: Arguments) -> None:
     offered = offers(study, arguments)
     tables: dict[str, pd.DataFrame] = {}
     missing: dict[str, str] = {}
-    for name, node in sorted(arguments.table.items(), key=lambda item: item[0] != "contrasts"):  # others are made of it
+    for name, node in sorted(arguments.table.items(), key=lambda item: item[0] != "contrasts"):  # others are made from it
         try:
             tables[name] = write_table(name, node, study, arguments, offered | tables)
         except UserError as error:
@@ -141,7 +142,7 @@ def write_all(arguments: Arguments) -> None:
 
 
 def say_missing(missing: Mapping[str, str], made: Iterable[str]) -> None:
-    """One line for each reason, and at last what there is."""
+    """Print one line for each reason, and finally what was made."""
     tables: dict[str, list[str]] = {}
     for name, reason in missing.items():
         tables.setdefault(reason, []).append(name)
@@ -152,13 +153,13 @@ def say_missing(missing: Mapping[str, str], made: Iterable[str]) -> None:
 
 
 def ordered(names: Iterable[str], nodes: dict[str, DictConfig]) -> list[Shown]:
-    """In the order of their places: numbered ones, the others by name, and the appendix."""
+    """In the order shown: numbered places first, then the others by name, then the appendix."""
     found = [Shown(name, str(nodes[name].get("place") or ""), str(nodes[name].get("caption") or "")) for name in names]
     return sorted(found, key=lambda one: (one.place == APPENDIX, not one.place.isdigit(), one.place, one.name))
 
 
 def check(arguments: Arguments) -> None:
-    """Raises `DifferenceError` where a file in the output folder is not what these results make now, after naming each."""
+    """Name each file in the output folder that these results would not make now. Raises `DifferenceError` if there are any."""
     from fmtbench.analysis.showing.same import compare
 
     with TemporaryDirectory() as scratch, redirect_stdout(StringIO()):
@@ -172,7 +173,7 @@ def check(arguments: Arguments) -> None:
 
 
 def warn(study: Study) -> None:
-    """What was left out, and what is not there."""
+    """Print what was left out, and what is missing."""
     from fmtbench.analysis.rows.broken import broken_notes
     from fmtbench.analysis.rows.cut import cut_notes
 
@@ -187,7 +188,7 @@ def warn(study: Study) -> None:
 
 
 def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function that a node of `conf/table` or `conf/figure` names, and what the node says on how to show its result."""
+    """The function that a node of `conf/table` or `conf/figure` names, and the node's values under `keys`."""
     settings = OmegaConf.to_container(node, resolve=True)
     assert isinstance(settings, dict)
     apart = {key: settings.pop(key) for key in keys if key in settings}
@@ -195,7 +196,7 @@ def described(node: DictConfig, name: str, *keys: str) -> tuple[Callable[..., An
 
 
 def offers(study: Study, arguments: Arguments) -> dict[str, Any]:
-    """What a table's function may ask for by name, beside the rows."""
+    """What a table's function may take by name, besides the rows."""
     names = ("axes", "tasks", "presets", "planned", "prices", *PROBED)
     offered: dict[str, Any] = {name: getattr(study, name) for name in names}
     given = {"draws": arguments.draws, "reference": arguments.reference}
@@ -215,12 +216,12 @@ def write_table(name: str, node: DictConfig, study: Study, where: Arguments, off
 
 
 def placed(output: Path, name: str, show: dict[str, Any]) -> Path:
-    """Where a table or figure goes, without its ending: long ones to the appendix."""
+    """The path of a table or figure without its suffix; long ones go to the appendix."""
     return (writable(output / APPENDIX) if show.get("place") == APPENDIX else output) / name
 
 
 def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table, and what its YAML says on how to show it. Cells in which the engine failed are left to those that count errors."""
+    """A table, and how its YAML says to show it. Only the tables in `COUNTED` get the cells in which the engine failed."""
     from fmtbench.analysis.rows.broken import without_broken
 
     make, show = described(node, f"table/{name}", *SHOWN)
@@ -230,7 +231,7 @@ def make_table(name: str, node: DictConfig, study: Study, offered: dict[str, Any
 
 
 def write_report(arguments: Arguments) -> None:
-    """The page; one that says so where the folders hold files and not a single row."""
+    """Write the page, or an empty one that says so if the folders hold files but no rows."""
     from fmtbench.conditions.axes import REFERENCE
 
     from .reporting import report_page
@@ -254,7 +255,7 @@ def write_report(arguments: Arguments) -> None:
 
 
 def write_figure(name: str, node: DictConfig, tables: dict[str, pd.DataFrame], study: Study, where: Arguments) -> bool:
-    """Whether it could be drawn."""
+    """Draw and save a figure; returns whether that was possible."""
     from fmtbench.analysis.showing.figures import save
     from fmtbench.analysis.showing.labels import labelled
 

@@ -1,12 +1,12 @@
-"""Train an encoder on a backbone that also generates: a recipe of stages, resumed by running it again.
+"""Train an encoder from a backbone that also generates: a recipe of stages, resumed by running it again.
 
     python -m experiments.train recipe=e5_mistral train_data=stsb data_root=DATA output=DIR
     python -m experiments.train recipe=llm2vec train_data=[stsb,korsts] data_root=DATA output=DIR seeds=[0,1,2] embed_task=[stsb]
     python -m experiments.train recipe=gte train_data=jsonl train_data.jsonl.source.file=triples.jsonl output=DIR
 
-jsonl are JSON lines with "query" (or "anchor"), "positive", and optionally "negative", "scores" and "instruction".
+jsonl takes JSON lines with "query" (or "anchor"), "positive", and optionally "negative", "scores" and "instruction".
 DIR gets encoder/ (for embedder=saved, or trained=[DIR] of experiments.embed), manifest.json, loss.csv and stages/.
-embed_task= judges the encoder before and after training, and prints the gain over seeds. Further settings:
+embed_task= judges the encoder before and after training, and prints the gain across seeds. Further settings:
 
     recipe.stages.contrastive.steps=200         also batch_size, learning_rate, temperature, lora.rank, ...
     recipe.stages.contrastive.mini_batch=32     gradient caching: batches larger than memory
@@ -50,12 +50,12 @@ def main(config: DictConfig) -> None:
 
 
 def seed_folder(output: Path, seeds: list[int], seed: int) -> Path:
-    """One seed fills the output itself."""
+    """The folder of a seed; a single seed uses the output folder itself."""
     return output if len(seeds) == 1 else output / f"seed{seed}"
 
 
 def judge(untrained: Any, made: dict[str, Path], tasks: dict[str, Any], backend: Any, output: Path) -> None:
-    """The untrained encoder and the trained ones on held-back tasks: table.md, table.csv, and the gain over seeds."""
+    """Judge the untrained and the trained encoders on held-out tasks: table.md, table.csv, and the gain across seeds."""
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.embed.saved import SavedEncoder
     from fmtbench.embed.scores import gains

@@ -1,10 +1,10 @@
-"""Are replies what the model would say? Tables by cell, by transformers in float32.
+"""Check that replies are what the model would say, according to transformers in float32: tables by cell.
 
     python -m experiments.verify results=results/quickstart backbone=smollm2_135m
     python -m experiments.verify results=results/x backbone=local backbone.path=FOLDER backbone.name=NAME replies=50
 
-Give the backbone as the run had it. Only replies without a mask can be compared: greedy ones, and those drawn from the whole
-distribution (top_p 1). The exit code is 1 where a cell is more than `z` or `gap` away.
+Give the backbone that the run used. Only replies without a mask can be compared: greedy ones, and those drawn from the whole
+distribution (top_p 1). The exit code is 1 if a cell is more than `z` or `gap` away.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(config: DictConfig) -> None:
 
 
 def cells(root: Path, which: Any, most: int) -> dict[str, Any]:
-    """The replies of each cell that has any."""
+    """The replies to compare, for each cell that has any."""
     from fmtbench.probes.fidelity import replies
 
     found = {str(one.path.relative_to(root)): replies(one, which, most) for one in find_folders(root)}
@@ -63,19 +63,19 @@ def cells(root: Path, which: Any, most: int) -> dict[str, Any]:
 
 
 def show_drawn(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
-    """Prints the table; returns the cells that are too far away."""
+    """Print the table of drawn replies; returns the cells that are too far away."""
     from fmtbench.probes.fidelity import fidelity, pooled
 
     found = {name: fidelity(reference, group) for name, group in by_cell.items()}
     if found:
         found["all"] = pooled(list(found.values()))
     show([{"cell": name} | asdict(one) | {"z": one.z} for name, one in found.items()], DRAWN)
-    # Not the same as `> most`: what is not a number has to fail.
+    # Not the same as `> most`: NaN has to fail.
     return [f"{name} (z {one.z:+.2f}, allowed {most:g})" for name, one in found.items() if not abs(one.z) <= most]
 
 
 def show_greedy(reference: Any, by_cell: dict[str, Any], most: float) -> list[str]:
-    """Likewise."""
+    """Print the table of greedy replies; returns the cells that are too far away."""
     from fmtbench.probes.fidelity import agreement
 
     found = {name: agreement(reference, group) for name, group in by_cell.items()}

@@ -1,1 +1,1 @@
-"""What experiments.bench measures: one file a kind of measurement."""
+"""What experiments.bench measures, one file per kind of measurement."""

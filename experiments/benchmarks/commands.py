@@ -1,7 +1,7 @@
-"""Whole commands against each other, from the shell to the table: what a user waits for.
+"""Whole commands compared, from the shell to the table: what a user waits for.
 
-The same prompts, the same budget, the same engine settings; every command is a process of its own, and all of them share one
-model folder. lm-evaluation-harness and Inspect are asked for what they do best: exact match on a local data file.
+The same prompts, the same budget and the same engine settings; every command runs in its own process, and all of them share one
+model folder. lm-evaluation-harness and Inspect run what they do best: exact match on a local data file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .measure import BenchmarkResult, Target, paired, spread
 
 ITEMS, TOKENS, SEQUENCES = 64, 128, 32
 COMMAND_SECONDS = 3600.0
-"""No command of these takes so long, on the slowest of machines."""
+"""Far more than any of these commands takes, even on a slow machine."""
 
 BARE = """
 import json, os, sys
@@ -63,11 +63,11 @@ def bench():
 """
 
 NAMED_VLLM = "Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n"
-"""lm-evaluation-harness asks for the package `vllm` by name; its CPU build has another."""
+"""lm-evaluation-harness looks for a package named `vllm`; the CPU build has another name."""
 
 
 class Commands:
-    """The contestants, each a function that runs once and returns its wall time in seconds."""
+    """The contenders, each a method that runs once and returns its wall time in seconds."""
 
     def __init__(self, job: Job, place: Path) -> None:
         self.place = place
@@ -105,7 +105,7 @@ class Commands:
         return self._run("-m", "inspect_ai", *words, *engine, *limits, "--temperature", "0")
 
     def _run(self, *words: str) -> float:
-        """Wall time. Raises `FmtbenchError` with the last line of a command that fails."""
+        """Wall time in seconds. Raises `FmtbenchError` with the last line of a command that fails."""
         path = os.pathsep.join(filter(None, (str(self.place), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
@@ -120,7 +120,7 @@ class Commands:
 
 
 def whole_command(commands: Commands, pairs: int) -> BenchmarkResult:
-    commands.bare()  # the model's pages come into memory
+    commands.bare()  # brings the model's pages into memory
     ratios = paired(commands.fmtbench, commands.bare, pairs)
     what = f"seconds of experiments.run over a bare LLM.chat script, {ITEMS} prompts x {TOKENS} tokens"
     return BenchmarkResult(name="whole_command_vs_bare", what=what, ratios=ratios, target=Target(sense="at most", value=1.3))
@@ -137,7 +137,7 @@ def against_peer(name: str, package: str, commands: Commands, pairs: int) -> Ben
 
 
 def one_process(commands: Commands, conditions: Sequence[str], pairs: int) -> BenchmarkResult:
-    """A sweep in one process over the sum of a process for each condition."""
+    """The time of a sweep in one process, over the summed times of one process per condition."""
     small = ("task=[addition]", "limit=8", "sampling.max_tokens=32")
     sums: list[float] = []
 

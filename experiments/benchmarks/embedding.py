@@ -1,6 +1,6 @@
 """Texts per second of the embed backends: our `st` against plain sentence-transformers, and vLLM's pooling runner against ours.
 
-The plain last-token encoder over texts of mixed lengths. Loading is left out on both sides, tokenizing is not.
+The encoder is plain last-token pooling, over texts of mixed lengths. Loading is left out on both sides, tokenizing is not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WORDS = ["river", "window", "quiet", "seven", "under", "paper", "morning", "gree
 
 
 def mixed_texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of 2 to 32 words, most of them short: lengths are even on a logarithmic scale."""
+    """Texts of 2 to 32 words, most of them short: lengths are uniform on a logarithmic scale."""
     draw = random.Random(seed)
     return [" ".join(draw.choices(WORDS, k=round(2 ** draw.uniform(1, 5)))) for _ in range(count)]
 
@@ -49,7 +49,7 @@ def against_plain(backbone: Backbone, pairs: int) -> BenchmarkResult:
 
 
 def against_st(backbone: Backbone, pairs: int) -> BenchmarkResult:
-    """vLLM's pooling runner over our `st`; both are open side by side."""
+    """vLLM's pooling runner over our `st`, with both open at once."""
     texts, encoder = mixed_texts(TEXTS), Encoder(backbone=backbone)
     with STEmbedBackend().open(encoder) as st, VLLMEmbedBackend().open(encoder) as vllm:
         for one in (st, vllm):
@@ -63,7 +63,7 @@ def against_st(backbone: Backbone, pairs: int) -> BenchmarkResult:
 
 
 def _speed(embedder: Embedder, texts: Sequence[str], speeds: list[float]) -> float:
-    """Texts per second, also noted in `speeds`."""
+    """Texts per second, also appended to `speeds`."""
     started = time.perf_counter()
     embedder.encode(texts)
     speeds.append(len(texts) / (time.perf_counter() - started))

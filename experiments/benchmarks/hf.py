@@ -1,4 +1,4 @@
-"""Tokens per second of backend=hf: free over a loop of model.generate, masked over free, sampled over greedy."""
+"""Tokens per second of backend=hf: free against a loop of model.generate, masked against free, sampled against greedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = ("hf_free", "hf_masked", "hf_sampled")
 
 
 def hf_rows(wanted: Sequence[str], job: Job, shape: str | None, pairs: int) -> Iterator[BenchmarkResult]:
-    """The rows that are wanted, on one open session: of the backbone, or of a shape with random weights."""
+    """The requested rows, on one open session of the backbone, or of a shape with random weights."""
     free = [request for request in requests_of(job) if request.constraint is None]
     held = [replace(request, constraint=ANYTHING) for request in free]
     drawn = [replace(request, temperature=1.0, seed=seed) for seed, request in enumerate(free)]
@@ -40,7 +40,7 @@ def hf_rows(wanted: Sequence[str], job: Job, shape: str | None, pairs: int) -> I
 
 @contextmanager
 def opened(job: Job, shape: str | None) -> Iterator[HFSession]:
-    """The session of the job's own options where it is one of transformers, else of the usual ones."""
+    """A session with the job's own options if its backend is transformers, else with the default ones."""
     options = job.backend if isinstance(job.backend, HF) else HF()
     if shape is None:
         with options.open(job.backbone) as session:
@@ -59,7 +59,7 @@ def against_generate(requests: Sequence[Request], session: HFSession, pairs: int
         speeds.append(without_the_store(requests, session))
         return speeds[-1]
 
-    ours()  # memory is touched, kernels are chosen
+    ours()  # a warm-up: memory is touched, kernels are chosen
     ratios = paired(ours, lambda: plain_generate(requests, session), pairs)
     what = "tokens/s of backend=hf over a loop of model.generate on the same batches"
     return BenchmarkResult(
@@ -74,7 +74,7 @@ def against_generate(requests: Sequence[Request], session: HFSession, pairs: int
 def against_free(
     name: str, what: str, asked: Sequence[Request], free: Sequence[Request], session: HFSession, pairs: int
 ) -> BenchmarkResult:
-    without_the_store(asked, session)  # the grammar is compiled
+    without_the_store(asked, session)  # a warm-up: the grammar is compiled
     ratios = paired(lambda: without_the_store(asked, session), lambda: without_the_store(free, session), pairs)
     return BenchmarkResult(
         name=name,
@@ -91,7 +91,7 @@ def _place(requests: Sequence[Request], session: HFSession) -> str:
 
 
 def plain_generate(requests: Sequence[Request], session: HFSession) -> float:
-    """Tokens per second of `model.generate` on our batches; what follows a row's end does not count."""
+    """Tokens per second of `model.generate` on our batches; tokens past a row's end do not count."""
     model, tokenizer, options = session.model, session.tokenizer, session.options
     prompted, _ = prompt_all(tokenizer, requests, session.context)
     tokens, started = 0, time.perf_counter()

@@ -1,4 +1,4 @@
-"""Tokens per second of backend=llamacpp over the client that its package carries, on one engine and the same requests."""
+"""Tokens per second of backend=llamacpp against the client that xllamacpp ships, on one engine and the same requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WARM_UP = 8
 
 
 def against_its_client(job: Job, pairs: int) -> BenchmarkResult:
-    """Ours goes over HTTP and asks for the place of each token; the client is called in this process, with the same sampling."""
+    """Ours goes over HTTP and asks for each token's position; the client is called in this process, with the same sampling."""
     backend = LlamaCpp()
     session = backend.open(job.backbone)
     requests, speeds = requests_of(job), []
@@ -37,7 +37,7 @@ def against_its_client(job: Job, pairs: int) -> BenchmarkResult:
 
 
 def its_client(requests: Sequence[Request], session: LlamaCppSession, parallel: int) -> float:
-    """Tokens per second of `Server.handle_chat_completions`, as many requests at once as the engine has slots."""
+    """Tokens per second of `Server.handle_chat_completions`, with as many requests at once as the engine has slots."""
     started = time.perf_counter()
     with ThreadPoolExecutor(parallel) as pool:
         tokens = sum(pool.map(lambda request: _written(session.engine, request), requests))

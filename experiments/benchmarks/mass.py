@@ -1,4 +1,4 @@
-"""What removed mass costs beside the pass that it rides on: the same prompts and replies, read by transformers alone."""
+"""What removed mass costs on top of the forward pass it needs: the same prompts and replies, read by transformers alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RATIONALE = "First we add the tens and then the ones, and carry what is left; th
 
 
 def removed_mass(job: Job, pairs: int) -> BenchmarkResult:
-    """Seconds of the probe, masks and records included, over those of the bare pass. Replies are written, not generated."""
+    """Seconds of the probe, with masks and records, over those of the bare pass. The replies are made up, not generated."""
     probe = MassSettings().open(job.backbone, "outlines", Limits(seconds=60))
     replies = written_replies(job, probe)
     held = list(probe.missing(replies))
@@ -35,7 +35,7 @@ def removed_mass(job: Job, pairs: int) -> BenchmarkResult:
         assert count == len(replies)
         return time.perf_counter() - started
 
-    ours()  # grammars are compiled and masks are known
+    ours()  # a warm-up: compiles the grammars and caches the masks
     return BenchmarkResult(
         name="removed_mass",
         what="seconds of the probe over those of the bare teacher-forced pass of the same tokens",
@@ -46,7 +46,7 @@ def removed_mass(job: Job, pairs: int) -> BenchmarkResult:
 
 
 def written_replies(job: Job, probe: MassProbe) -> list[ProbedReply]:
-    """A reply to each request of the job, as its condition writes it."""
+    """A made-up reply to each request of the job, in its condition's form."""
     found = []
     for cell, planned in plan(job).items():
         task, condition = job.tasks[cell.task], job.conditions[cell.condition]
@@ -65,7 +65,7 @@ def spelt(tokenizer: Any, key: str, text: str) -> Generation:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def bare(probe: MassProbe, held: Sequence[Held]) -> float:
-    """Seconds of a plain loop over the same batches, the head on the positions of the replies alone."""
+    """Seconds of a plain loop over the same batches, with the head applied only at the positions of the replies."""
     started = time.perf_counter()
     model, tokenizer = probe.reference.model, probe.reference.tokenizer
     asked = [list(prompt(tokenizer, one.reply.request).ids) for one in held]

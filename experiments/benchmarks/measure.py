@@ -1,4 +1,4 @@
-"""A speed is a ratio of two measurements that alternate in one run, with its spread."""
+"""Speeds as ratios of two measurements that alternate in one run, with their spread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Measurement = Callable[[], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a row is held to."""
+    """The bound that a row has to meet."""
 
     sense: Literal["at least", "at most"]
     value: float
@@ -26,18 +26,18 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkResult:
-    """One line of the table: the median ratio, its spread, and what it is held to."""
+    """One row of the table: the ratios, whose median and range are shown, and the target they have to meet."""
 
     name: str
     what: str
     ratios: tuple[float, ...]
     target: Target | None = None
     also: bool = True
-    """Whatever else has to hold, such as a bound on memory."""
+    """Whether everything else holds, such as a bound on memory."""
     notes: str = ""
 
     def record(self) -> dict[str, Any]:
-        """As it goes into the JSON file; a row without a target holds."""
+        """The row as it goes into the JSON file; a row without a target counts as met."""
         ratio = statistics.median(self.ratios)
         return {
             "name": self.name,
@@ -54,7 +54,7 @@ class BenchmarkResult:
 
 
 def processor() -> str:
-    """The name of this machine's processor, and how many of its cores there are."""
+    """The name of this machine's processor, and its number of cores."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -64,7 +64,7 @@ def processor() -> str:
 
 
 def paired(ours: Measurement, other: Measurement, pairs: int) -> tuple[float, ...]:
-    """ours / other, pair by pair; who goes first alternates, so that a drift of the machine cancels."""
+    """ours / other, pair by pair; which one goes first alternates, so that drift of the machine cancels."""
     ratios = []
     for number in range(pairs):
         if number % 2:

@@ -1,4 +1,4 @@
-"""What it costs to find out where a run stood: the scan of a long journal."""
+"""What it costs to resume a run: the scan of a long journal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(count, time.perf_counter() - started, 1024 * resource.getrusage(resource.R
 
 
 def resume_scan(times: int) -> BenchmarkResult:
-    """Seconds to scan a million generations of 60 tokens, in a process of its own."""
+    """Seconds to scan a million generations of 60 tokens, in a separate process."""
     with tempfile.TemporaryDirectory() as place:
         write_journal(Path(place), LINES)
         found = [scan(Path(place)) for _ in range(times)]
@@ -52,7 +52,7 @@ def write_journal(place: Path, lines: int) -> None:
 
 
 def scan(place: Path) -> tuple[float, float]:
-    """Seconds and bytes of memory."""
+    """The scan's seconds and its peak memory in bytes."""
     words = [sys.executable, "-c", SCAN, str(place)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=SCAN_SECONDS)
     count, seconds, memory = done.stdout.split()

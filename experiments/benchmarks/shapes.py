@@ -1,4 +1,4 @@
-"""A model of a given shape with random weights, made where it runs: speed needs no download."""
+"""A model of a given shape with random weights, created in place: measuring speed needs no download."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmtbench.errors import UserError
 
 
 class Shape(NamedTuple):
-    """What decides how fast a decoder-only model is."""
+    """The sizes that decide how fast a decoder-only model is."""
 
     vocabulary: int
     hidden: int
@@ -33,9 +33,10 @@ SHAPES = {
 
 
 def shaped(name: str, backbone: Backbone, options: HF, folder: Path) -> HFSession:
-    """An open session of the shape, whose tokenizer is the backbone's with further tokens up to the shape's vocabulary.
+    """An open session of the shape, whose tokenizer is the backbone's, padded with extra tokens up to the shape's vocabulary.
 
-    `folder` gets the tokenizer, which the process that compiles grammars reads there. Raises `UserError` for an unknown shape.
+    The tokenizer is written to `folder`, where the process that compiles grammars reads it. Raises `UserError` for an unknown
+    shape.
     """
     if name not in SHAPES:
         raise UserError(f"shape={name}: allowed are {', '.join(SHAPES)}")
@@ -52,12 +53,12 @@ def shaped(name: str, backbone: Backbone, options: HF, folder: Path) -> HFSessio
         "max_position_embeddings": 4096,
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "model.safetensors").write_bytes(name.encode())  # names the weights, which are never read from a file
+    (folder / "model.safetensors").write_bytes(name.encode())  # a fingerprint for the weights, which are never read from the file
     return RandomSession(options, Backbone(name=f"random_{name}", path=str(folder), dtype="bfloat16"))
 
 
 class RandomSession(HFSession):
-    """Random weights instead of a file's."""
+    """A session whose weights are random instead of loaded from a file."""
 
     def _loaded(self, backbone: Backbone, device: str) -> Any:
         torch.manual_seed(0)
@@ -66,7 +67,7 @@ class RandomSession(HFSession):
 
 
 def write_tokenizer(backbone: Backbone, folder: Path, size: int) -> None:
-    """The backbone's tokenizer, and words that no merge makes: the masks have them, and a random model writes them."""
+    """Save the backbone's tokenizer with extra words that no merge produces: masks cover them, and a random model writes them."""
     load_tokenizer(backbone.resolve()).save_pretrained(folder)
     path = folder / "tokenizer.json"
     written = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Tokens per second inside one process: ours against the bare engine, on the same requests and the same weights.
 
-Ours is the whole of `pipeline.run`, from the plan to the rows on disk, the journal among it; only the start of the engine is
+Ours is the whole of `pipeline.run`, from the plan to the rows on disk, including the journal; only the start of the engine is
 left out, on both sides.
 """
 
@@ -23,11 +23,11 @@ from fmtbench.types import Constraint, Generation, Message, Request
 from .measure import BenchmarkResult, Target, paired, spread
 
 WARM_UP = 64
-"""Requests before the clock starts, so that grammars are compiled and memory is touched."""
+"""Requests run before the clock starts, so that grammars are compiled and memory is touched."""
 
 
 class Opened(Backend, Session):
-    """A session that is open already and stays so."""
+    """A session that is already open and stays open."""
 
     def __init__(self, backend: Backend, session: Session) -> None:
         self._backend, self._session = backend, session
@@ -73,7 +73,7 @@ def bare_vllm(requests: Sequence[Request], session: VLLMSession) -> float:
 
 
 def cold(session: VLLMSession) -> VLLMSession:
-    """The engine without the prefixes that it remembers."""
+    """The engine with its prefix cache emptied."""
     session.llm.reset_prefix_cache()
     return session
 
@@ -89,7 +89,7 @@ def against_bare_vllm(name: str, what: str, job: Job, session: VLLMSession, pair
         speeds.append(through_the_pipeline(job, cold(session)))
         return speeds[-1]
 
-    bare_vllm(requests[:WARM_UP], session)  # grammars are compiled, memory is touched
+    bare_vllm(requests[:WARM_UP], session)  # a warm-up: grammars are compiled, memory is touched
     ratios = paired(ours, lambda: bare_vllm(requests, cold(session)), pairs)
     notes = f"{len(requests)} requests, {spread(speeds)} tokens/s"
     return BenchmarkResult(name=name, what=what, ratios=ratios, target=Target(sense="at least", value=target), notes=notes)
@@ -106,9 +106,9 @@ UNSEEN = '{{"type": "object", "properties": {{"name": {{"type": "string", "maxLe
 
 
 def decoder(name: str, job: Job, pairs: int) -> BenchmarkResult:
-    """Cost of a decoder on an engine of its own: the sham grammar against none, and what a new schema costs at first.
+    """The cost of a decoder, on its own engine: the sham grammar against none, and the first use of a new schema.
 
-    The sham allows everything, so that both sides write the same tokens and what is left is the masking.
+    The sham allows everything, so both sides write the same tokens and only the masking differs.
     """
     backend: Any = replace(job.backend, decoder=name)  # type: ignore[type-var]
     session = backend.open(job.backbone)

@@ -1,4 +1,4 @@
-"""The public names, and the modules that somebody who extends fmtbench reads, as autosummary directives of Sphinx."""
+"""The public names, and the modules that matter to someone extending fmtbench, as Sphinx autosummary directives."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ EXTENDED = (
     "fmtbench.embed.encoder",
     "fmtbench.embed.training.stage",
 )
-"""Modules with a page of their own."""
+"""Modules that have their own page."""
 
 
 def api() -> str:
-    """One autosummary of the modules with pages; the public names first, where the package lists them."""
+    """One autosummary of the modules with pages, after the public names if the package lists them."""
     exported = sorted(_exported())
     names = "Names of `fmtbench` itself:\n\n" + ", ".join(f"`{name}`" for name in exported) + ".\n\n" if exported else ""
     listed = "\n".join(f"   {module}" for module in EXTENDED)
@@ -40,7 +40,7 @@ def api() -> str:
 
 
 def _exported() -> list[str]:
-    """`__all__` of the package, read without importing it; none where it is not a plain list or dict."""
+    """The package's `__all__`, read without importing it; empty if it is not a plain list or dict."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
@@ -50,7 +50,7 @@ def _exported() -> list[str]:
 
 
 def rooms() -> str:
-    """One section a package: its modules, each with the first line of its docstring."""
+    """One section per package: its modules, each with the first paragraph of its docstring."""
     folders = sorted({path.parent for path in PACKAGE.rglob("*.py")})
     return "\n".join(_room(folder) for folder in folders)
 

@@ -1,4 +1,4 @@
-"""The columns of rows.parquet, from the fields of `Row` and what is written beside them."""
+"""The columns of rows.parquet, from the fields of `Row` and their docstrings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def columns() -> str:
 
 
 def _fields(row: ast.ClassDef) -> list[tuple[str, str, str]]:
-    """Name, type and docstring of each field; a field's docstring is the string after it."""
+    """Name, type and docstring of each field; a field's docstring is the string literal after it."""
     fields = []
     for node, after in zip(row.body, [*row.body[1:], ast.Pass()]):
         if isinstance(node, ast.AnnAssign):

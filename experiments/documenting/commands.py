@@ -1,6 +1,6 @@
-"""The commands: one line each, and a page with what each one's help says and the keys that it takes.
+"""The commands: one line each, and a page with the help of each and the keys that it takes.
 
-A command is a module of experiments/ that can be run; its help is its docstring, its keys are those of `conf/<command>.yaml`.
+A command is a module of experiments/ that can be run; its help is its docstring, and its keys are those of `conf/<command>.yaml`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .markdown import table
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent
 REMARK = re.compile(r"(\S)\s{3,}(\S)")
-"""What parts a command line from what is said of it, in a help page."""
+"""The gap between a command line and the remark on it, in a help page."""
 HELP_BLOCK = "<!-- not run: the command's own help; the guides run these forms -->\n"
 SHOWN = {"???": "required", "": "see below"}
-"""How the table shows values that mean something to Hydra alone, or that have keys of their own."""
+"""How the table shows values that mean something only to Hydra, or that have keys below them."""
 
 
 def modules() -> list[Path]:
-    """The modules of experiments/ that can be run, in the order of their names."""
+    """The modules of experiments/ that can be run, sorted by name."""
     paths = sorted(EXPERIMENTS.glob("[a-z]*.py"))
     return [path for path in paths if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")]
 
@@ -34,13 +34,13 @@ def help_of(module: Path) -> str:
 
 
 def command_list() -> str:
-    """One line a command."""
+    """One line per command."""
     lines = [(f"`{module.stem}`", help_of(module).splitlines()[0]) for module in modules()]
     return table(("command", "what it does"), lines)
 
 
 def command_pages() -> str:
-    """One section a command: its help, its keys, its groups."""
+    """One section per command: its help, its groups, its keys."""
     return "\n".join(_section(module) for module in modules())
 
 
@@ -50,7 +50,7 @@ def _section(module: Path) -> str:
 
 
 def _settings(name: str) -> str:
-    """The groups that a command chooses from and the keys that it takes, as its help tells them."""
+    """The groups that a command chooses from and the keys that it takes, as in its help."""
     groups = [(f"`{group}`", f"`{default}`", str(len(options_of(name, group)))) for group, default in chosen(name).items()]
     keys = [(f"`{key}`", f"`{SHOWN.get(value, value)}`", comment) for key, value, comment in commented(name)]
     parts = []

@@ -1,4 +1,4 @@
-"""The groups of conf/ that have no table of their own, with what each option says of itself."""
+"""The groups of conf/ that have no table elsewhere, with each option's own comment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ELSEWHERE = ("condition", "task")
 
 
 def groups() -> str:
-    """One section a group."""
+    """One section per group."""
     folders = sorted({path.parent for path in CONF.rglob("*.yaml")} - {CONF})
     names = [(folder, folder.relative_to(CONF).as_posix()) for folder in folders]
     return "\n".join(f"## {name}\n\n{_options(folder)}" for folder, name in names if name not in ELSEWHERE)
@@ -26,7 +26,7 @@ def _options(folder: Path) -> str:
 
 
 def _said(path: Path) -> str:
-    """The comment on top; without one, a table's caption, else what the YAML builds."""
+    """The comment at the top; without one, a table's caption, or else what the YAML builds."""
     said = [line for line in comments(path) if not line.startswith("python -m")]
     if said:
         return " ".join(said)

@@ -13,7 +13,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def comments(path: Path) -> list[str]:
-    """The comment lines on top of a YAML file, without Hydra's `@package`."""
+    """The comment lines at the top of a YAML file, without Hydra's `@package`."""
     said = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -23,5 +23,5 @@ def comments(path: Path) -> list[str]:
 
 
 def natural(path: Path) -> list[str | int]:
-    """Orders `_10`, `_25`, `_100` by number."""
+    """A sort key that orders `_10`, `_25`, `_100` by number."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem)]

@@ -1,4 +1,4 @@
-"""The published studies that are experiments: what each asks and what differs, a section a study, from conf/experiment."""
+"""The published studies in conf/experiment, one section each: what the study asks and what differs here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .markdown import comments, table
 
 
 def studies() -> str:
-    """In the order of their papers' years, then of their names."""
+    """The sections, ordered by the paper's year, then by name."""
     found = [(path, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in sorted((CONF / "experiment").glob("*.yaml"))]
     repeating = [(path, settings) for path, settings in found if "repeats" in settings]
     return "\n".join(_section(path, settings) for path, settings in sorted(repeating, key=_year))

@@ -1,1 +1,1 @@
-"""What the commands around encoders share."""
+"""What the commands for encoders share."""

@@ -1,4 +1,4 @@
-"""From a composed config to embed backend, tasks, reranker and training data; and the table of scores."""
+"""Builds embed backend, tasks, reranker and training data from a composed config; writes the table of scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..starting.build import build, build_group
 
 
 def build_embed_backend(config: DictConfig) -> Any:
-    """The embed backend. Called late, since it imports torch. Our own lines make the libraries' progress bars redundant."""
+    """The embed backend. Call it late: it imports torch. It also silences the libraries' progress bars; ours suffices."""
     from datasets.utils.logging import disable_progress_bar
     from transformers.utils import logging as transformers_logging
 
@@ -26,7 +26,7 @@ def build_embed_backend(config: DictConfig) -> Any:
 
 
 def checked_reranker(config: DictConfig) -> Any:
-    """The reranker, of which all is checked that can be known before weights are loaded; None without one. Raises `UserError`."""
+    """The reranker, checked as far as possible before weights are loaded; None without one. Raises `UserError`."""
     reranker = build(config.reranker, "reranker") if config.reranker else None
     if reranker:
         reranker.check()
@@ -34,7 +34,7 @@ def checked_reranker(config: DictConfig) -> Any:
 
 
 def embed_tasks(config: DictConfig) -> dict[str, Any]:
-    """Loaded mteb tasks, by the name of their column. Raises `UserError`, and where two options give a task of the same name."""
+    """The loaded mteb tasks, by column name. Raises `UserError`, also if two options give a task of the same name."""
     found = dict[str, Any]()
     for name, option in build_group(config.embed_task).items():
         for column, task in option.tasks(name, config.limit).items():

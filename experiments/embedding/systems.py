@@ -1,18 +1,18 @@
-"""Systems of retrieval in one table: each is trained where it has to be, judged, and compared with what it lacks a part of.
+"""Retrieval systems in one table: each is trained if necessary, judged, and compared with the same system without one part.
 
     systems:
-      bm25: {embed: [embedder=bm25]}                       words of experiments.embed
-      e5: {train: [recipe=e5, train_data=scifact_noisy]}   words of experiments.train, for each seed
+      bm25: {embed: [embedder=bm25]}                       arguments of experiments.embed
+      e5: {train: [recipe=e5, train_data=scifact_noisy]}   arguments of experiments.train, for each seed
       m3: {train: [recipe=bge_m3, ...], heads: [dense, sparse, multi]}
       bm25_e5: {embed: [embedder=bm25], reranker: e5, candidates: 20}   the cross-encoder of a system above
     pairs:
       hard negatives: [e5, e5_without_negatives]           the row with a part, and the one without
 
-    DIR/trained/e5/seed0/   as experiments.train leaves it
+    DIR/trained/e5/seed0/   as experiments.train writes it
     DIR/scores.jsonl        the journal
     DIR/candidates/         what searches found
 
-What is trained and judged stays when the same command is given again.
+Repeating the command keeps what has already been trained and judged.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from .parts import build_embed_backend, embed_tasks, load_data
 logger = logging.getLogger(__name__)
 
 KEYS = ("embed", "train", "heads", "reranker", "candidates")
-"""What a system may say."""
+"""The settings that a system may have."""
 SIZES = ("limit", "seeds", "steps", "examples", "batch_size")
 SHARED = ("data_root",)
-"""Settings of this command that hold for those it stands for."""
+"""Settings of this command that are passed on to the commands of its systems."""
 
 
 def compare(config: DictConfig) -> None:
-    """Train and judge all systems; table.md, table.csv, pairs.md and pairs.csv, printed too. Raises `UserError`."""
+    """Train and judge all systems; write and print table.md, table.csv, pairs.md and pairs.csv. Raises `UserError`."""
     from fmtbench.analysis.showing.markdown import to_markdown
     from fmtbench.store.csv_text import csv_text
     from fmtbench.store.files import writable, write_text
@@ -66,7 +66,7 @@ def compare(config: DictConfig) -> None:
 
 
 def check_systems(config: DictConfig) -> None:
-    """Everything that can be known before the first is trained. Raises `UserError`."""
+    """Check everything that can be known before training starts. Raises `UserError`."""
     if config.size not in config.sizes:
         raise UserError(f"size={config.size}: allowed are {', '.join(map(str, config.sizes))}")
     if unknown := [key for key in config.sizes[config.size] if key not in SIZES]:
@@ -95,7 +95,7 @@ def _check_system(name: str, system: Any, config: DictConfig) -> None:
 
 
 def composed_of(config: DictConfig, name: str) -> DictConfig:
-    """The config of the command that a system stands for, with this command's settings and size."""
+    """The config of a system's own command (train or embed), with this command's settings and size."""
     system = config.systems[name]
     root = "train" if "train" in system else "embed"
     try:
@@ -112,7 +112,7 @@ def composed_of(config: DictConfig, name: str) -> DictConfig:
 
 
 def _shorten(made: DictConfig, size: Any) -> None:
-    """Every stage takes the steps of the size, and its batches, where it says any."""
+    """Give every stage the size's steps and batch size, where the size sets them."""
     for stage in made.recipe.stages.values():
         for key in ("steps", "batch_size"):
             if size.get(key) is not None and key in stage:
@@ -120,7 +120,7 @@ def _shorten(made: DictConfig, size: Any) -> None:
 
 
 def judged(config: DictConfig, name: str, tasks: dict[str, Any], backend: Any, output: Path) -> Iterator[Judged]:
-    """The rows of one system, for each seed and head, on every task."""
+    """The rows of one system, for each seed and head on every task."""
     from fmtbench.embed.evaluation import evaluate
     from fmtbench.embed.reranking import rerank
 
@@ -139,12 +139,12 @@ def judged(config: DictConfig, name: str, tasks: dict[str, Any], backend: Any, o
 
 
 def seeds(config: DictConfig, name: str) -> list[int]:
-    """Those of a system: one that is not trained has none of its own."""
+    """The seeds of a system; just 0 for one that is not trained."""
     return list(config.sizes[config.size].seeds) if "train" in config.systems[name] else [0]
 
 
 def encoders(config: DictConfig, name: str) -> Iterator[tuple[int, Any]]:
-    """A system's encoder for each seed; trained now, where it is not yet."""
+    """A system's encoder for each seed, trained now if it has not been."""
     from fmtbench.embed.saved import SavedEncoder
 
     made = composed_of(config, name)
@@ -162,7 +162,7 @@ def encoders(config: DictConfig, name: str) -> Iterator[tuple[int, Any]]:
 
 
 def _some(data: Any, count: int | None) -> Any:
-    """Some examples of each training set, at even distances since neighbours share a document; as many texts."""
+    """At most `count` evenly spaced examples of each training set (neighbours share a document), and as many texts."""
     from fmtbench.embed.training.examples import by_source
 
     if count is None:

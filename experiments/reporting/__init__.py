@@ -1,1 +1,1 @@
-"""What commands show while and after they run: progress, tables in the terminal, the page."""
+"""What commands show during and after a run: progress, tables in the terminal, the page."""

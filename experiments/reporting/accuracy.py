@@ -1,4 +1,4 @@
-"""Show the accuracy table of a results folder: in the terminal, as Markdown and as CSV beside the results."""
+"""The accuracy table of a results folder: in the terminal, and as Markdown and CSV beside the results."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def report(folder: Path) -> None:
 
 
 def barred_cells(folder: Path) -> list[str]:
-    """One line for each cell that did not run because its grammar is barred."""
+    """One line for each cell that did not run because it is barred."""
     manifests = {path.parent: read_manifest(path) for path in sorted(folder.rglob("manifest.json"))}
     return [
         f"{cell.relative_to(folder)} is barred: {why_barred(manifest)}"
@@ -60,7 +60,7 @@ def barred_cells(folder: Path) -> list[str]:
 
 
 def _fitting(shown: pd.DataFrame, width: int) -> pd.DataFrame:
-    """Leave out the less telling columns where the terminal is narrow; the files have them all."""
+    """Drop the less telling columns if the terminal is narrow; the files have them all."""
     for name in ("Δ latent", "tokens", "n", "failures"):
         widths = {column: max(map(len, [column, *shown[column]])) for column in shown.columns} | {"failures": FAILURES_WIDTH}
         if sum(widths[column] + 2 for column in shown.columns) > width:

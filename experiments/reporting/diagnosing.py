@@ -1,4 +1,4 @@
-"""Write and print the page of a diagnosis."""
+"""Writes and prints the page of a diagnosis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def usable(job: Job) -> list[str]:
 
 
 def write(output: Path, job: Job, found: Diagnosis, rows: pd.DataFrame, untried: Mapping[str, str]) -> None:
-    """doctor.html, and doctor.md on the terminal too. `untried`: parts that were not tried, and why."""
+    """Write doctor.html and doctor.md, and print the latter. `untried`: parts that were not tried, and why."""
     (task,) = {cell.task for cell in job.cells}
     items = job.tasks[task].items()
     kind = job.tasks[task].kind(items[0])

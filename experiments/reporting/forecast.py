@@ -1,4 +1,4 @@
-"""What a plan says beforehand of cells that cannot run, and of money."""
+"""What a plan says in advance about cells that cannot run, and about cost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from fmtbench.running.planning import Planner
 from fmtbench.store.folder import Planned
 
 CHARACTERS = 4
-"""Of a prompt in a token, roughly: a server's tokenizer is not at hand."""
+"""Characters of a prompt per token, roughly: a server's tokenizer is not at hand."""
 
 
 def barred_cells(job: Job, planner: Planner) -> dict[Cell, str]:
-    """The cells that cannot be asked, and those whose constraints the engine has no words for, each with the reason. Nothing is
-    compiled."""
+    """The cells that cannot be asked, and those whose constraints the engine cannot express, each with the reason.
+
+    Nothing is compiled.
+    """
     found = ((cell, planner.barred(cell) or _why(job, cell, planner.plan(cell))) for cell in job.cells)
     return {cell: why for cell, why in found if why}
 
@@ -44,7 +46,7 @@ def barred_lines(barred: Mapping[Cell, str]) -> list[str]:
 
 
 def unread_tokens(job: Job, planned: Mapping[Cell, Sequence[Planned]], missing: Mapping[Cell, int]) -> float:
-    """Of the prompts of the requests that are missing in each cell, roughly."""
+    """Prompt tokens of the requests that each cell is missing, roughly."""
     return sum(
         missing[cell] / (len(requests) * passes) * _prompt_tokens(requests, passes, job.sampling.max_tokens)
         for cell, requests in planned.items()
@@ -53,7 +55,7 @@ def unread_tokens(job: Job, planned: Mapping[Cell, Sequence[Planned]], missing: 
 
 
 def _prompt_tokens(requests: Sequence[Planned], passes: int, most: int) -> float:
-    """Of all requests of a cell; a second pass repeats the prompt and the first reply, here of `most` tokens."""
+    """Prompt tokens of all requests of a cell; a second pass repeats the prompt and a first reply of `most` tokens."""
     first = sum(len(message.content) for one in requests for message in one.request.messages) / CHARACTERS
     return passes * first + (passes - 1) * len(requests) * most
 
@@ -64,12 +66,12 @@ def read_line(prompt: float, *, measured: bool) -> str:
 
 
 def hours(reply: float, speed: float) -> str:
-    """What one GPU takes that generates so many tokens a second, all requests together."""
+    """The GPU hours for so many reply tokens, at a speed in tokens per second over all requests together."""
     return f"{reply / speed / 3600:,.1f} GPU hours at {speed:,g} tokens/s"
 
 
 def money_lines(prices: Prices | None, prompt: float, reply: float, *, measured: bool) -> list[str]:
-    """What so many tokens cost; nothing where no price is given."""
+    """What so many tokens cost; nothing if no price is given."""
     if prices is None:
         return []
     money = amount(prices.of(prompt, reply), prices.currency)

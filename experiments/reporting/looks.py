@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def look_lines(rows: pd.DataFrame, pairs: Mapping[str, Sequence[Pair]], items: Mapping[str, int], look: str) -> list[str]:
-    """For each task the boundary of this look, and whether a planned contrast has crossed it.
+    """The boundary of this look for each task, and whether a planned contrast has crossed it.
 
-    `rows`: of one backbone, so far; `items`: that are planned for each task in all. The level is shared by the planned
-    contrasts of a task (Bonferroni), so that it holds for all of them and all looks together.
+    `rows`: one backbone's rows so far; `items`: the number of items planned for each task in total. The level is shared by the
+    planned contrasts of a task (Bonferroni), so it holds for all of them and all looks together.
     """
     from fmtbench.analysis.statistics.exact import LEVEL
 
@@ -47,7 +47,7 @@ def _task(rows: pd.DataFrame, task: str, pairs: Sequence[Pair], planned: int, lo
 
 
 def _seen(rows: pd.DataFrame, task: str, pair: Pair) -> tuple[int, float, float]:
-    """Items of both, the score of their strict difference, and its mid-p as in the table of contrasts."""
+    """The number of shared items, the score z of the strict difference, and its mid-p as in the table of contrasts."""
     import numpy as np
 
     from fmtbench.analysis.statistics.cube import cells, cube

@@ -1,4 +1,4 @@
-"""What a run took for what in somebody's own data, and three of its items as the model is asked them."""
+"""How a run understood the user's own data, and three of its items as the model is asked them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def announce(job: Job) -> None:
-    """Write it to the log, once for each such task. Raises `UserError` for data that cannot be asked."""
+    """Log this once for each task made from the user's data. Raises `UserError` for data that cannot be asked."""
     for name, task in job.tasks.items():
         cell = _askable(job, name, task) if isinstance(task, OwnQuestions) else None
         if isinstance(task, OwnQuestions) and cell:
@@ -30,7 +30,7 @@ def announce(job: Job) -> None:
 
 
 def _askable(job: Job, name: str, task: OwnQuestions) -> Cell | None:
-    """The first cell of a task whose condition can ask its first item; None where there is none."""
+    """The first cell of a task whose condition can ask its first item, or None."""
     for cell in job.cells:
         if cell.task == name:
             with suppress(UnaskableError):
@@ -59,7 +59,7 @@ def _lines(job: Job, cell: Cell, task: OwnQuestions) -> Iterator[str]:
 
 
 def too_long(job: Job, cell: Cell, items: Sequence[Item]) -> Iterator[str]:
-    """A line on the texts that leave no room for a reply, the longest first. Raises `UserError` where all are."""
+    """A line on the texts too long to leave room for a reply, quoting the longest. Raises `UserError` if all are too long."""
     found: list[str] = []
     for item in sorted(items, key=lambda item: -len(item.question)):
         request = Request(messages=_turns(job, cell, item), max_tokens=job.sampling.max_tokens)
@@ -82,7 +82,7 @@ def _asked(job: Job, cell: Cell, item: Item) -> str:
 
 
 def _right(task: OwnQuestions, item: Item) -> str:
-    """The gold answer, and what it is read as where that is something else."""
+    """The gold answer, and what it is read as if that differs."""
     read = task.kind(item).canon(item.gold)
     also = f", also accepted: {', '.join(item.aliases)}" if item.aliases else ""
     return f"right: {item.gold}{'' if read in (None, item.gold) else f' (read as {read})'}{also}"

@@ -1,4 +1,4 @@
-"""The conditions of `conf/condition`, for rows that come without their own config."""
+"""The conditions of `conf/condition`, for rows that come without a config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmtbench.presets import CONF
 
 
 def load_study(roots: list[Path], *, mixed: bool = False, slim: bool = True, first: bool = False) -> Study:
-    """A results folder or a packed study, as the tables need it."""
+    """A results folder or a packed study, in the form the tables need."""
     return load(roots, presets=condition_presets(), mixed=mixed, slim=slim, first=first)
 
 

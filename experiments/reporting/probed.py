@@ -1,4 +1,4 @@
-"""What `experiments.lockin` prints when a probe has run: a few means, to see that it worked; the tables have the intervals."""
+"""What `experiments.lockin` prints after a probe: a few means to check that it worked; the tables have the intervals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ With intervals, and what is left out by cell: python -m experiments.tables resul
 
 
 def show(lines: list[dict[str, Any]], legend: str) -> None:
-    import pandas as pd  # here, so that a mistake in the command waits for no import of it
+    import pandas as pd  # late, so that a mistake in the command does not wait for its import
 
     from fmtbench.analysis.showing.markdown import to_markdown
 
@@ -55,7 +55,7 @@ def mass_lines(name: str, own: CellProbe, probe: MassProbe) -> Iterator[dict[str
 
 
 def show_swaps(rows: list[Row], settings: SwapSettings, left_out: str) -> None:
-    """Accuracy of each arm along the rationale, latent and strict, over all tasks; the table has the differences."""
+    """Print each arm's latent and strict accuracy along the rationale, over all tasks; the table has the differences."""
     lines = [swap_line(arm, [row for row in rows if row.condition == str(arm)]) for arm in settings.arms]
     show(lines, f"left out: {left_out or 'nothing'}. {SWAP_LEGEND}")
 
@@ -76,7 +76,7 @@ def swap_line(arm: Arm, rows: list[Row]) -> dict[str, Any]:
 
 
 def commitment_lines(name: str, own: CommitmentCell, probe: CommitmentProbe) -> Iterator[dict[str, Any]]:
-    """Means of a cell at each cut, without those of replies that have none."""
+    """A cell's means at each cut, over the replies that could be read out there."""
     import pandas as pd
 
     from fmtbench.probes.commitment_cell import rows_of

@@ -15,7 +15,7 @@ QUIET_SECONDS = 30.0
 
 
 def progress(total: int, stream: Iterable[Generation]) -> Iterator[Generation]:
-    """Pass a stream of generations through, and show on stderr how far it is; plain lines where there is no terminal."""
+    """Pass a stream of generations through and show its progress on stderr, as plain lines if that is not a terminal."""
     return _bar(total, stream) if sys.stderr.isatty() else _lines(total, stream)
 
 
@@ -46,7 +46,7 @@ def _lines(total: int, stream: Iterable[Generation]) -> Iterator[Generation]:
 
 
 def _counted(stream: Iterable[Generation]) -> Iterator[tuple[int, int, float, Generation]]:
-    """Each generation with the items, tokens and seconds so far."""
+    """Items, tokens and seconds so far, with each generation."""
     started, tokens = time.monotonic(), 0
     for count, generation in enumerate(stream, start=1):
         tokens += generation.completion_tokens

@@ -1,4 +1,4 @@
-"""Drift of a results folder: rationales in plain words, their vectors, the table and the figure.
+"""The drift of a results folder: rationales stripped to plain words, their vectors, the table and the figure.
 
 python -m experiments.embed study=drift results=results/drift embedder=prompteol output=DIR
 """
@@ -25,7 +25,7 @@ GROUP = ["backbone", "task", "prompt", "seed"]
 
 
 def drift_table(rows: pd.DataFrame, embedders: Mapping[str, Any], open_one: Any, free: str, view: str) -> pd.DataFrame:
-    """One line for each embedder, cell and condition but the free one. Raises `UserError` where nothing can be compared."""
+    """One line for each embedder, cell and condition except the free one. Raises `UserError` if nothing can be compared."""
     check_free(rows, free)
     texts = rows["text"].map(VIEWS[view])
     known = sorted(set(texts) - {""})
@@ -48,7 +48,7 @@ def drift_table(rows: pd.DataFrame, embedders: Mapping[str, Any], open_one: Any,
 
 
 def check_free(rows: pd.DataFrame, free: str) -> None:
-    """What can be known before any weights are loaded."""
+    """Check what can be known before any weights are loaded. Raises `UserError`."""
     found = rows[rows["condition"] == free]
     if found.empty:
         there = ", ".join(sorted(set(rows["condition"])))
@@ -65,7 +65,7 @@ def embed_all(embedder: Embedder, name: str, texts: list[str]) -> Array:
 
 
 def _cell(group: pd.DataFrame, vectors: Mapping[str, Array], free: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """The drifts of one backbone on one task with one prompt and one seed, and a line for each that cannot be had."""
+    """The drifts for one backbone, task, prompt and seed, and a line for each that cannot be computed."""
     items = sorted(set(group["item_id"]))
     stacked = {str(name): _stack(one, items, vectors) for name, one in group.groupby("condition")}
     right = group.pivot_table(index="item_id", columns="condition", values="latent_correct", aggfunc="mean").reindex(items)
@@ -83,7 +83,7 @@ def _cell(group: pd.DataFrame, vectors: Mapping[str, Array], free: str) -> tuple
 
 
 def _stack(group: pd.DataFrame, items: list[str], vectors: Mapping[str, Array]) -> Array:
-    """N x S x D, NaN where a rationale is empty or absent."""
+    """The vectors as items x samples x dimensions (N x S x D), NaN where a rationale is empty or absent."""
     samples, place = sorted(set(group["sample"])), {item: i for i, item in enumerate(items)}
     stacked = np.full((len(items), len(samples), len(next(iter(vectors.values())))), np.nan)
     for item, sample, text in zip(group["item_id"], group["sample"], group["plain"]):
@@ -93,7 +93,7 @@ def _stack(group: pd.DataFrame, items: list[str], vectors: Mapping[str, Array]) 
 
 
 def shown_drift(table: pd.DataFrame) -> pd.DataFrame:
-    """As text; where the gate failed the figures would say nothing, and are left out."""
+    """The table as text; where the gate failed, the figures would mean nothing and are left out."""
 
     def cell(line: Any, name: str, low: str = "", digits: int = 2) -> str:
         value = getattr(line, name)

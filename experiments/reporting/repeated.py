@@ -1,4 +1,4 @@
-"""What a run and a plan say of the published study that they repeat: what differs from it, and its numbers beside ours."""
+"""What a run and a plan say about the published study that they repeat: what differs, and its numbers beside ours."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ COLUMNS = (
     "ours_n",
 )
 FREE = ("free_cot", "free_cot_3_shot")
-"""What differences are to: of these it would be 0."""
+"""The conditions that differences are measured against; their own difference would be 0."""
 HEADINGS = ("task", "condition", "study", "model", "published", "Δ published", "backbone", "ours", "Δ ours", "n")
 
 
 def study_lines(config: DictConfig) -> list[str]:
-    """The study, and one line for each thing that differs; nothing where none is repeated."""
+    """The study, and one line for each thing that differs; nothing if no study is repeated."""
     if config.repeats.paper is None:
         return []
     return [f"Repeats {config.repeats.paper}. What differs:", *(f"  - {line}" for line in config.repeats.differs)]
 
 
 def beside_lines(config: DictConfig) -> list[str]:
-    """The published accuracies that have a task and condition of this run, as a table; nothing where no study is repeated."""
+    """A table of the published accuracies whose task and condition are in this run; nothing if no study is repeated."""
     if config.repeats.paper is None:
         return []
     folder = Path(config.results) / config.name

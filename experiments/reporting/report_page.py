@@ -1,4 +1,4 @@
-"""The report as one page: what `experiments.tables ... format=html` writes."""
+"""The report as a single page, as written by `experiments.tables ... format=html`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(
     reasons: Mapping[str, str],
     labels: Labels,
 ) -> None:
-    """`tables` holds `main`, and `contrasts` unless `reasons` says why it could not be made."""
+    """Write the page. `tables` holds `main`, and `contrasts` unless `reasons` says why that could not be made."""
     notes = [*(f"Left out: {complaint}" for complaint in study.complaints), *study.notes]
     notes += [note[:1].upper() + note[1:] for note in [missing_note(study.missing, most=12)] if note]
     packed = payload(study.rows, study.origin, reference, notes)
@@ -44,7 +44,7 @@ def write(
 
 
 def sent(roots: Iterable[Path]) -> dict[str, str]:
-    """What was sent to the model, by request key, from run folders; a packed study holds none, and a torn line says nothing."""
+    """The messages sent to the model, by request key, from run folders; a packed study has none, and torn lines are skipped."""
     found: dict[str, str] = {}
     for path in (path for root in roots if root.is_dir() for path in sorted(root.rglob("requests.jsonl")) if path.is_file()):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -55,7 +55,7 @@ def sent(roots: Iterable[Path]) -> dict[str, str]:
 
 
 def write_empty(path: Path, roots: list[Path]) -> None:
-    """A page that says that there is nothing yet."""
+    """Write a page that says that there are no results yet."""
     names = "+".join(root.resolve().name for root in roots)
     write_page(path, title(names), empty_payload({"runs": names, "commit": "unknown commit"}))
 

@@ -1,4 +1,4 @@
-"""How large a study must be to see a difference, and what that costs: the answer to `experiments.plan detect=3`."""
+"""How large a study must be to detect a difference, and what that costs: the answer to `experiments.plan detect=3`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from fmtbench.analysis.statistics.sizes import Size
 
 KINDS = ("these prompts", "prompts like these")
-"""Both intervals of a difference."""
+"""The two intervals of a difference: for the prompts used, and for all prompts like them."""
 
 
 class StudyLimits(NamedTuple):
-    """What a study may have."""
+    """The most that a study may have of each thing."""
 
     items: Mapping[str, int]
-    """Of each task."""
+    """The number of items of each task."""
     prompts: int
     conditions: int
-    """Of the study: the more there are, the more is learnt of prompts."""
+    """The number of conditions in the study: the more there are, the more is learnt about prompts."""
     samples: bool
-    """Whether a second sample can differ from the first one: not at temperature 0."""
+    """Whether a second sample can differ from the first: not at temperature 0."""
 
 
 class Price(NamedTuple):
-    """Of a mean reply."""
+    """What a mean reply takes."""
 
     tokens: float
     seconds: float
@@ -45,10 +45,10 @@ def size_lines(
     speed: float | None,
     say: Callable[[float], str],
 ) -> list[str]:
-    """For each task and contrast the cheapest size that shows `points` four times in five, for both kinds of prompts.
+    """The cheapest size at which each contrast shows `points` four times in five, for both kinds of intervals.
 
-    `rows`: of one backbone, the pilot; `speed`: tokens a second, by default the pilot's; `say`: seconds in words. Raises
-    `UserError` where the pilot lacks a contrast.
+    `rows`: the pilot's rows of one backbone; `speed`: tokens per second, by default the pilot's; `say`: formats seconds as text.
+    Raises `UserError` if the pilot lacks a contrast.
     """
     known = {(task, pair): _known(rows, task, pair) for task, some in pairs.items() for pair in some}
     lines = [
@@ -122,7 +122,7 @@ def _shape(size: Size) -> str:
 
 
 def _out_of_reach(task: str, one: Components, points: float, limits: StudyLimits, conditions: int | None) -> str:
-    """What the largest study would show, and which one would show enough."""
+    """What the largest allowed study would show, and how many prompts would be enough."""
     from fmtbench.analysis.statistics.sizes import SAMPLES, Size, cheapest, smallest
 
     most = Size(limits.items[task], limits.prompts, SAMPLES[-1] if limits.samples else 1)

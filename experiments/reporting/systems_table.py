@@ -1,4 +1,4 @@
-"""Tables of systems: what each reaches, with its spread over seeds, and what a part of it adds, with an interval over queries."""
+"""Tables of systems: each one's scores with their spread over seeds, and what a part adds, with an interval over queries."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MAIN = "nDCG@10"
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One row of the table on one task, by one seed."""
+    """One row of the table on one task, for one seed."""
 
     row: str
     seed: int
     score: Score
     queries: pd.DataFrame | None
-    """nDCG@10 and recall@100 of each query, 0..1; None where the task is no search."""
+    """nDCG@10 and recall@100 of each query, 0..1; None if the task is not a search."""
 
 
 def systems_table(made: Sequence[Judged]) -> pd.DataFrame:
-    """Long: row, task, metric, and the mean, smallest and largest of the seeds.
+    """A long table: row, task, metric, and the mean, smallest and largest over seeds.
 
-    Scores are x 100. Seconds are of 1,000 texts, queries and documents (for a reranker: pairs); bytes are of a document.
+    Scores are x 100. Seconds are per 1,000 texts, queries and documents (for a reranker: pairs); bytes are per document.
     """
     lines = [
         {"row": one.row, "task": one.score.task, "metric": name, "value": value} for one in made for name, value in _values(one)
@@ -53,10 +53,12 @@ def _values(one: Judged) -> list[tuple[str, float]]:
 
 
 def pairs_table(made: Sequence[Judged], pairs: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """What one row has over another in nDCG@10 x 100 on each search: the difference of the seeds' means, its 95 % interval over
-    queries (paired), and the smallest and largest difference of a seed; a row of one seed meets every seed of the other.
+    """What one row gains over another in nDCG@10 x 100 on each search.
 
-    The interval is of these trained encoders on queries like these; what other seeds would change is what the spread shows.
+    Columns: the difference of the means over seeds, its 95 % interval over queries (paired), and the smallest and largest
+    difference over seeds; where the numbers of seeds differ, every seed of one row is compared with every seed of the other.
+
+    The interval holds for these trained encoders on queries like these; the spread shows what other seeds would change.
     """
     lines = [
         {"what": name, "with": one, "without": other, "task": task} | _difference(made, one, other, task)
@@ -77,7 +79,7 @@ def _difference(made: Sequence[Judged], one: str, other: str, task: str) -> dict
 
 
 def _by_seed(made: Sequence[Judged], row: str, task: str) -> pd.DataFrame:
-    """nDCG@10, a line for each query and a column for each seed. Raises `UserError` where there is no such row."""
+    """nDCG@10, one line per query and one column per seed. Raises `UserError` if there is no such row."""
     found = {one.seed: one.queries[MAIN] for one in made if (one.row, one.score.task) == (row, task) and one.queries is not None}
     if not found:
         known = ", ".join(dict.fromkeys(one.row for one in made))
@@ -86,12 +88,12 @@ def _by_seed(made: Sequence[Judged], row: str, task: str) -> pd.DataFrame:
 
 
 def _of_seeds(one: Array, other: Array) -> Array:
-    """Seed by seed where both have the same number, else every one with every one."""
+    """Differences seed by seed if both rows have the same number of seeds, else between all pairs of seeds."""
     return one - other if len(one) == len(other) else (one[:, None] - other[None, :]).ravel()
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """A line for each row, a column for each measure; the smallest and largest of several seeds in brackets."""
+    """One line per row and one column per measure, with the smallest and largest over several seeds in brackets."""
     if table.empty:
         return table
     cells = [_cell(line) for line in table.itertuples()]
@@ -108,7 +110,7 @@ def _cell(line: Any) -> str:
 
 
 def shown_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """A line for each pair and task."""
+    """The pairs as text, one line per pair and task."""
     lines = [
         {
             "what": line.what,

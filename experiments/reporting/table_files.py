@@ -1,4 +1,4 @@
-"""A table as files: numbers under their ids (.csv), and what people read under the names of `conf/names` (.md, .tex)."""
+"""A table as files: numbers under ids (.csv), and text for readers under the names of `conf/names` (.md, .tex)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fmtbench.store.csv_text import csv_text
 from fmtbench.store.files import write_text
 
 DIGITS = "%.9g"
-"""Of a number in a .csv: beyond them, processors and the order of a sum differ."""
+"""The digits of a number in a .csv: further digits depend on the processor and the order of summation."""
 
 
 def write_files(path: Path, table: pd.DataFrame, show: Mapping[str, Any], origin: Mapping[str, str], labels: Labels) -> list[str]:
-    """Writes `path` with the endings .csv, .md and .tex. Returns what is noted in every line, and so below the table only."""
+    """Write `path` as .csv, .md and .tex. Returns the notes common to every line, which are shown only below the table."""
     write_text(path.with_suffix(".csv"), csv_text(table.assign(**origin), DIGITS))
     notes = common_notes(table)
     table = labelled(table, labels)
@@ -39,7 +39,7 @@ def write_files(path: Path, table: pd.DataFrame, show: Mapping[str, Any], origin
 
 
 def as_text(table: pd.DataFrame, show: Mapping[str, Any]) -> pd.DataFrame:
-    """Without columns in which no line has anything."""
+    """The table as text, without empty columns."""
     if "wide" in show:
         return spread(table, **show["wide"], percent=show.get("percent", ()))
     text = shown(table, show["columns"] or list(table.columns), show.get("percent", ()))
@@ -47,7 +47,7 @@ def as_text(table: pd.DataFrame, show: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The table less the notes that its caption gives, and less a column of notes that is empty then."""
+    """The table without the notes that its caption gives, and without a column of notes that this leaves empty."""
     if "note" not in table.columns:
         return table
     rest = table["note"].map(lambda note: "; ".join(one for one in str(note).split("; ") if one not in notes))
@@ -55,6 +55,6 @@ def without(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 
 def common_notes(table: pd.DataFrame) -> list[str]:
-    """What is noted in every line of a table, and so is a matter of the whole study."""
+    """The notes that every line of a table has, and that so concern the whole study."""
     notes = [str(note).split("; ") for note in table.get("note", [])]
     return [note for note in dict.fromkeys(notes[0] if notes else []) if note and all(note in one for one in notes)]

@@ -1,1 +1,1 @@
-"""How every command starts: typed roots, Hydra, objects from configs, errors in one line."""
+"""How every command starts: typed roots, Hydra, objects from configs, one-line errors."""

@@ -1,7 +1,7 @@
-"""From a composed config to the library's objects. `_target_` is the only registry.
+"""Builds the library's objects from a composed config. `_target_` is the only registry.
 
-What is built is defined in fmtbench, or in a package that the user's own command line lists (`plugins=[mypackage]`). A results
-folder's config may name tasks, conditions, prompts and answer kinds only, and lists no plugins.
+The classes are defined in fmtbench, or in a package that the user's own command line lists (`plugins=[mypackage]`). A results
+folder's config may name only tasks, conditions, prompts and answer kinds, and lists no plugins.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from .conf import option_file, shown
 T = TypeVar("T")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 GROUPS = ("task", "condition", "prompt", "embedder", "embed_task", "train_data", "table", "figure")
-"""The groups of which several options can be chosen."""
+"""The groups from which several options can be chosen."""
 SCORED = ("fmtbench.tasks", "fmtbench.conditions", "fmtbench.answers")
-"""All that a results folder's config may name."""
+"""The packages that a results folder's config may name."""
 BACKBONES = ("fmtbench.backbone.Backbone",)
 ENGINES = ("fmtbench.backends.hf.HF", "fmtbench.backends.vllm.backend.VLLM", "fmtbench.backends.scripted.Scripted")
-"""And, where replies are generated again, what computes on this machine alone."""
+"""The engines it may also name when replies are generated again: those that compute only on this machine."""
 
 
 @contextmanager
 def plugins(packages: Sequence[str]) -> Iterator[None]:
-    """Build objects of these packages, too, and import them, so that their formats are known.
+    """Also build objects of these packages, and import them, so that their formats are known.
 
-    Raises `UserError` for one that cannot be found or imported.
+    Raises `UserError` for a package that cannot be found or imported.
     """
     if packages and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # the installed command does not look there by itself
+        sys.path.append(os.getcwd())  # the installed command does not look there
     for package in packages:
         if not all(map(str.isidentifier, package.split("."))) or find_spec(package.partition(".")[0]) is None:
             raise UserError(f"plugins={package}: there is no such package: install it, or start where its folder lies")
@@ -62,7 +62,7 @@ def plugins(packages: Sequence[str]) -> Iterator[None]:
 
 
 def check_options(config: DictConfig) -> None:
-    """Raises `UserError` for an option that describes nothing, as `+task.mine.size=3` makes one, whether it is built or not."""
+    """Raises `UserError` for an option without a `_target_`, such as `+task.mine.size=3` makes, whether it is built or not."""
     for group in GROUPS:
         for name, node in (config.get(group) or {}).items():
             _check_settings(node, str(name), config[group])
@@ -80,7 +80,7 @@ def _check_described(node: Any, name: str) -> None:
 
 
 def check_fields(config: DictConfig, name: str) -> None:
-    """Raises `UserError` for a setting that the class has not, where it is not built, since its library may be missing here."""
+    """Raises `UserError` for a setting that the class lacks, without building it: its library may be missing here."""
     _check_described(config, name)
     _check_targets(OmegaConf.to_container(config, resolve=True), name, ("fmtbench", *_plugins.get()))
     known = list(signature(get_class(config._target_)).parameters)
@@ -91,7 +91,7 @@ def check_fields(config: DictConfig, name: str) -> None:
 
 
 def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench",)) -> Any:
-    """The object that a config node describes. Raises `UserError` naming the key that is wrong."""
+    """The object that a config node describes. Raises `UserError` naming the wrong key."""
     _check_described(config, name)
     _check_targets(OmegaConf.to_container(config, resolve=True), name, (*packages, *_plugins.get()))
     try:
@@ -104,7 +104,7 @@ def build(config: DictConfig, name: str, *, packages: Sequence[str] = ("fmtbench
 
 
 def build_group(config: DictConfig, *, packages: Sequence[str] = ("fmtbench",)) -> dict[str, Any]:
-    """The objects of a list-valued group, by name."""
+    """The objects of a group from which several are chosen, by name."""
     for name, node in config.items():
         _check_settings(node, str(name), config)
     return {str(name): build(node, str(name), packages=packages) for name, node in config.items()}
@@ -113,7 +113,8 @@ def build_group(config: DictConfig, *, packages: Sequence[str] = ("fmtbench",)) 
 def build_stored(config: Any, group: str, kind: type[T]) -> tuple[str, T]:
     """The one option of a group that a cell's own config names, and the object it describes, which must be a `kind`.
 
-    Plain data, whoever wrote it: no `${...}` in it is filled in from this machine, and nothing but classes is called.
+    The config is treated as plain data, whoever wrote it: no `${...}` is filled in from this machine, and only classes are
+    called. Raises `UserError`.
     """
     node = config.get(group) if isinstance(config, dict) else None
     if not isinstance(node, dict) or len(node) != 1:
@@ -133,17 +134,17 @@ def build_stored(config: Any, group: str, kind: type[T]) -> tuple[str, T]:
 def build_stored_engine(config: Any) -> tuple[Backbone, Backend]:
     """The backbone and the engine of this machine that a cell's own config names.
 
-    Plain data, as in `build_stored`, and only the engines that compute here: a server's address from somebody else's folder
-    could have this machine's key sent to it. Raises `UserError`.
+    Plain data, as in `build_stored`, and only engines that compute here: a server address in someone else's folder could make
+    this machine send its key there. Raises `UserError`.
     """
     backbone, backend = build_stored_backbone(config), _stored_node(config, "backend", ENGINES)
     return backbone, _built_stored(backend)
 
 
 def build_stored_backbone(config: Any) -> Backbone:
-    """The backbone alone. Raises `UserError`."""
+    """The backbone of `build_stored_engine`, without the engine. Raises `UserError`."""
     node = _stored_node(config, "backbone", BACKBONES)
-    if not str(node.get("package") or "none").isidentifier():  # to look for one in a package imports that
+    if not str(node.get("package") or "none").isidentifier():  # looking for weights in a package imports it
         raise UserError(f"config.yaml names the package {node['package']!r}, which is no name of one")
     return _built_stored(node)
 
@@ -158,7 +159,7 @@ def _built_stored(node: dict[str, Any]) -> Any:
 
 
 def _stored_node(config: Any, name: str, allowed: Sequence[str]) -> dict[str, Any]:
-    """What a cell's config says of one object, which has no other inside it."""
+    """The settings of one object in a cell's config, which may have no other object inside."""
     node = config.get(name) if isinstance(config, dict) else None
     got = node.get("_target_") if isinstance(node, dict) else node
     if not isinstance(node, dict) or got not in allowed or "_target_" in str(list(node.values())):
@@ -184,7 +185,7 @@ def _check_targets(node: Any, name: str, packages: tuple[str, ...]) -> None:
 
 
 def _place(config: Any, name: str) -> str:
-    """The file of an option, where its node tells its group; else its name."""
+    """The file of an option if its node tells the group, else its name."""
     group = str(config._get_full_key(None) if OmegaConf.is_config(config) else "").partition(".")[0]
     path = option_file(group, name) if group else None
     return shown(path) if path else name

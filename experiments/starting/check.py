@@ -1,4 +1,4 @@
-"""What the types of a root cannot say, checked for every command before any work: unknown keys, bounds, places to write to."""
+"""Checks for every command, before any work, that the types cannot make: unknown keys, bounds, places to write to."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LEAST = {
     **dict.fromkeys(("pairs", "rounds", "limit", "replies", "tasks", "triples", "attempts", "draws"), 1),
     **dict.fromkeys(("max_tokens", "shards", "pilot_items"), 1),
 }
-"""The least value of each count, in whatever command has it."""
+"""The smallest value of each count, in every command that has it."""
 POSITIVE = ("compile.seconds", "compile.memory_gb")
 NAMES = ("name", "backbone.name")
 
 
 def check_added(name: str, key: str) -> None:
-    """Raises `UserError` for `+key=` that the command, or the section of it, has not: Hydra would add it, and nothing read it."""
+    """Raises `UserError` for a `+key=` that the command or its section lacks: Hydra would add it, and nothing would read it."""
     if not key.startswith("+") or re.search(r"[@/]", key):
         return
     first, _, rest = key.lstrip("+").partition(".")
@@ -40,7 +40,7 @@ def check_added(name: str, key: str) -> None:
 
 
 def check_config(config: DictConfig) -> None:
-    """Raises `UserError` for a value that a command would stumble over in the middle of its work."""
+    """Raises `UserError` for a value that would otherwise stop a command halfway."""
     for key, least in LEAST.items():
         value = config.get(key)
         if isinstance(value, int | float) and not value >= least:
@@ -66,7 +66,7 @@ def _check_names(config: DictConfig) -> None:
 
 
 def _check_output(config: DictConfig) -> None:
-    """A command that has nowhere to write says so at once, and not after hours."""
+    """A command that has nowhere to write fails at once, not after hours."""
     if not isinstance(output := config.get("output"), str):
         return
     place = Path(output)
@@ -77,5 +77,5 @@ def _check_output(config: DictConfig) -> None:
 
 
 def _is_virtual(place: Path) -> bool:
-    """Folders of the kernel say that root may write to them."""
+    """Whether a folder belongs to the kernel: root seems to be allowed to write there."""
     return place.resolve().parts[:2] in (("/", "proc"), ("/", "sys"))

@@ -1,7 +1,7 @@
-"""Hydra composes several times as fast, and the same (`tests/test_composing.py`).
+"""Makes Hydra compose several times as fast, with the same result (`tests/test_composing.py`).
 
-It composes a command's config twice, the first time for `hydra.mode` alone, which no YAML of ours sets; it has every file read by
-PyYAML's parser in Python; and it copies its store of typed configs, all of ours included, for each look into it.
+By default it composes a command's config twice, the first time only for `hydra.mode`, which no YAML of ours sets; it reads every
+file with PyYAML's pure-Python parser; and it copies its store of typed configs, all of ours included, at each lookup.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from yaml.resolver import Resolver
 from fmtbench.presets import CONF
 
 OURS = {"pkg://hydra.conf", str(CONF), "structured://"}
-"""Where options come from, unless the user adds a folder or another package brings a plugin. None of it sets `hydra.mode`."""
+"""Where options come from, unless the user adds a folder or another package brings a plugin. None of these set `hydra.mode`."""
 slow_loader, slow_mode = _utils.get_yaml_loader, Hydra.get_mode
 
 
 def hasten() -> None:
-    """Have Hydra and OmegaConf do so in this process."""
+    """Patch Hydra and OmegaConf in this process."""
     Hydra.get_mode = _mode
-    # The only one of its class, which hands out copies of what it holds.
+    # The store is a singleton that hands out copies of what it holds.
     ConfigStore.__deepcopy__ = lambda store, _: store
     if hasattr(yaml, "CSafeLoader"):
         _utils.get_yaml_loader = quick_loader
@@ -34,7 +34,7 @@ def hasten() -> None:
 
 @cache
 def quick_loader() -> Any:
-    """OmegaConf's loader with its rules on numbers and repeated keys, on the parser in C."""
+    """OmegaConf's loader, with its rules for numbers and repeated keys, on the C parser."""
 
     class Loader(yaml.cyaml.CParser, slow_loader()):  # type: ignore[misc]
         def __init__(self, stream: Any) -> None:
@@ -46,7 +46,7 @@ def quick_loader() -> Any:
 
 
 def _mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-    """What `hydra.mode` is; None where nothing can set it, and Hydra goes by the flag."""
+    """The value of `hydra.mode`; None if nothing can set it, so that Hydra goes by the flag."""
     places = {one.path for one in hydra.config_loader.get_search_path().get_path()}
     if places <= OURS and not any(word.lstrip("+~").startswith(("hydra.mode", "hydra.searchpath")) for word in overrides):
         return None

@@ -1,4 +1,4 @@
-"""The folders of YAML files: ours, and the user's own of `--config-dir`, which adds to it."""
+"""The folders of YAML files: ours, and the user's own from `--config-dir`, which adds to them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fmtbench.presets import CONF
 from fmtbench.store.stored import parsed
 
 EVERY = ("task", "condition", "prompt", "table", "figure")
-"""Groups with an option `every`, which stands for all others."""
+"""Groups with an option `every`, which stands for all the others."""
 UNFILLED = {"task": ("file",), "prompt": ("file",)}
-"""Options that are nothing until the user says what they are of: `every` leaves them out."""
+"""Options that mean nothing until the user names a file: `every` leaves them out."""
 _own: ContextVar[Path | None] = ContextVar("own", default=None)
 
 
 @contextmanager
 def own_conf(folder: str | None) -> Iterator[None]:
-    """Count a user's own folder among ours. Raises `UserError` where it is absent or takes a name of ours again."""
+    """Add a user's own folder to ours. Raises `UserError` if it does not exist or reuses one of our names."""
     if folder is not None and not Path(folder).is_dir():
         raise UserError(f"--config-dir {folder}: there is no such folder")
     token = _own.set(None if folder is None else Path(folder))
@@ -36,18 +36,18 @@ def own_conf(folder: str | None) -> Iterator[None]:
 
 
 def folders() -> list[Path]:
-    """Where options are looked for."""
+    """The folders in which options are looked up."""
     own = _own.get()
     return [CONF, own] if own else [CONF]
 
 
 def options(group: str) -> list[str]:
-    """What `ls conf/<group>` shows, with the user's own."""
+    """The options of a group, as in `ls conf/<group>`, including the user's own."""
     return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
 
 
 def options_of(command: str, group: str) -> list[str]:
-    """The options of a group that a command can take: an experiment with a study is `embed`'s, any other one `run`'s."""
+    """The options of a group that a command can take: experiments with a study are for `embed`, all others for `run`."""
     found = options(group)
     if group != "experiment":
         return found
@@ -70,7 +70,7 @@ def option_file(group: str, name: str) -> Path | None:
 
 
 def shown(path: Path) -> str:
-    """A path as the user can open it from where they are: short in a clone, whole outside."""
+    """A path that the user can open from the current folder: relative if it is below it, else as it is."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
@@ -88,7 +88,7 @@ def _check_names() -> None:
 
 
 def first_fault() -> str | None:
-    """What is wrong with the first YAML file that cannot be composed: file, place and reason."""
+    """What is wrong with the first YAML file that cannot be composed: file, position and reason."""
     files = [path for folder in reversed(folders()) for path in sorted(folder.rglob("*.yaml"))]
     return next(filter(None, map(_fault, files)), None) or _cycle(files)
 
@@ -116,7 +116,7 @@ def _fault(path: Path) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> Any:
-    """What the fast loader refuses goes through the slow one, which says better what is wrong. Raises `yaml.YAMLError`."""
+    """Text that the fast loader refuses goes to the slow one, which has better messages. Raises `yaml.YAMLError`."""
     try:
         return parsed(text)
     except yaml.YAMLError:
@@ -124,7 +124,7 @@ def _parsed(text: str) -> Any:
 
 
 def _cycle(files: Sequence[Path]) -> str | None:
-    """The files whose defaults lead back to the first of them."""
+    """A message with the files whose defaults form a cycle, or None."""
     edges = {path: _included(path) for path in files}
     for start in files:
         trail = _way_back(start, start, edges, ())
@@ -143,7 +143,7 @@ def _way_back(at: Path, start: Path, edges: dict[Path, list[Path]], trail: tuple
 
 
 def _included(path: Path) -> list[Path]:
-    """The files of the same group, or of the group named, that a file's defaults list."""
+    """The files that a file's defaults list, of the same group or of the group named."""
     listed: Any = (_parsed(path.read_text(encoding="utf-8")) or {}).get("defaults") or []
     named: list[tuple[Path, str]] = []
     for entry in listed if isinstance(listed, list) else []:

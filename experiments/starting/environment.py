@@ -1,6 +1,6 @@
-"""What a stored config must not hold: secrets, and what the environment of this machine says.
+"""What a stored config must not hold: secrets, and values from this machine's environment.
 
-`${oc.env:NAME}` stays text: a config that names the environment is stored with the name, never with what it stood for.
+`${oc.env:NAME}` stays text: a config that names a variable is stored with the name, never with its value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fmtbench.secret import INSTEAD, secrets
 
 
 def refuse_secrets(config: DictConfig) -> None:
-    """Raises `UserError` for what would be stored beside the results and looks like a secret."""
+    """Raises `UserError` for a value that would be stored beside the results and looks like a secret."""
     for place in secrets(OmegaConf.to_container(config, resolve=True)):
         raise UserError(f"{place} looks like a secret, and would be stored beside the results: {INSTEAD}")
     backend = config.get("backend")
@@ -28,9 +28,9 @@ def refuse_secrets(config: DictConfig) -> None:
 
 @contextmanager
 def naming_the_environment() -> Iterator[None]:
-    """Inside, every reference to a variable resolves to itself, also where another key refers to it.
+    """Inside, every reference to an environment variable resolves to itself, also through another key.
 
-    Raises `UserError` where a number is taken from a variable, whose name is none.
+    Raises `UserError` if a number is taken from a variable, since the reference that would be stored is not a number.
     """
     OmegaConf.register_new_resolver("oc.env", lambda name, *_: f"${{oc.env:{name}}}", replace=True)
     try:

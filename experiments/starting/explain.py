@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors in one line: what was got, what is allowed, what to do."""
+"""Hydra's and OmegaConf's errors in one line: what was given, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .roots import ROOTS
 
 
 def explain(error: Exception, name: str) -> str:
-    """`name` is the command, whose keys and groups are then named."""
+    """One line for the user. `name` is the command whose keys and groups the line may name."""
     if not isinstance(error, HydraException | OmegaConfBaseException) and (fault := first_fault()):
         return fault
     text = " ".join(str(part) for part in (error, error.__cause__) if part is not None)

@@ -1,4 +1,4 @@
-"""Results folders as commands are given them."""
+"""The results folders that a command is given."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The backbone that writes second passes: `formatter=qwen2_5_coder_0_5b`, a name of `conf/backbone`, or a folder with weights.
+"""The backbone that writes second passes: `formatter=` takes a name from `conf/backbone`, or a folder with weights.
 
-What the name says goes into the config, which is stored with the results.
+Its settings go into the config, which is stored with the results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .conf import option_file, options
 
 
 def fill_formatter(config: DictConfig) -> None:
-    """Put the settings of the backbone where its name stands. Raises `UserError` for a name that is none."""
+    """Replace the backbone's name by its settings. Raises `UserError` for a name that is not a backbone."""
     given = config.get("formatter")
     if given is None or not isinstance(given, str):
         return

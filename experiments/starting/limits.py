@@ -1,7 +1,7 @@
-"""How many tokens a reply may have where nobody says: resolvers for `sampling.max_tokens` in conf/.
+"""Default limits on the tokens of a reply: resolvers for `sampling.max_tokens` in conf/.
 
-A reply that ends by itself costs nothing more under a generous limit, and a limit that cuts replies makes formats differ by
-their length alone. A small model that rambles is another matter: the quickstart states what suits its own tasks.
+A reply that ends by itself costs no more under a generous limit, and a limit that cuts replies makes formats differ by their
+length alone. A small model that rambles is another matter: the quickstart sets a limit that suits its own tasks.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 GENEROUS = 1024
-"""Tokens: more than free replies to GSM8K have, by a factor of four."""
+"""In tokens: four times what free replies to GSM8K need."""
 
 
 def generous(context: Any) -> int:
-    """`GENEROUS`, or half of a context that is smaller."""
+    """`GENEROUS`, or half of the context if that is less."""
     return within(GENEROUS, context)
 
 
 def within(tokens: int, context: Any) -> int:
-    """So many tokens, or half of a context in which prompt and reply have to fit."""
+    """So many tokens, or half of the context if that is less: prompt and reply have to fit into it."""
     return min(tokens, context // 2) if isinstance(context, int) and context > 1 else tokens
 
 
 def suited(tokens: int, tasks: Sequence[str], backbone: str, *, _root_: DictConfig) -> int:
-    """So many tokens where these tasks, or some of them, are asked of this backbone; else the generous number."""
+    """So many tokens if this backbone is asked only tasks among these; else the generous limit."""
     own = set(_root_.get("task") or ()) <= set(tasks) and OmegaConf.select(_root_, "backbone.name") == backbone
     return tokens if own else generous(OmegaConf.select(_root_, "backbone.context"))
 

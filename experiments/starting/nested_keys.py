@@ -1,4 +1,4 @@
-"""Keys that stand together under one key of a root, such as `sampling.temperature` and `sampling.top_p`."""
+"""Keys nested under one key of a root, such as `sampling.temperature` and `sampling.top_p`."""
 
 from __future__ import annotations
 

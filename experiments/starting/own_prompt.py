@@ -1,7 +1,7 @@
-"""A prompt of the user's own: `prompt=file prompt.file.path=my_prompt.yaml`.
+"""The user's own prompt: `prompt=file prompt.file.path=my_prompt.yaml`.
 
-The file says the fields that differ from `conf/prompt/plain.yaml`, or a whole chat as `messages`. What it says goes into the
-config, which is stored with the results: scoring them again reads no file that may have changed.
+The file gives the fields that differ from `conf/prompt/plain.yaml`, or a whole chat as `messages`. Its contents go into the
+config, which is stored with the results, so that scoring them again reads no file that may have changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000
 
 
 def fill_prompt(config: DictConfig) -> None:
-    """Put what the user's file says into the config. Raises `UserError` for a file that is no prompt."""
+    """Put the contents of the user's file into the config. Raises `UserError` for a file that is not a prompt."""
     node = (config.get("prompt") or {}).get(NAME)
     if node is None or "path" not in node:
         return

@@ -1,6 +1,6 @@
-"""A schema of the user's own: `schema.path=invoice.json`, or `schema.model=mypackage:Invoice` for a pydantic model.
+"""The user's own schema: `schema.path=invoice.json`, or `schema.model=mypackage:Invoice` for a pydantic model.
 
-What either says becomes the text `schema.source`, which is stored with the results: scoring them again imports no model and reads
+Either becomes the text `schema.source`, which is stored with the results, so that scoring them again imports no model and reads
 no file that may have changed.
 """
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def fill_schema(config: DictConfig) -> None:
-    """Put the text of the user's schema where the task finds it. Raises `UserError` for one that cannot be a record's."""
+    """Put the text of the user's schema where the task finds it. Raises `UserError` if it cannot describe a record."""
     given = config.get("schema")
     if given is None or (given.path is None and given.model is None):
         return
@@ -45,8 +45,8 @@ def fill_schema(config: DictConfig) -> None:
 
 
 def check_schema(source: str, name: str) -> None:
-    """Raises `UserError`, which names where the schema came from."""
-    from fmtbench.answers.record import Record  # here, so that commands without a schema do not wait for it
+    """Raises `UserError` for a schema that cannot describe a record; the message says where it came from."""
+    from fmtbench.answers.record import Record  # late, so that commands without a schema do not wait for it
 
     try:
         _ = Record(source=source).tree
@@ -98,7 +98,7 @@ def _of_model(named: str) -> str:
 
 
 def _validators(core: Any) -> Iterator[str]:
-    """The names of the functions that a model checks its values with, from pydantic's own description of it."""
+    """The names of a model's validator functions, from pydantic's core schema."""
     if isinstance(core, Mapping):
         if str(core.get("type")).startswith("function-"):
             function = core["function"]

@@ -1,4 +1,4 @@
-"""The page that `--help` prints: the command's docstring, its own groups, and its own keys with the comments of its YAML."""
+"""The page that `--help` prints: the command's docstring, its groups, and its keys with the comments in its YAML."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def page(name: str, main: Callable[..., Any], program: str) -> str:
 
 
 def in_words_of(text: str, program: str) -> str:
-    """How the command was started is how its page spells it."""
+    """The text with commands spelt as the user started this one."""
     return text.replace("python -m experiments.", program)
 
 
 def chosen(name: str) -> dict[str, Any]:
-    """The groups of a root with their defaults."""
+    """The config groups of a root, with their defaults."""
     listed = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))["defaults"]
     pairs = [pair for entry in listed if isinstance(entry, dict) for pair in entry.items()]
     return {group: default for group, default in pairs if not group.startswith("override")}
@@ -60,7 +60,7 @@ def _group(command: str, name: str, default: Any, width: int) -> str:
 
 
 def commented(name: str) -> list[tuple[str, str, str]]:
-    """Key, default and comment of each line of a root that has a comment; nested keys with their parents'."""
+    """Key, default and comment of each commented line of a root; nested keys are prefixed with their parent's."""
     found, parent = [], ""
     for line in (CONF / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
         told = re.match(r"( *)(\w+):\s*(.*?)\s*(?:#\s(.*))?$", line)
@@ -82,5 +82,5 @@ def _keys(keys: list[tuple[str, str, str]]) -> str:
 
 
 def _line(head: str, text: str) -> str:
-    """Wrapped, with further lines below the text."""
+    """The head and the text, wrapped with a hanging indent."""
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)

@@ -1,6 +1,6 @@
 """The typed roots of the configs: a key that is not here is a typo, and a value of another type is an error.
 
-One class for each command; `conf/<command>.yaml` says what each key means, and `--help` shows it.
+There is one class per command; `conf/<command>.yaml` says what each key means, and `--help` shows it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RunConfig(JobConfig):
     rerun_truncated: int | None = None
     formatter: Any = None
     planned: list[Any] = field(default_factory=list)
-    """Contrasts decided on before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
+    """Contrasts planned before the run: `{condition: json_schema, reference: json_prompt}`, or a name, against free_cot."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How every command starts: Hydra composes, and a user's mistake ends in one line and exit code 2."""
+"""How every command starts: Hydra composes the config, and a user's mistake ends in one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ PACKAGE = __package__.partition(".")[0]
 PROGRAM = "python -m experiments." if PACKAGE == "experiments" else "fmtbench "
 """How a command is started, unless the caller says otherwise: outside a clone there is no `experiments`."""
 
-# As this module is imported, so that a job of a sweep knows it in whatever process it runs.
+# At import, so that a job of a sweep has it in whatever process it runs.
 OmegaConf.register_new_resolver("state_folder", lambda: str(user_state_path("fmtbench")), replace=True)
 limits.register()
 hasten()
 
 Main = Callable[[DictConfig], None]
 _every: dict[str, list[str]] = {}
-"""What `every` stands for in Hydra's store, which is one a process."""
+"""What `every` stands for, by group, in Hydra's store, of which there is one per process."""
 VERBATIM = ("contract.mark", "transcripts")
-"""Keys whose values are never Hydra's: a regular expression, a pattern of files."""
+"""Keys whose values are never in Hydra's grammar: a regular expression, a file pattern."""
 OPEN = ("conditions.", "backend.extra_body", "backbone.chat_template", "backbone.thinking")
-"""Mappings to which a user adds names, and settings that few backbones state, without a plus."""
+"""Mappings to which users add names, and settings that few backbones have; neither needs Hydra's plus."""
 INSIDE: dict[str, tuple[str, type]] = {"rescore": ("row", RowConfig), "bench": ("instead", InsteadConfig)}
-"""A command's section whose keys are given without its name: at the root Hydra would take some of them for its groups."""
+"""A command's section whose keys are given without its name: at the root Hydra would take some of them for groups."""
 
 
 def start(name: str, main: Main) -> NoReturn:
-    """Run a command as this process."""
+    """Run a command and exit with its exit code."""
     sys.exit(call(name, main, sys.argv[1:]))
 
 
@@ -83,7 +83,7 @@ def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) ->
     job = _Guarded(name, main, program)
     try:
         known = _parsed(list(words))
-        flags = [word for word in words if word not in known.overrides]  # first, since Hydra wants all overrides in a row
+        flags = [word for word in words if word not in known.overrides]  # first, since Hydra wants all overrides together
         with own_conf(known.config_dir):
             return _called(job, known, [*flags, *known.overrides])
     except FmtbenchError as error:
@@ -91,7 +91,7 @@ def call(name: str, main: Main, words: Sequence[str], program: str = PROGRAM) ->
 
 
 def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
-    """The exit code, where the user's own folder is known."""
+    """The exit code of `call`, once the user's own folder is registered."""
     name = job.name
     try:
         if known.help:
@@ -112,7 +112,7 @@ def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
         return _say(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", 2)
     except _launcher_errors() as error:
         return _say(f"a job of the sweep ended without a result: {one_line(str(error))}", 1)
-    except (RuntimeError, ValueError) as error:  # Hydra's, which has no type for what these say
+    except (RuntimeError, ValueError) as error:  # Hydra has no exception type of its own for these
         if not re.search("Unknown plugin class|Config group override|Only one of --run|--resolve flag", str(error)):
             raise
         return _say(explain(error, name), 2)
@@ -122,7 +122,7 @@ def _called(job: _Guarded, known: argparse.Namespace, words: list[str]) -> int:
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:
-    """Hydra's flags and overrides. Raises `UserError` where Hydra would print a usage of many lines."""
+    """Hydra's flags and overrides. Raises `UserError` where Hydra would print many lines of usage."""
     parser = get_args_parser()
 
     def complain(message: str) -> NoReturn:
@@ -133,7 +133,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 
 def _check_word(name: str, word: str, program: str) -> None:
-    """Raises `UserError` for a word that is no `key=value`, as folders were given once."""
+    """Raises `UserError` for an argument that is not `key=value` or that looks like a secret."""
     key, equals, value = word.partition("=")
     if equals and value and (is_secret(key.rpartition(".")[2].lstrip("+"), value) or VALUE.search(value)):
         raise UserError(f"{key}= looks like a secret, and configs are stored beside the results: {INSTEAD}")
@@ -148,7 +148,7 @@ def _check_word(name: str, word: str, program: str) -> None:
 
 
 def hydras(name: str, word: str) -> str:
-    """A user's word as Hydra takes it."""
+    """A user's argument in the form that Hydra takes."""
     return _quoted(_inside(name, word))
 
 
@@ -158,7 +158,7 @@ def _inside(name: str, word: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Paths may hold what has a meaning in Hydra's grammar, such as a comma or a parenthesis."""
+    """Quote paths with characters that Hydra's grammar would interpret, such as a comma or a parenthesis."""
     key, equals, value = word.partition("=")
     if equals and re.search(r"[^\w./~:-]", value) and not re.search(r"['\[{]", value) and Path(value).exists():
         return f"{key}='{value}'"
@@ -168,7 +168,7 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """For Hydra's quotes, in which a backslash counts as one only before a quote or the end."""
+    """Escape a text for Hydra's quotes, in which a backslash is special only before a quote or at the end."""
     written = re.sub(r"(\\*)'", r"\1\1\\'", value)
     return re.sub(r"(\\+)$", r"\1\1", written)
 
@@ -186,13 +186,13 @@ def _compose_and_run(name: str, job: _Guarded, words: list[str]) -> None:
 
 
 def register() -> None:
-    """The typed roots, and the option `every` of the groups that have one."""
+    """Register the typed roots, and the option `every` of the groups that have one."""
     _register_roots()
     for group in EVERY:
         _register_every(group)
 
 
-@cache  # they never change, and take a tenth of a second
+@cache  # they never change, and storing them takes a tenth of a second
 def _register_roots() -> None:
     store = ConfigStore.instance()
     for name, schema in ROOTS.items():
@@ -200,7 +200,7 @@ def _register_roots() -> None:
 
 
 def _register_every(group: str) -> None:
-    """Only where the group has other options than it had: it takes longer than reading a config."""
+    """Store the option only if the group's options have changed: storing takes longer than reading a config."""
     names = every(group)
     if _every.get(group) != names:
         ConfigStore.instance().store(group=group, name="every", node={"defaults": names})
@@ -208,10 +208,10 @@ def _register_every(group: str) -> None:
 
 
 class _Guarded:
-    """A command's `main` inside Hydra, which would otherwise print a line of its own before ours.
+    """A command's `main` inside Hydra, which would otherwise print its own line before ours.
 
-    A job of a sweep may run in another process: its error is printed there, and handed on to end the sweep when the other
-    jobs are done.
+    A job of a sweep may run in another process: its error is printed there, and passed on to end the sweep once the other jobs
+    are done.
     """
 
     def __init__(self, name: str, main: Main, program: str) -> None:
@@ -243,7 +243,7 @@ class _Guarded:
             self._work(config)
         except (FmtbenchError, OmegaConfBaseException) as error:
             sys.exit(self.complain(error))
-        except BrokenPipeError:  # somebody reads only the head of what we print
+        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except KeyboardInterrupt:
@@ -257,12 +257,12 @@ class _Guarded:
             raise (DecoderError if isinstance(error, DecoderError) else UserError)(self._line(error)) from None
 
     def complain(self, error: FmtbenchError | OmegaConfBaseException) -> int:
-        """Prints an error of the user's or of the library's; returns its exit code."""
+        """Print an error; returns the exit code, 2 for a user's mistake and 1 for any other."""
         mistake = isinstance(error, UserError | OmegaConfBaseException)
         return _say(self._line(error), 2 if mistake else 1)
 
     def _line(self, error: Exception) -> str:
-        """Our own messages are whole: their causes would only repeat them."""
+        """The error in one line. Our own messages need no cause: it would only repeat them."""
         whole = explain(error, self.name) if isinstance(error, OmegaConfBaseException) else one_line(str(error))
         here = re.sub(r"(?<![\w/.])conf/(\w+)\b", lambda told: shown(CONF / told[1]), whole)
         return in_words_of(here, self.program)
@@ -272,7 +272,7 @@ class _Guarded:
 
 
 def _launcher_errors() -> tuple[type[Exception], ...]:
-    """How the launchers that are in use, if any, report that a job died."""
+    """The exceptions by which the launchers in use, if any, report that a job died."""
     names = (
         ("submitit.core.utils", "UncompletedJobError"),
         ("submitit.core.utils", "FailedJobError"),

@@ -1,4 +1,4 @@
-"""Settings that an experiment has for options which the command line leaves out: `experiment=crane condition=[free_cot]`."""
+"""Settings that an experiment has for options that the command line leaves out: `experiment=crane condition=[free_cot]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRID = ("task", "condition", "prompt")
 
 
 def leave_unchosen(config: DictConfig, words: Sequence[str]) -> None:
-    """Drop what sets options that are not chosen. What the user's own `words` set stays, and is turned down as a mistake."""
+    """Drop settings of options that are not chosen. Those in the user's own `words` stay, and are reported as a mistake."""
     for group in GRID:
         nodes = config.get(group)
         for name in [name for name in nodes or () if _is_unchosen(nodes[name], group, str(name), words)]:
@@ -29,6 +29,6 @@ def _is_unchosen(node: Any, group: str, name: str, words: Sequence[str]) -> bool
 
 
 def _names(word: str, group: str, name: str) -> bool:
-    """Whether a word of the command line chooses the option, or sets something of it."""
+    """Whether an argument chooses the option, or sets one of its keys."""
     key, _, value = word.lstrip("+~").partition("=")
     return key.startswith(f"{group}.{name}") or (key == group and name in re.split(r"[^\w.-]+", value))

@@ -13,7 +13,7 @@ from typing import Any
 from fmtbench.embed.spec import Attention
 
 SEEN_WITH = {"transformers": "5.19.0"}
-"""The release with which this was last seen to hold."""
+"""The release with which this was last verified."""
 UNSET = object()
 
 
@@ -35,6 +35,6 @@ def attending(model: Any, attention: Attention | None) -> Iterator[None]:
 
 
 def set_attention(model: Any, attention: Attention | None) -> None:
-    """For a model that only encodes; the setting is saved with its config. None changes nothing."""
+    """Set the attention of a model that only encodes; it is saved with the model's config. None changes nothing."""
     if attention is not None:
         model.config.is_causal = attention == "causal"

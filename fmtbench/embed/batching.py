@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 
 def token_batches(lengths: Sequence[int], tokens: int, rows: int | None = None) -> Iterator[list[int]]:
-    """The places of texts with these lengths, the longest first, so that a batch too large for the memory fails at once.
+    """Indices of the texts in batches, longest first, so that a batch too large for the memory fails at once.
 
-    A batch has at most `tokens` tokens, padding included, and `rows` texts; a text alone may have more.
+    A batch has at most `tokens` tokens, padding included, and `rows` texts; a single text may be longer.
     """
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     while order:

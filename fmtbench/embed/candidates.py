@@ -24,7 +24,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def is_search(task: Any) -> bool:
-    """Whether a task of mteb's ranks documents: retrieval, or reranking of candidates that it brings."""
+    """Whether an mteb task ranks documents: retrieval, or reranking of candidates that come with the task."""
     return hasattr(task, "convert_to_reranking")
 
 
@@ -40,7 +40,7 @@ def lacking(folder: Path | None, key: str, task: Any) -> bool:
 
 @contextmanager
 def keeping(folder: Path | None, key: str, task: Any) -> Iterator[Path | None]:
-    """A folder for mteb's predictions, which gets its name once all are there; None if none are kept."""
+    """A folder for mteb's predictions, renamed into place once all are there; None if none are kept."""
     if folder is None or not is_search(task):
         yield None
         return
@@ -52,7 +52,7 @@ def keeping(folder: Path | None, key: str, task: Any) -> Iterator[Path | None]:
         if any(part.iterdir()) and not target.is_dir():
             os.replace(part, target)
     except OSError as error:
-        if error.errno not in FULL:  # of the model or its data, which run inside
+        if error.errno not in FULL:  # from the model or its data, which run inside
             raise
         raise unwritten(target, error, "more bytes are needed than it takes") from error
     finally:

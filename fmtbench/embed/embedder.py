@@ -1,4 +1,4 @@
-"""What turns texts into vectors. `st` runs anywhere torch does, `vllm` is for bulk.
+"""What turns texts into vectors. `st` runs wherever torch does; `vllm` is for bulk.
 
 with STEmbedBackend().open(encoder) as embedder:
     vectors_ND = embedder.encode(["first text", "second text"]).vectors

@@ -1,7 +1,7 @@
 """mteb's evaluators judge embedders on tasks; encoders and lexical baselines share one table.
 
 Each score is journalled as soon as it is known, under a key of everything that determines it. So a killed evaluation
-continues where it was, and further embedders or tasks only add to the table.
+resumes where it stopped, and further embedders or tasks only add to the table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fmtbench.embed.scores import COUNTS, METRICS, Score, append_score, read_sco
 logger = logging.getLogger(__name__)
 
 ENCODE = {"batch_size": 32, "show_progress_bar": False}
-"""What mteb passes to `encode`. Our batches are made by tokens, whatever it says."""
+"""What mteb passes to `encode`. Our batches are made by tokens, whatever this says."""
 
 
 def evaluate(
@@ -40,10 +40,10 @@ def evaluate(
     files: Path | None = None,
     candidates: Path | None = None,
 ) -> list[Score]:
-    """Score every embedder on every task (loaded mteb tasks), in this order. What is in the journal is not run again.
+    """Score every embedder on every task (loaded mteb tasks), in this order. Scores in the journal are not computed again.
 
-    `files` is a folder for mteb's own results, with all of its metrics; `candidates` one for what searches find, which `rerank`
-    orders anew.
+    `files` is a folder for mteb's own results, with all of its metrics; `candidates` is one for the documents that searches find,
+    for `rerank`.
     """
     done = {score.key: score for score in read_scores(journal)}
     found = []
@@ -91,7 +91,7 @@ def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Pa
         return Score(key=key, embedder=name, task=task, metric=metric, score=None), None
     started = time.monotonic()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*ill-defined.*")  # secondary scores, where few test texts lack some label
+        warnings.filterwarnings("ignore", message=".*ill-defined.*")  # secondary scores, if a small test set lacks a label
         found = mteb.evaluate(
             model,
             data,
@@ -102,7 +102,7 @@ def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Pa
             prediction_folder=kept,
         )
     (result,) = found.task_results
-    # Rows that share an index have its cost in each, whichever of them had to make it.
+    # Rows that share an index each include its cost, whichever of them built it.
     value, seconds = float(result.get_score()), round(time.monotonic() - started + getattr(model, "spared", 0.0), 2)
     logger.info("%s on %s: %s %.4f (%.0f s)", name, task, METRICS.get(metric, metric), value, seconds)
     measured: dict[str, Any] = {count: getattr(model, count, 0) for count in COUNTS}
@@ -122,7 +122,7 @@ def _subsets(result: Any) -> dict[str, float]:
 
 
 def _published(embedder: Any) -> tuple[str, str] | None:
-    """Hub id and commit of an encoder that is one from the hub."""
+    """Hub id and commit of an encoder from the hub; None for any other embedder."""
     return None if isinstance(embedder, Lexical) else embedder.published()
 
 

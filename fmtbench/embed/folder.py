@@ -1,4 +1,4 @@
-"""What the files of a sentence-transformers folder of any version say, read before any weights."""
+"""The settings in a sentence-transformers folder of any version, read before any weights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LEGACY = {
 }
 """Folders from before sentence-transformers 6 have one flag for each pooling."""
 DOCUMENT = ("document", "passage", "corpus")
-"""Names of the prompt for documents; the first that is not empty counts. sentence-transformers 6 does the same, but gives every
+"""Names of the prompt for documents; the first non-empty one counts. sentence-transformers 6 does the same, but gives every
 folder that it loads an empty `document`, which hides the others."""
 SHIFTED = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
-"""Model types whose positions begin after that of the padding token."""
+"""Model types whose position ids start after the padding token's id."""
 
 
 def modules(folder: Path) -> list[tuple[str, Path]]:
@@ -43,7 +43,7 @@ def modules(folder: Path) -> list[tuple[str, Path]]:
 
 
 def pooling(folder: Path) -> tuple[Pooling, bool]:
-    """The pooling, and whether the words of the prompt take part."""
+    """The pooling, and whether the prompt's words are pooled too."""
     config = read_config(modules(folder)[1][1] / "config.json")
     old = [ours for theirs, ours in LEGACY.items() if config.get(theirs)]
     new = [ours for ours, theirs in POOLING_MODES.items() if theirs == config.get("pooling_mode")]
@@ -95,7 +95,7 @@ def limits(folder: Path) -> list[int]:
 
 
 def lengths(folder: Path) -> list[int]:
-    """The files' statements of the most tokens that the model takes."""
+    """The limits on the tokens of a text that the files state."""
     own, config = read_config(folder / "sentence_bert_config.json"), read_config(folder / "config.json")
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in SHIFTED:
@@ -105,7 +105,7 @@ def lengths(folder: Path) -> list[int]:
 
 
 def template(folder: Path, described: dict[str, Any]) -> Template:
-    """That of `fmtbench.json`, or else the folder's prompts: `query`, `document` (`passage`), and one for each kind of task."""
+    """The template in `fmtbench.json`, or the folder's prompts: `query`, `document` (`passage`), and one per kind of task."""
     if "template" in described:
         return Template(**described["template"])
     prompts = read_config(folder / "config_sentence_transformers.json").get("prompts") or {}

@@ -1,4 +1,4 @@
-"""The rows that an encoder with several heads has in a table: each head alone, dense with lexical scores, and all together.
+"""The rows of an encoder with several heads in a table: each head alone, dense with lexical scores, and all together.
 
     head_rows({"bge_m3": encoder}, heads=("dense", "sparse", "multi"), candidates=100, fusion="sum", index=Path("DIR/index"))
 
@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "dense+sparse": ("dense", "sparse"),
     "all": ("dense", "sparse", "multi"),
 }
-"""The heads whose scores make a row."""
+"""The heads whose scores make up each row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class HeadRow:
     encoder: SavedEncoder
     row: str
     heads: tuple[str, ...]
-    """All heads that are asked for, also by the other rows, which share one pass over the corpus."""
+    """All heads asked for, also by the other rows: all rows share one pass over the corpus."""
     candidates: int
     fusion: Fusion
     index: Path
@@ -69,7 +69,7 @@ class HeadRow:
         return sha256([self.vectors(), how])
 
     def published(self) -> tuple[str, str] | None:
-        """To mteb, a hub id means dense vectors alone."""
+        """The hub id and commit of the dense row alone: to mteb, a hub id means dense vectors."""
         return self.encoder.published() if self.row == "dense" else None
 
     def read(self) -> Heads:
@@ -84,7 +84,7 @@ class HeadRow:
         return replace(loaded, heads=self.read().to(loaded.model.device))
 
     def model(self, embedder: Any, name: str, task: Any) -> Any | None:
-        """A model in mteb's protocols; None if the row does not apply: all but dense vectors are for search alone."""
+        """A model in mteb's protocols; None if the row does not apply: only dense vectors can do more than search."""
         from fmtbench.embed.search import HeadSearch
 
         if hasattr(task, "k_values"):
@@ -101,7 +101,7 @@ class HeadRow:
 def head_rows(
     embedders: Mapping[str, Any], *, heads: Sequence[str], candidates: int, fusion: Fusion, index: Path
 ) -> dict[str, Any]:
-    """The rows of every encoder; lexical baselines stay as they are.
+    """One embedder per row of every encoder; lexical baselines stay as they are.
 
     Raises `UserError` for an encoder that has no folder, or whose folder lacks a head.
     """
@@ -116,7 +116,7 @@ def head_rows(
         for row, by in ROWS.items():
             if asked.issuperset(by):
                 made = HeadRow(encoder=embedder, row=row, heads=tuple(heads), candidates=candidates, fusion=fusion, index=kept)
-                made.read()  # a head that is missing is found before weights are loaded
+                made.read()  # so that a missing head is found before weights are loaded
                 found[f"{name} {row}"] = made
     return found
 

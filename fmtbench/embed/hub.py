@@ -1,7 +1,7 @@
 """Encoders and adapters from the Hugging Face hub as folders on this machine. Code of a repository is never downloaded.
 
-`ORG/NAME@COMMIT` names a revision. A repository whose weights are a pickle alone, as BAAI/bge-m3, is read by torch's restricted
-unpickler, which makes tensors and runs nothing, and is written once as safetensors into the cache.
+`ORG/NAME@COMMIT` names a revision. If a repository has its weights only as a pickle, as BAAI/bge-m3 does, torch's restricted
+unpickler reads it, which makes tensors and runs nothing, and a copy as safetensors is written to the cache, once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAMED = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name is one on the hub, and not a local folder."""
+    """Whether a name is a hub id and not a local folder."""
     return bool(NAMED.fullmatch(name)) and not name.startswith(".") and not Path(name).exists()
 
 

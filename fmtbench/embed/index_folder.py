@@ -1,9 +1,9 @@
 """A corpus as represented by several heads, kept in a folder, so that all rows of a table search the result of one pass.
 
-    index.json     whose it is: the encoder's identity, a hash of the documents, the heads
+    index.json     what it belongs to: the encoder's identity, a hash of the documents, the heads
     dense.npy, sparse.npz, tokens.f32, spans.npy
 
-The tokens' vectors are the bulk (of BGE-M3 4 KB a token) and stay on the disk.
+The tokens' vectors are the bulk (4 KB per token for BGE-M3) and stay on disk.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ABOUT = "index.json"
 def indexed(
     folder: Path, identity: str, heads: Sequence[str], content: Sequence[str], make: Callable[[BinaryIO], Represented]
 ) -> Represented:
-    """What the folder holds for this content; made and kept if it is not there yet.
+    """The corpus in the folder if it has this content, else made now and kept.
 
-    Raises `UserError` if another encoder made it: its vectors would be compared with this one's queries.
+    Raises `UserError` if another encoder made it: its vectors would be compared with this encoder's queries.
     """
     whole = hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()
     asked = {"encoder": identity, "heads": sorted(heads), "documents": whole}
@@ -62,7 +62,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, about: dict[str, Any], make: Callable[[BinaryIO], Represented]) -> None:
-    """It appears only once it is complete."""
+    """Write the folder, which appears only once it is complete."""
     from scipy.sparse import save_npz
 
     folder.parent.mkdir(parents=True, exist_ok=True)

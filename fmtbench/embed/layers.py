@@ -1,7 +1,7 @@
 """Every layer and pooling of a backbone judged from one forward pass: `study=layers`.
 
-Layer n means what `Encoder(layers=n)` gives: the state after the first n layers, through the backbone's final norm. So a line of
-this table is the score of an encoder that can be built, saved and served, and it has that encoder's key in the journal.
+Layer n is what `Encoder(layers=n)` gives: the state after the first n layers, passed through the backbone's final norm. So a line
+of this table is the score of an encoder that can be built, saved and served, and it has that encoder's key in the journal.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WAYS = {
 
 
 def variants(encoder: Encoder, layers: Sequence[int]) -> dict[tuple[int, str], Encoder]:
-    """The encoder at each of these layers (all, if none is named), pooled in each way. Raises `UserError`."""
+    """The encoder at each of these layers (all if none is named), pooled in each way. Raises `UserError`."""
     whole = depth(encoder.backbone.resolve())
     last = encoder.layers or whole
     if wrong := [one for one in layers if not 1 <= one <= last]:
@@ -54,7 +54,7 @@ def variants(encoder: Encoder, layers: Sequence[int]) -> dict[tuple[int, str], E
 
 
 class EveryLayer(EmbedBackend):
-    """Loads an encoder once, and embeds each text once; opens all of its variants."""
+    """Loads an encoder once and embeds each text once; opens all of its variants."""
 
     score_key = STEmbedBackend.score_key
 
@@ -98,7 +98,7 @@ class States:
 
 
 class _View(Embedder):
-    """One variant."""
+    """The embedder of one variant."""
 
     def __init__(self, states: States, number: int, spec: EncoderSpec) -> None:
         self.states, self.number, self.spec = states, number, spec
@@ -114,11 +114,11 @@ class _View(Embedder):
         return self.states.embedder.facts()
 
     def close(self) -> None:
-        """The weights serve the next variant."""
+        """Keep the weights: the next variant needs them."""
 
 
 class _Layers(STEmbedder):
-    """Its vectors are those of all variants, one after the other: N x (variants * D)."""
+    """An embedder whose vectors are those of all variants, concatenated: N x (variants * D)."""
 
     def __init__(self, encoder: Encoder, specs: Sequence[EncoderSpec], backend: STEmbedBackend) -> None:
         super().__init__(encoder.load(), backend)
@@ -137,7 +137,7 @@ class _Layers(STEmbedder):
 
 
 def layer_states(embedder: STEmbedder, batch: list[Tokens]) -> list[torch.Tensor]:
-    """What each layer leaves, through the final norm: B x L x D each."""
+    """The output of each layer, through the final norm: B x L x D each."""
     model = embedder.loaded.model.transformers_model
     check_stack(model, "study=layers")
     kept: list[torch.Tensor] = []
@@ -156,9 +156,9 @@ def layer_states(embedder: STEmbedder, batch: list[Tokens]) -> list[torch.Tensor
 
 
 def layer_lines(embedder: str, asked: Mapping[tuple[int, str], Encoder], scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """A line for each task and layer, a column for each way of pooling: mteb's main scores x 100.
+    """One line per task and layer, one column per way of pooling: mteb's main scores x 100.
 
-    `scores` are those of the variants in their order, each on all tasks, as `evaluate` gives them.
+    `scores` are those of the variants in order, each on all tasks, as `evaluate` returns them.
     """
     lines: dict[tuple[str, int], dict[str, Any]] = {}
     tasks = len(scores) // len(asked)

@@ -20,7 +20,7 @@ from fmtbench.embed.mteb_model import named
 from fmtbench.errors import UserError
 
 POSTING = 8
-"""Bytes of a term in a document: four for the document's number, four for the weight."""
+"""Bytes per term and document: four for the document's number, four for the weight."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -52,7 +52,7 @@ class TfIdf(Lexical):
         return TfIdfEncoder(self.vectorizer, task) if _frequencies(task) else None
 
     def vectorizer(self) -> Any:
-        """scikit-learn's, not fitted; its rows have unit length."""
+        """An unfitted scikit-learn vectorizer; its rows have unit length."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         settings = {"analyzer": self.analyzer, "ngram_range": self.ngram_range}
@@ -105,7 +105,7 @@ class TfIdfEncoder:
 
 
 def documents(corpus: Any) -> list[str]:
-    """Title and text of each document of mteb's, as mteb joins them."""
+    """Title and text of each mteb document, joined as mteb does."""
     titles = corpus["title"] if "title" in corpus.column_names else [""] * len(corpus)
     return [f"{title or ''} {text}".strip() for title, text in zip(titles, corpus["text"])]
 
@@ -135,7 +135,7 @@ class LexicalSearch(ABC):
 
     @abstractmethod
     def postings(self) -> int:
-        """How many pairs of a term and a document the index holds."""
+        """The number of pairs of term and document in the index."""
 
     @abstractmethod
     def scores(self, queries: Sequence[str]) -> Any:

@@ -1,9 +1,9 @@
 """Load a backbone's weights as a stock sentence-transformers model, and save such a model as a folder.
 
 This file avoids three silent failures. sentence-transformers wraps plain text in the chat template of any tokenizer that
-has one, so the text modality is pinned. Tokenizers of decoder-only models append no EOS, and an EOS that is appended as
-text is cut off long texts, so the post-processor appends it. `is_causal` has no effect when passed to `from_pretrained`,
-so it is set on the config and saved with it.
+has one, so the text modality is pinned. Tokenizers of decoder-only models append no EOS, and an EOS appended as text is
+cut off long texts, so the post-processor appends it. `is_causal` has no effect when passed to `from_pretrained`, so it is
+set on the config and saved with it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def load_backbone(backbone: Backbone, spec: EncoderSpec, adapters: Sequence[Path
         raise UserError(f"layers={spec.layers}: the backbone has {depth(weights)}; give at most as many, or null for all")
     transformer = _transformer(weights, backbone.dtype)
     if spec.layers:
-        keep_layers(transformer.model, spec.layers)  # before adapters: one that was trained on these layers fits only them
+        keep_layers(transformer.model, spec.layers)  # before adapters: one trained on these layers fits only them
     for adapter in adapters:
         transformer.model = merged(transformer.model, adapter)
     if spec.append_eos:

@@ -1,5 +1,5 @@
-"""BGE-M3's heads (Chen et al. 2024, arXiv 2402.03216): lexical weights and vectors of tokens, from the hidden states that dense
-vectors are pooled from, so that one forward pass gives all three.
+"""BGE-M3's heads (Chen et al. 2024, arXiv 2402.03216): lexical weights and token vectors, from the same hidden states as the
+dense vectors, so that one forward pass gives all three.
 
     sparse_linear.pt     {weight: 1 x D, bias: 1}: how much each token counts
     colbert_linear.pt    {weight: M x D, bias: M}: a vector for each token
@@ -39,13 +39,13 @@ def fresh_heads(width: int) -> Heads:
 
 
 def lexical(hidden_BLD: Tensor, ids_BL: Tensor, kept_BL: Tensor, layer: nn.Linear, vocabulary: int) -> Tensor:
-    """B x V: for each id of the vocabulary the largest weight that one of its tokens has, 0 where the text lacks it."""
+    """B x V: for each id of the vocabulary the largest weight of its tokens, 0 if the text lacks it."""
     weight_BL = torch.relu(layer(hidden_BLD.float())).squeeze(-1) * kept_BL
     return weight_BL.new_zeros(len(ids_BL), vocabulary).scatter_reduce(1, ids_BL, weight_BL, "amax")
 
 
 def token_vectors(hidden_BLD: Tensor, kept_BL: Tensor, layer: nn.Linear) -> Tensor:
-    """B x L x M: unit vectors, 0 at positions that take no part."""
+    """B x L x M: unit vectors, 0 at positions that are not kept."""
     return normalize(layer(hidden_BLD.float()), dim=-1) * kept_BL.unsqueeze(-1)
 
 
@@ -77,8 +77,10 @@ def write_heads(folder: Path, heads: Heads) -> None:
 
 
 def read_heads(folder: Path, names: Sequence[str], width: int) -> Heads:
-    """Those of `sparse` and `multi` that are among the names. Raises `UserError` if a file is missing, is not a file of tensors,
-    or belongs to a model of another width."""
+    """The heads among `sparse` and `multi` that are named.
+
+    Raises `UserError` if a file is missing, is not a file of tensors, or belongs to a model of another width.
+    """
     return Heads(**{name: _layer(folder / FILES[name], name, width) for name in FILES if name in names})
 
 

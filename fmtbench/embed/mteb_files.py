@@ -1,7 +1,7 @@
 """mteb's own result files beside our table, with every metric that mteb computes: `results/<model>/<revision>/<Task>.json`.
 
-An encoder from the hub has its own name and revision there, so that its files can be submitted. Any other one is
-`fmtbench/<name>`, with the hash of all that determines its vectors as its revision.
+An encoder from the hub has its own name and revision there, so that its files can be submitted. Any other encoder is
+`fmtbench/<name>`, with a hash of everything that determines its vectors as the revision.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from fmtbench.store.files import write_text
 
 OWNER = "fmtbench.json"
-"""The file beside them that says which encoder made them."""
+"""The file beside the results that says which encoder made them."""
 
 
 def model_meta(name: str, identity: str, published: tuple[str, str] | None) -> Any:
@@ -32,8 +32,8 @@ def model_meta(name: str, identity: str, published: tuple[str, str] | None) -> A
 def save_result(folder: Path, result: Any, meta: Any, identity: str, encode_kwargs: dict[str, Any]) -> None:
     """Write one task's result, beside the other subsets that the same encoder was judged on.
 
-    mteb names a file by model, revision and task only. Where another encoder of that name and revision has its files (another
-    template, say), this one's go into mteb's folder of experiments under the revision.
+    mteb names a file by model, revision and task only. If another encoder of that name and revision already has files there
+    (with another template, say), this one's go into mteb's folder of experiments under the revision.
     """
     from mteb.cache import ResultCache
 
@@ -53,7 +53,7 @@ def _owner(place: Path) -> str | None:
 
 
 def _merged(cache: Any, result: Any, meta: Any) -> Any:
-    """The result with the subsets of an earlier one of the same data and the same mteb; where they meet, the new one counts."""
+    """The result merged with an earlier one for the same data and mteb version; where subsets overlap, the new result counts."""
     same = ("dataset_revision", "mteb_version")
     try:
         before = cache.load_task_result(result.task_name, meta)

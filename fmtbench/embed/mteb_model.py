@@ -56,7 +56,7 @@ class MtebEncoder:
 
 
 def instruction_of(task: Any, role: Role) -> str:
-    """What an mteb task says about what to look for."""
+    """The instruction of an mteb task for a role."""
     prompt = task.metadata.prompt or task.abstask_prompt
     return prompt.get(role, task.abstask_prompt) if isinstance(prompt, dict) else str(prompt)
 

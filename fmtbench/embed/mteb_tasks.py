@@ -1,4 +1,4 @@
-"""Tasks of mteb by name, or a whole benchmark of its; mteb loads their data from the hub."""
+"""mteb's tasks by name, or a whole mteb benchmark; mteb loads their data from the hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmtbench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Mteb(EmbedTask):
-    """Each task is a column of its own name."""
+    """Each task is a column under its own name."""
 
     name: str | tuple[str, ...] | None = None
     """One task or several."""

@@ -27,8 +27,8 @@ class PairScores(NamedTuple):
 class PairScorer:
     """A reranker with its weights in memory.
 
-    `modules` are sentence-transformers', the last of which gives one score a row; `tokens` makes their features. A language model
-    is padded on the left, since its score is read at the last position.
+    `modules` are sentence-transformers', the last of which gives one score per row; `tokens` makes their features. A language
+    model is padded on the left, since its score is read at the last position.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class PairScorer:
         from sentence_transformers import CrossEncoder
 
         self.model = CrossEncoder(modules=modules).eval()
-        self.model.set_keep_in_fp32_modules(_head(self.model))  # with 8 bits many scores would be ties
+        self.model.set_keep_in_fp32_modules(_head(self.model))  # with bfloat16's 8 bits of precision many scores would tie
         self.tokenizer = modules[0].tokenizer
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token

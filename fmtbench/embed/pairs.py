@@ -23,7 +23,7 @@ class TextPair(NamedTuple):
 
 
 class PairTokens(NamedTuple):
-    """One pair."""
+    """The tokens of one pair."""
 
     features: dict[str, list[int]]
     """The tokenizer's output: `input_ids`, and whatever else the model takes."""
@@ -32,7 +32,7 @@ class PairTokens(NamedTuple):
 
 
 def joined(tokenizer: Any, pairs: Sequence[TextPair], limit: int) -> list[PairTokens]:
-    """Joined by the tokenizer. If a pair is too long, the longer text is cut first, as in sentence-transformers."""
+    """Pairs joined by the tokenizer. If a pair is too long, the longer text is cut first, as in sentence-transformers."""
     queries, documents = [one.query for one in pairs], [one.document for one in pairs]
     encoded = tokenizer(queries, documents, truncation="longest_first", max_length=limit)
     rows = ({name: column[i] for name, column in encoded.items()} for i in range(len(pairs)))
@@ -40,7 +40,7 @@ def joined(tokenizer: Any, pairs: Sequence[TextPair], limit: int) -> list[PairTo
 
 
 def filled(tokenizer: Any, pairs: Sequence[TextPair], template: str, limit: int) -> list[PairTokens]:
-    """A template's words around both texts, without special tokens that it does not name: the model answers what comes last.
+    """Both texts in a template's words, with only the special tokens that it spells out: the model continues after its last word.
 
     If a pair is too long, only the document is cut. Raises `UserError` if that leaves nothing of it.
     """
@@ -53,7 +53,7 @@ def filled(tokenizer: Any, pairs: Sequence[TextPair], template: str, limit: int)
 
 
 def _rendered(template: str, pair: TextPair) -> Rendered:
-    """In one pass: a name in braces inside a text is left alone. The span is the document's."""
+    """The template filled in one pass, so that a name in braces inside a text is left alone. The span is the document's."""
     if "{instruction}" in template and not pair.instruction:
         raise UserError("the reranker's template needs an instruction: give one sentence that says what to look for")
     written, span = "", (0, 0)

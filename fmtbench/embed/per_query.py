@@ -1,4 +1,4 @@
-"""nDCG@10 and recall@100 of each query, from the candidates that a search left (see `candidates`)."""
+"""nDCG@10 and recall@100 of each query, from the candidates that a search kept (see `candidates`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEASURES = {"ndcg_cut.10": "nDCG@10", "recall.100": "recall@100"}
 
 
 def per_query(task: Any, folder: Path) -> pd.DataFrame:
-    """0..1, a line for each query and a column for each of `MEASURES`; trec_eval computes them, as it does for mteb.
+    """Values in 0..1, one line per query and one column for each of `MEASURES`, computed by trec_eval as for mteb.
 
     `folder` holds one score's candidates. A query that found nothing has 0.
     """

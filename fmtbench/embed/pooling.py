@@ -1,9 +1,9 @@
-"""Pooling: from one vector for each token to one unit vector for each text.
+"""Pooling: from one vector per token to one unit vector per text.
 
 Shapes: B texts in a batch, L token positions, D dimensions of a hidden state. `hidden_BLD` are the last hidden states,
-`mask_BL` is 1 where a position takes part and 0 elsewhere. Padding may be on either side: positions are found by the mask,
-never by token id, since many models pad with the end-of-sequence token. All arithmetic is in float32, whatever the model's
-dtype.
+`mask_BL` is 1 at the positions that are pooled and 0 elsewhere. Padding may be on either side: positions are found by the
+mask, never by token id, since many models pad with the end-of-sequence token. All arithmetic is in float32, whatever the
+model's dtype.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def taking_part(mask_BL: Tensor, start_B: Tensor, spec: EncoderSpec) -> Tensor:
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:
-    """Unit vectors, B x D, float32. Every text must have a position that takes part; the caller sees to it."""
+    """Unit vectors, B x D, float32. The caller ensures that every text has a position to pool."""
     return torch.nn.functional.normalize(pooled(hidden_BLD, mask_BL, pooling), dim=1)
 
 
 def pooled(hidden_BLD: Tensor, mask_BL: Tensor, pooling: Pooling) -> Tensor:
-    """As `pool`, of the length that the states give it: what a Dense module after the pooling takes."""
+    """Like `pool`, but not rescaled to unit length: the input of a Dense module after the pooling."""
     assert bool(mask_BL.any(1).all()), "a row of the mask is empty"
     return POOLINGS[pooling](hidden_BLD, mask_BL)
 

@@ -1,4 +1,4 @@
-"""Texts as represented by several heads: dense vectors, lexical weights, and a vector for each token, from one forward pass.
+"""Texts as represented by several heads: dense vectors, lexical weights, and a vector per token, from one forward pass.
 
 Shapes: N texts, D and M dimensions, V ids of the vocabulary, T tokens of all texts together.
 """
@@ -21,28 +21,31 @@ from fmtbench.embed.tokens import Tokens, tokenise
 
 
 class Represented(NamedTuple):
-    """N texts, in order. What the encoder has no head for is None."""
+    """N texts, in order. A field is None if the encoder has no head for it."""
 
     dense_ND: Vectors
     """Unit length."""
     sparse_NV: Any
-    """scipy's CSR; a text of nothing but special tokens has an empty row."""
+    """A scipy CSR array; a text of only special tokens has an empty row."""
     tokens_TM: Vectors | None
-    """Unit vectors; those of text i are `tokens_TM[first : last]` with its `spans_N2`."""
+    """Unit vectors; those of text i are `tokens_TM[start:end]`, where `start, end = spans_N2[i]`."""
     spans_N2: NDArray[np.int64]
     tokens: int
     """The number of tokens that went through the model."""
     cut: int
     """The number of texts that were longer than the context."""
     spared: float = 0.0
-    """The seconds that making it took, if it was there already."""
+    """The seconds saved because it was already there: what making it took."""
 
 
 def represent(
     embedder: STEmbedder, texts: Sequence[str], role: Role, instruction: str, store: BinaryIO | None = None
 ) -> Represented:
-    """By all heads that the embedder has. The tokens' vectors go into `store`, float32; those of a corpus fill no memory there,
-    and `tokens_TM` is then None."""
+    """The texts as represented by all heads that the embedder has.
+
+    The tokens' vectors go into `store` (float32) if there is one, so that those of a corpus need no memory; `tokens_TM` is then
+    None.
+    """
     tokens = tokenise(embedder.tokenizer, texts, embedder.spec, role, instruction)
     batches, kept = list(embedder.batches(tokens)), io.BytesIO() if store is None else store
     parts = [_batch(embedder, [tokens[i] for i in batch], kept) for batch in batches]
@@ -71,7 +74,7 @@ def _stacked(parts: list[Any], order: NDArray[np.int64]) -> Any:
 
 
 def _batch(embedder: STEmbedder, batch: list[Tokens], store: BinaryIO) -> tuple[Vectors, Any, NDArray[np.int64]]:
-    """Dense vectors, lexical weights, and how many vectors each text has put into the store."""
+    """Dense vectors, lexical weights, and the number of vectors that each text has put into the store."""
     ids_BL, mask_BL, hidden_BLD = embedder.states(batch)
     heads, sparse, lengths = embedder.loaded.heads, None, np.zeros(len(batch), np.int64)
     with torch.inference_mode():

@@ -3,7 +3,8 @@
     SequenceReranker(name="bge", hub_id="BAAI/bge-reranker-v2-m3")       a classifier with one label
     CausalReranker(name="qwen3", hub_id="Qwen/Qwen3-Reranker-0.6B", template="{query} {document} Does it answer?")
 
-Its score is the model's own number, before any sigmoid, which would round the largest to 1: its order within a query counts.
+The score is the model's raw output, without a sigmoid, which would round the largest scores to 1: only the order within a query
+matters.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fmtbench.embed.pair_scores import PairScorer
 
 TRAINED = "teacher"
-"""The folder in which a stage of `experiments.train` leaves the cross-encoder that it trained."""
+"""The folder in which a stage of `experiments.train` saves the cross-encoder that it trained."""
 MODULES = ("Transformer", "LogitScore")
 
 
@@ -38,7 +39,7 @@ class Reranker(ABC):
     """Give `path` or `hub_id`; a path takes precedence."""
 
     name: str
-    """The name in its rows: `bm25+name`."""
+    """The name in its rows, as in `bm25+name`."""
     path: str | None = None
     """A cross-encoder's folder, or one of `experiments.train` whose recipe has a `CrossEncoder` stage."""
     hub_id: str | None = None
@@ -93,7 +94,7 @@ class Reranker(ABC):
 
     @abstractmethod
     def check_kind(self, folder: Path, config: dict[str, Any]) -> None:
-        """The rest of `check`."""
+        """The checks of this kind of reranker. Raises `UserError`."""
 
     @abstractmethod
     def load(self) -> PairScorer:
@@ -107,7 +108,7 @@ class Reranker(ABC):
         return min(known)
 
     def transformer(self, folder: Path) -> Any:
-        """The model as a module of sentence-transformers, for text alone: else it would put a pair into any chat template."""
+        """The model as a sentence-transformers module for plain text; otherwise it would use a chat template if there is one."""
         from sentence_transformers.base.modules import Transformer
 
         return Transformer(

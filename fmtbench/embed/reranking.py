@@ -1,7 +1,7 @@
 """Reranking: a model that reads query and document together reorders what a first stage found.
 
-mteb makes a reranking task of the first stage's candidates and judges it. What is not among them cannot come back, so recall
-is limited by the first stage.
+mteb turns the first stage's candidates into a reranking task and judges that. A document that is not among them cannot come
+back, so the first stage limits recall.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024
-"""How many pairs are in memory as tokens, sorted by length among themselves."""
+"""How many pairs are in memory as tokens at a time; batches are sorted by length within these."""
 QUIET_SECONDS = 20.0
 
 
@@ -45,7 +45,7 @@ def rerank(
     candidates: Path,
     files: Path | None = None,
 ) -> list[Score]:
-    """Scores of `embedder+reranker` for each of `first`, whose embedders left their `candidates`; the best `count` are ordered.
+    """Scores of `embedder+reranker` for each of `first`: the best `count` of its stored `candidates` are reordered.
 
     Scores in the journal are not computed again. A task that is not a search has no score.
     """

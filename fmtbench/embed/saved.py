@@ -1,4 +1,4 @@
-"""A sentence-transformers folder as an encoder: ours, or another's such as all-MiniLM-L6-v2 or one of the hub's.
+"""A sentence-transformers folder as an encoder: our own, or another such as all-MiniLM-L6-v2, local or from the hub.
 
     SavedEncoder(path="trained", backbone=backbone)
     SavedEncoder(hub_id="intfloat/multilingual-e5-small", revision="fd1525a9fd15316a2d503bf26ab031a61d056e98")
@@ -45,13 +45,13 @@ class SavedEncoder:
     backbone: Backbone | None = None
     """The backbone that it must have been made from; null accepts any."""
     dtype: Dtype = "auto"
-    """`auto` is the dtype in which the weights are stored; with a backbone, its own counts."""
+    """`auto` is the dtype in which the weights are stored; with a backbone, the backbone's dtype counts."""
     template: Template | None = None
-    """Null takes the folder's words or prompts; a folder without them embeds the text alone."""
+    """Null takes the folder's template or prompts; a folder without either embeds the text alone."""
     pooling: Pooling | None = None
     """Null takes the folder's; any other one is an error."""
     attention: Attention | None = None
-    """Null takes the folder's, which is the model's own where nothing is said."""
+    """Null takes the folder's, or the model's own if the folder does not say."""
     append_eos: bool | None = None
     """Null leaves the tokenizer as it is; true has it end every text with EOS, once."""
     max_tokens: int | None = Field(default=None, gt=1)
@@ -80,7 +80,7 @@ class SavedEncoder:
         return sha256([list(published) if published else file_hashes(self.folder()), *asked])
 
     def published(self) -> tuple[str, str] | None:
-        """Hub id and commit."""
+        """Hub id and commit; None for a folder that is not from the hub."""
         return (self.hub_id, self.folder().name) if self.hub_id and self.path is None else None
 
     def _dtype(self) -> Dtype:
@@ -109,7 +109,7 @@ def ready(tokenizer: Any, spec: EncoderSpec) -> None:
 
 
 def saved_spec(encoder: SavedEncoder) -> EncoderSpec:
-    """What the folder's files say, checked against each other and against what was asked."""
+    """The settings in the folder's files, checked against each other and against what was asked."""
     folder = encoder.folder()
     described = read_description(folder)
     if encoder.backbone:
@@ -133,7 +133,7 @@ def saved_spec(encoder: SavedEncoder) -> EncoderSpec:
 
 
 def _said(template: Template | None) -> dict[str, Any] | None:
-    """For the hash, which is older than `by_task`."""
+    """The template for the hash, which is older than `by_task`."""
     return None if template is None else {name: value for name, value in asdict(template).items() if value or name != "by_task"}
 
 

@@ -25,7 +25,7 @@ class Score:
     task: str
     metric: str
     score: float | None
-    """mteb's main score, 0..1 (correlations -1..1); None where the embedder does not apply."""
+    """mteb's main score, 0..1 (correlations -1..1); None if the embedder does not apply."""
     texts: int = 0
     """The number of texts, or of a reranker's pairs."""
     tokens: int = 0
@@ -35,10 +35,10 @@ class Score:
     query_seconds: float | None = None
     """The seconds that a reranker takes for one query's candidates, without loading and the first stage; None without one."""
     document_bytes: float | None = None
-    """The average bytes that the index keeps of a document; None on tasks other than search, and for rerankers."""
+    """The average bytes per document in the index; None on tasks other than search, and for rerankers."""
     subsets: dict[str, float] = field(default_factory=dict)
-    """The main score of each subset, such as a pair of languages; with several splits, of `split/subset`. Empty where there is
-    one only."""
+    """The main score of each subset, such as a pair of languages; with several splits, of `split/subset`. Empty if there is only
+    one."""
 
 
 # -- the journal
@@ -64,7 +64,7 @@ def read_scores(journal: Path) -> list[Score]:
 
 
 def lines(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
-    """The long table: a line for each score (`subset` is empty), then one for each subset of its task."""
+    """The long table: one line per score (`subset` is empty), followed by one for each subset of its task."""
     for score in scores:
         whole = {name: value for name, value in asdict(score).items() if name not in ("key", "subsets")}
         first = {"embedder": score.embedder, "task": score.task, "subset": ""}
@@ -74,9 +74,9 @@ def lines(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
 
 
 def table(scores: list[Score]) -> list[dict[str, str]]:
-    """One line for each embedder, one column for each task: main scores x 100, empty where there is none.
+    """One line per embedder, one column per task: main scores x 100, empty where there is none.
 
-    Behind them stand the seconds that a reranker takes for a query, where there is one.
+    If there is a reranker, further columns give its seconds per query.
     """
     lines: dict[str, dict[str, str]] = {}
     for score in scores:
@@ -91,7 +91,7 @@ def table(scores: list[Score]) -> list[dict[str, str]]:
 
 
 def gains(scores: list[Score], reference: str) -> list[str]:
-    """For each task, how far the other embedders are above the reference: mean, minimum and maximum."""
+    """One line per task: how far the other embedders are above the reference, as mean, minimum and maximum."""
     known = [(one.embedder, one.task, 100 * one.score) for one in scores if one.score is not None]
     lines = []
     for task, before in [(task, score) for embedder, task, score in known if embedder == reference]:

@@ -1,7 +1,7 @@
 """Search by one head, or by several together, in mteb's `SearchProtocol`.
 
-Dense vectors and lexical weights are compared with every document, exactly; the vectors of tokens only with `candidates`: the
-best documents of each of the other two. Shapes: N documents, C of them, V ids of the vocabulary, Q tokens of a query.
+Dense vectors and lexical weights are compared with every document, exactly; token vectors only with `candidates`, the best
+documents of each of the other two. Shapes: N documents, C of them, V ids of the vocabulary, Q tokens of a query.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from fmtbench.embed.representations import Represented, represent
 
 Fusion = Literal["sum", "rrf"]
 WEIGHTS = {"dense": 1.0, "sparse": 0.3, "multi": 1.0}
-"""Of the heads in a sum, as BGE-M3 is trained."""
+"""The weights of the heads in a sum, as BGE-M3 is trained."""
 
 
 def max_sim(query_QM: Any, corpus: Represented, among_C: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The mean over the query's tokens of the largest cosine with a token of the document (ColBERT, arXiv 2004.12832, as BGE-M3
-    has it). 0 where either side has no token."""
+    """The mean over the query's tokens of the largest cosine with a token of the document; 0 if either side has no token.
+
+    ColBERT's score (arXiv 2004.12832) in BGE-M3's variant.
+    """
     found_C = np.zeros(len(among_C), np.float32)
     spans = corpus.spans_N2[among_C]
     full = np.flatnonzero(spans[:, 1] > spans[:, 0])
@@ -35,24 +37,24 @@ def max_sim(query_QM: Any, corpus: Represented, among_C: NDArray[np.int64]) -> N
 
 
 class Corpus:
-    """A corpus that can be searched by the heads that it was represented by."""
+    """A corpus that can be searched by the heads that represent it."""
 
     def __init__(self, represented: Represented) -> None:
         self.represented = represented
         self.size = len(represented.dense_ND)
         sparse = represented.sparse_NV
         self.postings_VN = None if sparse is None else sparse.T.tocsr()
-        """The inverted index: for each term its documents."""
+        """The inverted index: the documents of each term."""
 
     def scores(self, queries: Represented, number: int) -> dict[str, NDArray[np.float32]]:
-        """Of one query with all N documents, by the heads for which that is cheap."""
+        """Scores of one query with all N documents, by the heads for which that is cheap."""
         found = {"dense": self.represented.dense_ND @ queries.dense_ND[number]}
         if self.postings_VN is not None:
             found["sparse"] = (queries.sparse_NV[[number]] @ self.postings_VN).toarray()[0]
         return found
 
     def bytes_of(self, heads: Sequence[str]) -> float:
-        """What a document takes on average, by these heads."""
+        """The average bytes that a document takes for these heads."""
         found = self.represented
         tokens = 0 if found.tokens_TM is None else found.tokens_TM.size
         terms = 0 if found.sparse_NV is None else found.sparse_NV.nnz
@@ -60,13 +62,13 @@ class Corpus:
         return float(sum(taken[head] for head in heads) / max(1, self.size))
 
     def multi(self, queries: Represented, number: int, among_C: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of one query with some documents, by the vectors of tokens."""
+        """Scores of one query with some documents, by token vectors."""
         first, last = queries.spans_N2[number]
         return max_sim(queries.tokens_TM[first:last], self.represented, among_C)  # type: ignore[index]
 
 
 def candidates(scores: Mapping[str, NDArray[np.float32]], count: int) -> NDArray[np.int64]:
-    """The numbers of the best `count` documents of each head, in order of their number; lexically only of those with a term."""
+    """The indices of the best `count` documents of each head, sorted; the lexical head gives only documents that share a term."""
     best = [_best(one)[:count] for name, one in scores.items() if name != "sparse"]
     best += [_best(one)[: min(count, np.count_nonzero(one))] for name, one in scores.items() if name == "sparse"]
     return np.unique(np.concatenate(best))
@@ -77,7 +79,7 @@ def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def fused(parts: Mapping[str, NDArray[np.float32]], fusion: Fusion) -> NDArray[np.float32]:
-    """One score for each of C documents: the heads' weighted sum, or of their ranks (reciprocal rank fusion, as mteb has it)."""
+    """One score for each of C documents: the heads' weighted sum, or mteb's reciprocal rank fusion of their ranks."""
     if len(parts) == 1:
         return next(iter(parts.values()))
     if fusion == "sum":
@@ -115,9 +117,9 @@ class HeadSearch:
         self.document_bytes = self.corpus.bytes_of(self.row.by)
 
     def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **unused: Any) -> dict[str, dict[str, float]]:
-        """The best documents for each query, with their scores; of `top_ranked` alone where a task gives candidates.
+        """The best documents for each query, with their scores; only from `top_ranked` if a task gives candidates.
 
-        A query that shares no term with any document finds none by lexical weights alone.
+        By lexical weights alone, a query that shares no term with any document finds nothing.
         """
         texts = _filled(list(queries["text"]))
         asked = represent(self.embedder, texts, "query", instruction_of(self.side.task, "query"))
@@ -132,7 +134,7 @@ class HeadSearch:
         return found
 
     def _parts(self, asked: Represented, number: int, among: NDArray[np.int64] | None) -> tuple[Any, dict[str, Any]]:
-        """The documents that one query is compared with, and their scores by each head of the row."""
+        """The documents that a query is compared with, and their scores by each head of the row."""
         scores, heads = self.corpus.scores(asked, number), self.row.by
         if among is not None:
             chosen = among
@@ -151,5 +153,5 @@ class HeadSearch:
 
 
 def _filled(texts: Sequence[str]) -> list[str]:
-    """As encoders of mteb's see them: an empty text is a full stop."""
+    """The texts as mteb's encoders get them from us: a full stop in place of an empty text."""
     return [text if text.strip() else "." for text in texts]

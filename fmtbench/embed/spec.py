@@ -26,18 +26,18 @@ class EncoderSpec:
     dimensions: int | None = None
     """Keep only this many dimensions, rescaled to unit length; None keeps all."""
     projections: int = 0
-    """Dense modules between pooling and normalising, which the folder brings."""
+    """The number of the folder's Dense modules between pooling and normalising."""
     layers: int | None = None
-    """Of the backbone, the first so many and its final norm; None where all of them are used."""
+    """How many of the backbone's first layers to use, followed by its final norm; None uses all."""
     skip_first: bool = False
     """Leave the first token out of a mean."""
 
     def said(self) -> dict[str, Any]:
-        """For `fmtbench.json`, manifests and hashes. What is younger than the first version is there only where it is set."""
+        """The spec for `fmtbench.json`, manifests and hashes. Fields added after the first version are included only if set."""
         found = asdict(self)
         found["template"] = {name: value for name, value in found["template"].items() if value or name != "by_task"}
         return {name: value for name, value in found.items() if value or name not in YOUNGER}
 
 
 YOUNGER = ("projections", "layers", "skip_first")
-"""With these at their default, hashes are those that users' folders were made under."""
+"""Left out at their defaults, so that hashes stay those under which users' folders were made."""

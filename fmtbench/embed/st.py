@@ -28,9 +28,9 @@ class STEmbedBackend(EmbedBackend):
 
     score_key: ClassVar[str] = "STEngine"
     batch_size: int = Field(default=64, gt=0)
-    """Most texts in a batch."""
+    """The most texts in a batch."""
     batch_tokens: int = Field(default=8192, gt=0)
-    """Most tokens in a batch, padding included."""
+    """The most tokens in a batch, padding included."""
 
     def open(self, encoder: Loadable) -> STEmbedder:
         return STEmbedder(encoder.load(), self)
@@ -57,7 +57,7 @@ class STEmbedder(Embedder):
         return vectors
 
     def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """The numbers of the texts, the longest first, so that a batch too large for the memory fails at once."""
+        """Indices of the texts in batches, longest first, so that a batch too large for the memory fails at once."""
         yield from token_batches([len(one.ids) for one in tokens], self.backend.batch_tokens, self.backend.batch_size)
 
     def _batch(self, batch: list[Tokens]) -> Vectors:
@@ -65,25 +65,25 @@ class STEmbedder(Embedder):
         return self.dense(hidden_BLD, mask_BL)
 
     def states(self, batch: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ids, a mask of what is pooled, and the last hidden states."""
+        """Ids, a mask of the positions that are pooled, and the last hidden states."""
         model = self.loaded.model.transformers_model
         padded = self.tokenizer.pad({"input_ids": [one.ids for one in batch]}, padding_side="right", return_tensors="pt")
         padded = padded.to(model.device)
         ids_BL, mask_BL = padded["input_ids"], padded["attention_mask"]
         if self.spec.attention == "causal":
-            del padded["attention_mask"]  # no token looks right at the padding, and attention is faster without a mask
+            del padded["attention_mask"]  # no token attends to the padding on its right, and attention is faster without a mask
         part_BL = taking_part(mask_BL, torch.tensor([one.start for one in batch], device=mask_BL.device), self.spec)
         with attending(model, self.spec.attention), torch.inference_mode():
             return ids_BL, part_BL, model(**padded).last_hidden_state
 
     def dense(self, hidden_BLD: torch.Tensor, mask_BL: torch.Tensor) -> Vectors:
-        """Unit vectors."""
+        """Unit vectors, pooled and projected."""
         with torch.inference_mode():
             pooled_BD = self._projected(pooled(hidden_BLD, mask_BL, self.spec.pooling))
             return torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
 
     def _projected(self, pooled_BD: torch.Tensor) -> torch.Tensor:
-        """Through the Dense modules that the folder brings, in their dtype."""
+        """The vectors after the folder's Dense modules, which compute in their own dtype."""
         for dense in self.projections:
             weight = dense.linear.weight
             found = dense({dense.module_input_name: pooled_BD.to(weight.device, weight.dtype)})

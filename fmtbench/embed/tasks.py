@@ -1,6 +1,6 @@
-"""Evaluation tasks from files, which mteb's own evaluators judge.
+"""Evaluation tasks from files, judged by mteb's own evaluators.
 
-Each YAML of `conf/embed_task/` gives one of these classes its rows. They come from `fmtbench.tasks.source.Source`, which
+Each YAML in `conf/embed_task/` gives one of these classes its rows. They come from `fmtbench.tasks.source.Source`, which
 reads the hub or a local file; this package knows only the protocol `Rows`.
 """
 
@@ -17,7 +17,7 @@ from fmtbench.errors import UserError
 
 Articles = Literal["all", "first", "last"]
 OTHERS = 10
-"""Documents in the corpus for each query, if there is a limit."""
+"""Documents in the corpus per query, if there is a limit."""
 
 
 class Rows(Protocol):
@@ -101,9 +101,9 @@ class STS(Local):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class TextClassification(Local):
-    """Labels of short texts: `text`, `label`. A logistic regression on eight texts a label, ten times. Main score: accuracy.
+    """Labels of short texts: `text`, `label`. A logistic regression on eight texts per label, ten times. Main score: accuracy.
 
-    With a limit, the test texts are taken at even distances.
+    With a limit, the test texts are evenly spaced.
     """
 
     train: SkipValidation[Rows]
@@ -131,7 +131,7 @@ class TextClassification(Local):
 class Retrieval(Local):
     """Search in BEIR's form: documents, queries, and which belong together. Main score: nDCG@10.
 
-    With a limit, it takes the first queries, their documents, and the first other documents, up to ten a query.
+    With a limit, it takes the first queries, their documents, and the first other documents, up to ten per query.
     """
 
     corpus: SkipValidation[Rows]
@@ -158,7 +158,7 @@ class QuestionParagraph(Local):
     source: SkipValidation[Rows]
     """Its rows are articles with `paragraphs`, each a `context` with `qas`."""
     articles: Articles = "all"
-    """The second half, `last`, where the first is trained on: no article is in both."""
+    """Take the second half, `last`, if the first is trained on: no article is in both."""
 
     def make(self, name: str, limit: int | None) -> Any:
         documents: dict[str, tuple[str, str]] = {}
@@ -177,13 +177,13 @@ class QuestionParagraph(Local):
 
 
 def half(rows: list[Any], articles: Articles) -> list[Any]:
-    """All rows, or the first or the last half of them; of an odd number the last half has one more."""
+    """All rows, or the first or the last half of them; with an odd number the last half has one more."""
     middle = len(rows) // 2
     return {"all": rows, "first": rows[:middle], "last": rows[middle:]}[articles]
 
 
 def search_task(task: Local, name: str, documents: Any, queries: Any, relevant: Any, limit: int | None) -> Any:
-    """A retrieval task of mteb from plain dictionaries: id to (title, text), id to text, id to {id: relevance}.
+    """An mteb retrieval task from plain dictionaries: id to (title, text), id to text, id to {id: relevance}.
 
     Queries without a relevant document are left out, as BEIR does.
     """

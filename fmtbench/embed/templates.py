@@ -3,7 +3,7 @@
     Template(query="Instruct: {instruction}\\nQuery: {text}", document="{text}")
 
 `{text}` and `{instruction}` are the only names. In a symmetric task (similarity, classification) every text is a query, unless
-`by_task` has words for this kind of task; in an asymmetric one (retrieval) the texts of the corpus are documents. Where pooling
+`by_task` has words for this kind of task; in an asymmetric one (retrieval) the texts of the corpus are documents. If pooling
 leaves out the template's words, it starts at the last `{text}`, so Echo pools its second copy.
 """
 
@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from fmtbench.errors import UserError
 
 Role = str
-"""`query`, `document`, or a kind of task that a template has words for in `by_task`."""
+"""`query`, `document`, or a kind of task that a template has words for in its `by_task`."""
 NAME = re.compile(r"\{(\w*)\}")
 
 

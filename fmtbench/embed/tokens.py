@@ -1,6 +1,6 @@
 """Texts as token ids, the same for every backend: rendered, ended by EOS, cut to the context, and counted.
 
-Where a text is too long, only the text is cut. The template's words after it and EOS stay, since that is where last-token
+If a text is too long, only the text is cut. The template's words after it and EOS stay, since that is where last-token
 pooling reads.
 """
 
@@ -15,17 +15,17 @@ from fmtbench.errors import UserError
 
 
 class Tokens(NamedTuple):
-    """One text."""
+    """The tokens of one text."""
 
     ids: list[int]
     start: int
     """Index of the first token of the text, or of its last copy."""
     cut: bool
-    """The text was longer than the context."""
+    """Whether the text was longer than the context."""
 
 
 def tokenise(tokenizer: Any, texts: Sequence[str], spec: EncoderSpec, role: Role, instruction: str) -> list[Tokens]:
-    """Raises `UserError` for an empty text, and where the template leaves no room for any."""
+    """The tokens of each text. Raises `UserError` for an empty text, or if the template leaves no room for the text."""
     for number, text in enumerate(texts):
         if not text.strip():
             raise UserError(f"text {number} is empty: leave it out, or give it at least one word")
@@ -40,7 +40,7 @@ def tokenise(tokenizer: Any, texts: Sequence[str], spec: EncoderSpec, role: Role
 def tokenise_each(
     tokenizer: Any, texts: Sequence[str], spec: EncoderSpec, roles: Sequence[Role], instructions: Sequence[str]
 ) -> list[Tokens]:
-    """As `tokenise`, with a role and an instruction for each text, as in training."""
+    """Like `tokenise`, but with a role and an instruction for each text, as in training."""
     each = zip(texts, roles, instructions)
     return [tokenise(tokenizer, [text], spec, role, instruction)[0] for text, role, instruction in each]
 
@@ -59,7 +59,7 @@ def fit(rendered: Rendered, ids: list[int], offsets: list[tuple[int, int]], limi
 def _tokens_of(span: tuple[int, int], offsets: list[tuple[int, int]]) -> tuple[int, int]:
     """The first token with a character of the span, and one past the last token that lies inside the span.
 
-    A token may join the text's full stop and the template's quotation mark: that one must not be cut.
+    A token may join the text's full stop and the template's quotation mark; such a token must not be cut.
     """
     inside = [i for i, (start, end) in enumerate(offsets) if start < span[1] and end > span[0]]
     whole = [i for i in inside if offsets[i][1] <= span[1]]

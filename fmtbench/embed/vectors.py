@@ -2,8 +2,8 @@
 
 {"id": "a1", "text": "The capital of Peru is Lima."}
 
-A file of any length takes the memory of one chunk. Each chunk is a file of its own until the last one is there, so that a killed
-command continues where it was; then they become the row groups of `vectors.parquet`.
+A file of any length needs the memory of one chunk. Each chunk is kept in its own file until all are there, so that a killed
+command resumes where it stopped; then they become the row groups of `vectors.parquet`.
 """
 
 from __future__ import annotations
@@ -29,28 +29,29 @@ from fmtbench.types import whole
 logger = logging.getLogger(__name__)
 
 Rows = Callable[[], Iterable[Mapping[str, Any]]]
-"""Reads the rows of a file from its beginning."""
+"""Reads the rows of a file from the beginning."""
 QUIET_SECONDS = 20.0
 PARTS = "vectors.parts"
 
 
 class Checked(NamedTuple):
-    """A file of texts, all of which can be embedded."""
+    """A file of texts that can all be embedded."""
 
     texts: int
     sha256: str
-    """Of ids and texts."""
+    """The hash of ids and texts."""
 
 
 class TextRow(NamedTuple):
-    """One row."""
+    """One row of the file."""
 
     id: str
     text: str
 
 
 def texts_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[tuple[TextRow, int]]:
-    """Each text, and how many halves of character pairs became U+FFFD. Raises `UserError` for a row without `id` and `text`."""
+    """Each text, and how many of its surrogates without a partner became U+FFFD. Raises `UserError` for a row without `id` and
+    `text`."""
     for number, row in enumerate(rows, start=1):
         identity, text = row.get("id"), row.get("text")
         if not isinstance(identity, str | int) or not isinstance(text, str):
@@ -62,8 +63,9 @@ def texts_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[tuple[Tex
 
 
 def check_texts(rows: Rows, name: str) -> Checked:
-    """Read the whole file once. Raises `UserError`, naming the row, where an `id` or `text` is missing, empty or repeated."""
-    total, seen, halves = hashlib.sha256(b"["), array("Q"), 0  # eight bytes an id, not the ids
+    """Read the whole file once. Raises `UserError`, naming the row, if an `id` or `text` is missing, a text is empty, or an id is
+    repeated."""
+    total, seen, halves = hashlib.sha256(b"["), array("Q"), 0  # eight bytes per id instead of the ids
     for number, (text, broken) in enumerate(texts_of(rows(), name)):
         written = json.dumps({"id": text.id, "text": text.text}, sort_keys=True)
         total.update(f"{', ' if number else ''}{written}".encode())
@@ -83,7 +85,7 @@ def _short(identity: str) -> int:
 
 
 def _check_distinct(rows: Rows, name: str, hashes: Any) -> None:
-    """Where two ids have one hash, read the file again and compare the ids themselves."""
+    """If two ids have the same hash, read the file again and compare the ids themselves."""
     values, counts = np.unique(hashes, return_counts=True)
     suspect, known = {int(value) for value in values[counts > 1]}, set[str]()
     if not suspect:
@@ -107,7 +109,7 @@ class VectorFile:
         self.parts = folder / PARTS / self.key[:16]
 
     def manifest(self) -> dict[str, Any] | None:
-        """That of a finished file of these very vectors."""
+        """The manifest, if the file is finished and holds exactly these vectors; else None."""
         path = self.folder / "manifest.json"
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return found if found.get("key") == self.key and (self.folder / "vectors.parquet").is_file() else None
@@ -127,7 +129,7 @@ class VectorFile:
                 logger.info("%d of %d texts, %.0f a second, %.0f s left", there, count, pace, (count - there) / pace)
 
     def join(self, facts: Mapping[str, Any], chunk: int) -> dict[str, Any]:
-        """Make the parts the row groups of one file, write the manifest, and return it."""
+        """Join the parts as row groups of one file, write the manifest, and return it."""
         import pyarrow.parquet as pq
 
         parts, counts = sorted(self.parts.glob("*.parquet")), {"tokens": 0, "cut": 0}

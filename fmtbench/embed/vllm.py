@@ -63,7 +63,7 @@ def check_poolable(spec: EncoderSpec) -> None:
 
 
 def saved_folder(encoder: Loadable) -> Path:
-    """The encoder as a folder in the cache, which is written once for each identity."""
+    """The encoder as a folder in the cache, written once per identity."""
     from filelock import FileLock
 
     folder = cache_folder() / "encoders" / encoder.identity()[:24]

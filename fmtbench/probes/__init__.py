@@ -1,1 +1,1 @@
-"""Probes: what measures an engine, a grammar or a reply from the inside."""
+"""Probes: measurements inside an engine, a grammar or a reply."""

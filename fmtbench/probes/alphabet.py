@@ -1,8 +1,8 @@
 """What a grammar keeps out of the free text that it lets a model write.
 
 A rationale inside a JSON string cannot contain a raw line break, and what it may escape differs by library and version. So
-a schema changes what can be said, not only where. The answer comes from the automaton itself, over a vocabulary of
-single characters.
+a schema changes what can be said, not only where. The result comes from the automaton itself, over a vocabulary of single
+characters.
 
 >>> alphabet(Constraint(kind="regex", source="[a-z0-9 <]*"))["newline"]
 'never'
@@ -32,7 +32,7 @@ PROBES = {
     "Hangul": "서",
     "emoji": "😀",
 }
-"""What free answers use, with one character of each kind."""
+"""The kinds of characters that free answers use, with one example each."""
 ESCAPES = {"\n": "n", "\t": "t"}
 PROSE = string.ascii_lowercase + string.digits + " "
 
@@ -40,7 +40,7 @@ PROSE = string.ascii_lowercase + string.digits + " "
 def alphabet(constraint: Constraint) -> dict[str, How]:
     """How each kind of character may occur in free text; empty if the grammar has no free text.
 
-    Free text is where any lower-case letter, digit or space may come next. `never`: neither as it is nor escaped.
+    Free text is where any lower-case letter, digit or space may come next. `never` means neither raw nor escaped.
     """
     steps = _steps(regex(constraint))
     free = [step for step in steps.values() if step.keys() >= set(PROSE)]

@@ -1,9 +1,9 @@
-"""The answers that a read-out chooses among: the same for all replies to an item, whatever their condition.
+"""The answers that a read-out chooses from: the same for all replies to an item, whatever their condition.
 
     candidates(Number(), item, ["12", "12.0", "13", "13", "11"])       ("12", "13", "11")
 
 They are the members of a closed set, such as the letters of a choice; or else the gold answer, followed by what was answered
-under any condition, the most frequent first.
+under any condition, most frequent first.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from fmtbench.types import Item
 MOST = 8
 """The most candidates of an open set."""
 CLOSED = 26
-"""The most of a closed set; a larger one, such as the labels of a classification, is treated as open."""
+"""The most members of a closed set; a larger one, such as the labels of a classification, is treated as open."""
 LONGEST = 80
 """The most characters of a candidate; anything longer is prose."""
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
-"""As JSON writes it."""
+"""A number as JSON writes it."""
 
 
 def candidates(kind: AnswerKind, item: Item, said: Iterable[str]) -> tuple[str, ...]:
-    """The candidates of an item. `said`: answers that were located in its replies, of every condition; their order does not
-    matter."""
+    """The candidates of an item. `said`: the answers located in its replies under every condition, in any order."""
     if closed := choices(kind):
         return closed
     spellings: dict[str, Counter[str]] = defaultdict(Counter)

@@ -1,8 +1,8 @@
-"""A probe on one run folder: its journal, which survives a kill, and the files that are made from it.
+"""A probe on one run folder: its journal, which survives a kill, and the files made from it.
 
-mass-outlines.jsonl    a line a reply; what is there is not computed again
-mass.parquet           a row a token, from the journals of every decoder
-spelling.parquet       a row a token, of replies without a mask, too
+mass-outlines.jsonl    one line per reply; what is there is not computed again
+mass.parquet           one row per token, from the journals of every decoder
+spelling.parquet       one row per token, also for replies without a mask
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class CellProbe:
     replies: Sequence[ProbedReply]
 
     def measure(self, probe: MassProbe, told: Callable[[MassRecord], None] = lambda record: None) -> int:
-        """Journal what is missing; returns how many replies that were. A problem is looked at again, and written down anew only
-        where it is another one."""
+        """Journal what is missing; returns the number of records written.
+
+        A record with a problem is measured again, but written again only if the problem has changed.
+        """
         name = journal_name(probe.masks.name)
         before = {record.key: record.problem for record in self._records(self.folder.path / name)}
         done = {key for key, problem in before.items() if problem is None}
@@ -47,7 +49,7 @@ class CellProbe:
         return count
 
     def derive(self, probe: MassProbe) -> None:
-        """Write the two parquet files from everything that is journalled."""
+        """Write the two parquet files from everything in the journals."""
         tokenizer = probe.reference.tokenizer
         write_probed(self.folder.path, MASS, mass_rows(self.replies, self.records(), token_kinds(tokenizer)))
         write_probed(self.folder.path, SPELLING, spelling_rows(self.replies, Speller(tokenizer)))

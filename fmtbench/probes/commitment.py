@@ -1,13 +1,13 @@
-"""Commitment: when a reply's answer is decided. At each cut of its rationale the model is asked for its answer there and then.
+"""Commitment: when a reply's answer is decided. At each cut of its rationale, the model is asked for its answer at that point.
 
     {"key": "5d1c...", "request_key": "7d0f...", "readout": "own", "dtype": "float32", "candidates": ["12", "13"],
      "fractions": [0.0, 0.5, 1.0], "tokens": [0, 9, 17], "logprobs": [[-1.3, -2.0], [-0.9, -3.1], [-0.1, -6.4]]}
 
 Nothing is generated: each candidate is read after the prefix, which is read once, and gets the probability of its tokens and of
-the one that ends the reply. There are two read-outs, and neither is neutral:
+the token that ends the reply. There are two read-outs, and neither is neutral:
 
 - `own` closes the rationale as the format does, and states the answer in its place: `", "answer": 12}`, or `The answer is 12.`
-- `turn` shows the model its reply up to the cut, and asks in a further turn of the user's, in the same words everywhere.
+- `turn` shows the model its reply up to the cut, and asks in another user turn, in the same words for every condition.
 
 Reading answers off a cut chain of thought is what Lanham et al. (2023, arXiv 2307.13702) call early answering.
 """
@@ -39,11 +39,11 @@ from fmtbench.types import Generation, Message
 
 Readout = Literal["own", "turn"]
 DIGITS = 9
-"""The decimals of a figure in a record."""
+"""The decimals of numbers in a record."""
 NOTHING_YET = "..."
-"""Stands in for a reply that has not begun, in the further turn: templates reject empty ones."""
+"""Stands in for a reply that has not begun, before the further turn: chat templates reject empty ones."""
 APART = ("1", "2")
-"""Two answers without a common beginning that every format can write."""
+"""Two answers without a common prefix that every format can write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +57,13 @@ class CommitmentRecord:
     dtype: str
     """The dtype of the weights."""
     problem: str | None = None
-    """Why there are no figures; the lists are then empty."""
+    """Why there are no numbers; the lists are then empty."""
     candidates: tuple[str, ...] = ()
     fractions: tuple[float, ...] = ()
     tokens: tuple[int, ...] = ()
     """The tokens of the rationale up to each cut."""
     logprobs: tuple[tuple[float, ...], ...] = ()
-    """F x C: ln p of each candidate, with the token that ends the reply."""
+    """F x C: ln p of each candidate, including the token that ends the reply."""
 
 
 def record_of(line: Mapping[str, Any]) -> CommitmentRecord:
@@ -78,9 +78,9 @@ class CommitmentSettings:
 
     fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     words: int = Field(default=5, gt=0)
-    """The fewest words of a rationale that is cut."""
+    """A rationale is cut only if it has at least this many words."""
     samples: int = Field(default=1, gt=0)
-    """How many replies to an item are read, from the first; all of them give candidates."""
+    """How many replies to each item are read, from the first on; all replies give candidates."""
     question: str = "Stop here. What is the answer to the question? Reply with only the answer."
     """The question of the further turn."""
     statement: str = "The answer is {answer}."
@@ -101,7 +101,7 @@ class CommitmentSettings:
         return given
 
     def open(self, backbone: Backbone) -> CommitmentProbe:
-        """Finds the weights, and reads them once there is something to measure. Raises `UserError` where there are none."""
+        """Find the weights, which are read once there is something to measure. Raises `UserError` if there are none."""
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         return CommitmentProbe(Reference(backbone, dtype=self.dtype, device=device), self)
 
@@ -139,7 +139,7 @@ class CommitmentProbe:
         return special_tokens(self.reference.tokenizer)
 
     def record_key(self, reply: ReadReply, readout: Readout) -> str:
-        """sha256 over all that decides the figures: the request, the weights, their dtype, the candidates, the question."""
+        """sha256 of everything that determines the numbers: request, weights, dtype, read-out, candidates, cuts, question."""
         own, settings = [reply.planned.request.key, self.reference.fingerprint, self.reference.dtype, readout], self.settings
         asked = [settings.question, settings.statement] if readout == "turn" else []
         cuts = [list(settings.fractions), settings.words]
@@ -154,7 +154,7 @@ class CommitmentProbe:
     # -- the pass
 
     def measure(self, asked: Iterable[Asked]) -> Iterator[CommitmentRecord]:
-        """A record for each, in their order."""
+        """One record for each, in order."""
         for one in asked:
             blank = CommitmentRecord(
                 key=one.key, request_key=one.reply.planned.request.key, readout=one.readout, dtype=self.reference.dtype
@@ -163,7 +163,7 @@ class CommitmentProbe:
             yield replace(blank, problem=problem) if problem else self._read_out(one, rationale, blank)
 
     def rationale(self, reply: ReadReply) -> tuple[str, str | None]:
-        """What is cut, or the first reason why nothing is."""
+        """The rationale to cut, or an empty one and the first reason why it cannot be cut."""
         if why := why_not_begun(reply.condition):
             return "", why.partition(":")[0]
         if isinstance(reply.kind, Record):
@@ -214,7 +214,7 @@ class CommitmentProbe:
 
 
 def closed(reply: ReadReply, begun: str, answer: str) -> str:
-    """What a reply of this format says behind a rationale; nothing else comes before a text that has none."""
+    """What a reply of this format says after its rationale, with the answer; without a rationale, it has no leading space."""
     closing = stated_after(reply.condition, reply.kind, answer)
     return closing if begun else closing.lstrip()
 
@@ -224,8 +224,10 @@ def stated(statement: str, answer: str) -> str:
 
 
 def parted(tokenizer: Any, texts: Sequence[str], end: int) -> tuple[list[int], list[list[int]]]:
-    """The tokens of texts that are the same up to the character `end`: those that all have in common up to there, and the rest of
-    each. A token that writes beyond it belongs to what follows, since another text has another one there."""
+    """The tokens of texts that agree up to the character `end`: those shared by all up to there, and the rest of each.
+
+    A token that extends past `end` belongs to the rest, since other texts may have another token there.
+    """
     encoded = [tokenizer(text, add_special_tokens=False, return_offsets_mapping=True) for text in texts]
     before = [sum(stop <= end for _, stop in one["offset_mapping"]) for one in encoded]
     shared = alike([one["input_ids"][: min(before)] for one in encoded])
@@ -233,5 +235,5 @@ def parted(tokenizer: Any, texts: Sequence[str], end: int) -> tuple[list[int], l
 
 
 def alike(sequences: Sequence[Sequence[Any]]) -> int:
-    """The length of their common beginning."""
+    """The length of the common prefix."""
     return sum(1 for _ in takewhile(lambda at: len(set(at)) == 1, zip(*sequences)))

@@ -1,7 +1,7 @@
-"""The commitment probe on one run folder: its journal, which survives a kill, and the file that is made from it.
+"""The commitment probe on one run folder: its journal, which survives a kill, and the file made from it.
 
-commitment.jsonl       a line for each reply and read-out; what is there is not computed again
-commitment.parquet     a row for each cut of these
+commitment.jsonl       one line per reply and read-out; what is there is not computed again
+commitment.parquet     one row per cut of these
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ class CommitmentCell:
     readouts: Sequence[Readout] = READOUTS
 
     def measure(self, probe: CommitmentProbe, told: Callable[[CommitmentRecord], None] = lambda record: None) -> int:
-        """Journal what is missing; returns how many records that were. A problem is looked at again, and written down anew only
-        where it is another one."""
+        """Journal what is missing; returns the number of records written.
+
+        A record with a problem is measured again, but written again only if the problem has changed.
+        """
         before = {record.key: record.problem for record in self.records().values()}
         done = {key for key, problem in before.items() if problem is None}
         count = 0
@@ -43,7 +45,7 @@ class CommitmentCell:
         return count
 
     def found(self, probe: CommitmentProbe) -> Iterator[tuple[ReadReply, CommitmentRecord]]:
-        """The records of these replies with today's candidates and settings; others stay in the journal."""
+        """The records of these replies for the current candidates and settings; others stay in the journal."""
         known = self.records()
         for reply in self.replies:
             for readout in self.readouts:
@@ -51,16 +53,16 @@ class CommitmentCell:
                     yield reply, record
 
     def derive(self, probe: CommitmentProbe) -> None:
-        """Write the parquet file from what is journalled."""
+        """Write the parquet file from the journal."""
         write_probed(self.folder.path, COMMITMENT, (row for found in self.found(probe) for row in rows_of(*found)))
 
     def records(self) -> dict[str, CommitmentRecord]:
-        """By their keys; the last one of each counts."""
+        """The records by key; the last one of each key counts."""
         return {record.key: record for record in map(record_of, self.folder.lines(JOURNAL).records())}
 
 
 def rows_of(reply: ReadReply, record: CommitmentRecord) -> Iterator[dict[str, Any]]:
-    """A row for each cut, or one that says why there is none."""
+    """One row per cut, or a single row that says why there are none."""
     told = {"request_key": record.request_key, "readout": record.readout, "dtype": record.dtype}
     if record.problem:
         yield told | {"problem": record.problem}

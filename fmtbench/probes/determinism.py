@@ -1,7 +1,7 @@
-"""How far an engine repeats itself: greedy replies once more, in another order, in other batches.
+"""How reproducible an engine is: greedy replies repeated, in another order, and in other batches.
 
-Greedy decoding is deterministic on paper only: sums are rounded in an order that depends on the batch. How much of that
-reaches the text differs by engine, mode and machine, so it is measured, and every later manifest contains the result.
+Greedy decoding is deterministic only on paper: the order of summation, and so the rounding, depends on the batch. How much of
+that reaches the text differs by engine, mode and machine, so it is measured, and every later manifest contains the result.
 
     {"asked": {...}, "identical": {"free": {"replies": 100, "repeat": 100, "shuffled": 97, "at_most_4": 91}, ...}}
 """
@@ -50,7 +50,7 @@ def _replies(session: Session, requests: Sequence[Request], at_most: int | None 
 
 
 def remember(facts: dict[str, Any], found: dict[str, Any]) -> Path:
-    """Keep a result for the engine with these facts on this machine; returns the file it is in."""
+    """Keep a result for the engine with these facts on this machine; returns its file."""
     place = _place(facts)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_text(place, json.dumps(found, indent=2) + "\n")
@@ -62,7 +62,7 @@ def remembered(facts: dict[str, Any]) -> dict[str, Any] | None:
     place = _place(facts)
     try:
         return json.loads(place.read_bytes())
-    except (OSError, ValueError):  # never measured, or torn by a power cut: measure again
+    except (OSError, ValueError):  # never measured, or damaged by a power cut: measure again
         return None
 
 

@@ -1,9 +1,9 @@
-"""How likely a model finds each of several endings of one text. The text is read once: all endings share its keys and values.
+"""How likely a model finds each of several endings of one text. The text is read once: all endings share its KV cache.
 
     log_probabilities(reference, before, [[17], [17, 23]])       [-1.31, -4.02]
 
-Each ending counts with the token that ends a reply: without it `1` would have the mass of `12` as well, which begins with it.
-C endings, E tokens of the longest, H width of the model, V its vocabulary.
+Each ending includes the token that ends a reply: without it `1` would also have the mass of `12`, which begins with it.
+Shapes: C endings, E tokens of the longest, H width of the model, V its vocabulary.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from fmtbench.probes.replay import CHUNK, Reference
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def log_probabilities(reference: Reference, before: Sequence[int], endings: Sequence[Sequence[int]]) -> list[float]:
-    """ln of the probability that the text `before`, of one token at least, goes on with each ending, and is then over."""
+    """ln of the probability that the text `before`, of at least one token, continues with each ending and then ends."""
     from transformers import DynamicCache
 
     cache, body, device = DynamicCache(config=reference.model.config), reference.model.base_model, reference.model.device
     ids_1L = torch.tensor([list(before)], device=device)
     last_1H = body(input_ids=ids_1L, past_key_values=cache, use_cache=True).last_hidden_state[0, -1:]
     cache.batch_repeat_interleave(len(endings))
-    longest = max(map(len, endings))  # shorter ones are padded on the right, where a causal model does not look
+    longest = max(map(len, endings))  # shorter ones are padded on the right, which a causal model never attends to
     ids_CE = torch.tensor([[*ending, *[0] * (longest - len(ending))] for ending in endings], device=device)
     hidden_CEH = body(input_ids=ids_CE, past_key_values=cache, use_cache=True).last_hidden_state
     ways = zip(hidden_CEH, endings)
@@ -32,7 +32,7 @@ def log_probabilities(reference: Reference, before: Sequence[int], endings: Sequ
 
 
 def _sum(reference: Reference, hidden_PH: torch.Tensor, ending: Sequence[int]) -> float:
-    """Of the log-probabilities of an ending's tokens and of any that ends a reply; what stands at P predicts the next one."""
+    """The sum of the log-probabilities of an ending's tokens and of any token that ends a reply; position P predicts the next."""
     total = 0.0
     for start in range(0, len(hidden_PH), CHUNK):
         log_p_PV = reference.logits(hidden_PH[start : start + CHUNK]).double().log_softmax(-1)

@@ -5,7 +5,7 @@ float32 from the journal alone, give it away.
 
 For sampled replies (`Fidelity`): the expected log-probability of a token is the negative entropy at its position, whatever
 was said before. So the sum over all tokens of the difference between the two is a martingale, and divided by the square root
-of its summed variances it is close to a standard normal variable. It needs no second sample and no tolerance. An engine
+of its summed variances it is close to a standard normal variable. This needs no second sample and no tolerance. An engine
 that flattens, sharpens or damages the distribution is far outside.
 
 For greedy replies (`Agreement`): each token is the most likely one, except for ties that the engine's rounding decided
@@ -28,7 +28,7 @@ from fmtbench.types import Request
 
 
 def drawn(request: Request) -> bool:
-    """Sampled from the whole distribution: no mask, and no `top_p` that cuts it."""
+    """Whether replies are sampled from the whole distribution: no mask, and no `top_p` that cuts it."""
     return own_words(request) and request.temperature > 0 and request.top_p == 1
 
 
@@ -37,7 +37,7 @@ def greedy(request: Request) -> bool:
 
 
 def own_words(request: Request) -> bool:
-    """Whether the model chooses every token: no mask, and no budget that ends its thought."""
+    """Whether the model chooses every token: no mask, and no budget that ends its thinking."""
     return request.constraint is None and (request.thinking is None or request.thinking.tokens is None)
 
 
@@ -65,7 +65,7 @@ class Fidelity:
     expected: float
     """The negative entropy, mean over the same positions."""
     deviation: float
-    """Standard deviation of the sum over all tokens that sampling alone causes."""
+    """The standard deviation of the sum over all tokens that is due to sampling alone."""
 
     @property
     def z(self) -> float:
@@ -102,7 +102,7 @@ def _sums(log_PV: torch.Tensor, said_P: torch.Tensor) -> tuple[float, float, flo
 
 
 def pooled(found: Sequence[Fidelity]) -> Fidelity:
-    """All groups together."""
+    """All groups as one."""
     tokens = sum(one.tokens for one in found)
     return Fidelity(
         replies=sum(one.replies for one in found),
@@ -122,7 +122,7 @@ class Agreement:
     likeliest: float
     """Share of tokens that are the most likely ones in float32 as well."""
     gap: float
-    """How far the least likely of them is below the most likely token, in nats."""
+    """How far the least likely token is below the most likely one at its position, in nats."""
 
 
 def agreement(reference: Reference, group: Sequence[Reply]) -> Agreement:

@@ -1,7 +1,7 @@
-"""A decoder's masks, replayed along existing replies: each different mask is kept once, and positions refer to it.
+"""A decoder's masks, replayed along existing replies: each distinct mask is kept once, and positions refer to it.
 
-A schema has a dozen different masks however long its replies are, so a table of bits and an index per position replace a
-mask per position. U masks, W words of 32 bits, P positions, V logits.
+A schema has about a dozen distinct masks however long its replies are, so a table of bits and an index per position replace a
+mask per position. Shapes: U masks, W words of 32 bits, P positions, V logits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Walk(NamedTuple):
     """The masks along a reply."""
 
     masks: list[int]
-    """For each position that was reached, the number of the mask that holds before its token."""
+    """For each position reached, the number of the mask that applies to its token."""
     left: bool
     """Whether the last of these tokens is forbidden by its mask; the walk ends there."""
 
@@ -60,7 +60,7 @@ class Masks:
         return Walk(masks, left=False)
 
     def after(self, constraint: Constraint, ids: Sequence[int]) -> int | None:
-        """The mask that holds after these tokens; None if the grammar forbids one of them. Raises `BarredError`."""
+        """The mask that applies after these tokens; None if the grammar forbids one of them. Raises `BarredError`."""
         along = self.walk(constraint, [*ids, self._end])
         return None if len(along.masks) <= len(ids) else along.masks[-1]
 
@@ -72,7 +72,7 @@ class Masks:
         return self._number[key]
 
     def allowed(self, masks: Sequence[int], device: torch.device) -> torch.Tensor:
-        """Whether each token is allowed at each position, P x V, unpacked where the logits are."""
+        """Whether each token is allowed at each position, P x V, unpacked on the device of the logits."""
         different = sorted(set(masks))
         words_UW = torch.stack([self._table[number] for number in different]).to(device)
         bits_UV = ((words_UW[:, :, None] >> torch.arange(BITS, dtype=torch.int32, device=device)) & 1).flatten(1)[:, : self.size]

@@ -1,19 +1,19 @@
-"""Removed mass: the probability that a mask takes away from what a model would have said next, at each token of its replies.
+"""Removed mass: the probability that a mask removes from a model's next-token distribution, at each token of its replies.
 
     {"key": "5d1c...", "request_key": "7d0f...", "against": "own", "decoder": "outlines 1.3.0 ...", "dtype": "float32",
      "left": [-6.01, -0.0002, ...], "logprob": [-6.4, ...], "override": [1, 0, ...], "top": [42, ...], "allowed": [3, ...], ...}
 
-Z_t is the mass of the allowed tokens at position t, -ln Z_t the tax in nats, and an override a position whose most likely token
-is forbidden. One pass of the model over prompt and reply gives all of them, with the grammar's masks replayed beside it;
-nothing is generated. A reply is held against:
+Z_t is the mass of the allowed tokens at position t, -ln Z_t is the tax in nats, and an override is a position whose most likely
+token is forbidden. One forward pass over prompt and reply gives all of them, with the grammar's masks replayed alongside; nothing
+is generated. A reply is compared with one of:
 
 - `own`, the grammar that it was generated under;
-- `string`, for a free rationale: at every position, the mask that holds inside the rationale's string under the JSON schema. What
-  an alphabet without raw line breaks would have cost it, in its own context;
-- `schema`, for a reply of which JSON was only asked: the grammar of the same object, up to the first token that it forbids.
+- `string`, for a free rationale: at every position, the mask that applies inside the rationale's string under the JSON schema.
+  This is what an alphabet without raw line breaks would have cost it, in its own context;
+- `schema`, for a reply that was only asked for JSON: the grammar of the same object, up to the first token that it forbids.
 
-The weights prod Z_t at the request's temperature turn draws under the mask into draws of the model given the grammar
-(Park et al. 2024, arXiv 2405.21047, call that grammar-aligned). P positions of a chunk, V tokens of the vocabulary.
+The weights prod Z_t at the request's temperature turn draws under the mask into draws from the model given the grammar
+(Park et al. 2024, arXiv 2405.21047, call that grammar-aligned). Shapes: P positions of a chunk, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from fmtbench.types import Constraint
 
 Against = Literal["own", "string", "schema"]
 DIGITS = 9
-"""The decimals of a figure in a record."""
+"""The decimals of numbers in a record."""
 LISTS = ("left", "left_own", "logprob", "override", "top", "allowed", "breaks")
 """The fields of a record with a value for each token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MassRecord:
-    """One reply: a line of `mass-<decoder>.jsonl`. Lists have a value for each token that was reached."""
+    """One reply: a line of `mass-<decoder>.jsonl`. Lists have one value per token reached."""
 
     key: str
     """See `record_key`."""
@@ -60,13 +60,13 @@ class MassRecord:
     dtype: str
     """The dtype of the weights in this pass."""
     problem: Problem | None = None
-    """Why there are no figures; the lists are then empty."""
+    """Why there are no numbers; the lists are then empty."""
     left: tuple[float, ...] = ()
     """ln Z at temperature 1."""
     left_own: tuple[float, ...] = ()
     """ln Z at the request's temperature; empty for a greedy request."""
     logprob: tuple[float, ...] = ()
-    """ln p of the token taken, at temperature 1 and without the mask."""
+    """ln p of the reply's token, at temperature 1 and without the mask."""
     override: tuple[int, ...] = ()
     """1 where the most likely token is forbidden."""
     top: tuple[int, ...] = ()
@@ -82,12 +82,12 @@ class MassSettings:
     """How the pass is made. Building it loads nothing."""
 
     dtype: ExactDtype = "float32"
-    """In bfloat16, as many models are stored, Z was off by 0.003 on average and by 0.08 at worst (893 tokens of a small one)."""
+    """In bfloat16, the dtype of many models, Z was off by 0.003 on average and by 0.08 at worst (893 tokens of a small model)."""
     device: str = "auto"
     batch_tokens: int = Field(default=4096, gt=0)
 
     def open(self, backbone: Backbone, decoder: DecoderName, limits: Limits) -> MassProbe:
-        """Finds the weights, and reads them once there is something to measure. Raises `UserError` where there are none."""
+        """Find the weights, which are read once there is something to measure. Raises `UserError` if there are none."""
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         reference = Reference(backbone, dtype=self.dtype, device=device, batch_tokens=self.batch_tokens)
         return MassProbe(reference, Masks(backbone, decoder, reference.tokenizer, reference.vocabulary, limits))
@@ -100,13 +100,13 @@ def record_of(line: Mapping[str, Any]) -> MassRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A reply, and the masks that it is held against."""
+    """A reply, and the masks that it is compared with."""
 
     reply: ProbedReply
     against: Against
     key: str
     masks: Sequence[int] = ()
-    """The masks for each token that is reached."""
+    """The number of the mask for each token reached."""
     problem: Problem | None = None
 
 
@@ -124,15 +124,15 @@ class MassProbe:
         return torch.tensor(breaking, dtype=torch.long, device=self.reference.device)
 
     def record_key(self, request_key: str, against: Against, grammar: Constraint) -> str:
-        """sha256 over everything that decides the figures: the request, the weights, their dtype, the grammar and the masks."""
+        """sha256 of everything that determines the numbers: the request, the weights, their dtype, the grammar and the masks."""
         masks = [self.masks.version, masks_version(self.masks.name, grammar)]
         identity = [request_key, self.reference.fingerprint, self.reference.dtype, *masks, against]
         return hashlib.sha256(json.dumps([*identity, grammar.kind, grammar.source]).encode()).hexdigest()
 
-    # -- what is held against what
+    # -- what is compared with what
 
     def missing(self, replies: Iterable[ProbedReply], done: Collection[str] = ()) -> Iterator[Held]:
-        """The replies that have a mask to be held against, less those that have records."""
+        """The replies that have a mask to be compared with, without those already done."""
         for one in replies:
             against, grammar = against_what(one)
             if against and grammar and (key := self.record_key(one.request.key, against, grammar)) not in done:
@@ -149,14 +149,14 @@ class MassProbe:
         return Held(reply=one, against=against, key=key, masks=masks or (), problem=None if masks else "left_grammar")
 
     def _misplaced(self, one: ProbedReply) -> Problem | None:
-        """Whether its prompt is different here, or too long."""
+        """The problem if its prompt has another length here, or prompt and reply exceed the context; else None."""
         prompt = len(self.reference.prompt(one.request))
         if one.generation.prompt_tokens not in (0, prompt):
             return "not_reproduced"
         return "too_long" if prompt + len(one.generation.token_ids) > self.reference.context else None
 
     def _masks(self, one: ProbedReply, against: Against, grammar: Constraint) -> list[int] | None:
-        """None if the reply left the grammar, and that is a problem."""
+        """The masks for each token; None if the reply left the grammar where it must not."""
         ids = one.generation.token_ids
         if against == "string":
             begun = begun_string(under_schema(one.condition), one.kind, one.planned.item.gold)
@@ -168,7 +168,7 @@ class MassProbe:
     # -- the pass
 
     def measure(self, held: Sequence[Held]) -> Iterator[MassRecord]:
-        """A record for each reply as its pass ends; those with a problem come first."""
+        """One record per reply as its pass ends; those with a problem come first."""
         sound = [one for one in held if not one.problem]
         yield from (self._record(one) for one in held if one.problem)
         found: dict[int, dict[str, list[float]]] = {}
@@ -182,7 +182,7 @@ class MassProbe:
                 yield self._record(one, found.pop(chunk.reply))
 
     def _figures(self, chunk: Chunk, masks: Sequence[int], temperature: float) -> dict[str, list[Any]]:
-        """The figures of a chunk's positions that have a mask, under the record's names."""
+        """The numbers for a chunk's positions that have a mask, under the record's names."""
         logits_PV, said_P1 = chunk.logits_PV[: len(masks)], chunk.said_P[: len(masks), None]
         allowed_PV = self.masks.allowed(masks, logits_PV.device)
         total_P, top_P1 = logits_PV.logsumexp(-1), logits_PV.argmax(-1, keepdim=True)
@@ -212,7 +212,7 @@ class MassProbe:
 
 
 def against_what(one: ProbedReply) -> tuple[Against | None, Constraint | None]:
-    """What a reply is held against, and its grammar; None if that would say nothing."""
+    """What a reply is compared with, and its grammar; None if there is nothing to compare."""
     condition = one.condition
     if one.request.constraint:
         return "own", one.request.constraint
@@ -226,13 +226,13 @@ def against_what(one: ProbedReply) -> tuple[Against | None, Constraint | None]:
 
 
 def under_schema(condition: Condition) -> Condition:
-    """The condition with its JSON object enforced; what is asked of text as a paragraph is a string there."""
+    """The condition with its JSON object enforced; a rationale that text has as a paragraph is a string there."""
     rationale = "string" if condition.rationale == "paragraph" else condition.rationale
     return replace(condition, asked="json", enforced="schema", budget="soft", rationale=rationale)
 
 
 def begun_string(condition: Condition, kind: AnswerKind, answer: str) -> str:
-    """A reply under this condition, up to a place inside the rationale's string."""
+    """The beginning of a reply under this condition, up to a place inside the rationale's string."""
     text = condition.example(kind, "The", answer)
     opening = f'"{condition.layout.stages[0]}": "The'
     return text[: text.index(opening) + len(opening)]

@@ -2,11 +2,12 @@
 
     reference = Reference(backbone)
     for chunk in reference.passes(replies):
-        chunk.logits_PV, chunk.said_P        # at some positions of one reply, in their order
+        chunk.logits_PV, chunk.said_P        # at some positions of one reply, in order
 
-Replies are padded on the right, where a causal model does not look, in batches of at most `batch_tokens` tokens. The head runs on
-the positions of the reply alone and `CHUNK` of them at a time: the logits of a long reply over a large vocabulary would be
-gigabytes. N replies in a batch, L tokens of prompt and reply, P positions of a chunk, H width of the model, V its vocabulary.
+Replies are padded on the right, which a causal model never attends to, in batches of at most `batch_tokens` tokens. The head runs
+only on the positions of the reply, `CHUNK` of them at a time: the logits of a long reply over a large vocabulary would take
+gigabytes. Shapes: N replies in a batch, L tokens of prompt and reply, P positions of a chunk, H width of the model, V its
+vocabulary.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from fmtbench.types import Generation, Request
 Reply = tuple[Request, Generation]
 ExactDtype = Literal["float32", "bfloat16", "float16"]
 CHUNK = 256
-"""Positions whose logits are held at once: 156 MB in float32 with a vocabulary of 152,064."""
+"""How many positions' logits are in memory at once: 156 MB in float32 with a vocabulary of 152,064."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +37,17 @@ class Chunk:
     """Some positions of one reply."""
 
     reply: int
-    """Its place in the sequence that was given."""
+    """The index of the reply in the given sequence."""
     start: int
-    """The first of the positions, counted from the start of the reply."""
+    """The first of the positions, from the start of the reply."""
     logits_PV: torch.Tensor
-    """In float32: before temperature, and before any mask."""
+    """In float32, before temperature and before any mask."""
     said_P: torch.Tensor
-    """The token that the reply has at each."""
+    """The reply's token at each position."""
 
 
 class Reference:
-    """A backbone under transformers, in float32 unless told otherwise. Its weights are loaded when they are first needed."""
+    """A backbone in transformers, in float32 unless told otherwise. Its weights are loaded when first needed."""
 
     def __init__(
         self, backbone: Backbone, *, dtype: ExactDtype = "float32", device: str = "cpu", batch_tokens: int = 4096
@@ -69,7 +70,7 @@ class Reference:
 
     @cached_property
     def vocabulary(self) -> int:
-        """The number of logits, which is at least that of the tokenizer's tokens."""
+        """The number of logits, which is at least the number of the tokenizer's tokens."""
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(prepare(self._weights), revision=self._weights.revision)
@@ -86,7 +87,7 @@ class Reference:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def passes(self, replies: Sequence[Reply]) -> Iterator[Chunk]:
-        """Every reply in chunks: longest replies first, and all chunks of one before the next."""
+        """Every reply in chunks: longest replies first, and all chunks of a reply before the next."""
         lines = [self.prompt(request) + list(generation.token_ids) for request, generation in replies]
         for batch in batches([len(line) for line in lines], self.batch_tokens):
             hidden_NLH = self.hidden([lines[place] for place in batch])
@@ -109,7 +110,7 @@ class Reference:
         return body(input_ids=ids_NL.to(device), attention_mask=mask_NL.to(device), use_cache=False).last_hidden_state
 
     def logits(self, hidden_PH: torch.Tensor) -> torch.Tensor:
-        """The logits of hidden states, P x V in float32, by the model's class: some scale or cap what their head says."""
+        """The logits of hidden states, P x V in float32, from the model's own class: some models scale or cap them."""
         name = self.model.base_model_prefix
         body = getattr(self.model, name)
         setattr(self.model, name, _Said(hidden_PH[None]))
@@ -131,8 +132,7 @@ class _Said(torch.nn.Module):
 
 
 def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Places of texts of these lengths, the longest first, in batches that have at most so many tokens when padded; a longer
-    text is a batch of its own."""
+    """Indices of texts in batches, longest first. A padded batch has at most `tokens` tokens, or is a single longer text."""
     left = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
     while left:
         fitting = max(1, tokens // max(1, lengths[left[0]]))

@@ -1,7 +1,7 @@
-"""The replies of a cell as probes see them: what was asked, what was said, and which part of it each token wrote.
+"""The replies of a cell as probes see them: the request, the reply, and which part of the reply each token wrote.
 
-A token belongs to the part of the first character that it writes, or to that of the next one if it writes none, like the first
-half of a character; the token that ends a reply is its `end`. One that writes into two parts is a `bridge`.
+A token belongs to the part of the first character that it writes, or of the next character if it writes none, like the first half
+of a character; the token that ends a reply is its `end`. A token that writes into two parts is a `bridge`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from fmtbench.tasks.base import Task
 from fmtbench.types import Generation, Request, whole
 
 Problem = Literal["engine_error", "no_token_ids", "not_reproduced", "special_inside", "too_long", "left_grammar", "barred"]
-"""Why a reply has no figures. `no_token_ids`: a server that tells none. `not_reproduced`: its tokens do not spell its text with
-this tokenizer, or its prompt had another number of them. `special_inside`: a special token before its end. `too_long`: for the
-context of the backbone. `left_grammar`: the engine allowed a token that the mask forbids. `barred`: the decoder cannot compile
-its grammar."""
+"""Why a reply has no numbers. `no_token_ids`: the server returns none. `not_reproduced`: its tokens do not spell its text with
+this tokenizer, or its prompt had another number of tokens. `special_inside`: it has a special token before its end. `too_long`:
+it exceeds the backbone's context. `left_grammar`: the engine allowed a token that the mask forbids. `barred`: the decoder cannot
+compile its grammar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,10 @@ class ProbedReply:
     planned: Planned
     generation: Generation
     condition: Condition
-    """The key of the pass that wrote this reply."""
+    """The condition of the pass that wrote this reply."""
     kind: AnswerKind
     parts: tuple[PartName, ...]
-    """Of each token; empty where it has none."""
+    """The part of each token; empty if there are no token ends."""
     bridges: tuple[bool, ...]
 
     @property
@@ -45,8 +45,10 @@ class ProbedReply:
 
 
 def cell_replies(folder: RunFolder, task: Task, condition: Condition) -> Iterator[ProbedReply]:
-    """The replies that are planned and there, in the order of the plan; errors of the engine among them. Greedy samples of an
-    item are one request, and so one reply. Second passes that another backbone wrote are not among them."""
+    """The planned replies that are in the journal, in the order of the plan, including engine errors.
+
+    Greedy samples of an item are one request, and so one reply. Second passes written by another backbone are left out.
+    """
     said = {one.key: one for one in folder.generations()}
     for one in folder.requests():
         if one.after and condition.formatter == "other":
@@ -71,12 +73,12 @@ def probed(planned: Planned, generation: Generation, condition: Condition, task:
 
 
 def places(generation: Generation) -> list[tuple[int, int]]:
-    """Start and end, in the text, of what each token wrote."""
+    """Start and end in the text of what each token wrote."""
     return list(zip((0, *generation.token_ends[:-1]), generation.token_ends))
 
 
 def token_parts(parts: Sequence[PartName], generation: Generation) -> tuple[PartName, ...]:
-    """The part of each token, from those of the characters."""
+    """The part of each token, from the parts of the characters."""
     found: list[PartName] = [parts[min(start, len(parts) - 1)] if parts else "scaffold" for start, _ in places(generation)]
     if generation.finish_reason == "stop" and found:
         start, end = places(generation)[-1]
@@ -86,7 +88,7 @@ def token_parts(parts: Sequence[PartName], generation: Generation) -> tuple[Part
 
 
 def problem_of(one: ProbedReply, tokenizer: Any) -> Problem | None:
-    """Why its tokens cannot be used for anything; None if they can."""
+    """Why a reply's tokens cannot be used at all; None if they can."""
     generation = one.generation
     if generation.finish_reason == "error":
         return "engine_error"

@@ -1,8 +1,8 @@
-"""How much of a collection of JSON schemas a decoder can do: coverage, not accuracy (Geng et al. 2025, arXiv 2501.10868).
+"""How much of a collection of JSON schemas a decoder can handle: coverage, not accuracy (Geng et al. 2025, arXiv 2501.10868).
 
-A schema is *declared* if a grammar can be made of it, *compiled* if that grammar compiles within the limits, and *valid* if
-what a model then writes to its end validates against it. A decoder that ignores a keyword compiles the schema and fails
-there; the broken keyword is recorded. Denominators are always all schemas.
+A schema is *declared* if a grammar can be made from it, *compiled* if that grammar compiles within the limits, and *valid* if the
+complete output of a model under it validates. A decoder that ignores a keyword compiles the schema, but its output then fails to
+validate; the broken keyword is recorded. The denominator is always all schemas.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from fmtbench.types import Constraint, Generation, Message, Request, Watch
 
 PROMPT = "Write one JSON value that keeps to this JSON schema. Reply with the JSON alone.\n\n"
 Outcome = Literal["undeclared", "barred", "compiled", "unfinished", "error", "invalid", "valid"]
-"""The last four need a model; `compiled` is final if none was asked."""
+"""The last four need a model; without one, `compiled` is final."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class SchemaSet:
-    """A collection of schemas in several subsets: rows with `json_schema` as text, and `unique_id`."""
+    """A collection of schemas in several subsets: rows with `json_schema`, as text, and `unique_id`."""
 
     name: str
     hub_id: str
@@ -42,7 +42,7 @@ class SchemaSet:
     data_root: str | None = None
 
     def schemas(self, subset: str) -> list[tuple[str, str]]:
-        """Id and schema of each row. Raises `UserError` if the data cannot be reached or has no schema in a row."""
+        """Id and schema of each row. Raises `UserError` if the data cannot be reached, or a row has no schema."""
         source = Source(
             name=self.name,
             hub_id=self.hub_id,
@@ -63,14 +63,14 @@ class SchemaSet:
 
 @dataclass(kw_only=True)
 class Verdict:
-    """How far one schema came."""
+    """How far one schema got."""
 
     subset: str
     id: str
     schema: str
     outcome: Outcome
     why: str = ""
-    """Why it is barred, or the keyword that the output breaks."""
+    """Why it is barred, the error, or the keyword that the output breaks."""
     states: int | None = None
     cpu_seconds: float | None = None
     text: str = ""
@@ -137,7 +137,7 @@ def broken_keyword(schema: str, text: str) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One line for each subset and one for all: how many schemas there are, and how far they got."""
+    """One line per subset and one for all: how many schemas there are, and how far they got."""
     frame = pd.DataFrame([(one.subset, one.outcome, one.why) for one in verdicts], columns=["subset", "outcome", "why"])
     groups = [*frame.groupby("subset", sort=False), *([("all", frame)] if frame.subset.nunique() > 1 else [])]
     return pd.DataFrame([_line(str(name), group) for name, group in groups])

@@ -1,9 +1,9 @@
 """How a reply is spelt in tokens, compared with how the tokenizer would have spelt the same text.
 
-A mask allows any tokens whose characters its grammar allows, so it also makes a model write `re|as|on|ing` where the tokenizer
-has one token, and the model goes on from a sequence that it never saw in training (known of masks since DOMINO, Beurer-Kellner
-et al. 2024, arXiv 2403.06988). A token of a reply is *respelt* if the tokenizer, given the text of the whole reply, has no token
-that writes the same bytes at the same place. No weights are needed.
+A mask allows any tokens whose characters its grammar allows, so it can also make a model write `re|as|on|ing` where the tokenizer
+has one token, and the model continues from a sequence that it never saw in training (known about masks since DOMINO,
+Beurer-Kellner et al. 2024, arXiv 2403.06988). A token of a reply is *respelt* if the tokenizer, given the text of the whole
+reply, has no token that writes the same bytes at the same place. No weights are needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fmtbench.probes.replies import ProbedReply, Problem, problem_of
 
 
 class Spelling(NamedTuple):
-    """One reply. `respelt`: for each token but an end token, which is never respelt; empty where there is a problem."""
+    """The spelling of one reply. `respelt` has one value per token, False for an end token; it is empty if there is a problem."""
 
     respelt: tuple[bool, ...]
     problem: Problem | None

@@ -1,14 +1,14 @@
-"""Prefix swap: a rationale is cut, and what was begun under one condition goes on under the same or the other one.
+"""Prefix swap: a rationale begun under one condition is cut, and continued under the same or the other condition.
 
     free_cot+json_schema+0.50       begun freely, and continued as JSON from the middle of its words
 
-With H the condition that holds and F the free one there are four arms, each named by where its prefix is from and what continues
-it: Hold (H+H), Release (H+F), Free (F+F) and Bind (F+H). Lock-in L(f) = Free(f) - Release(f) is what letting go at f no longer
-repairs; drag C(f) = Release(f) - Hold(f) is what it still repairs.
+With H the constraining condition and F the free one there are four arms, each named by where its prefix comes from and what
+continues it: Hold (H+H), Release (H+F), Free (F+F) and Bind (F+H). Lock-in L(f) = Free(f) - Release(f) is what lifting the
+constraint at f no longer repairs; drag C(f) = Release(f) - Hold(f) is what it still repairs.
 
-Items are chosen on one half of the samples and everything else is estimated on the other: replies that were picked because they
-are wrong are wrong by chance as well, and the next ones less so. The halves are the even and the odd samples, so that a reply
-stays in its half when a run gets more samples. A prefix takes its tokens from the reply's budget.
+Items are chosen on one half of the samples, and everything else is estimated on the other: replies picked because they are wrong
+are partly wrong by chance, and new ones less so (regression to the mean). The halves are the even and the odd samples, so that a
+reply stays in its half when a run gets more samples. A prefix uses up tokens of the reply's budget.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from fmtbench.types import Constraint, Generation, Item, Message, whole
 Uncut = Literal[
     "no_reply", "engine_error", "truncated", "answer_first", "no_rationale", "special_in_prefix", "not_escapable", "too_long"
 ]
-"""Why the replies of an item and sample are not cut. `no_rationale`: a rationale has fewer than `SwapSettings.words` words, and
-then the item is left out as a whole. `special_in_prefix`: it spells a special token. `not_escapable`: it has a character that a
-decoder's strings cannot hold. `too_long`: no token of the budget is left after it. `truncated`: where it would have ended is
-not known."""
+"""Why the replies of an item and sample are not cut. `no_rationale`: the rationale has fewer than `SwapSettings.words` words; the
+whole item is then left out. `special_in_prefix`: it spells a special token. `not_escapable`: it has a character that a decoder's
+strings cannot hold. `too_long`: no token of the budget is left after it. `truncated`: where it would have ended is unknown."""
 UNCUT: tuple[Uncut, ...] = get_args(Uncut)
 Unit = tuple[str, int]
 """Item and sample."""
@@ -44,14 +43,14 @@ NAME = re.compile(r"(?P<origin>[\w.-]+)\+(?P<mode>[\w.-]+)\+(?P<fraction>[01]\.\
 SUFFIX = "-swap"
 """The suffix of the experiment of the swapped cells."""
 FACTS = "swap"
-"""What a manifest calls the names of the two conditions, whether the replies are of the greedy null, and the number of units that
-are in no arm, by the reason."""
+"""The manifest's key for the names of the two conditions, whether the replies belong to the greedy null, and the number of units
+in no arm, by reason."""
 GREEDY = "-greedy"
 """The suffix of the experiment of the greedy null."""
 
 
 class Arm(NamedTuple):
-    """Where a prefix is from, what continues it, and where it is cut."""
+    """Where a prefix comes from, what continues it, and where it is cut."""
 
     origin: str
     mode: str
@@ -68,7 +67,7 @@ def arm_of(condition: str) -> Arm | None:
 
 
 def estimates(sample: int) -> bool:
-    """Whether a sample is in the half that is estimated on; the other half chooses items."""
+    """Whether a sample is in the half used for estimates; the other half is used to choose items."""
     return sample % 2 == 1
 
 
@@ -89,10 +88,10 @@ class SwapSettings:
     held: str = "json_schema"
     fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     words: int = Field(default=5, gt=0)
-    """The fewest words of a rationale that is cut."""
+    """A rationale is cut only if it has at least this many words."""
     greedy: bool = True
-    """Whether greedy replies are asked for as well, and continued from their own prefixes: what then ends otherwise than it ended
-    is neither the format's doing nor chance, but rounding, or tokens that the tokenizer would not have chosen."""
+    """Whether to generate greedy replies too, and continue them from their own prefixes: if one then ends differently, neither
+    the format nor chance is the cause, but rounding, or tokens that the tokenizer would not have chosen."""
 
     @field_validator("fractions")
     @classmethod
@@ -100,13 +99,16 @@ class SwapSettings:
         return in_order(given)
 
     def experiment(self, name: str) -> str:
-        """Where the cells of a swap lie. Another pair of conditions than the usual one shares no folder with it, since the arm in
-        which free text goes on freely has the replies that both sides of its own pair can be cut in."""
+        """The experiment name of a swap's cells.
+
+        Every pair of conditions except the default one has its own folder: which replies are in the arms depends on both
+        conditions, even in the arm in which free text is continued freely.
+        """
         usual = (self.free, self.held) == (SwapSettings.free, SwapSettings.held)
         return f"{name}{SUFFIX}" if usual else f"{name}{SUFFIX}+{self.free}+{self.held}"
 
     def own_arms(self, name: str) -> list[Arm]:
-        """The arms in which a condition's replies go on under it from their own prefix."""
+        """The arms in which a condition's replies are continued under it from their own prefix."""
         return [Arm(name, name, fraction) for fraction in self.fractions if fraction]
 
     @property
@@ -120,33 +122,33 @@ class PrefixTokens(NamedTuple):
 
     count: Callable[[str], int]
     special: re.Pattern[str]
-    """Matches what spells a special token."""
+    """Matches text that spells a special token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """What a condition asked, and what was replied, in a cell that has run."""
+    """A condition's requests and replies, from a cell that has run."""
 
     condition: Condition
     planned: Sequence[Planned]
     said: Mapping[str, Generation]
-    """By the keys of the requests."""
+    """The replies, by request key."""
 
     @property
     def asked(self) -> dict[Unit, Planned]:
-        """The requests of the half that is estimated on; all of them if greedy."""
+        """The requests of the half used for estimates; all of them if greedy."""
         return {(one.item.id, one.sample): one for one in self.planned if not one.request.temperature or estimates(one.sample)}
 
 
 class Swapped(NamedTuple):
-    """The requests of each arm, and how many units are in none, by reason."""
+    """The requests of each arm, and the number of units in no arm, by reason."""
 
     planned: dict[Arm, list[Planned]]
     left_out: dict[Uncut, int]
 
 
 class UncutError(Exception):
-    """Why a reply is not cut: it ends the work on one unit."""
+    """Why a reply is not cut; raised to give up on one unit."""
 
     def __init__(self, why: Uncut) -> None:
         super().__init__(why)
@@ -154,9 +156,9 @@ class UncutError(Exception):
 
 
 def cuttable(condition: Condition, reply: Generation | None, kind: AnswerKind, *, words: int, special: re.Pattern[str]) -> str:
-    """What a reply says before its answer. Raises `UncutError` where that cannot be cut.
+    """What a reply says before its answer. Raises `UncutError` if that cannot be cut.
 
-    `words`: fewest that it may have. `special`: matches what spells a special token.
+    `words`: the fewest words it may have. `special`: matches text that spells a special token.
     """
     if reply is None or reply.finish_reason == "error":
         raise UncutError("no_reply" if reply is None else "engine_error")
@@ -174,9 +176,9 @@ def cuttable(condition: Condition, reply: Generation | None, kind: AnswerKind, *
 
 @dataclass(frozen=True, kw_only=True)
 class Swap:
-    """The sides of one task, prompt and seed by the names of their conditions, and what becomes of them.
+    """The sides of one task, prompt and seed, by the names of their conditions, and the plan of their arms.
 
-    An item and sample is in every arm or in none, so that the points of a curve are of the same replies.
+    An item and sample is in every arm or in none, so that the points of a curve cover the same replies.
     """
 
     sides: Mapping[str, Side]
@@ -185,8 +187,8 @@ class Swap:
     tokens: PrefixTokens
     identity: Callable[[Constraint | None], str]
     seed_of: Callable[[Planned], int]
-    """Seed of the continuations of an item and sample, which are draws of their own: the same in every arm, so that without a
-    prefix there is one request for both origins."""
+    """The seed of the continuations of an item and sample, which are new draws: the same in every arm, so that without a prefix
+    both origins share one request."""
     words: int = 5
 
     def plan(self) -> Swapped:
@@ -222,7 +224,7 @@ class Swap:
         return said
 
     def _continued(self, one: Planned, prefix: str, constraint: Constraint | None) -> Planned:
-        """The request of `one` with its reply begun, and what that leaves of its budget."""
+        """The request of `one` with its reply begun, and with what that leaves of its budget."""
         left = one.request.max_tokens - self.tokens.count(prefix)
         if left < 1:
             raise UncutError("too_long")

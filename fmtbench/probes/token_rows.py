@@ -1,4 +1,4 @@
-"""The rows of `mass.parquet` and `spelling.parquet`: what probes found of a reply, beside the part that each token wrote."""
+"""The rows of `mass.parquet` and `spelling.parquet`: what probes found about a reply, with the part that each token wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LISTED = re.compile(rf"\[\s*(?P<held>{STRING}(?:\s*,\s*{STRING})*)\s*\]", re.S)
 
 
 def token_kinds(tokenizer: Any) -> dict[int, Kind]:
-    """What each token writes: a line break above all, else white space, else a word, else marks."""
+    """What each token writes: a line break takes precedence, then white space, then a word, then marks."""
     special = set(tokenizer.all_special_ids)
     written = ((token, text.decode(errors="replace")) for text, tokens in token_bytes(tokenizer).items() for token in tokens)
     return {token: "special" if token in special else kind_of(text) for token, text in written}
@@ -39,7 +39,7 @@ def kind_of(text: str) -> Kind:
 def mass_rows(
     replies: Iterable[ProbedReply], records: Mapping[str, Iterable[MassRecord]], kinds: Mapping[int, Kind]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of some replies. `records`: each reply's, by the key of its request."""
+    """The rows of some replies. `records` holds each reply's records by the key of its request."""
     for one in replies:
         for record in records.get(one.request.key, ()):
             told = {
@@ -94,10 +94,10 @@ def _tokens(one: ProbedReply) -> Iterator[dict[str, Any]]:
 
 
 def closing(one: ProbedReply) -> tuple[int | None, int | None]:
-    """The place of the token that closes the rationale's string, the last of several, and how many words that has; of a list
-    the place where its last string closes, and the words of all.
+    """The index of the token that closes the rationale's string, and the number of words in it.
 
-    None where a reply is no JSON, has no rationale, or was cut before its end.
+    Of several rationale fields, the last counts; a list counts from where its last string closes, with the words of all its
+    strings. None if a reply is not JSON, has no rationale, or was cut before its end.
     """
     layout, text = one.condition.layout, one.generation.text
     if not isinstance(one.condition.produced, JsonFormat) or not layout.stages:

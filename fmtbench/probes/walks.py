@@ -1,4 +1,4 @@
-"""Do two masking libraries allow the same tokens after the same text? Random walks through their masks tell.
+"""Random walks through the masks of several libraries, to find out whether they allow the same tokens after the same text.
 
 A walk is driven by one decoder: each next token is drawn from its mask, and all decoders take it. A decoder that forbids
 the token leaves the walk. V is the size of the vocabulary.
@@ -18,7 +18,7 @@ from fmtbench.decoding.decoders import Decoder, Matcher, token_bytes
 from fmtbench.decoding.packed import BITS
 
 CLOSING = 0.25
-"""How often a token that can end a string or an object is chosen, if there is one, so that walks end."""
+"""How often a token that can close a string or an object is chosen, if there is one, so that walks end."""
 
 
 @dataclass(kw_only=True)
@@ -28,7 +28,7 @@ class Difference:
     steps: int = 0
     differing: int = 0
     only: dict[str, torch.Tensor] = field(default_factory=dict)
-    """By decoder, for each of V tokens, the number of steps at which only this decoder allowed it."""
+    """By decoder: for each of V tokens, the number of steps at which only this decoder allowed it."""
     left: int = 0
     """The number of walks that one of the two had to leave."""
 
@@ -97,7 +97,7 @@ def unpacked(words: torch.Tensor) -> torch.Tensor:
 
 
 def classify(tokenizer: Any, tokens: Sequence[int]) -> dict[str, list[int]]:
-    """Tokens by what they are: special, a piece of a character, other."""
+    """Tokens grouped by what they are: special, a piece of a character, other."""
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
     written = {number: text for text, numbers in token_bytes(tokenizer).items() for number in numbers}
     found: dict[str, list[int]] = {}

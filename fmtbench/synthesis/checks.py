@@ -36,13 +36,13 @@ REASONS = (
     "duplicate",
     "near_duplicate",
 )
-"""In the order in which they are checked; a text gets the first that applies."""
+"""The reasons in the order in which they are checked; a text gets the first that applies."""
 OWN_SCRIPT = 0.5
-"""Least share of a text's letters in its language's script; names and terms may be in another one."""
+"""The smallest share of a text's letters in its language's scripts; names and terms may be in another script."""
 LONG_TEXT = 20
-"""Words from which a text needs common words of its language."""
+"""From this many words on, a text needs common words of its language."""
 COMMON_WORDS = 2
-"""How many different ones it needs."""
+"""How many different common words it needs."""
 
 
 def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[str, Any]]:
@@ -58,7 +58,7 @@ def parsed(generation: Generation, constraint: Constraint) -> tuple[str, dict[st
 
 
 def bad_text(text: str, bounds: Bounds) -> str:
-    """What is wrong with one text, given without white space at its ends."""
+    """What is wrong with a text, given without surrounding white space."""
     if any(char == "\ufffd" or (unicodedata.category(char) in ("Cs", "Cc") and not char.isspace()) for char in text):
         return "broken_characters"
     if not normal(text):
@@ -71,7 +71,7 @@ def bad_text(text: str, bounds: Bounds) -> str:
 
 
 def bad_triple(triple: Mapping[str, str], most: float) -> str:
-    """Whether the query repeats a passage, or both passages are the same. A hard negative may differ by a single word."""
+    """The reason if the query repeats a passage, or both passages are the same. A hard negative may differ by a single word."""
     query, positive, negative = (normal(triple[name]) for name in ("query", "positive", "negative"))
     if jaccard(shingles(query), shingles(positive)) >= most:
         return "query_is_positive"

@@ -29,7 +29,7 @@ class Bounds:
     """Minimum and maximum number of characters; not of words, since not every language puts spaces between them.
 
     The schema has the minimum, so the decoder enforces it. It has no maximum: a `maxLength` takes more states than any
-    compiler can afford, and would cut texts in mid-word.
+    compiler can afford, and would cut texts in the middle of a word.
     """
 
     least: int = Field(gt=0)
@@ -48,12 +48,12 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Language:
-    """How to recognise a text in this language; what is empty is not checked."""
+    """How to recognise a text in this language; an empty list is not checked."""
 
     scripts: list[str] = Field(default_factory=list)
-    """First words of the Unicode names of its letters."""
+    """The first words of its letters' Unicode names, such as `HANGUL`."""
     common: list[str] = Field(default_factory=list)
-    """Words that no longer text does without, in lower case."""
+    """Words, in lower case, of which every longer text has some."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -64,11 +64,11 @@ class StepPrompt:
     """Names that the step itself fills in."""
     prompt: str
     attributes: dict[str, Values] = Field(default_factory=dict)
-    """A value that is listed twice is drawn twice as often."""
+    """The lists of values; a value listed twice is drawn twice as often."""
     max_tokens: int = Field(gt=0)
 
     def draw(self, seed: int, item_id: str) -> dict[str, str]:
-        """The attributes of one request, a function of seed and id alone."""
+        """The attributes of one request, determined by seed and id alone."""
         rng = item_rng(seed, item_id)
         return {name: rng.choice(values) for name, values in self.attributes.items()}
 
@@ -132,7 +132,8 @@ class SynthesisRecipe:
     """Languages to write in, drawn like an attribute; each is a key of `known`."""
     known: dict[str, Language]
     similarity: float = Field(gt=0, le=1)
-    """Jaccard similarity from which two texts are near duplicates; also the share of a passage that is copied from its prompt."""
+    """The Jaccard similarity from which two texts are near duplicates; also the share of a passage from which it counts as copied
+    from its prompt."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
 

@@ -1,9 +1,9 @@
-"""Brainstorm tasks, write triples, keep what is good: one run folder, one engine.
+"""Brainstorm tasks, write triples, keep the good ones: one run folder, one engine.
 
     made = synthesize(Synthesis(recipe=..., backbone=..., backend=..., tasks=20, triples=100, output=Path("triples")))
 
-Each step asks until it has kept enough, or has asked `attempts` times as much. The next request depends only on the replies so
-far, so the same command continues where it was and generates nothing twice.
+Each step asks until it has kept enough, or has asked for `attempts` times as much. The next request depends only on the replies
+so far, so the same command resumes where it stopped and generates nothing twice.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Synthesis:
     triples: int
     """Triples to keep."""
     attempts: int = 5
-    """Ask at most this many times as much, where replies are rejected."""
+    """Ask for at most this many times what is wanted, since replies may be rejected."""
     seed: int = 0
     output: Path
     config: str = ""
@@ -64,9 +64,9 @@ class Made(NamedTuple):
 
 
 def synthesize(this: Synthesis, watch: Watch = lambda total, stream: stream) -> Made:
-    """Bring the output folder up to what is asked.
+    """Bring the output folder up to the requested numbers.
 
-    Before any weights are loaded it raises `UserError` for a folder that holds something else and for prompts that exceed the
+    Before any weights are loaded, it raises `UserError` for a folder that holds something else or for prompts that exceed the
     backbone's context, and `BarredError` for a schema that the decoder cannot compile within its limits.
     """
     common: dict[str, Any] = {"recipe": this.recipe, "seed": this.seed, "backend": this.backend, "backbone": this.backbone}
@@ -98,7 +98,7 @@ def _collect(step: Step, attempts: int, asker: Asker) -> None:
 
 
 class Asker:
-    """One journal and one engine, which starts only when the journal lacks a request."""
+    """One journal and one engine, which starts only if the journal lacks a request."""
 
     def __init__(self, this: Synthesis, largest: Sequence[Request], folder: RunFolder, watch: Watch) -> None:
         self._this, self._largest, self._folder, self._watch = this, largest, folder, watch
@@ -113,7 +113,7 @@ class Asker:
             self._session.close()
 
     def replies(self, planned: Sequence[Planned]) -> dict[str, Generation]:
-        """The generations of these requests by key, from the journal where it has them; without token ids, to save memory."""
+        """The generations of these requests by key, from the journal if it has them; without token ids, to save memory."""
         todo = unanswered(planned, self._folder.done())
         if todo and self._session is None:
             self._session = self._start()
@@ -153,7 +153,7 @@ def _masked(generation: Generation) -> Generation:
 
 
 def _identity(this: Synthesis, largest: Sequence[Request]) -> dict[str, Any]:
-    """What all triples of a folder share; their number may change."""
+    """What all triples of a folder have in common; their number may change."""
     recipe = json.dumps(asdict(this.recipe), sort_keys=True)
     return {
         "synthesis": this.recipe.name,
@@ -165,7 +165,7 @@ def _identity(this: Synthesis, largest: Sequence[Request]) -> dict[str, Any]:
 
 
 def _check_same(folder: RunFolder, this: Synthesis, largest: Sequence[Request]) -> None:
-    """Raises `UserError` where the folder holds what another recipe made."""
+    """Raises `UserError` if the folder holds what another recipe made."""
     manifest = folder.manifest()
     held, wanted = manifest.get("recipe"), _identity(this, largest)
     if held is None and (manifest or (folder.path / "generations.jsonl").exists()):
@@ -175,7 +175,7 @@ def _check_same(folder: RunFolder, this: Synthesis, largest: Sequence[Request]) 
 
 
 def _check_fits(this: Synthesis, largest: Sequence[Request]) -> None:
-    """Raises `UserError` where a prompt and its longest reply exceed the context. Only a tokenizer on this machine can tell."""
+    """Raises `UserError` if a prompt and its longest reply exceed the context. Only a tokenizer on this machine can tell."""
     if not isinstance(this.backend, MaskingBackend):
         return
     tokenizer = load_tokenizer(this.backbone.resolve())
@@ -191,7 +191,7 @@ def _check_fits(this: Synthesis, largest: Sequence[Request]) -> None:
 
 
 def _write(folder: RunFolder, made: Made, rejected: Sequence[Rejected]) -> None:
-    """Write all three files anew from the journal."""
+    """Rewrite all three files from the journal."""
     _write_lines(folder.path / "tasks.jsonl", made.tasks)
     _write_lines(folder.path / "triples.jsonl", made.triples)
     _write_lines(folder.path / "rejected.jsonl", rejected)

@@ -19,7 +19,7 @@ SIZE = 4
 """Characters in a shingle."""
 HASHES = 128
 MISSED = 1e-3
-"""Bound on the probability that a pair just at the threshold shares no band."""
+"""An upper bound on the probability that a pair right at the threshold shares no band."""
 _MULTIPLY, _ADD = np.random.default_rng(0).integers(1, 2**63, size=(2, 1, HASHES), dtype=np.uint64)
 _MULTIPLY |= np.uint64(1)
 
@@ -39,7 +39,7 @@ def shingles(text: str) -> frozenset[str]:
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Size of the intersection over size of the union; 1 for two empty sets."""
+    """The size of the intersection over the size of the union; 1 for two empty sets."""
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
@@ -55,7 +55,7 @@ def rows_a_band(threshold: float) -> int:
 
 
 class Seen:
-    """The texts so far, to find out whether a new one repeats one of them."""
+    """The texts so far, to check whether a new one repeats any of them."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -82,7 +82,7 @@ class Seen:
         self._texts.append(plain)
 
     def _bands(self, found: frozenset[str]) -> list[tuple[int, int]]:
-        """The signature's bands, each with its place. Equal sets have equal bands, in every process."""
+        """The signature's bands, each with its position. Equal sets have equal bands in every process."""
         hashes_S = np.array([zlib.crc32(one.encode("utf-8", "surrogatepass")) for one in found], dtype=np.uint64)
         signature_H: Any = (hashes_S[:, None] * _MULTIPLY + _ADD >> np.uint64(32)).min(axis=0)
         ends = range(self._rows, HASHES + 1, self._rows)

@@ -1,6 +1,6 @@
 """The two steps. Each makes its requests one by one, and judges the replies in the order of their numbers.
 
-Request i is a function of the recipe, the seed and i (in the second step also of the tasks). So a killed run plans the same
+Request i depends only on the recipe, the seed and i (in the second step also on the tasks). So a killed run plans the same
 requests again, and a larger run begins with those of a smaller one.
 """
 
@@ -32,7 +32,7 @@ class SearchTask:
     task: str
     attributes: dict[str, str]
     key: str
-    """Key of the request that it answers."""
+    """The key of the request that it came from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Triple:
     task: str
     attributes: dict[str, str]
     key: str
-    """Key of the request that it answers."""
+    """The key of the request that it came from."""
 
 
 @dataclass(frozen=True, kw_only=True)

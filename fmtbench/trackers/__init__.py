@@ -1,1 +1,1 @@
-"""A running sweep, told live to MLflow, Weights & Biases or trackio. Off by default."""
+"""Reports a running sweep live to MLflow, Weights & Biases or trackio. Off by default."""

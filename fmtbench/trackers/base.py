@@ -1,4 +1,4 @@
-"""What a tracker can be told. The libraries remember the open run themselves, so we need not."""
+"""The interface of a tracker. The libraries keep track of the open run themselves, so we need not."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Tracker(Protocol):
         """Open a run. Raises `UserError` if the library is not installed, before any weights are loaded."""
 
     def log(self, values: Values, step: int) -> None:
-        """Numbers by name, at a step that never decreases."""
+        """Report numbers by name, at a step that never decreases."""
 
     def finish(self, *, ok: bool) -> None:
         """Close the run."""
 
 
 class NoTracker:
-    """The default: tells nobody anything."""
+    """The default: reports nothing."""
 
     def start(self, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
         pass
@@ -36,7 +36,7 @@ class NoTracker:
 
 
 def library(name: str) -> Any:
-    """The library of a tracker; each is an extra of that name."""
+    """Import the library of a tracker; each is an extra of that name. Raises `UserError` if it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -1,10 +1,10 @@
-"""Between a run and a tracker: counts generations as they pass, and reports the scores of each cell at the end.
+"""Sits between a run and a tracker: counts generations as they pass, and reports the scores of each cell at the end.
 
     with live(tracker, "quickstart", "smollm2_135m", settings, progress) as watch:
         watch.scores(run(job, watch=watch))
 
-During the run: `done`, `tokens`, `tokens_per_second`, `errors`. At its end, for each cell, under the name
-`<task>/<condition>/<prompt>-seed<k>/`: `strict`, `latent`, `ok` (shares) and `tokens` (a mean).
+During the run it reports `done`, `tokens`, `tokens_per_second` and `errors`; at the end, for each cell under the name
+`<task>/<condition>/<prompt>-seed<k>/`: `strict`, `marked`, `latent` and `ok` (shares), and `tokens` (a mean).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EVERY_SECONDS = 10.0
 
 
 class Live:
-    """Passes generations through and tells a tracker of them. One serves a whole run and counts all of its streams."""
+    """Passes generations through and reports them to a tracker. One instance serves a whole run and counts all of its streams."""
 
     def __init__(self, tracker: Tracker, watch: Watch, every: float = EVERY_SECONDS) -> None:
         self._tracker, self._watch, self._every = tracker, watch, every
@@ -45,7 +45,7 @@ class Live:
         self._tracker.log(counts, step=self._done)
 
     def scores(self, rows: Sequence[Row]) -> None:
-        """Report what cells have come to, of one or of several."""
+        """Report the scores of one cell or several."""
         cells: dict[str, list[Row]] = {}
         for row in rows:
             cells.setdefault(f"{row.task}/{row.condition}/{row.prompt}-seed{row.seed}", []).append(row)
@@ -69,7 +69,7 @@ def _scores(rows: Sequence[Row]) -> dict[str, float]:
 
 @contextmanager
 def live(tracker: Tracker, experiment: str, name: str, settings: Mapping[str, Any], watch: Watch) -> Iterator[Live]:
-    """A run of the tracker, closed as failed if the block ends in an error."""
+    """Open a run of the tracker; it is closed as failed if the block raises."""
     tracker.start(experiment, name, settings)
     ok = False
     try:

@@ -1,4 +1,4 @@
-"""MLflow: an experiment is ours, a run is one job. Where it goes: `uri`, else $MLFLOW_TRACKING_URI, else ./mlflow.db."""
+"""MLflow: an experiment is ours, a run is one job. It goes to `uri`, else $MLFLOW_TRACKING_URI, else ./mlflow.db."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""trackio: a local database in $TRACKIO_DIR, shown by `trackio show`. A project is our experiment, a run is one job."""
+"""trackio: a local database in $TRACKIO_DIR, viewed with `trackio show`. A project is our experiment, a run is one job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m experiments.benchmarks.recovery`: every contender through every trial, as one table."""
+"""`python -m experiments.benchmarks.recovery` puts every contender through every trial and prints one table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ TRIALS: dict[str, Callable[[type[Contender], argparse.Namespace], list[Outcome]]
 def tried(
     suite: type[Contender], given: argparse.Namespace, trial: Callable[[Contender, Trace], Outcome], *, disk: bool = False
 ) -> Outcome:
-    """One trial in a fresh folder, with a server of its own."""
+    """One trial in a fresh folder, with its own server."""
     place = Path(tempfile.mkdtemp(prefix="recovery-"))
     results = place / "results"
     with serving() as trace:

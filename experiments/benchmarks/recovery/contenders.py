@@ -1,8 +1,8 @@
-"""The commands held against each other: how each starts, how its documents say that it goes on, what it has at the end.
+"""The suites compared: how each starts, how its documentation says to resume, and what results it has at the end.
 
-Recovery as documented: fmtbench repeats its command (docs/guides/resume_and_clusters.md); Inspect has `inspect eval-retry LOG`
-("Handling Errors", which recovers the log of a killed process by itself) and a repeated `inspect eval-set` ("Eval Sets");
-lm-evaluation-harness repeats its command with `--use_cache` (docs/interface.md).
+Recovery follows the documentation: for fmtbench, repeat the command (docs/guides/resume_and_clusters.md); for Inspect,
+`inspect eval-retry LOG` ("Handling Errors", which recovers the log of a killed process by itself) or a repeated
+`inspect eval-set` ("Eval Sets"); for lm-evaluation-harness, repeat the command with `--use_cache` (docs/interface.md).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ metric_list: [{{metric: exact_match, aggregation: mean, higher_is_better: true}}
 
 
 class Contender(ABC):
-    """One suite, with a folder of its own."""
+    """One suite, with its own folder."""
 
     name: str
 
@@ -69,11 +69,11 @@ class Contender(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write what the command needs beside the questions."""
+        """Write what the command needs besides the questions."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What to type next: the first time, and to go on after whatever happened."""
+        """What to type next: to start, or to resume after whatever happened."""
 
     @abstractmethod
     def found(self) -> Counter[str]:
@@ -92,7 +92,7 @@ class Fmtbench(Contender):
     name = "fmtbench"
 
     def prepare(self) -> None:
-        """Its task is its own."""
+        """Nothing to write: its task is built in."""
 
     @property
     def folder(self) -> Path:
@@ -112,7 +112,7 @@ class Fmtbench(Contender):
 
 
 class Inspect(Contender):
-    """`inspect eval`, and `inspect eval-retry` of the newest log."""
+    """`inspect eval`, then `inspect eval-retry` of the newest log."""
 
     name = "inspect eval-retry"
     python: Path

@@ -1,4 +1,4 @@
-"""The chat endpoint that all contenders ask: it answers after a delay, and keeps the only trace of what was asked.
+"""The chat endpoint that all contenders query: it answers after a delay, and keeps the only record of what was asked.
 
 {"id": "c", "choices": [{"message": {"role": "assistant", "content": "The answer is 42."}, ...}], ...}
 """
@@ -18,22 +18,22 @@ from typing import Any
 
 MODEL = "mock"
 SHORTEST, LONGEST = 0.1, 0.3
-"""Seconds that a reply takes; which of them is decided by its question."""
+"""The range of seconds that a reply takes; the question decides where in it."""
 PROBES = ("Say hello.",)
-"""What fmtbench asks at each start, to see whether constraints bind: no item."""
+"""What fmtbench asks at each start to see whether constraints bind; not counted as an item."""
 
 
 @dataclass
 class Trace:
-    """What was asked of a server, and what was answered to the last byte."""
+    """What a server was asked, and which replies it sent to the last byte."""
 
     url: str = ""
     asked: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     answered_before: int = 0
-    """Questions that were asked again after a whole reply to them had been sent."""
+    """Questions that were asked again although a whole reply to them had been sent."""
     deaths: int = 0
-    """Kills so far. A reply to somebody who has been killed since is sent as well, and reaches nobody."""
+    """Kills so far. A reply to a process killed in the meantime can still be sent without an error, and reaches nobody."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -41,7 +41,7 @@ class Trace:
         return self.asked.total()
 
     def begin(self, question: str) -> int:
-        """Returns the number of deaths before it."""
+        """Record that a question arrived; returns the number of kills so far."""
         with self.lock:
             self.answered_before += self.answered[question] > 0
             self.asked[question] += 1
@@ -80,7 +80,7 @@ def serving() -> Iterator[Trace]:
                 return self._send(completion('{"a": "qx"}'))
             deaths = trace.begin(question)
             time.sleep(delay(question))
-            with suppress(ConnectionError):  # whoever asked was killed
+            with suppress(ConnectionError):  # the process that asked was killed
                 self._send(completion("Let me think. The answer is 42."))
                 trace.end(question, deaths)
 

@@ -1,4 +1,4 @@
-"""What happens to a contender, and what is counted: kills at random moments, a disk that fills up, several processes at once."""
+"""What happens to a contender, and what is counted: kills at random moments, a disk that fills up, concurrent processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .contenders import Contender
 from .server import LONGEST, Trace
 
 RUN_SECONDS = 600.0
-"""A command that takes so long is stuck, and is killed."""
+"""A command that takes longer is stuck, and is killed."""
 STUCK = 124
-"""The exit code that is reported of one."""
+"""The exit code reported for a stuck command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,30 +32,30 @@ class Outcome:
     executions: int
     items: int
     answered_again: int
-    """Items asked again though the server had sent their whole reply."""
+    """Items asked again although the server had sent their whole reply."""
     lost: int
     """Items without an answer in the results at the end."""
     duplicated: int
-    """Items with more than one."""
+    """Items with more than one answer in the results at the end."""
     codes: tuple[int, ...] = ()
     words: str = ""
-    """The last line that the first command said, where it failed."""
+    """The last line that the first failed command printed."""
 
     @property
     def again(self) -> int:
-        """Executions beyond one an item."""
+        """Executions beyond one per item."""
         return self.executions - self.items
 
 
 def moments(kills: int, items: int, seed: int) -> list[tuple[int, float]]:
-    """When each launch is killed, the same for all: after how many further requests, and how many seconds after that."""
+    """When each launch is killed, the same for every contender: after how many more requests, and how many seconds later."""
     draw = random.Random(seed)
     mean = 0.9 * items / kills
     return [(draw.randint(1, max(1, round(2 * mean) - 1)), draw.uniform(0, LONGEST)) for _ in range(kills)]
 
 
 def kill_trial(one: Contender, trace: Trace, when: Sequence[tuple[int, float]]) -> Outcome:
-    """Kill the whole process group at each of these moments, go on as documented, and let the last launch end."""
+    """Kill the whole process group at each of these moments, resume as documented, and let the last launch finish."""
     kills = 0
     for further, wait in when:
         with launched(one) as launch:
@@ -68,7 +68,7 @@ def kill_trial(one: Contender, trace: Trace, when: Sequence[tuple[int, float]]) 
 
 
 def disk_trial(one: Contender, trace: Trace, size_mb: int) -> Outcome:
-    """Fill the disk of the results when half of the items were asked; make room when the command has ended, and go on."""
+    """Fill the disk of the results once half of the items were asked; when the command has ended, make room and resume."""
     ballast = one.results / "ballast"
     with launched(one) as launch:
         wait_for(launch.process, trace, one.items // 2)
@@ -107,14 +107,14 @@ def outcome(what: str, one: Contender, trace: Trace, kills: int, codes: tuple[in
 
 
 class Launch(NamedTuple):
-    """A command that runs, and the file into which it talks."""
+    """A running command, and the file that takes its output."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
 
 def start(one: Contender) -> Launch:
-    """The next command, in a process group of its own."""
+    """Start the next command, in its own process group."""
     path = one.place / f"log-{time.monotonic_ns()}"
     with open(path, "wb") as log:
         process = subprocess.Popen(
@@ -125,7 +125,7 @@ def start(one: Contender) -> Launch:
 
 @contextmanager
 def launched(one: Contender) -> Iterator[Launch]:
-    """The next command; killed at the end of the block, if it is still there."""
+    """Start the next command; it is killed at the end of the block if it is still running."""
     launch = start(one)
     try:
         yield launch
@@ -140,7 +140,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for(process: subprocess.Popen[bytes], trace: Trace, executions: int) -> bool:
-    """Whether so many requests were asked before the process ended."""
+    """Wait until the server has had this many requests; False if the process ends first, or at `RUN_SECONDS`."""
     deadline = time.monotonic() + RUN_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if trace.executions >= executions:
@@ -150,7 +150,7 @@ def wait_for(process: subprocess.Popen[bytes], trace: Trace, executions: int) ->
 
 
 def ended(launch: Launch) -> tuple[int, str]:
-    """The exit code, and the last line that was said where it is not 0."""
+    """The exit code, and the last line printed if the code is not 0."""
     try:
         code = launch.process.wait(timeout=RUN_SECONDS)
     except subprocess.TimeoutExpired:
@@ -169,7 +169,7 @@ def finish(one: Contender) -> tuple[int, str]:
 
 @contextmanager
 def small_disk(place: Path, size_mb: int) -> Iterator[None]:
-    """A file system of this size. Needs root."""
+    """Mount a file system of this size. Needs root."""
     place.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(place)], check=True, timeout=60)
     try:
@@ -179,7 +179,7 @@ def small_disk(place: Path, size_mb: int) -> Iterator[None]:
 
 
 def fill(path: Path) -> None:
-    """Write until there is no room for another block."""
+    """Write to the file until there is no room for another block."""
     with open(path, "wb", buffering=0) as ballast, suppress(OSError):
         while True:
             ballast.write(bytes(4096))

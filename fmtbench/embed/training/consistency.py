@@ -1,8 +1,9 @@
-"""E5's consistency filter (Wang et al. 2022, arXiv 2212.03533): an encoder that was trained on noisy pairs judges them.
+"""E5's consistency filter (Wang et al. 2022, arXiv 2212.03533): an encoder trained on noisy pairs judges these pairs.
 
-A pair stays if its document is among the `k` nearest of its query in a pool of random documents. `filter.csv` says for each k
-what the filter keeps, beside TF-IDF in the encoder's place; where the data know which pairs are wrong (`training/noise.py`), also
-the share of right pairs among the kept (precision) and the share of right pairs that are kept (recall).
+A pair stays if its document is among the `k` nearest to its query in a pool of random documents. `filter.csv` gives for each k
+the share that the filter keeps, and that TF-IDF would keep in the encoder's place; if the data say which pairs are wrong
+(`training/noise.py`), also the share of right pairs among the kept (precision) and the share of right pairs that are kept
+(recall).
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ logger = logging.getLogger(__name__)
 DROPPED = "dropped.jsonl"
 TABLE = "filter.csv"
 STEPS = (1, 2, 3, 5, 10, 20)
-"""The k of the table, beside the stage's own."""
+"""The values of k in the table, besides the stage's own."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Consistency(Stage):
-    """Kept pairs go to the next stage; `dropped.jsonl` has the others."""
+    """Passes the kept pairs on to the next stage; `dropped.jsonl` has the others."""
 
     k: int = Field(default=2, gt=0)
     pool: int | None = Field(default=10_000, gt=1)
-    """Random documents of the training set that the own one competes with; null takes all. The paper has a million."""
+    """How many random documents of the training set a pair's document competes with; null takes all. The paper has a million."""
     restart: bool = False
     """Drop the adapter that the filter was trained with: the next stage starts from the backbone, as in the paper."""
 
@@ -76,7 +77,7 @@ class Consistency(Stage):
             work.adapter = None
 
     def _ranks(self, work: Work, examples: list[Example]) -> dict[str, list[int]]:
-        """Of one training set, by the encoder and by TF-IDF, against the same pool."""
+        """The rank of each example's document in the same pool, by the encoder and by TF-IDF; for one training set."""
         import torch
 
         own = [one.positive for one in examples]
@@ -93,7 +94,7 @@ class Consistency(Stage):
         return {name: ranks(one, other, among, own, pool, most) for name, (one, other, among) in vectors.items()}
 
     def _judged(self, work: Work, wrong: list[bool], ranked: Mapping[str, list[int]]) -> dict[str, Any]:
-        """Write the table, say its line of this k, and return that for the manifest."""
+        """Write the table; log its lines for this k and return them for the manifest."""
         import pandas as pd
 
         lines: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Contrastive training: bring a text nearer to its positive than to the rest of the batch (InfoNCE, arXiv 1807.03748)."""
+"""Contrastive training: move a text closer to its positive than to the rest of the batch (InfoNCE, arXiv 1807.03748)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KNOWN = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Contrastive(TrainingStage):
-    """In-batch negatives and each example's own hard ones. No batch holds a text twice."""
+    """In-batch negatives and each example's own hard negatives. No batch holds a text twice."""
 
     temperature: float = Field(default=0.02, gt=0)
     directions: tuple[str, ...] = ("query_to_doc",)
     """Add negatives by `query_to_query`, `doc_to_query`, `doc_to_doc` (all four: GTE, arXiv 2308.03281)."""
     false_negative_margin: float | None = Field(default=None, ge=0)
-    """Drop negatives nearer than the positive by more than this (Qwen3-Embedding, arXiv 2506.05176: 0.1); null keeps all."""
+    """Drop negatives closer than the positive by more than this (Qwen3-Embedding, arXiv 2506.05176: 0.1); null keeps all."""
     mini_batch: int | None = Field(default=None, gt=0)
     """Rows in memory at a time, for batches larger than memory (gradient caching); null takes the whole batch."""
     matryoshka: tuple[int, ...] = ()
@@ -40,7 +40,7 @@ class Contrastive(TrainingStage):
         return replace(supply, adapter=self.lora is not None)
 
     def chance(self, negatives: float) -> float:
-        """The logarithm of the texts in the softmax, for each size of the vectors."""
+        """The loss of chance: the logarithm of the number of texts in the softmax, summed over the sizes of the vectors."""
         documents, size = 1 + negatives, self.batch_size
         texts = {
             "query_to_doc": size * documents,

@@ -1,4 +1,4 @@
-"""Training sets from rows. Each YAML of `conf/train_data/` gives one of these classes its rows.
+"""Training sets from rows. Each YAML in `conf/train_data/` gives one of these classes its rows.
 
 Rows come from `fmtbench.tasks.source.Source`, which reads the hub or a local file; this package knows only the protocol `Rows`.
 """
@@ -32,7 +32,7 @@ class TrainData(ABC):
         """Read the rows. Raises `UserError` for a mistake in them."""
 
     def _pairs(self, pairs: Sequence[tuple[str, str]]) -> TrainSet:
-        """Of a query and its document each."""
+        """A training set from pairs of a query and its document. Raises `UserError` if there are none."""
         if not pairs:
             raise UserError(f"{self.source.place} gives no pair to train on: check its rows, and what is held back")
         settings = {"instruction": self.instruction, "symmetric": self.symmetric}
@@ -59,7 +59,7 @@ class ScoredPairs(TrainData):
             score = float(row.value("score"))
         except (TypeError, ValueError) as error:
             raise UserError(f"{row.where}: score must be a number, got {row.value('score')!r}") from error
-        if not math.isfinite(score):  # as NaN it would be below every `least`, and the pair left out without a word
+        if not math.isfinite(score):  # NaN would be below every `least`, and the pair silently left out
             raise UserError(f"{row.where}: score must be a finite number, got {score}: correct it, or leave the row out")
         return score
 
@@ -101,7 +101,7 @@ class Titles(TrainData):
     """`id`, `title`, `text`: the title is a query, the text its document."""
 
     held_back: SkipValidation[Rows | None] = None
-    """Rows with a `document` each, by id: what a task judges by is not trained on."""
+    """Rows that each name a `document` by id; those are left out, so that nothing a task is judged on is trained on."""
 
     def load(self) -> TrainSet:
         judged = {row.text("document") for row in self.held_back.rows()} if self.held_back else set[str]()
@@ -114,7 +114,7 @@ class Questions(TrainData):
     """Questions and the paragraphs that they were asked about, in SQuAD's form."""
 
     articles: Articles = "first"
-    """Half of them, so that the other half can be judged on."""
+    """Which half to train on, so that the other half can be used to judge."""
 
     def load(self) -> TrainSet:
         paragraphs = [one for row in half(self.source.rows(), self.articles) for one in row.value("paragraphs") or ()]
@@ -123,10 +123,10 @@ class Questions(TrainData):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Triples(TrainData):
-    """`query` (or `anchor`) and `positive`; optional are `negative` (a text or a list), `scores` and `instruction`."""
+    """`query` (or `anchor`) and `positive`; optionally `negative` (a text or a list), `scores` and `instruction`."""
 
     ignore: tuple[str, ...] = Field(default=())
-    """Columns that are not for training."""
+    """Columns that are not used for training."""
 
     def load(self) -> TrainSet:
         rows = self.source.rows()
@@ -177,7 +177,7 @@ def _scores(row: Any, count: int) -> tuple[float, ...]:
 
 
 def _is_score(value: Any) -> bool:
-    """Not NaN or infinite: a loss of either makes every weight NaN."""
+    """Whether a value is a finite number: a loss of NaN or infinity would make every weight NaN."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 

@@ -21,9 +21,9 @@ class Distill(TrainingStage):
     """The teacher is `teacher`, or else the cross_encoder stage before this one, or else the `scores` in the data."""
 
     teacher: str | None = None
-    """A folder that sentence-transformers' CrossEncoder loads."""
+    """A folder that sentence-transformers' CrossEncoder can load."""
     temperature: float = Field(default=0.02, gt=0)
-    """Of the encoder's cosines."""
+    """The temperature of the encoder's cosines."""
     teacher_temperature: float = Field(default=1.0, gt=0)
     contrastive: float = Field(default=0.2, ge=0)
     """Weight of an additional InfoNCE loss."""

@@ -29,9 +29,9 @@ class Example:
     symmetric: bool = False
     """Every text is a query, as in similarity; otherwise positives and negatives are documents."""
     source: str = ""
-    """The training set that it is from, where there are several: a batch is of one."""
+    """The training set that it comes from, if there are several: batches do not mix them."""
     wrong: bool = False
-    """A noise generator planted this positive. Nothing is trained by it; a filter is judged by it."""
+    """Whether a noise generator planted this positive. Training ignores it; a filter is judged by it."""
 
     @property
     def other_role(self) -> Role:
@@ -44,18 +44,18 @@ class TrainSet:
 
     examples: tuple[Example, ...]
     texts: tuple[str, ...]
-    """All distinct texts, for stages that need no pairs; pairs that are no positives count too."""
+    """All distinct texts, for stages that need no pairs, including those of pairs that are not positives."""
     documents: tuple[str, ...] = ()
-    """Documents of no pair, among which a filter looks too."""
+    """Documents that belong to no pair; a filter searches these too."""
 
     def content(self) -> list[Any]:
-        """For a hash; one set alone has the hash that it had before there could be several."""
+        """The contents for a hash; a single set keeps the hash that it had before several were possible."""
         others = [list(self.documents)] if self.documents else []
         return [[_said(example) for example in self.examples], list(self.texts), *others]
 
 
 def joined(sets: Mapping[str, TrainSet]) -> TrainSet:
-    """Several sets, by name, as one. Raises `UserError` where there are no examples."""
+    """Several sets, by name, as one. Raises `UserError` if there are no examples."""
     several = len(sets) > 1
     examples = tuple(
         replace(example, source=name) if several else example for name, one in sets.items() for example in one.examples
@@ -79,7 +79,7 @@ def _said(example: Example) -> dict[str, Any]:
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Without repeats, in the order of their first occurrence."""
+    """The texts without repeats, in order of first occurrence."""
     return tuple(dict.fromkeys(texts))
 
 

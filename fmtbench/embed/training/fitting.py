@@ -1,7 +1,7 @@
 """What all training stages share: the libraries' trainers with checkpoints, a loss curve, and resuming.
 
-A checkpoint holds the trained tensors, the optimiser and the random states, so that a killed stage continues with the numbers
-that it would have had. A half-written one has no `complete` file in it and is not used.
+A checkpoint holds the trained tensors, the optimiser and the random states, so that a killed stage continues with exactly the
+numbers that it would have had. A half-written checkpoint has no file `complete` and is not used.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ QUIET_SECONDS = 20.0
 TRAINED = "trained.safetensors"
 COMPLETE = "complete"
 NEAR_CHANCE = 0.95
-"""Of the loss of chance: what is above it has learnt nothing."""
+"""A share of the loss of chance: a loss above it means that nothing was learnt."""
 ASIDE = ("label", "instruction", "role")
 """Columns of a training set that are not texts."""
 LOGGED = ("step", "epoch", "loss", "learning_rate", "empty", "terms")
-"""Of what a trainer logs. The last two are of lexical vectors: the share of texts that have none, and terms a text."""
+"""What the curve keeps of a trainer's log. The last two are about lexical vectors: the share of texts without any, and terms per
+text."""
 
 
 class TrainedOnly:
-    """A trainer whose checkpoints hold only what is trained; with LoRA, a few megabytes."""
+    """A trainer whose checkpoints hold only the trained tensors; with LoRA, a few megabytes."""
 
     model: nn.Module
     args: Any
@@ -70,7 +71,7 @@ class TrainedOnly:
 
 
 class EncoderTrainer(TrainedOnly, SentenceTransformerTrainer):
-    """For encoders. A loss may ask for the `step` it is at, and say more for the curve in `said`."""
+    """For encoders. A loss with an attribute `step` is told the current step, and its `said` is added to the curve."""
 
     def compute_loss(self, *inputs: Any, **others: Any) -> Any:
         if hasattr(self.loss, "step"):
@@ -97,7 +98,7 @@ ARGUMENTS: dict[type, Any] = {
 
 
 class Curve(TrainerCallback):
-    """Writes `loss.jsonl`, a line for each step, and now and then a line to stderr.
+    """Writes `loss.jsonl`, one line per step, and now and then a line to stderr.
 
     On resuming, the lines up to the checkpoint are written again from the trainer's own log.
     """
@@ -153,9 +154,9 @@ def run_trainer(kind: type, folder: Path, seed: int, stage: TrainingStage, insid
 
 @contextmanager
 def rounded(model: Any, precision: str) -> Iterator[None]:
-    """Compute in this precision inside the model, and nowhere else, for the length of the block.
+    """Compute in this precision inside the model, and nowhere else, for the duration of the block.
 
-    The trainer's own `bf16` would also round the cosines, by too much for a temperature of 0.01.
+    The trainer's own `bf16` would also round the cosines, too coarsely for a temperature of 0.01.
     """
     if precision == "float32":
         yield
@@ -181,7 +182,7 @@ def arguments(kind: type, folder: Path, seed: int, stage: TrainingStage) -> Any:
         **({"learning_rate_mapping": rates} if (rates := stage.rates()) else {}),
         warmup_steps=stage.warmup if stage.warmup < 1 else int(stage.warmup),
         weight_decay=stage.weight_decay,
-        logging_steps=1,  # a mean over several steps would be lost when a resume falls into the middle of it
+        logging_steps=1,  # resuming in the middle of a mean over several steps would lose it
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=stage.save_every,
@@ -208,7 +209,7 @@ def drop_checkpoints(folder: Path) -> None:
 
 
 class RowPooling(nn.Module):
-    """Our own pooling after the transformer, so that training sees the vectors that encoding will give."""
+    """Our own pooling after the transformer, so that training sees the same vectors as encoding."""
 
     def __init__(self, spec: EncoderSpec, dimension: int) -> None:
         super().__init__()
@@ -261,7 +262,7 @@ def fit_encoder(
 
 
 def said_of_chance(folder: Path, chance: float | None) -> dict[str, float]:
-    """A line where the last tenth of the steps is on average no better than chance. Returns the fact for the manifest."""
+    """Warn if the last tenth of the steps is on average no better than chance. Returns the chance loss for the manifest."""
     if chance is None:
         return {}
     losses = [json.loads(line)["loss"] for line in (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -278,11 +279,11 @@ def said_of_chance(folder: Path, chance: float | None) -> dict[str, float]:
 
 
 def as_sets(examples: Sequence[Example], stage: TrainingStage, name: str, scored: bool) -> Any:
-    """One data set, or where the examples have several sources one for each, so that no batch mixes them."""
+    """One data set, or one per source if the examples have several, so that no batch mixes them."""
     from datasets import DatasetDict
 
     sources = by_source(examples)
-    for source, its in sources.items():  # a set that does not fill one batch would be left out without a word
+    for source, its in sources.items():  # a set that does not fill one batch would be left out silently
         stage.require(len(its), f"examples of {source}" if source else "examples", name)
     made = {source: as_rows(its, scored) for source, its in sources.items()}
     return DatasetDict(made) if len(made) > 1 else next(iter(made.values()))
@@ -307,13 +308,13 @@ def as_rows(examples: Sequence[Example], scored: bool = False) -> Any:
 
 
 class ColumnCollator:
-    """The trainer's collator: tokenises each column as encoding does."""
+    """A collator for the trainer that tokenises each column as encoding does."""
 
     def __init__(self, tokenizer: Any, spec: EncoderSpec) -> None:
         self.tokenizer, self.spec = tokenizer, spec
         self.valid_label_columns = list(
             ASIDE
-        )  # else the trainer, which keeps texts that repeat out of a batch, takes them for texts
+        )  # else the trainer, which keeps repeated texts out of a batch, would take these columns for texts
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}

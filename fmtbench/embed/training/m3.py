@@ -1,4 +1,4 @@
-"""BGE-M3 (Chen et al. 2024, arXiv 2402.03216): dense vectors, lexical weights and vectors of tokens are trained together."""
+"""BGE-M3 (Chen et al. 2024, arXiv 2402.03216): dense vectors, lexical weights and token vectors are trained together."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from fmtbench.errors import UserError
 logger = logging.getLogger(__name__)
 
 LOOKED_AT = 256
-"""Texts whose lexical vectors are looked at after training."""
+"""How many texts' lexical vectors are checked after training."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class M3(TrainingStage):
-    """Heads that an earlier stage has trained are trained further, others begin at random."""
+    """Heads trained by an earlier stage are trained further; others start from random weights."""
 
     temperature: float = Field(default=0.02, gt=0)
-    """Of all scores."""
+    """The temperature of all scores."""
     distill_from: int | None = Field(default=0, ge=0)
-    """The step from which the sum of the scores teaches each head; null leaves self-distillation out."""
+    """The step from which the sum of the scores teaches each head; null leaves out self-distillation."""
 
     head_learning_rate: float | None = Field(default=1e-3, gt=0)
-    """Of the heads, which begin at random where the encoder is trained already; null takes `learning_rate`."""
+    """The heads' learning rate: they may start from random weights while the encoder is trained; null takes `learning_rate`."""
 
     def rates(self) -> dict[str, float]:
         return {} if self.head_learning_rate is None else {r"heads\.": self.head_learning_rate}
@@ -65,7 +65,7 @@ class M3(TrainingStage):
 
 
 def _lexical(work: Work) -> dict[str, Any]:
-    """The share of empty lexical vectors, and terms a text. Raises `UserError` where every one is empty."""
+    """The share of empty lexical vectors, and the terms per text. Raises `UserError` if all are empty."""
     from fmtbench.embed.representations import represent
     from fmtbench.embed.st import STEmbedBackend, STEmbedder
 

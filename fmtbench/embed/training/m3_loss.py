@@ -1,6 +1,6 @@
 """BGE-M3's loss: contrastive for each head and for their sum, which also teaches each of them (arXiv 2402.03216).
 
-Shapes: B examples, N texts that a query may belong to (the positives first, then each column of hard negatives), L positions,
+Shapes: B examples, N texts that a query is compared with (the positives first, then each column of hard negatives), L positions,
 M dimensions of a token's vector, V ids of the vocabulary.
 """
 
@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from fmtbench.embed.m3 import Heads, lexical, terms, token_vectors, vectors_kept
 
 LEXICAL, IN_SUM = 0.1, 0.3
-"""The paper's own code weighs lexical losses and, in the sum of scores, lexical scores by these."""
+"""The weights of lexical losses and, in the sum of scores, of lexical scores, as in the paper's own code."""
 
 
 def m3_loss(dense_BN: Tensor, lexical_BN: Tensor, multi_BN: Tensor, temperature: float, distil: bool) -> Tensor:
@@ -38,7 +38,7 @@ def m3_loss(dense_BN: Tensor, lexical_BN: Tensor, multi_BN: Tensor, temperature:
 
 
 class HeadModule(nn.Module):
-    """The heads after the pooling, as a module of the trainer's model: in its checkpoints, and under its optimiser."""
+    """The heads after the pooling, as a module of the trainer's model, so that its checkpoints and optimiser include them."""
 
     def __init__(self, heads: Heads, tokenizer: Any, vocabulary: int) -> None:
         super().__init__()
@@ -54,15 +54,15 @@ class HeadModule(nn.Module):
 
 
 class M3Loss(nn.Module):
-    """In-batch negatives, and each example's own hard ones, by every head."""
+    """In-batch negatives and each example's own hard negatives, for every head."""
 
     def __init__(self, model: Any, temperature: float, distill_from: int | None) -> None:
         super().__init__()
         self.model, self.temperature, self.distill_from = model, temperature, distill_from
         self.step = 0
-        """Set by the trainer, which knows it after a resume too."""
+        """Set by the trainer, also after a resume."""
         self.said: dict[str, float] = {}
-        """For the loss curve: of the texts of the last batch, those whose lexical vector is empty, and terms a text."""
+        """For the loss curve: the share of the last batch's texts whose lexical vector is empty, and the terms per text."""
 
     def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Tensor | None = None) -> Tensor:
         query, *others = (self.model(features) for features in sentence_features)
@@ -79,6 +79,6 @@ class M3Loss(nn.Module):
 
 
 def lexical_facts(lexical_NV: Tensor) -> dict[str, float]:
-    """The share of lexical vectors that are empty, and the mean number of terms of a text."""
+    """The share of empty lexical vectors, and the mean number of terms per text."""
     count_N = (lexical_NV.detach() > 0).sum(1).float()
     return {"empty": float((count_N == 0).float().mean()), "terms": float(count_N.mean())}

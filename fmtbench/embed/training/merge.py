@@ -15,7 +15,7 @@ from fmtbench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Merge(Stage):
-    """It has no settings. A recipe need not end with it, since the saved encoder is always merged."""
+    """A stage without settings. A recipe need not end with it, since the saved encoder is always merged."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         if not supply.adapter:

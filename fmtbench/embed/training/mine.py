@@ -1,8 +1,8 @@
-"""Hard negatives: texts that the encoder, as trained so far, finds near though they do not belong.
+"""Hard negatives: texts that the encoder, as trained so far, places near although they do not belong.
 
-Some of the nearest are positives that nobody marked. A margin keeps them out: `relative_margin=0.05` takes only texts that
-are at least 5% less similar than the positive (NV-Retriever, arXiv 2407.15831). A reranker, which reads query and text together,
-knows more of them than the encoder does.
+Some of the nearest are unmarked positives. A margin keeps them out: `relative_margin=0.05` takes only texts that are at least 5%
+less similar than the positive (NV-Retriever, arXiv 2407.15831). A reranker, which reads query and text together, recognises more
+of them than the encoder.
 """
 
 from __future__ import annotations
@@ -31,28 +31,27 @@ EXAMPLES = "examples.jsonl"
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Mine(Stage):
-    """Replace the negatives of every example by this many mined ones.
+    """Replaces the negatives of every example by mined ones.
 
-    Repeated examples, and those for which it finds fewer, are left out.
+    Repeated examples, and those for which it finds too few, are left out.
     """
 
     negatives: int = Field(default=1, gt=0)
     relative_margin: float | None = Field(default=0.05, ge=0)
     absolute_margin: float | None = Field(default=None, ge=0)
     skip: int = Field(default=0, ge=0)
-    """Pass over this many of the nearest."""
+    """Skip this many of the nearest."""
     corpus: Literal["positives", "data"] = "positives"
-    """Where negatives come from: the positives of the example's training set, or all documents of the data: the positives and
-    negatives of every set, and those of no pair, such as a filter has dropped."""
+    """Where negatives come from: `positives` are those of the example's training set; `data` is all documents: the positives and
+    negatives of every set, and documents of no pair, such as those that a filter has dropped."""
     reranker: SkipValidation[Reranker | None] = None
-    """Scores the nearest anew: the order and the margins are then those of its scores, and nothing that it scores above the
-    positive is taken."""
+    """Rescores the nearest: order and margins then follow its scores, and nothing that it scores above the positive is taken."""
 
     def settings(self) -> dict[str, Any]:
-        """With the reranker's weights: a folder may hold others tomorrow."""
+        """The settings, with a hash of the reranker's weights: a folder's contents may change."""
         found = super().settings()
         if self.corpus == "positives":
-            del found["corpus"]  # the keys of stages are older than the choice
+            del found["corpus"]  # stage keys are older than this choice
         return found if self.reranker is None else found | {"reranker": self.reranker.identity()}
 
     def check(self, supply: Supply, name: str) -> Supply:
@@ -86,7 +85,7 @@ class Mine(Stage):
 
 
 class Finder:
-    """The encoder for the examples of one training set, as sentence-transformers' miner calls it; our templates on both sides."""
+    """The encoder in the form that sentence-transformers' miner calls, for one training set; our templates on both sides."""
 
     def __init__(self, work: Work, examples: Sequence[Example]) -> None:
         from fmtbench.embed.st import STEmbedBackend, STEmbedder
@@ -119,7 +118,7 @@ class Finder:
 
 
 class Judge:
-    """A reranker for the examples of one training set, as sentence-transformers' miner calls its cross-encoders."""
+    """A reranker in the form of a cross-encoder that sentence-transformers' miner calls, for one training set."""
 
     def __init__(self, scorer: Any, examples: Sequence[Example]) -> None:
         self.scorer = scorer
@@ -141,8 +140,7 @@ def every_document(data: TrainSet) -> list[str]:
 def mine(
     finder: Any, examples: Sequence[Example], settings: Mine, scorer: Any = None, corpus: list[str] | None = None
 ) -> list[Example]:
-    """Run sentence-transformers' miner over the positives of all examples, and `corpus`. `scorer` is the reranker's, where there
-    is one."""
+    """Run sentence-transformers' miner over the positives of all examples, and `corpus`; `scorer` is a loaded reranker."""
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 

@@ -1,4 +1,4 @@
-"""Masked next-token prediction (LLM2Vec, BehnamGhader et al. 2024, arXiv 2404.05961): getting used to bidirectional attention.
+"""Masked next-token prediction (LLM2Vec, BehnamGhader et al. 2024, arXiv 2404.05961): adapts a model to bidirectional attention.
 
 Tokens are masked as for BERT; the masked token i is predicted from position i - 1. The loss of a causal language model
 already shifts its labels by one, so masked labels are enough.
@@ -21,12 +21,12 @@ from fmtbench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class MNTP(TrainingStage):
-    """Texts alone, without a template."""
+    """Needs only texts, and uses no template."""
 
     masked: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the tokens that are masked."""
+    """The share of tokens that are masked."""
     mask_token: str = "_"
-    """Decoder-only models have no mask token of their own."""
+    """The token that stands for a masked one: decoder-only models have no mask token."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         self.require(supply.texts, "texts", name)
@@ -66,7 +66,7 @@ def masking(tokenizer: Any, mask_token: str) -> Any:
 
 
 def causal_lm(weights: Any, backbone: Backbone) -> Any:
-    """The backbone as it is, in the dtype of these weights."""
+    """The backbone as a causal language model, freshly loaded in the dtype of these weights."""
     from transformers import AutoModelForCausalLM
 
     found = backbone.resolve()

@@ -1,7 +1,7 @@
-"""Pairs of which a known share is wrong: what a filter is judged by.
+"""Training pairs of which a known share is wrong, to judge a filter by.
 
-Wrong at random is no test, since shared words tell such pairs apart. A hard wrong document is the right one's nearest neighbour
-by TF-IDF, which is about much the same. The right documents stay among those that a filter searches.
+Random wrong documents are no test: shared words are enough to find them. A hard wrong document is the right one's nearest
+neighbour by TF-IDF, with much the same topic. The right documents stay among those that a filter searches.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from fmtbench.embed.training.examples import Example, TrainSet, distinct
 from fmtbench.errors import UserError
 
 NEIGHBOURS = 20
-"""Nearest documents that are looked at for one that does not belong to the query."""
+"""How many nearest documents are searched for one that does not belong to the query."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class Noisy:
-    """A training set with wrong positives; `Example.wrong` is the truth."""
+    """A training set with wrong positives; `Example.wrong` records which."""
 
     data: SkipValidation[TrainData]
     noise: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the pairs whose document is another query's."""
+    """The share of pairs that get another query's document."""
     hard: bool = True
-    """That document is the right one's nearest neighbour; false draws it at random."""
+    """Whether that document is the right one's nearest neighbour; false draws it at random."""
     seed: int = 0
 
     def load(self) -> TrainSet:
-        """Raises `UserError` for a mistake in the rows, and where no other document is left for a query."""
+        """Read the rows and plant the noise. Raises `UserError` for a mistake in them, or if a query has no other document."""
         found = self.data.load()
         chosen = random.Random(self.seed).sample(range(len(found.examples)), round(self.noise * len(found.examples)))
         examples = list(found.examples)
@@ -57,7 +57,7 @@ class Noisy:
             yield other
 
     def _orders(self, documents: Sequence[str], chosen: Sequence[Example]) -> Iterator[Sequence[int]]:
-        """For each, numbers of documents, those to take first in front."""
+        """For each chosen example, document indices in order of preference."""
         if not self.hard:
             draws = random.Random(self.seed + 1)
             return (draws.sample(range(len(documents)), min(NEIGHBOURS, len(documents))) for _ in chosen)

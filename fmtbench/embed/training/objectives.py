@@ -1,4 +1,4 @@
-"""Losses over vectors. sentence-transformers has all but one, which drops negatives that are too near to be negatives.
+"""Losses over vectors. sentence-transformers has all but one: ours drops negatives that are too near to be negatives.
 
 Shapes: B examples, D dimensions. `anchors_BD` are the anchors; `others` are tensors of the same shape: the positives, then each
 column of hard negatives. The temperature is that of the papers; sentence-transformers' `scale` is 1 / temperature.
@@ -24,7 +24,7 @@ def info_nce(
 ) -> Tensor:
     """InfoNCE with one softmax over all directions (GTE, arXiv 2308.03281), without likely positives (Qwen3, arXiv 2506.05176).
 
-    A negative is dropped where its cosine exceeds the positive's by more than `margin`. None drops nothing; the loss is then
+    A negative is dropped if its cosine exceeds the positive's by more than `margin`. None drops nothing; the loss is then
     sentence-transformers' MultipleNegativesRankingLoss.
     """
     anchors, columns = normalize(anchors_BD, dim=1), [normalize(other, dim=1) for other in others]
@@ -32,7 +32,7 @@ def info_nce(
     positive_B = (anchors * positives).sum(1)
     no = torch.zeros_like(own)
     first = torch.cat([own, *[no] * (len(columns) - 1)], 1)
-    cosines = {  # of each: cosines, where the positives are, and what is no negative (a text or an example against itself)
+    cosines = {  # each: cosines, a mask of the positives, and a mask of what is no negative (a text or an example with itself)
         "query_to_doc": (anchors @ documents.T, first, torch.zeros_like(first)),
         "query_to_query": (anchors @ anchors.T, no, own),
         "doc_to_query": (positives @ anchors.T, own, no),
@@ -48,7 +48,7 @@ def info_nce(
 
 
 def too_near(cosine: Tensor, positive_B: Tensor, margin: float) -> Tensor:
-    """True where a negative is nearer than the positive by more than the margin, and so is likely a positive."""
+    """True where a negative is nearer than the positive by more than the margin, and so is likely a positive itself."""
     return cosine.detach() > (positive_B.detach() + margin).unsqueeze(1)
 
 
@@ -82,7 +82,7 @@ class MaskedCachedRankingLoss(losses.CachedMultipleNegativesRankingLoss):
 def ranking_loss(
     model: Any, temperature: float, directions: Sequence[str], margin: float | None, mini_batch: int | None
 ) -> nn.Module:
-    """The library's loss, or ours where likely false negatives are dropped."""
+    """The library's loss, or ours if likely false negatives are to be dropped."""
     scale, ways = 1 / temperature, tuple(directions)
     if margin is None and mini_batch is None:
         return losses.MultipleNegativesRankingLoss(model, scale=scale, directions=ways)
@@ -105,7 +105,7 @@ class DistilAndRank(nn.Module):
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> dict[str, Tensor]:
         embeddings = embed_columns(self.model, sentence_features)
         divergence = self.distil.compute_loss_from_embeddings(embeddings, labels)
-        found = {"distil": divergence / self.temperature**2}  # undoes the library's factor, which would leave hardly any gradient
+        found = {"distil": divergence / self.temperature**2}  # undoes the library's factor, which leaves hardly any gradient
         if self.contrastive:
             found["rank"] = self.contrastive * self.rank.compute_loss_from_embeddings(embeddings, labels)
         return found

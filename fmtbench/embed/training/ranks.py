@@ -1,4 +1,4 @@
-"""How near a query's own document is among others, and how right a filter by that rank is.
+"""The rank of a query's own document among others, and how accurate a filter by that rank is.
 
 Shapes: N pairs, M documents of the pool, D dimensions (for TF-IDF, terms).
 """
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 ROUNDING = 1e-6
-"""Cosines this near are equal: the same two vectors give them in one order of adding or another."""
+"""Cosines this close count as equal: the order of summation alone makes them differ that much."""
 
 
 def ranks(queries_ND: Any, own_ND: Any, pool_MD: Any, own: Sequence[str], pool: Sequence[str], most: int) -> list[int]:
     """For each pair, how many other documents of the pool are at least as near to the query as its own, up to `most`.
 
-    The vectors have unit length or are zero; torch tensors, dense or sparse. `own` and `pool` are the documents as texts, since
-    the pool may hold the own document too. What shares nothing with its query is as far as all the others, and is last.
+    The vectors are torch tensors, dense or sparse, of unit length or zero. `own` and `pool` are the documents as texts, since the
+    pool may also hold a query's own document. A document that shares nothing with its query ties with all others and ranks last.
     """
     from sentence_transformers.util import dot_score, semantic_search
 
@@ -28,7 +28,7 @@ def ranks(queries_ND: Any, own_ND: Any, pool_MD: Any, own: Sequence[str], pool: 
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Sparse CSR tensor support is in beta"
-        )  # torch's own way to multiply sparse ones
+        )  # what torch itself uses to multiply sparse tensors
         found = semantic_search(queries_ND, pool_MD, top_k=most + 1, score_function=dot_score)
     return [
         min(most, sum(hit["score"] >= score - ROUNDING and pool[int(hit["corpus_id"])] != document for hit in hits))
@@ -37,7 +37,7 @@ def ranks(queries_ND: Any, own_ND: Any, pool_MD: Any, own: Sequence[str], pool: 
 
 
 def as_sparse(matrix: Any) -> Any:
-    """A scipy matrix as torch's."""
+    """A scipy matrix as a sparse torch tensor."""
     import torch
 
     one = matrix.tocoo()
@@ -45,9 +45,10 @@ def as_sparse(matrix: Any) -> Any:
 
 
 def filtered(ranked: Sequence[int], wrong: Sequence[bool], k: int) -> dict[str, float | None]:
-    """Shares of a filter that keeps ranks below k: of pairs kept, of right pairs among the kept, of right pairs that are kept.
+    """What a filter that keeps ranks below k achieves: the share of pairs kept, precision, and recall, over right pairs.
 
-    The last two are None where no pair is known to be wrong.
+    Precision is the share of right pairs among the kept, recall the share of right pairs that are kept; both are None if no pair
+    is known to be wrong.
     """
     kept = np.asarray(ranked) < k
     right = ~np.asarray(wrong, bool)

@@ -1,12 +1,12 @@
-"""A training recipe: an encoder and the stages that train it. Each YAML of `conf/recipe/` is one.
+"""A training recipe: an encoder and the stages that train it. Each YAML in `conf/recipe/` is one.
 
     DIR/encoder/           the result: a sentence-transformers folder, with fmtbench.json beside its weights
     DIR/manifest.json      what ran: recipe, seed, data hash, commit, versions, and facts about each stage
     DIR/loss.csv           stage, step, loss, learning rate
-    DIR/stages/1-mntp-<key>/   what each stage left; the key is a hash of everything that determines it
+    DIR/stages/1-mntp-<key>/   what each stage wrote; the key is a hash of everything that determines it
 
-A finished stage is not run again, and a killed one continues from its last checkpoint. Another recipe, seed, data set or
-backbone gives other keys. A folder with a finished encoder accepts no other recipe.
+A finished stage is not run again, and a killed one resumes from its last checkpoint. Another recipe, seed, data set or backbone
+gives other keys. A folder with a finished encoder accepts no other recipe.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TrainingRecipe:
     """Cheap to build; `train` does the work."""
 
     encoder: Encoder
-    """What is trained; untrained, it is also what the result is compared with."""
+    """The encoder to train; untrained, it is also what the result is compared with."""
     stages: SkipValidation[Mapping[str, Stage]]
     """By name, in order; without stages the encoder stays untrained."""
 
@@ -55,7 +55,7 @@ class TrainingRecipe:
         return replace(self.encoder, backbone=replace(self.encoder.backbone, dtype=dtype))
 
     def exact(self) -> Encoder:
-        """As it is trained and saved: in float32, since less would lose small steps."""
+        """The encoder as it is trained and saved: in float32, since a coarser dtype would lose small updates."""
         return self.rounded("float32")
 
     def check(self, data: TrainSet) -> None:
@@ -84,7 +84,7 @@ class TrainingRecipe:
         return keys
 
     def train(self, data: TrainSet, folder: Path, seed: int) -> Path:
-        """Run what is missing, and return the encoder's folder. Resumes by itself. Raises `UserError`."""
+        """Run what is missing, and return the encoder's folder. Resumes a killed run. Raises `UserError`."""
         self.check(data)
         writable(folder)
         with _alone(folder):
@@ -113,7 +113,7 @@ class TrainingRecipe:
 
         merge(work)
         sizes = sorted({size for stage in self.stages.values() for size in getattr(stage, "matryoshka", ())})
-        if sizes:  # vLLM turns `dimensions` down without them
+        if sizes:  # without them vLLM rejects `dimensions`
             work.weights.config.matryoshka_dimensions = sizes
 
     def _described(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class TrainingRecipe:
 
 
 def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
-    """Run a stage, or restore it where it is finished. Returns its facts."""
+    """Run a stage, or restore it if it is finished. Returns its facts."""
     from transformers import set_seed
 
     from fmtbench.embed.training.fitting import drop_checkpoints
@@ -143,7 +143,7 @@ def _run(stage: Stage, work: Work, place: Path) -> dict[str, Any]:
 
 
 def _finished(folder: Path, identity: str) -> bool:
-    """Whether the folder holds this encoder. Raises `UserError` where it holds another recipe's."""
+    """Whether the folder holds this encoder. Raises `UserError` if it holds another recipe's."""
     path = folder / "manifest.json"
     if not path.is_file():
         return False

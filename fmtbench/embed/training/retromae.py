@@ -1,8 +1,8 @@
-"""RetroMAE (Xiao et al. 2022, arXiv 2205.12035): texts alone teach an encoder to put a text into one vector.
+"""RetroMAE (Xiao et al. 2022, arXiv 2205.12035): teaches an encoder, from texts alone, to put a text into one vector.
 
-The encoder sees a text of which some tokens are masked. A decoder of one layer has to name every token from the text's vector and
-a part of the other tokens, another random part for each place (enhanced decoding), which it can only where the vector holds the
-text. The decoder starts as the backbone's last layer and is thrown away, so the encoder keeps the backbone's shape.
+The encoder sees a text with some tokens masked. A one-layer decoder has to predict every token from the text's vector and a
+random part of the other tokens, drawn for each place (enhanced decoding), which is possible only if the vector holds the text.
+The decoder starts as the backbone's last layer and is discarded after training, so the encoder keeps the backbone's shape.
 
 Shapes: B texts, L tokens, D dimensions, P = L + 1 places. Place 0 is the text's vector, place i + 1 is token i.
 """
@@ -21,17 +21,17 @@ from fmtbench.embed.training.work import Supply, Work
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class RetroMAE(TrainingStage):
-    """Texts alone, without a template; attention and pooling are the encoder's own, and the paper's is bidirectional.
+    """Needs only texts, without a template. Attention and pooling are the encoder's own; the paper's attention is bidirectional.
 
-    The loss is the sum of both cross-entropies, each a mean over its tokens.
+    The loss is the sum of the encoder's and the decoder's cross-entropy, each a mean over its tokens.
     """
 
     masked: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the tokens that the encoder does not see. It names them from the state before each, as in MNTP."""
+    """The share of tokens that the encoder does not see. It predicts each from the state before it, as in MNTP."""
     decoder_masked: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the other tokens that each place of the decoder does not see."""
+    """The share of the other tokens that each place of the decoder does not see."""
     mask_token: str = "_"
-    """Decoder-only models have no mask token of their own."""
+    """The token that stands for a masked one: decoder-only models have no mask token."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         self.require(supply.texts, "texts", name)
@@ -47,7 +47,7 @@ class RetroMAE(TrainingStage):
 
         prepare_weights(work, self.lora)
         tokenizer = masking(work.loaded.model.tokenizer, self.mask_token)
-        tokenizer.padding_side = "right"  # the decoder counts places from the vector on
+        tokenizer.padding_side = "right"  # the decoder counts places from the vector
         ids = tokenizer(list(work.data.texts), truncation=True, max_length=work.loaded.spec.max_tokens).input_ids
         lm = causal_lm(work.weights, work.backbone)
         masks = HiddenTokens(self.masked, self.decoder_masked, tokenizer.mask_token_id, tokenizer.all_special_ids)

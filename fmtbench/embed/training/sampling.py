@@ -1,7 +1,7 @@
 """Which training set gives the next batch: each in proportion to a power of its size (GTE, Li et al. 2023, arXiv 2308.03281).
 
 sentence-transformers has the powers 1 (proportional) and 0 (round robin, until the smallest is used up). With a power below 1
-small sets come more often than once an epoch, so one that is used up begins again in another order.
+small sets come up more than once per epoch, so a set that is used up starts again in another order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fmtbench.errors import UserError
 
 
 class PowerSampler(MultiDatasetDefaultBatchSampler):
-    """As many batches an epoch as all sets have together. The order is that of seed and epoch."""
+    """As many batches per epoch as all sets have together. Seed and epoch determine the order."""
 
     def __init__(self, alpha: float, dataset: Any, **others: Any) -> None:
         super().__init__(dataset, **others)
@@ -27,7 +27,7 @@ class PowerSampler(MultiDatasetDefaultBatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         sizes = torch.tensor([float(len(one)) for one in self.dataset.datasets])
-        own = torch.Generator().manual_seed(self.seed + self.epoch)  # the samplers of the sets share and reset the other one
+        own = torch.Generator().manual_seed(self.seed + self.epoch)  # its own, since the sets' samplers share and reset theirs
         order = torch.multinomial(sizes**self.alpha, len(self), replacement=True, generator=own).tolist()
         starts = [0, *self.dataset.cumulative_sizes]
         batches = [self._endless(one) for one in self.batch_samplers]

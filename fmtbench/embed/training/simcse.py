@@ -19,7 +19,7 @@ from fmtbench.embed.training.work import Supply, Work
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class SimCSE(TrainingStage):
-    """Needs texts only."""
+    """Needs only texts."""
 
     temperature: float = Field(default=0.05, gt=0)
     dropout: float = Field(default=0.3, gt=0, lt=1)

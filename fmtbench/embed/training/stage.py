@@ -18,7 +18,7 @@ HOW_ONLY = ("save_every", "mini_batch")
 
 
 YOUNGER = {"alpha": 1.0, "reranker": None}
-"""Settings that came later, with the value that says what was always done: they leave older keys as they are."""
+"""Settings that were added later, with the value for the original behaviour: left out at it, so that older keys stay valid."""
 
 
 class Stage(ABC):
@@ -26,7 +26,7 @@ class Stage(ABC):
 
     @abstractmethod
     def check(self, supply: Supply, name: str) -> Supply:
-        """What this stage leaves for the next one. Raises `UserError` where it cannot work with what it will find."""
+        """What this stage will leave for the next one. Raises `UserError` if it cannot work with what it will find."""
 
     @abstractmethod
     def run(self, work: Work) -> dict[str, Any]:
@@ -45,44 +45,44 @@ class Stage(ABC):
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class TrainingStage(Stage):
-    """What every stage that trains can set."""
+    """The settings of every stage that trains."""
 
     steps: int | None = Field(default=None, gt=0)
-    """Null: as many as `epochs` take."""
+    """Null takes as many as `epochs` need."""
     epochs: float = Field(default=1, gt=0)
     batch_size: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup: float = Field(default=0.1, ge=0)
-    """Below 1 a share of the steps, otherwise a number of steps."""
+    """A share of the steps if below 1, otherwise a number of steps."""
     weight_decay: float = Field(default=0.0, ge=0)
     lora: Lora | None = None
     """Null trains all weights. An adapter that is already there is trained further; put `merge` before for a fresh one."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the arithmetic; the weights stay in float32."""
+    """The precision of the arithmetic; the weights stay in float32."""
     save_every: int = Field(default=50, gt=0)
     """Steps between checkpoints."""
     alpha: float = Field(default=1.0, ge=0, le=1)
-    """Of several training sets, how often each gives a batch: its size to this power. 1 is in proportion, 0 each alike; GTE
-    (arXiv 2308.03281) has 0.5."""
+    """How often each of several training sets gives a batch: in proportion to its size to this power. 1 is proportional, 0 is
+    equal; GTE (arXiv 2308.03281) has 0.5."""
 
     def rates(self) -> dict[str, float]:
-        """Learning rates of parameters whose names these regular expressions find, where they are not `learning_rate`."""
+        """Learning rates other than `learning_rate`, by regular expressions for the names of parameters."""
         return {}
 
     def require(self, found: int, what: str, name: str) -> None:
-        """Raises `UserError` where the data do not fill one batch."""
+        """Raises `UserError` if the data do not fill one batch."""
         if self.batch_size > found:
             raise UserError(f"{name}: batch_size={self.batch_size} is larger than the data ({found} {what}): lower it")
 
     def require_sets(self, supply: Supply, name: str) -> None:
-        """The same for each training set, since a batch is of one."""
+        """Like `require`, for each training set, since batches do not mix sets."""
         alone = supply.smallest == supply.examples
         self.require(supply.smallest, "examples" if alone else "examples in the smallest training set", name)
 
     def chance(self, negatives: float) -> float | None:
-        """The loss of an encoder that finds no text nearer than another, with so many hard negatives an example.
+        """The loss of an encoder to which all texts are equally near, with this many hard negatives per example.
 
-        None where the loss has no such value.
+        None if the loss has no such value.
         """
         return None
 

@@ -24,7 +24,7 @@ from fmtbench.saving import saving
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class CrossEncoder(TrainingStage):
-    """Trains a teacher; the encoder does not change."""
+    """Trains a teacher and leaves the encoder unchanged."""
 
     def check(self, supply: Supply, name: str) -> Supply:
         if not supply.negatives:
@@ -64,7 +64,7 @@ class CrossEncoder(TrainingStage):
 
 
 def pairs(examples: tuple[Example, ...]) -> list[dict[str, Any]]:
-    """Both texts, and 1.0 for a positive or 0.0 for a negative."""
+    """Rows with both texts, and the label 1.0 for a positive or 0.0 for a negative."""
     return [
         {"anchor": one.anchor, "other": text, "label": float(text is one.positive)}
         for one in examples
@@ -108,7 +108,7 @@ def end_both(tokenizer: Any) -> None:
 
 
 def scored(teacher: Path, examples: tuple[Example, ...], batch_size: int) -> list[Example]:
-    """The examples with the teacher's scores. A teacher is any folder that sentence-transformers' CrossEncoder loads."""
+    """The examples with the teacher's scores. A teacher is any folder that sentence-transformers' CrossEncoder can load."""
     from sentence_transformers import CrossEncoder as StockCrossEncoder
 
     model = StockCrossEncoder(str(teacher), local_files_only=True)

@@ -1,7 +1,7 @@
-"""What stages hand on: `Supply` is known before any weights are loaded, `Work` holds the weights.
+"""What stages pass on: `Supply` is known before any weights are loaded, `Work` holds the weights.
 
-What a stage leaves in its folder is what the next one starts from: `adapter/` (PEFT), or `weights.safetensors` where all
-weights are trained; `examples.jsonl` where the data changed; `teacher/`. `loss.jsonl` has a line for each step.
+The next stage starts from what a stage leaves in its folder: `adapter/` (PEFT), or `weights.safetensors` if all weights are
+trained; `examples.jsonl` if the data changed; `teacher/`. `loss.jsonl` has one line per step.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from fmtbench.embed.training.examples import Example, TrainSet
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """What a stage will find."""
+    """What a stage will have to work with."""
 
     examples: int
     smallest: int
-    """Examples of the smallest training set: a batch is of one set."""
+    """The number of examples in the smallest training set: batches do not mix sets."""
     negatives: int
-    """Of each example; of the set with the fewest."""
+    """The number of negatives per example, in the set with the fewest."""
     texts: int
     scores: bool = False
     teacher: bool = False
     adapter: bool = False
-    """There is a LoRA adapter on the weights."""
+    """Whether there is a LoRA adapter on the weights."""
 
 
 @dataclass(kw_only=True)
@@ -37,11 +37,11 @@ class Work:
 
     backbone: Backbone
     loaded: LoadedEncoder
-    """`loaded.model[0].model` are the weights, with the adapter's layers in them."""
+    """`loaded.model[0].model` holds the weights, including the adapter's layers."""
     data: TrainSet
     seed: int
     folder: Path
-    """The folder of the stage that runs."""
+    """The folder of the running stage."""
     adapter: Any = None
     """The `PeftModel` around the weights, which saves, merges and removes the adapter. None without one."""
     teacher: Path | None = None
