@@ -127,7 +127,7 @@ def whole_command(commands: Commands, pairs: int) -> BenchmarkResult:
 
 
 def against_peer(name: str, package: str, commands: Commands, pairs: int) -> BenchmarkResult | None:
-    """The peer's seconds over ours; None where it is not installed."""
+    """The peer's seconds over ours; None if it is not installed."""
     if find_spec(package) is None:
         return None
     peer = {"lm_eval": commands.lm_eval, "inspect_ai": commands.inspect}[package]

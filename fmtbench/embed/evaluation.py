@@ -80,7 +80,7 @@ def _models(name: str, embedder: Any, backend: EmbedBackend, needed: bool) -> It
 
 
 def judge(key: str, name: str, task: str, data: Any, model: Any | None, kept: Path | None = None) -> tuple[Score, Any]:
-    """The score, and mteb's own result; that is None where the embedder does not apply.
+    """The score, and mteb's own result, which is None if the embedder does not apply.
 
     `kept` is a folder for what the model finds on a search task.
     """
