@@ -100,7 +100,7 @@ def that_change_something(job: Job, parts: list[SchemaPart]) -> tuple[Job, dict[
     (task,) = {cell.task for cell in job.cells}
     kind = job.tasks[task].kind(job.tasks[task].items()[0])
     if not isinstance(kind, Record):
-        raise UserError(f"task {task}: its answers are no records: give task=file with task.file.path= and schema.path=")
+        raise UserError(f"task {task}: its answers are not records: give task=file with task.file.path= and schema.path=")
     own, untried, left_out = job.conditions[OWN], dict[str, str](), set[str]()
     taken = {squeeze(name) for name in kind.tree.members}
     further = {cell.condition for cell in job.cells} - {REFERENCE, *STEPS, *(part.condition for part in parts)}

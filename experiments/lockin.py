@@ -145,9 +145,11 @@ def decoder_of(cells: list[StoredCell], root: Path) -> DecoderName:
     held = {one.decoder.split()[0] for cell in cells for one in cell.folder.generations() if one.decoder != "none"}
     known: dict[str, DecoderName] = {packages[0]: name for name, packages in MASKS_WITH.items()}  # type: ignore[misc]
     if not held:
-        raise UserError(f"no reply in {root} was held by a mask: there is nothing that it could have taken away")
+        raise UserError(f"no reply in {root} was held by a mask: there is nothing that one could have removed")
     if len(held) > 1 or not held <= known.keys():
-        raise UserError(f"the replies in {root} were held by {', '.join(sorted(held))}: set decoder= to that whose masks to take")
+        raise UserError(
+            f"the replies in {root} were held by {', '.join(sorted(held))}: set decoder= to the one whose masks to use"
+        )
     return known[held.pop()]
 
 

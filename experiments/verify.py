@@ -43,7 +43,7 @@ def main(config: DictConfig) -> None:
     if not by_draw and not by_rank:
         raise UserError(
             f"no reply in {root} is without a mask and either greedy or drawn from the whole distribution (top_p 1): "
-            "there is nothing to hold against"
+            "there is nothing to compare"
         )
     backbone = build(config.backbone, "backbone")
     for name in {**by_draw, **by_rank}:

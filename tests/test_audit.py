@@ -421,7 +421,10 @@ def rewritten(cell: Path, **groups: Any) -> None:
         ),
         ({"backend": {"_target_": "fmtbench.backends.scripted.Scripted", "x": 1}}, "unexpected keyword argument 'x'"),
         ({"backbone": {"_target_": "fmtbench.backends.hf.HFSession"}}, "names the backbone fmtbench.backends.hf.HFSession"),
-        ({"backbone": {"_target_": "fmtbench.backbone.Backbone", "name": "n", "package": "os.path"}}, "which is no name of one"),
+        (
+            {"backbone": {"_target_": "fmtbench.backbone.Backbone", "name": "n", "package": "os.path"}},
+            "which is not a package name",
+        ),
         ({"backbone": None}, "names the backbone None"),
     ],
 )

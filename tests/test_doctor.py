@@ -278,7 +278,7 @@ def test_parts_that_a_schema_has_not_are_not_tried(tmp_path: Path) -> None:
     [
         ((), "no task is chosen: give one whose answers are records"),
         (("task=[invoices,events]",), "the tasks are invoices, events: give one"),
-        (("task=[addition]",), "task addition: its answers are no records: give task=file"),
+        (("task=[addition]",), "task addition: its answers are not records: give task=file"),
         (("task=[invoices]", "detect=0"), "detect=0: give a difference in points"),
         (("task=[invoices]", "fail_below=3"), "fail_below=3: give points from 0 down to -100"),
         (("task=[invoices]", "pilot_items=0"), "pilot_items=0: give a number above 0"),

@@ -118,7 +118,7 @@ def build_stored(config: Any, group: str, kind: type[T]) -> tuple[str, T]:
     """
     node = config.get(group) if isinstance(config, dict) else None
     if not isinstance(node, dict) or len(node) != 1:
-        raise UserError(f"config.yaml names no single {group}: it is none that fmtbench wrote")
+        raise UserError(f"config.yaml names no single {group}: it is not one that fmtbench wrote")
     ((name, settings),) = node.items()
     try:
         made = built(settings, (*SCORED, *_plugins.get()), classes=True)
@@ -145,7 +145,7 @@ def build_stored_backbone(config: Any) -> Backbone:
     """The backbone of `build_stored_engine`, without the engine. Raises `UserError`."""
     node = _stored_node(config, "backbone", BACKBONES)
     if not str(node.get("package") or "none").isidentifier():  # looking for weights in a package imports it
-        raise UserError(f"config.yaml names the package {node['package']!r}, which is no name of one")
+        raise UserError(f"config.yaml names the package {node['package']!r}, which is not a package name")
     return _built_stored(node)
 
 

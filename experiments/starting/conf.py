@@ -84,7 +84,7 @@ def _check_names() -> None:
     for path in sorted(own.rglob("*.yaml")):
         ours = CONF / path.relative_to(own)
         if ours.is_file():
-            raise UserError(f"{shown(path)} has the name of {shown(ours)}: presets stay what they are, so give it another name")
+            raise UserError(f"{shown(path)} has the name of {shown(ours)}: presets cannot be replaced, so give it another name")
 
 
 def first_fault() -> str | None:

@@ -42,7 +42,7 @@ def _as_given() -> dict[str, Any]:
 def _read(path: str) -> dict[str, Any]:
     named, file = f"prompt.{NAME}.path={path}", Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f"{named}: there is no such file; a relative path starts where you are")
+        raise UserError(f"{named}: there is no such file; a relative path starts in the current folder")
     if (size := file.stat().st_size) > MOST_BYTES:
         raise UserError(f"{named} has {size} bytes, at most {MOST_BYTES}: it is no prompt")
     try:

@@ -57,7 +57,7 @@ def check_schema(source: str, name: str) -> None:
 def _of_file(path: str) -> str:
     file = Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f"schema.path={path}: there is no such file; a relative path starts where you are")
+        raise UserError(f"schema.path={path}: there is no such file; a relative path starts in the current folder")
     if (size := file.stat().st_size) > MOST_BYTES:
         raise UserError(f"schema.path={path} has {size} bytes, at most {MOST_BYTES}: it is no schema of a record")
     try:
