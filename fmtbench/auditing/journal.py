@@ -1,4 +1,4 @@
-"""generations.jsonl, line by line: checksum, form, and that no request has two results."""
+"""generations.jsonl, line by line: its checksum, its form, and that no request has two results."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fmtbench.types import Generation
 
 NAME = "generations.jsonl"
 NEEDED = ("key", "text", "token_ids", "token_ends", "logprobs")
-"""Fields that every version has, and without which a line cannot be read."""
+"""Fields that every version writes, and without which a line cannot be read."""
 FORM: TypeAdapter[Any] = TypeAdapter(Generation)
 
 
 class Journalled(NamedTuple):
-    """A line of a journal that holds."""
+    """A valid line of a journal."""
 
     place: str
     generation: Generation
 
 
 def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
-    """The lines that hold, in order, and what is wrong with the others. A missing journal is empty."""
+    """The valid lines, in order, and what is wrong with the others. A missing journal counts as empty."""
     if not path.exists() and not path.is_symlink():
         return [], []
     if why := why_unread(path):
@@ -40,7 +40,7 @@ def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
 
 
 def copy_whole(path: Path, target: Path) -> None:
-    """Write the lines that hold, and no other, to another journal."""
+    """Copy only the valid lines to another journal."""
     with saving(target), open(target, "wb") as copy, open(path, "rb") as journal:
         for line in journal:
             with suppress(ValueError):
@@ -90,7 +90,7 @@ def _formed(text: bytes) -> Generation:
 
 
 def _answered_twice(whole: list[Journalled]) -> list[Finding]:
-    """A result is asked for once. An error may be asked again, and another result follow it."""
+    """A request is asked until it has a result. An error may be asked again, so a result may follow it."""
     first: dict[str, str] = {}
     found: list[Finding] = []
     for place, generation in whole:

@@ -1,4 +1,4 @@
-"""config.yaml and manifest.json: the manifest has a checksum of itself, of the config and of the items."""
+"""config.yaml and manifest.json: the manifest has checksums of itself, of the config and of the items."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Rows as one checked data frame: every column is there, no measurement occurs twice, nothing is compared that ran differently.
+"""Rows as one checked data frame: every column is present, no measurement occurs twice, and nothing incomparable is compared.
 
     rows = load_rows("results/quickstart")
     rows = load_rows(["results/first", "results/second"])
 
 A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
-that fmtbench writes, it says how the rows were made, and `comparable` raises where rows that differ in it would be compared.
+that fmtbench writes, it says how the rows were made, and `comparable` raises where differently made rows would be compared.
 A packed study (`analysis.rows.packed`) is read like the results folder it was made from.
 """
 
