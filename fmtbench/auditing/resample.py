@@ -101,7 +101,7 @@ def _kept(folder: Path, keys: set[str]) -> Iterator[Kept]:
 
 
 def check_identity(replies: Sequence[Kept], backbone: Backbone, backend: Backend) -> None:
-    """Raises `UserError` where this machine would not send the same requests: other weights, another engine or another version."""
+    """Raises `UserError` where this machine would not send the same requests: other weights, or another engine or version."""
     first: dict[tuple[Constraint | None, str], Kept] = {}
     for one in replies:
         first.setdefault((one.request.constraint, one.request.identity), one)
