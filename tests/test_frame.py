@@ -43,7 +43,7 @@ def test_a_damaged_file_is_named_and_the_others_can_be_had(tmp_path: Path) -> No
 
 def test_verdicts_are_true_or_false(tmp_path: Path) -> None:
     write(tmp_path / "odd", correct=0.5)
-    with pytest.raises(UserError, match="correct holds other values than true and false"):
+    with pytest.raises(UserError, match="correct holds values other than true and false"):
         load_rows(tmp_path)
 
 

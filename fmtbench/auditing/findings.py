@@ -52,5 +52,5 @@ def why_unread(path: Path) -> str:
     except OSError as error:
         return "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
     if not stat.S_ISREG(mode):
-        return "is a link, a pipe or a folder, and no file"
+        return "is a link, a pipe or a folder, not a file"
     return "" if os.access(path, os.R_OK) else "cannot be read: its permissions do not allow it"

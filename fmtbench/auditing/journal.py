@@ -51,7 +51,7 @@ def copy_whole(path: Path, target: Path) -> None:
 def _generation(line: bytes) -> Generation:
     """Raises `ValueError` saying what is wrong with the line."""
     if not line.endswith(b"\n"):
-        raise ValueError(f"{len(line)} bytes without an end, as a kill leaves them; the run's command cuts them off")
+        raise ValueError(f"{len(line)} bytes without an end, as a killed run leaves them; the run's command cuts them off")
     head = HEAD.match(line)
     if not head:
         raise ValueError("it does not begin with a checksum; it is not used, and the run's command asks again")
@@ -68,7 +68,7 @@ def _formed(text: bytes) -> Generation:
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its checksum holds, and it is no JSON ({error})") from error
+        raise ValueError(f"its checksum holds, but it is not JSON ({error})") from error
     unknown, missing = sorted(set(record) - set(FIELDS)), sorted(set(NEEDED) - set(record))
     if unknown or missing:
         told = [f"knows no {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(missing)
@@ -81,10 +81,10 @@ def _formed(text: bytes) -> Generation:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"its checksum holds, and its {where} is none that fmtbench writes ({problem['msg']})") from error
+        raise ValueError(f"its checksum holds, but its {where} is not one that fmtbench writes ({problem['msg']})") from error
     if turned := [name for name, value in given.items() if getattr(generation, name) != value]:
         raise ValueError(
-            f"its checksum holds, and its {turned[0]} is a {type(record[turned[0]]).__name__}, which fmtbench never writes"
+            f"its checksum holds, but its {turned[0]} is a {type(record[turned[0]]).__name__}, which fmtbench never writes"
         )
     return generation
 

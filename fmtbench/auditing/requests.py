@@ -35,7 +35,7 @@ def _planned(line: bytes) -> Planned:
         one = planned_of(record)
         key = one.request.key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"it is no request that this version writes ({type(error).__name__}: {error})") from error
+        raise ValueError(f"it is not a request that this version writes ({type(error).__name__}: {error})") from error
     if set(record) != set(FIELDS):
         raise ValueError(f"it has the fields {', '.join(sorted(record))}, and a request has {', '.join(FIELDS)}")
     if record["key"] != key:
@@ -53,7 +53,7 @@ def _misplaced(planned: Sequence[Planned]) -> list[Finding]:
         if who in seen:
             found.append(_finding(one, "is planned twice"))
         elif one.after and (one.item.id, one.sample, one.after) not in there:
-            found.append(_finding(one, f"follows {one.after[:12]}, which is no pass of it"))
+            found.append(_finding(one, f"follows {one.after[:12]}, which is not a pass of it"))
         seen.add(who)
     return found
 

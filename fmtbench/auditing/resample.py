@@ -154,7 +154,7 @@ def difference(one: Kept, now: Generation | None) -> str:
     if old.finish_reason != now.finish_reason:
         return f"{told}: it ended by {old.finish_reason}, generated again by {now.finish_reason}"
     if old.token_ids and now.token_ids and old.token_ids != now.token_ids:
-        return f"{told}: its text is the same, and its tokens are others"
+        return f"{told}: its text is the same, but its tokens differ"
     return ""
 
 

@@ -1,7 +1,7 @@
 """A folder for the Hugging Face Hub: the rows as parquet, and a card that describes them.
 
     DIR/README.md                      the card; its front matter tells `datasets` where the rows are
-        DIR/data/<backbone>.parquet        one split per backbone
+    DIR/data/<backbone>.parquet        one split per backbone
 
 `datasets.load_dataset("DIR")` opens it. `hf upload NAME DIR --repo-type dataset` uploads it to the Hub; fmtbench never does.
 """

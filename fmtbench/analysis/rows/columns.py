@@ -68,7 +68,7 @@ def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
 def _wrong(column: pd.Series, rule: Rule, missing: int) -> str | None:
     kind = _kind(column, missing)
     if rule.verdict and column.dtype != bool and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
-        return f"{column.name} holds other values than true and false: score the folder again"
+        return f"{column.name} holds values other than true and false: score the folder again"
     if kind not in rule.kinds:
         *others, last = (f"'{one}'" for one in rule.kinds)
         allowed = f"{', '.join(others)} or {last}" if others else last

@@ -42,4 +42,4 @@ def _verdicts(rows: pd.DataFrame) -> pd.DataFrame:
         lines = [(index, field, *verdicts) for index, found in zip(own.index, read) for field, verdicts in found]
         return pd.DataFrame(lines, columns=["row", "field", "strict", "latent", "gold"])
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError("the column fields holds what is no verdict on fields: score the folder again") from error
+        raise UserError("the column fields holds something other than verdicts on fields: score the folder again") from error

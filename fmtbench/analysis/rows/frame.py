@@ -135,7 +135,7 @@ def find_rows(roots: Iterable[Path | str]) -> list[Path]:
 
 def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
     if not file.is_file():  # reading a pipe might never return
-        raise UserError(f"{file} cannot be read as parquet (it is no file): delete it, and score its folder again")
+        raise UserError(f"{file} cannot be read as parquet (it is not a file): delete it, and score its folder again")
     try:
         with pq.ParquetFile(file) as parquet:
             _check_version(file, (parquet.schema_arrow.metadata or {}).get(VERSION_KEY))

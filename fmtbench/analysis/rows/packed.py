@@ -1,7 +1,7 @@
 """A packed study: for each backbone, the rows of all its cells in one file, and beside it what their run folders say about them.
 
     DIR/<backbone>/rows.parquet     the rows
-        DIR/<backbone>/cells.parquet    one row per cell: its key, and its `manifest` and `config` as JSON
+    DIR/<backbone>/cells.parquet    one row per cell: its key, and its `manifest` and `config` as JSON
 
 `interchange.packed` writes it; everything that reads a results folder can also read a pack.
 """

@@ -51,7 +51,7 @@ class Study(NamedTuple):
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
     prices: dict[tuple[str, str, str], Prices]
-    """By backbone, task and condition, where all of its configs agree."""
+    """By backbone, task and condition, where the configs of these cells agree."""
     mass_tokens: pd.DataFrame | None = None
     """What the probe found, one row per token (rows/probed.py); None if nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None

@@ -4,7 +4,7 @@ With I items, P prompts and S samples of each, the squared error of a mean diffe
 
     (item + (cell + sampling / S) / P) / I
 
-where `item` is the variance between items, `cell` how an item's difference varies from prompt to prompt, and `sampling` how
+where `item` is how much items differ, `cell` how an item's difference varies from prompt to prompt, and `sampling` how
 two samples of the same request differ (Brennan 2001, Generalizability Theory, chapter 4, with items as objects of
 measurement). What a prompt does to all items alike is a fourth part; it matters only for prompts like these, and is learnt
 from all conditions as their interval learns it (see `prompts`).

@@ -6,8 +6,8 @@
 factorial: the effects of parts do not add up (a field that is left out cannot be invented), and a fraction would blame one part
 for what two do together.
 
-A part is named where changing it helps, after Holm's correction over all changes that were tried: with a harmless schema, at most
-one study in twenty names any part, whatever the number of parts.
+A part is named where changing it helps, after Holm's correction over all changes that were tried: if no change has an effect, at
+most one study in twenty names any part, whatever the number of parts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STEPS = {
 }
 """From free text to the schema: what each condition adds to the one before it."""
 READING = "latent"
-"""A lenient reader, the same for every condition: the cost of a format does not depend on where the answer is looked for."""
+"""A lenient reader, the same for every condition: a format's cost must not depend on where the answer is looked for."""
 Standing = Literal["worse", "better", "alike", "open"]
 
 
@@ -65,7 +65,7 @@ class Effect(NamedTuple):
     high: float
     p: float
     moved: int
-    """Items whose verdicts differ."""
+    """Items on which the two conditions differ."""
     needed: int | None
     """Items that detect the difference that matters with a power of 0.8; None where no number does."""
 

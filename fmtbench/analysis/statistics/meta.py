@@ -43,7 +43,7 @@ class Slope(NamedTuple):
 
 
 def pool(y_S: Array, variance_S: Array, level: float = 0.95) -> Pooled:
-    """Pools S differences, given the variances of their errors, which are above 0. With one study everything is NaN."""
+    """Pools S differences, given the variances of their errors, which are above 0. With one study every estimate is NaN."""
     studies, nothing = len(y_S), float("nan")
     if studies < 2:
         return Pooled(studies, *[nothing] * 7)

@@ -2,8 +2,8 @@
 
 At each cut the model has weighed the candidates of the item (probes/commitment.py). Two read-outs are shown next to each other,
 since neither is neutral: what both show belongs to the reply, and what only one shows may come from the read-out. Probabilities
-are among the candidates; `held` is the total probability of the candidates, and where conditions differ threefold in it, their
-curves are not comparable.
+are among the candidates; `held` is the total probability of the candidates, and where conditions differ threefold in it, `note`
+says so and they are not compared.
 
 The curve begins at its own null: at f = 0 nothing has been said, and what is `fixed` there is decided by the question alone.
 """

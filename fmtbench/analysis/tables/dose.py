@@ -21,7 +21,7 @@ from fmtbench.errors import UserError
 
 PROSE = "text"
 AT_ONCE = levels({})[-1]
-"""The level of no thinking; no budget of words limits a thought."""
+"""The level without thinking, since no budget counts the words of a thought."""
 
 
 def dose_table(rows: pd.DataFrame, axes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 A reply counts if it is right and within the limit, so a condition that spends more, in a longer rationale or a second pass, is
 limited to what the reference spends. That is what a run with that limit would score, provided that a cut reply is wrong: exact
-for strict readings of formats whose answer comes last, and elsewhere an upper bound.
+for strict readings of formats whose answer comes last, and elsewhere a lower bound.
 """
 
 from __future__ import annotations
