@@ -53,7 +53,7 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
             layout.execute(figure)  # once for both files
         figure.set_layout_engine("none")
         _settle(figure)
-        # Each canvas draws once; `savefig` would draw twice, the first time only to find a bounding box that is not needed.
+        # Each canvas draws once; `savefig` would draw twice, and needs only the second.
         pdf = {"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None}
         with replacing(stem.with_name(f"{stem.name}.pdf")) as part:
             FigureCanvasPdf(figure).print_pdf(part, metadata=pdf)
@@ -63,7 +63,7 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
 
 
 def _settle(figure: Figure) -> None:
-    """Rounds the positions of panels: their solver sums in varying order, and its last digit reaches the file."""
+    """Rounds the positions of panels: their solver sums in an order of its own, and its last digit reaches the file."""
     for axis in figure.axes:
         left, bottom, width, height = (round(float(edge), 5) for edge in axis.get_position(original=True).bounds)
         axis.set_position((left, bottom, width, height))
