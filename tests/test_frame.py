@@ -78,7 +78,7 @@ def test_no_decoder_and_another_seed_are_no_difference(tmp_path: Path) -> None:
     [
         (lambda rows: rows.drop(columns="answer"), "lack the columns ['answer']"),
         (lambda rows: rows.drop(columns="finish_reason"), "lack the columns ['finish_reason']"),
-        (lambda rows: rows.assign(correct=float("nan")), "correct holds other values"),
+        (lambda rows: rows.assign(correct=float("nan")), "correct holds values other"),
         (lambda rows: rows.assign(gold=None), "empty values in ['gold']"),
         (lambda rows: rows.assign(seconds=-1.0), "seconds holds -1"),
         (lambda rows: rows.assign(reasoning_words="7"), "reasoning_words holds values of kind 'string'"),
