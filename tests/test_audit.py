@@ -250,9 +250,9 @@ def test_a_result_after_an_error_is_no_second_one(cell: Path) -> None:
     ("change", "message"),
     [
         ({"tone": "kind"}, "a journal of another version: this one knows no tone"),
-        ({"text": 3}, "its text is none that fmtbench writes"),
+        ({"text": 3}, "its text is not one that fmtbench writes"),
         ({"prompt_tokens": "3"}, "its prompt_tokens is a str, which fmtbench never writes"),
-        ({"finish_reason": "tired"}, "its finish_reason is none that fmtbench writes"),
+        ({"finish_reason": "tired"}, "its finish_reason is not one that fmtbench writes"),
     ],
 )
 def test_a_journal_of_another_version_is_named(cell: Path, change: dict[str, Any], message: str) -> None:
@@ -386,7 +386,7 @@ def test_a_planted_rate_is_inside_the_bound_as_often_as_it_says(share: float) ->
         ({"text": "b"}, "at character 0 it is 'a', generated again 'b'"),
         ({"text": "ab"}, "at character 1 it is '', generated again 'b'"),
         ({"finish_reason": "length"}, "it ended by stop, generated again by length"),
-        ({"token_ids": (3,)}, "its text is the same, and its tokens are others"),
+        ({"token_ids": (3,)}, "its text is the same, but its tokens differ"),
         ({"finish_reason": "error", "error": "dead"}, "the engine gives no reply now (dead)"),
         ({"seconds": 9.0, "prompt_tokens": 4}, ""),
     ],

@@ -43,7 +43,7 @@ def test_a_damaged_file_is_named_and_the_others_can_be_had(tmp_path: Path) -> No
 
 def test_verdicts_are_true_or_false(tmp_path: Path) -> None:
     write(tmp_path / "odd", correct=0.5)
-    with pytest.raises(UserError, match="correct holds other values than true and false"):
+    with pytest.raises(UserError, match="correct holds values other than true and false"):
         load_rows(tmp_path)
 
 
@@ -78,7 +78,7 @@ def test_no_decoder_and_another_seed_are_no_difference(tmp_path: Path) -> None:
     [
         (lambda rows: rows.drop(columns="answer"), "lack the columns ['answer']"),
         (lambda rows: rows.drop(columns="finish_reason"), "lack the columns ['finish_reason']"),
-        (lambda rows: rows.assign(correct=float("nan")), "correct holds other values"),
+        (lambda rows: rows.assign(correct=float("nan")), "correct holds values other"),
         (lambda rows: rows.assign(gold=None), "empty values in ['gold']"),
         (lambda rows: rows.assign(seconds=-1.0), "seconds holds -1"),
         (lambda rows: rows.assign(reasoning_words="7"), "reasoning_words holds values of kind 'string'"),

@@ -164,5 +164,5 @@ def test_without_records_there_is_no_table() -> None:
     for without in (rows, rows.assign(fields=None)):
         with pytest.raises(UserError, match="no row is of a record"):
             fields_of(without)
-    with pytest.raises(UserError, match="holds what is no verdict"):
+    with pytest.raises(UserError, match="holds something other than verdicts"):
         fields_of(rows.assign(fields="[1]"))

@@ -247,7 +247,7 @@ def test_an_audit_knows_which_try_follows_which(tmp_path: Path) -> None:
     planned, found = read_requests(path)
     assert (len(planned), found) == (6, [])
     path.write_text(path.read_text().replace(f'"after": "{planned[0].request.key}"', '"after": "elsewhere"'), encoding="utf-8")
-    assert [one.what.partition(" (")[0] for one in read_requests(path)[1]] == ["follows elsewhere, which is no pass of it"]
+    assert [one.what.partition(" (")[0] for one in read_requests(path)[1]] == ["follows elsewhere, which is not a pass of it"]
 
 
 def slow_run(folder: Path) -> None:

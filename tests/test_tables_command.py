@@ -222,7 +222,7 @@ def test_another_reference(results: Path, tmp_path: Path) -> None:
     ("spoil", "message"),
     [
         (lambda rows: rows.drop(columns="seconds"), r"lack the columns \['seconds'\]"),
-        (lambda rows: rows.assign(correct="yes"), "correct holds other values than true and false"),
+        (lambda rows: rows.assign(correct="yes"), "correct holds values other than true and false"),
         (lambda rows: rows.assign(sample="first"), "sample holds values of kind 'string', allowed is 'integer'"),
         (lambda rows: rows.assign(completion_tokens=-1), "completion_tokens holds -1, allowed are numbers of at least 0"),
         (lambda rows: rows.assign(item_id=None), r"empty values in \['item_id'\]"),

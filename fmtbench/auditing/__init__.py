@@ -1,1 +1,1 @@
-"""Does a results folder still hold what its run put there? Nothing in it is believed, and nothing is written."""
+"""Does a results folder still hold what its run wrote? An audit trusts nothing in it, and writes nothing."""

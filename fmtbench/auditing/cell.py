@@ -1,4 +1,4 @@
-"""One run folder: every file is checked against the others, except `run.log`, from which nothing follows."""
+"""One run folder: every file is checked against the others, except `run.log`, which nothing depends on."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fmtbench.store.stored import read_config
 from fmtbench.tasks.base import Task
 
 Build = Callable[[Path], tuple[Cell, Task, Condition]]
-"""The cell of a run folder, and what reads and judges it; raises `UserError` for a config that says neither."""
+"""Builds the cell of a run folder, and the objects that read and judge it; raises `UserError` where the config cannot say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellAudit:
-    """What holds of one run folder, and what does not."""
+    """What was checked in one run folder, and what was found."""
 
     path: Path
     requests: int = 0
     replies: int = 0
     """The number of requests with a generation."""
     unasked: int = 0
-    """Generations that no planned request asks for, as a smaller `limit` leaves behind: they are kept, and not scored."""
+    """Generations that no planned request asks for, such as a smaller `limit` leaves behind: they are kept, but not scored."""
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     """What could not be checked, and why."""
@@ -63,7 +63,7 @@ def audit_cell(path: Path, build: Build) -> CellAudit:
 
 
 def _unanswered(planned: list[Planned], said: Container[str], manifest: dict[str, Any]) -> list[Finding]:
-    """A cell that calls itself complete has a reply to every request."""
+    """A cell whose status is complete must have a reply to every request."""
     missing = [one for one in planned if one.request.key not in said]
     if manifest.get("status") != "complete" or not missing:
         return []
@@ -88,7 +88,7 @@ def _scored(path: Path, build: Build, planned: list[Planned], manifest: dict[str
 
 
 def _astray(path: Path, cell: Cell) -> list[Finding]:
-    """The path is made of content: a folder lies where its config says."""
+    """Paths are derived from content: a folder must lie where its config says."""
     parts = cell.folder(Path()).path.parts
     lies = path.resolve().parts[-len(parts) :]
     what = f"is that of {'/'.join(parts)}, and the folder is {'/'.join(lies)}"

@@ -1,4 +1,4 @@
-"""What an audit finds: a file, a place in it, and what does not hold.
+"""What an audit finds: a file, a place in it, and what is wrong there.
 
 generations.jsonl line 12 (at byte 4711): the checksum is 5f0c9a1e, and the line's is 77b1d0c2
 """
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something that does not hold."""
+    """Something that is wrong."""
 
     file: str
     """The file's name in the run folder."""
     place: str = ""
-    """A line with its offset, an item, a key; empty for the file as a whole."""
+    """A line with its offset, an item or a key; empty for the file as a whole."""
     what: str
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class Finding:
 
 
 def judged_lines(path: Path, judge: Callable[[str, bytes], T]) -> Iterator[T | Finding]:
-    """What `judge` makes of each line and its place, and a finding for each `ValueError` it raises.
+    """Yields what `judge` makes of each line and its place, and a finding for each `ValueError` it raises.
 
     Lines count from 1, bytes from 0.
     """
@@ -52,5 +52,5 @@ def why_unread(path: Path) -> str:
     except OSError as error:
         return "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
     if not stat.S_ISREG(mode):
-        return "is a link, a pipe or a folder, and no file"
+        return "is a link, a pipe or a folder, not a file"
     return "" if os.access(path, os.R_OK) else "cannot be read: its permissions do not allow it"

@@ -1,4 +1,4 @@
-"""generations.jsonl, line by line: checksum, form, and that no request has two results."""
+"""generations.jsonl, line by line: its checksum, its form, and that no request has two results."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fmtbench.types import Generation
 
 NAME = "generations.jsonl"
 NEEDED = ("key", "text", "token_ids", "token_ends", "logprobs")
-"""Fields that every version has, and without which a line cannot be read."""
+"""Fields that every version writes, and without which a line cannot be read."""
 FORM: TypeAdapter[Any] = TypeAdapter(Generation)
 
 
 class Journalled(NamedTuple):
-    """A line of a journal that holds."""
+    """A valid line of a journal."""
 
     place: str
     generation: Generation
 
 
 def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
-    """The lines that hold, in order, and what is wrong with the others. A missing journal is empty."""
+    """The valid lines, in order, and what is wrong with the others. A missing journal counts as empty."""
     if not path.exists() and not path.is_symlink():
         return [], []
     if why := why_unread(path):
@@ -40,7 +40,7 @@ def read_journal(path: Path) -> tuple[list[Journalled], list[Finding]]:
 
 
 def copy_whole(path: Path, target: Path) -> None:
-    """Write the lines that hold, and no other, to another journal."""
+    """Copy only the valid lines to another journal."""
     with saving(target), open(target, "wb") as copy, open(path, "rb") as journal:
         for line in journal:
             with suppress(ValueError):
@@ -51,7 +51,7 @@ def copy_whole(path: Path, target: Path) -> None:
 def _generation(line: bytes) -> Generation:
     """Raises `ValueError` saying what is wrong with the line."""
     if not line.endswith(b"\n"):
-        raise ValueError(f"{len(line)} bytes without an end, as a kill leaves them; the run's command cuts them off")
+        raise ValueError(f"{len(line)} bytes without an end, as a killed run leaves them; the run's command cuts them off")
     head = HEAD.match(line)
     if not head:
         raise ValueError("it does not begin with a checksum; it is not used, and the run's command asks again")
@@ -68,7 +68,7 @@ def _formed(text: bytes) -> Generation:
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its checksum holds, and it is no JSON ({error})") from error
+        raise ValueError(f"its checksum holds, but it is not JSON ({error})") from error
     unknown, missing = sorted(set(record) - set(FIELDS)), sorted(set(NEEDED) - set(record))
     if unknown or missing:
         told = [f"knows no {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(missing)
@@ -81,16 +81,16 @@ def _formed(text: bytes) -> Generation:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"its checksum holds, and its {where} is none that fmtbench writes ({problem['msg']})") from error
+        raise ValueError(f"its checksum holds, but its {where} is not one that fmtbench writes ({problem['msg']})") from error
     if turned := [name for name, value in given.items() if getattr(generation, name) != value]:
         raise ValueError(
-            f"its checksum holds, and its {turned[0]} is a {type(record[turned[0]]).__name__}, which fmtbench never writes"
+            f"its checksum holds, but its {turned[0]} is a {type(record[turned[0]]).__name__}, which fmtbench never writes"
         )
     return generation
 
 
 def _answered_twice(whole: list[Journalled]) -> list[Finding]:
-    """A result is asked for once. An error may be asked again, and another result follow it."""
+    """A request is asked until it has a result. An error may be asked again, so a result may follow it."""
     first: dict[str, str] = {}
     found: list[Finding] = []
     for place, generation in whole:

@@ -1,4 +1,4 @@
-"""requests.jsonl, line by line: is each key the hash of its request, and is the plan one that fmtbench makes?"""
+"""requests.jsonl, line by line: is each key the hash of its request, and is the plan one that fmtbench would make?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLED = ("temperature", "top_p", "max_tokens")
 
 
 def read_requests(path: Path, *, barred: bool = False) -> tuple[list[Planned], list[Finding]]:
-    """The plan, and what is wrong with it. A cell that is barred may have nothing to ask."""
+    """The plan, and what is wrong with it. A barred cell may have nothing to ask."""
     if why := why_unread(path):
         return [], [Finding(file=NAME, what=why)]
     read = list(judged_lines(path, lambda place, line: _planned(line)))
@@ -35,7 +35,7 @@ def _planned(line: bytes) -> Planned:
         one = planned_of(record)
         key = one.request.key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"it is no request that this version writes ({type(error).__name__}: {error})") from error
+        raise ValueError(f"it is not a request that this version writes ({type(error).__name__}: {error})") from error
     if set(record) != set(FIELDS):
         raise ValueError(f"it has the fields {', '.join(sorted(record))}, and a request has {', '.join(FIELDS)}")
     if record["key"] != key:
@@ -44,7 +44,7 @@ def _planned(line: bytes) -> Planned:
 
 
 def _misplaced(planned: Sequence[Planned]) -> list[Finding]:
-    """Requests that are planned twice, and later passes that follow none of their item's."""
+    """Requests that are planned twice, and later passes that follow no pass of the same item."""
     there = {(one.item.id, one.sample, one.request.key) for one in planned}
     seen: set[tuple[str, int, str]] = set()
     found: list[Finding] = []
@@ -53,14 +53,14 @@ def _misplaced(planned: Sequence[Planned]) -> list[Finding]:
         if who in seen:
             found.append(_finding(one, "is planned twice"))
         elif one.after and (one.item.id, one.sample, one.after) not in there:
-            found.append(_finding(one, f"follows {one.after[:12]}, which is no pass of it"))
+            found.append(_finding(one, f"follows {one.after[:12]}, which is not a pass of it"))
         seen.add(who)
     return found
 
 
 def check_sampling(planned: Sequence[Planned], sampling: Mapping[str, Any], seed: int, swapped: bool = False) -> list[Finding]:
-    """Is each first pass drawn as the config says, with the seed that it gives? Of a swapped cell a prefix takes some of the
-    tokens, and the draws are others than those of the replies that were cut."""
+    """Is each first pass sampled as the config says, with the seed that follows? In a swapped cell the prefix takes some of the
+    tokens, and the seeds differ from those of the replies that were cut."""
     found: list[Finding] = []
     for one in planned:
         drawn = {name: getattr(one.request, name) for name in SAMPLED}

@@ -1,8 +1,8 @@
-"""A share of the replies, generated again: does the engine that a folder names say what the folder holds?
+"""A share of the replies, generated again: does the engine that a folder names still say what the folder holds?
 
-Checksums show what time and disks have done to a folder. They do not show what a hand has done that made the checksums anew; only
-the model can. `share` of all replies are drawn by the hash of their keys, so that the same seed draws the same ones, and whoever
-changes a reply cannot know which will be asked again.
+Checksums show what time and disks have done to a folder. They do not show an edit after which the checksums were recomputed; only
+the model can. `share` of all replies is drawn by the hash of their keys, so that the same seed draws the same ones, and whoever
+edits a reply cannot know which ones will be asked again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fmtbench.types import Constraint, Generation, Request, Watch
 
 LEVEL = 0.95
 SHOWN = 40
-"""Characters of each side of a difference."""
+"""Characters shown from each side of a difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +48,21 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Resampled:
-    """How many replies were generated again, of how many, and which of them differ."""
+    """How many replies were generated again, out of how many, and which of them differ."""
 
     of: int
     drawn: int
     differing: list[str] = field(default_factory=list)
-    """A line each."""
+    """One line each."""
 
     @property
     def at_most(self) -> float:
-        """The share of all replies that differ is at most this, with a confidence of 95 %."""
+        """With 95% confidence, at most this share of all replies differ."""
         return upper_bound(len(self.differing), self.drawn)
 
 
 def replies(folders: Iterable[Path]) -> dict[str, Path]:
-    """The keys of all replies, each with the first run folder that has it. Errors are no replies."""
+    """The keys of all replies, each with the first run folder that has it. Errors do not count as replies."""
     found: dict[str, Path] = {}
     for folder in folders:
         planned, _ = read_requests(folder / "requests.jsonl")
@@ -73,17 +73,17 @@ def replies(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def _unsaid(damage: str) -> None:
-    """A run would note damage in its log; an audit has named it, and writes nothing."""
+    """A run would log damage; an audit has already named it, and writes nothing."""
 
 
 def drawn(keys: Collection[str], share: float, seed: int) -> list[str]:
-    """`share` of them, and at least one, without replacement."""
+    """`share` of the keys, at least one, without replacement."""
     ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
     return ordered[: math.ceil(share * len(keys))]
 
 
 def kept(keys: Iterable[str], folder_of: Mapping[str, Path]) -> list[Kept]:
-    """These replies with their requests, folder by folder, so that a large study need not be held at once."""
+    """These replies with their requests, one folder at a time, so that a large study need not fit in memory."""
     wanted: dict[Path, set[str]] = {}
     for key in keys:
         wanted.setdefault(folder_of[key], set()).add(key)
@@ -101,7 +101,7 @@ def _kept(folder: Path, keys: set[str]) -> Iterator[Kept]:
 
 
 def check_identity(replies: Sequence[Kept], backbone: Backbone, backend: Backend) -> None:
-    """Raises `UserError` where this machine would not send the same requests: other weights, another engine or version of it."""
+    """Raises `UserError` where this machine would not send the same requests: other weights, or another engine or version."""
     first: dict[tuple[Constraint | None, str], Kept] = {}
     for one in replies:
         first.setdefault((one.request.constraint, one.request.identity), one)
@@ -126,7 +126,7 @@ def _unlike(there: str, here: str) -> str:
 
 
 def generate_again(replies: Sequence[Kept], backbone: Backbone, backend: Backend, watch: Watch) -> list[str]:
-    """A line for each reply that differs from what the engine says now. Raises `UserError` before it loads weights."""
+    """One line for each reply that differs from what the engine says now. Raises `UserError` before it loads weights."""
     check_identity(replies, backbone, backend)
     now: dict[str, Generation] = {}
 
@@ -139,7 +139,7 @@ def generate_again(replies: Sequence[Kept], backbone: Backbone, backend: Backend
 
 
 def difference(one: Kept, now: Generation | None) -> str:
-    """What differs, in one line; empty where nothing does. Tokens count only where both engines tell them."""
+    """What differs, in one line; empty where nothing does. Tokens count only where both engines report them."""
     old = one.generation
     told = f"{one.where} (key {old.key[:12]})"
     if now is None or now.finish_reason == "error":
@@ -154,14 +154,14 @@ def difference(one: Kept, now: Generation | None) -> str:
     if old.finish_reason != now.finish_reason:
         return f"{told}: it ended by {old.finish_reason}, generated again by {now.finish_reason}"
     if old.token_ids and now.token_ids and old.token_ids != now.token_ids:
-        return f"{told}: its text is the same, and its tokens are others"
+        return f"{told}: its text is the same, but its tokens differ"
     return ""
 
 
 def upper_bound(hits: int, trials: int, level: float = LEVEL) -> float:
-    """The one-sided upper bound of a share (Clopper and Pearson 1934, Biometrika 26:404). 1 where nothing was tried.
+    """The one-sided upper bound of a share (Clopper and Pearson 1934, Biometrika 26:404); 1 where nothing was tried.
 
-    It holds for draws with replacement, and all the more for draws without.
+    It holds for draws with replacement, and more so for draws without.
     """
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""rows.parquet against the journal: scored again in a folder of its own, and compared byte for byte."""
+"""rows.parquet against the journal, which is scored again in a temporary folder and compared byte for byte."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ SOURCES: dict[str, Callable[[Path, Path], object]] = {
 }
 """The files that rows are derived from, together with the cell's config."""
 BESIDE = ("finished", CHECKSUM)
-"""What a manifest says about its own writing. Everything else is written again by scoring, or left alone."""
+"""What a manifest says about its own writing. Scoring writes everything else again, or leaves it alone."""
 LATER = ("whitespace", "thought_unasked")
-"""What earlier versions did not write."""
+"""Facts that earlier versions did not write."""
 LATER_COLUMNS = ("realised_order",)
 """Columns that rows of earlier versions lack."""
 MOST_ROWS = 5
-"""The most differing rows that are named; the rest is counted."""
+"""The most differing rows to name; the rest are only counted."""
 
 
 def check_rows(folder: Path, cell: Cell, task: Task, condition: Condition, manifest: Mapping[str, Any]) -> list[Finding]:
-    """What differs between the rows that are there and those that the journal gives today."""
+    """The differences between the rows in the folder and those that the journal gives today."""
     if why := why_unread(folder / NAME):
         return [Finding(file=NAME, what=f"{why}: the run's command writes it, and so does experiments.score")]
     with TemporaryDirectory(prefix="fmtbench-audit-") as place:
@@ -56,7 +56,7 @@ def check_rows(folder: Path, cell: Cell, task: Task, condition: Condition, manif
 
 
 def compare(there: Path, again: Path) -> list[Finding]:
-    """Byte for byte; row for row where the file names another version of pyarrow, whose bytes are its own."""
+    """Byte for byte; or row by row where the file names another version of pyarrow, which writes other bytes."""
     if there.read_bytes() == again.read_bytes():
         return []
     import pyarrow as pa
@@ -116,7 +116,7 @@ def _compare_outcomes(told: Mapping[str, Any], now: Mapping[str, Any]) -> list[F
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What scoring says of a cell was said when it was scored first."""
+    """Mutes scoring, which logged what it has to say about a cell when it was first scored."""
     loggers = [logging.getLogger(name) for name in ("fmtbench.running.scoring", "fmtbench.store.folder")]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:

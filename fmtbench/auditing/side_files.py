@@ -1,4 +1,4 @@
-"""config.yaml and manifest.json: the manifest has a checksum of itself, of the config and of the items."""
+"""config.yaml and manifest.json: the manifest has checksums of itself, of the config and of the items."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[Finding], list[str]]
     try:
         facts = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        return {}, [Finding(file=name, what=f"is no JSON ({error})")], []
+        return {}, [Finding(file=name, what=f"is not JSON ({error})")], []
     if not isinstance(facts, dict):
-        return {}, [Finding(file=name, what=f"holds a {type(facts).__name__}, and no object")], []
+        return {}, [Finding(file=name, what=f"holds a {type(facts).__name__}, not an object")], []
     if not {CHECKSUM, "config_sha256"} & facts.keys():
         return facts, [], [f"{name}: {UNRECORDED}"]
     is_now = checksum(facts)

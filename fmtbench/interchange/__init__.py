@@ -1,1 +1,1 @@
-"""Results in the formats of other tools: lm-evaluation-harness, Inspect, and data sets of the Hub."""
+"""Results in the formats of other tools: lm-evaluation-harness, Inspect, and data sets of the Hugging Face Hub."""

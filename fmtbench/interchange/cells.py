@@ -1,6 +1,6 @@
 """A results folder as cells: rows, and what the run folder says about how they were made.
 
-Rows alone are enough; then the prompts are the bare questions, and dates and settings are unknown.
+Rows alone are enough; the prompts are then the bare questions, and dates and settings are unknown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ScoredCell(NamedTuple):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The condition's axes, without the class that they build."""
+        """The condition's axes, without the class that they configure."""
         return {key: value for key, value in _named(self.config, "condition", self.condition).items() if key != "_target_"}
 
     @property
@@ -60,7 +60,7 @@ class ScoredCell(NamedTuple):
 
     @property
     def generated(self) -> bool:
-        """Whether the items are known to be generated here, and not to come from a data set."""
+        """Whether the items are known to be generated, rather than taken from a data set."""
         return bool(_named(self.config, "task", self.task)) and not self.source
 
     @property
@@ -84,7 +84,7 @@ class ScoredCell(NamedTuple):
 
 
 def _named(config: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
-    """One option of a group; empty where a config from elsewhere has none of that shape."""
+    """One option of a group; empty where a foreign config has none, or one of another shape."""
     found = _mapping(_mapping(config.get(group)).get(name))
     return {str(key): value for key, value in found.items()}
 
@@ -94,7 +94,7 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 
 def read_cells(roots: Sequence[Path]) -> tuple[list[ScoredCell], list[str]]:
-    """Every cell under the folders, and one line for each file without one. Raises `UserError` where there is no row."""
+    """Every cell under the folders, and one line for each file without one. Raises `UserError` where there are no rows."""
     files, complaints = load_files(roots)
     cells = []
     for file in files:
@@ -120,7 +120,7 @@ def _check_twice(cells: Sequence[ScoredCell]) -> None:
 
 
 def safe(name: str) -> str:
-    """A name as part of a file name. Rows may come from anybody: no name leads out of the folder, and none is too long."""
+    """A name as part of a file name. Rows may come from anyone: no name leads out of the folder, and none is too long."""
     plain = re.sub(r"[^\w.+-]+|^\.+", "_", name)
     return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
@@ -149,7 +149,7 @@ def by_backbone(cells: Sequence[ScoredCell]) -> dict[str, list[ScoredCell]]:
 
 
 def file_time(time: str) -> str:
-    """A time for names of log files, without colons and zone."""
+    """A time for the names of log files, without colons or a time zone."""
     return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H-%M-%S")
 
 

@@ -1,9 +1,9 @@
 """A folder for the Hugging Face Hub: the rows as parquet, and a card that describes them.
 
     DIR/README.md                      the card; its front matter tells `datasets` where the rows are
-    DIR/data/<backbone>.parquet        one split a backbone
+    DIR/data/<backbone>.parquet        one split per backbone
 
-`datasets.load_dataset("DIR")` opens it. `hf upload NAME DIR --repo-type dataset` puts it on the Hub; fmtbench never does.
+`datasets.load_dataset("DIR")` opens it. `hf upload NAME DIR --repo-type dataset` uploads it to the Hub; fmtbench never does.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _frame(cells: Sequence[ScoredCell]) -> pd.DataFrame:
 
 
 def split_name(backbone: str) -> str:
-    """Names of splits have letters, digits and underscores only."""
+    """Split names consist of letters, digits and underscores only."""
     return re.sub(r"\W", "_", backbone)
 
 
@@ -109,7 +109,7 @@ def _front(name: str, backbones: Sequence[str], count: int) -> dict[str, object]
 
 
 def _sources(cells: Sequence[ScoredCell]) -> str:
-    """A line for each task. Questions belong to their makers, so their licences go with them."""
+    """One line per task. Questions belong to their authors, so their licences go with them."""
     lines = {}
     for cell in cells:
         source = cell.source

@@ -2,7 +2,7 @@
 
     DIR/<time>_<task>-<condition>_<id>.json        open them with `inspect view --log-dir DIR`
 
-A sample of Inspect is an item, an epoch is one of its samples. Three scorers (`strict`, `marked`, `latent`) say C or I; the
+A sample in Inspect is an item, and an epoch is one sample of it. Three scorers (`strict`, `marked`, `latent`) say C or I; the
 explanation is the status of the reply. Ids are hashes of what they name, so the same rows give the same files.
 """
 
@@ -136,7 +136,7 @@ def _usage(prompt: Any, completion: Any) -> dict[str, int]:
 
 
 def _id(cell: ScoredCell, what: str) -> str:
-    """Twenty-two letters and digits, like Inspect's own ids."""
+    """Twenty-two characters, like Inspect's own ids."""
     text = json.dumps([what, *cell[:5], cell.started, sorted(cell.rows["request_key"].astype(str))])
     digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()
     return digest[:22]

@@ -3,8 +3,8 @@
     DIR/<backbone>/results_<time>.json
     DIR/<backbone>/samples_<task>__<condition>__<prompt>-seed<k>_<time>.jsonl
 
-A cell is a task. Each reply has three lines, one for each filter: `strict` (the contract was kept), `marked` (stated by any
-mark) and `latent` (the lenient reader), all with `exact_match`. What has no place of its own goes under `fmtbench` in the line.
+A cell is a task. Each reply has three lines, one per filter: `strict` (the contract was kept), `marked` (stated by any mark)
+and `latent` (the lenient reader), all with `exact_match`. Fields that have no place in the harness go under `fmtbench`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A study small enough to commit: for each backbone one parquet of rows, and one of its cells' manifests and configs.
+"""A study small enough to commit: for each backbone, one parquet of rows, and one of its cells' manifests and configs.
 
-Questions of data sets belong to their makers and are left out; those known to be generated stay. Paths are reduced to their
+Questions from data sets belong to their authors and are left out; those known to be generated stay. Paths are reduced to their
 last part, so that a pack does not reveal whose machine made it. The same cells give the same bytes. `analysis.rows.packed`
 reads it.
 """
@@ -24,7 +24,7 @@ from fmtbench.store.rows import rows_schema
 from fmtbench.types import OPTIONAL
 
 LEVEL = 19
-"""The level of zstd; a study is packed once and read often."""
+"""The zstd level; a study is packed once and read often."""
 
 
 def write(cells: Sequence[ScoredCell], output: Path) -> list[Path]:
@@ -43,7 +43,7 @@ def find(root: Path) -> list[Path]:
 
 
 def rewrite(folder: Path, changed: Callable[[Packed], pd.DataFrame]) -> pd.DataFrame:
-    """A pack of any version with other rows, cell by cell, in the places that they had. Returns them."""
+    """Replaces the rows of a pack of any version, cell by cell, keeping their places. Returns the new rows."""
     rows = pq.read_table(folder / "rows.parquet").to_pandas()
     cells, parts = pq.read_table(folder / CELLS).to_pylist(), []
     for line, cell in zip(cells, unpack(rows, folder / CELLS)):
@@ -92,7 +92,7 @@ def _json(facts: Any) -> str:
 
 
 def without_folders(node: Any) -> Any:
-    """The same, with only the last part of each absolute path."""
+    """The same, with absolute paths reduced to their last part."""
     if isinstance(node, dict):
         return {key: without_folders(value) for key, value in node.items()}
     if isinstance(node, list):

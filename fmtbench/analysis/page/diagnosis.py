@@ -1,4 +1,4 @@
-"""The page of a diagnosis as one HTML file without a script: it can be mailed, and kept beside a build."""
+"""The page of a diagnosis as one HTML file without scripts, so that it can be mailed, or kept beside a build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmtbench.analysis.statistics.diagnosis import Effect
 from fmtbench.store.files import write_text
 
 LABELS, DRAWN, LINE = 250, 420, 26
-"""Pixels: of the labels, of the axis, of a line."""
+"""Pixels: width of the labels, width of the axis, height of a line."""
 UNIT = "difference in points of fields that are right"
 
 
@@ -43,7 +43,7 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _figure(bars: Bars) -> str:
-    """Differences in points with their intervals, zero in the same place for all."""
+    """Differences in points with their intervals, on one axis with zero in the same place for all."""
     most = 100 * max(max(abs(one.low), abs(one.high)) for one in bars.effects)
     widest = next((edge for edge in (2, 5, 10, 25, 50) if most <= edge), 100)
     height = LINE * (len(bars.labels) + 1)

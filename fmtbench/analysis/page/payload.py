@@ -1,4 +1,4 @@
-"""The data of the page: rows as columns of plain lists with names as numbers, and the two tables shown above them.
+"""The data of the page: rows as columns of plain lists, with names as numbers, and the two tables shown above them.
 
     {"runs": "quickstart (15 files, ...)", "commit": "9ea446c2b1f0", "reference": "free_cot", "notes": [],
      "names": {"backbone": ["smollm2"], "task": [...], "condition": [...], "prompt": [...], "status": [...]},
@@ -6,10 +6,10 @@
      "rows": {"item": [0, ...], "condition": [3, ...], "text": [...], ...}, "contrasts": [{...}], "accuracy": [{...}],
      "labels": {"condition": {"free_cot": "Free CoT"}, ...}, "asked": [["Solve this. ", " The answer is ..."], ...]}
 
-`asked` are the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
+`asked` holds the prompts that were sent, cut where the item's question stands; `rows["asked"]` says which is whose, where known.
 
-Thoughts are included if rows have them, and so are a probe's `mass` (the probability that the constraint
-leaves at each token), `token_ends` and `token_parts`.
+Thoughts are included if rows have them, and so are a probe's `mass` (the probability that the constraint leaves at each token),
+`token_ends` and `token_parts`.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def payload(rows: pd.DataFrame, origin: Mapping[str, str], reference: str, notes
 
 
 def ask(packed: Payload, rows: pd.DataFrame, prompts: Mapping[str, str]) -> None:
-    """Put into a payload what was sent for each row. `prompts`: texts by request key; `rows`: those the payload was made of.
+    """Add to a payload what was sent for each row. `prompts`: texts by request key; `rows`: those that the payload was made of.
 
-    A prompt is kept once, less its question: the thousand items of a cell share one.
+    A prompt is stored once, without its question: the thousand items of a cell share one.
     """
     place: dict[tuple[str, ...], int] = {}
     found: dict[Any, int] = {}
@@ -133,7 +133,7 @@ def numbered(rows: pd.DataFrame, names: list[str]) -> tuple[list[int], pd.DataFr
 
 
 def cells(column: pd.Series) -> list[Any]:
-    """Values fit for JSON, which has no NaN and does not know numpy."""
+    """Values fit for JSON, which has neither NaN nor numpy types."""
     return [_cell(value) for value in column.tolist()]
 
 
@@ -151,7 +151,7 @@ def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]
 
 
 def accuracy_lines(table: pd.DataFrame, rows: pd.DataFrame, absent: pd.DataFrame) -> list[dict[str, Any]]:
-    """The accuracy table with the shares of right and wrong replies, and a line for each cell without rows."""
+    """The accuracy table with the shares of right and wrong replies, and one more line for each cell without rows."""
     keys = ["backbone", "task", "condition"]
     right = rows.groupby(keys, observed=True)["correct"].mean()
     wrong = ((rows["status"] == "ok") & ~rows["correct"].astype(bool)).groupby([rows[key] for key in keys], observed=True).mean()

@@ -1,7 +1,7 @@
-"""A payload as one HTML file: script and style are written into it, the data is gzip in base64.
+"""Writes a payload as one HTML file: scripts and styles are inlined, and the data is gzip in base64.
 
-Text from models and data sets stays data: base64 cannot close the element around it, the script makes text nodes only, and
-the page's own policy allows these two (by their hash) as its only script and style, and no connection at all.
+Text from models and data sets stays data: base64 cannot close the element around it, the script creates text nodes only, and
+the page's own policy allows only this script and this style (by their hashes), and no connections at all.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Rows are read, checked and joined here, and so is the study that they belong to, with what it lacks."""
+"""Reads, checks and joins rows, and reads the study that they belong to, with what it lacks."""

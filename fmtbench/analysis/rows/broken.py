@@ -1,7 +1,7 @@
 """Cells in which the engine failed too often to state an accuracy.
 
-An item without a reply counts as wrong, since every item counts. A few do no harm; if there are many, what looks like an effect
-of the format is a server that was down.
+An item without a reply counts as wrong, since every item counts. A few do no harm; with many, what looks like an effect of the
+format is a server that was down.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from fmtbench.errors import UserError
 
 CELL = ["backbone", "task", "condition"]
 MOST_ERRORS = 0.05
-"""The largest share of engine errors in a cell that are just counted as wrong."""
+"""The largest share of engine errors in a cell that are simply counted as wrong."""
 
 
 def broken(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells with more errors: `CELL`, `errors` and `replies`."""
+    """The cells with a larger share than that: `CELL`, `errors` and `replies`."""
     failed = (rows.status == "engine_error").groupby([rows[name] for name in CELL], observed=True)
     counts = pd.DataFrame({"errors": failed.sum(), "replies": failed.size()}).reset_index().astype(dict.fromkeys(CELL, str))
     return counts[counts.errors > MOST_ERRORS * counts.replies].sort_values(CELL, ignore_index=True)

@@ -1,6 +1,6 @@
-"""What a table of rows must look like: the columns of `types.Row`, their kinds, and which of them may be empty.
+"""What a table of rows must look like: the columns of `types.Row`, their types, and which of them may be empty.
 
-A file may hold more columns. A rule looks at a column as a whole, so a million rows take no longer to check than their columns.
+A file may hold more columns. Rules apply to whole columns, so checking a million rows takes no longer than their columns do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fmtbench.types import OPTIONAL, Count, Name, Row, Status
 
 
 class Rule(NamedTuple):
-    """What a column must hold, by the type that `Row` gives it."""
+    """What a column must hold, given its type in `Row`."""
 
     kinds: tuple[str, ...]
     filled: bool = False
@@ -22,7 +22,7 @@ class Rule(NamedTuple):
     positive: bool = False
     """No value is below 0."""
     verdict: bool = False
-    """Every value is true or false; 1 and 0 are read as these."""
+    """Every value is true or false; 1 and 0 are read as such."""
 
 
 RULES: dict[Any, Rule] = {
@@ -44,11 +44,11 @@ KINDS = {
     "number": pd.api.types.is_float_dtype,
 }
 UNREAD = ("question", "text", "thought", "request_key", "experiment")
-"""Columns that no table reads; they are not loaded for tables."""
+"""Columns that no table reads, so they are not loaded for tables."""
 
 
 def check_columns(rows: pd.DataFrame, name: str, without: tuple[str, ...] = ()) -> None:
-    """Raises `UserError` with one line on the first kind of thing that is wrong. `without`: columns not loaded on purpose."""
+    """Raises `UserError` with one line about the first problem found. `without`: columns that were deliberately not loaded."""
     if complaint := _complaint(rows, without):
         raise UserError(f"{name}: {complaint}")
 
@@ -68,7 +68,7 @@ def _complaint(rows: pd.DataFrame, without: tuple[str, ...]) -> str | None:
 def _wrong(column: pd.Series, rule: Rule, missing: int) -> str | None:
     kind = _kind(column, missing)
     if rule.verdict and column.dtype != bool and (kind not in rule.kinds or not set(column.unique()) <= {True, False}):
-        return f"{column.name} holds other values than true and false: score the folder again"
+        return f"{column.name} holds values other than true and false: score the folder again"
     if kind not in rule.kinds:
         *others, last = (f"'{one}'" for one in rule.kinds)
         allowed = f"{', '.join(others)} or {last}" if others else last

@@ -13,7 +13,7 @@ MOST_NAMED = 6
 
 
 def cut(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells with more than that: `CELL`, `share`, and `tokens` of the longest reply that was cut.
+    """The cells with a larger share than that: `CELL`, `share`, and `tokens` of the longest reply that was cut.
 
     Loops do not count: with more room they would just be longer.
     """
@@ -28,7 +28,7 @@ def cut(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def cut_notes(rows: pd.DataFrame) -> list[str]:
-    """One line with the worst cells first and the override that gives them room; nothing if no cell has that many."""
+    """One line with the worst cells first and the override that gives them room; no line if no cell has that many."""
     cells = cut(rows)
     if cells.empty:
         return []

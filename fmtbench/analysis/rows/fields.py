@@ -1,4 +1,4 @@
-"""The verdicts on the fields of records, which a row has as JSON, as a long table: one line for each reply and field."""
+"""The verdicts on the fields of records, stored in a row as JSON, as a long table: one row for each reply and field."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ KEPT = ("experiment", "backbone", "task", "condition", "prompt", "seed", "sample
 
 
 def fields_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """`backbone task condition prompt seed sample item_id field strict latent gold`, where the verdicts `strict` and `latent` are
-    words of `answers/held.py` and `gold` is `filled` or `empty`.
+    """`backbone task condition prompt seed sample item_id field strict latent gold`: the verdicts `strict` and `latent` are those
+    of `answers/held.py`, and `gold` is `filled` or `empty`.
 
-    Raises `UserError` where no row is of a record, or a cell of `fields` is damaged.
+    Raises `UserError` where no row has a record for its answer, or a cell of `fields` is damaged.
     """
     table = _verdicts(rows)
     kept = rows[[name for name in KEPT if name in rows.columns]]
@@ -24,8 +24,8 @@ def fields_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def right_fields(rows: pd.DataFrame, reading: str = "latent") -> pd.DataFrame:
-    """Whether each reply has each field right, as 1 or 0: a line a row in the order of the rows, which are of one task, and a
-    column a field. Raises as `fields_of` does."""
+    """Whether each reply has each field right, as 1 or 0: one row for each of `rows`, in their order, and one column per field.
+    `rows` are of one task. Raises as `fields_of` does."""
     table = _verdicts(rows.reset_index(drop=True))
     good = table[reading].isin(GOOD).astype(float)
     wide = table.assign(good=good).pivot(index="row", columns="field", values="good")
@@ -33,7 +33,7 @@ def right_fields(rows: pd.DataFrame, reading: str = "latent") -> pd.DataFrame:
 
 
 def _verdicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """`row field strict latent gold`, with `row` the label of its row."""
+    """`row field strict latent gold`, where `row` is the index label of the row."""
     if "fields" not in rows.columns or rows["fields"].isna().all():
         raise UserError("no row is of a record: ask a task whose answers are records, such as task=file with schema.path=FILE")
     own = rows[rows["fields"].notna()]
@@ -42,4 +42,4 @@ def _verdicts(rows: pd.DataFrame) -> pd.DataFrame:
         lines = [(index, field, *verdicts) for index, found in zip(own.index, read) for field, verdicts in found]
         return pd.DataFrame(lines, columns=["row", "field", "strict", "latent", "gold"])
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError("the column fields holds what is no verdict on fields: score the folder again") from error
+        raise UserError("the column fields holds something other than verdicts on fields: score the folder again") from error

@@ -1,10 +1,10 @@
-"""Rows as one checked data frame: every column is there, no measurement occurs twice, nothing is compared that ran differently.
+"""Rows as one checked data frame: every column is present, no measurement occurs twice, and nothing incomparable is compared.
 
     rows = load_rows("results/quickstart")
     rows = load_rows(["results/first", "results/second"])
 
 A folder that holds nothing but `rows.parquet` files is enough. Where a `manifest.json` lies beside one, as in every folder
-that fmtbench writes, it says how the rows were made, and `comparable` raises where rows that differ in it would be compared.
+that fmtbench writes, it says how the rows were made, and `comparable` raises where differently made rows would be compared.
 A packed study (`analysis.rows.packed`) is read like the results folder it was made from.
 """
 
@@ -135,7 +135,7 @@ def find_rows(roots: Iterable[Path | str]) -> list[Path]:
 
 def read_rows(file: Path, *, slim: bool = False) -> pd.DataFrame:
     if not file.is_file():  # reading a pipe might never return
-        raise UserError(f"{file} cannot be read as parquet (it is no file): delete it, and score its folder again")
+        raise UserError(f"{file} cannot be read as parquet (it is not a file): delete it, and score its folder again")
     try:
         with pq.ParquetFile(file) as parquet:
             _check_version(file, (parquet.schema_arrow.metadata or {}).get(VERSION_KEY))

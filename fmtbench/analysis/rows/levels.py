@@ -1,8 +1,8 @@
-"""Conditions as points in the factorial design, as plain dictionaries: which axes differ, and which cell lies between.
+"""Conditions as points in the factorial design, as plain dictionaries: which axes differ, and which cells lie between.
 
     axes = {"free_cot": {"reasoning": "free"}, "json_schema": {"reasoning": "free", "asked": "json", "enforced": "schema"}}
 
-The dictionaries come from `conf/condition/*.yaml` or from a cell's own `config.yaml`; a setting that is absent has its default.
+The dictionaries come from `conf/condition/*.yaml` or from a cell's own `config.yaml`; a missing setting has its default value.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from typing import Any
 from fmtbench.conditions.axes import DEFAULTS, worded
 
 AXES = ("wording", "asking", "masking", "order", "length", "thinking")
-"""The components that come from a condition's axes; truncation and reading come from the replies."""
+"""Components that come from a condition's axes; truncation and reading come from the replies."""
 
 Levels = tuple[Any, ...]
 """One level for each of `AXES`."""
 
 WHOLE, RECONSIDERED = DEFAULTS["when"], "reconsider"
 UNNAMED = ("no", "sham", "one_line")
-"""What can be enforced without naming a field."""
+"""Levels of `enforced` that name no field."""
 TAKEN = {"reasoning", "words", "budget", "asked", "enforced", "when", "order", "thinking", "thinking_tokens"}
-"""Settings that belong to another axis than wording. All others count as wording, unknown settings included."""
+"""Settings that belong to axes other than wording. All others count as wording, unknown settings included."""
 PROSE, FIELDS = "prose", ("fields", "named")
 
 
 def levels(settings: Mapping[str, Any], fields: bool = False) -> Levels:
-    """What a condition does on each axis. A setting without effect on the prompt or the decoder has no level.
+    """A condition's level on each axis. A setting that affects neither the prompt nor the decoder has no level.
 
     With `fields`, naming the fields of a format counts as wording, since `asked: prose` names them without a format; `prose`
     then lies between text and JSON. Without `fields`, naming them is part of asking.
 
-    A format that applies only to the answer or in a second pass (`json@answer`) is another level of asking and masking than
-    one that applies from the first token: no cell of the latter lies between the two. To have the reply reconsidered is a
-    matter of wording, since it asks and masks as before and then says more.
+    A format that applies only to the answer or in a second pass (`json@answer`) is a different level of asking and masking from
+    one that applies from the first token: no cell of the latter lies between the two. Having the reply reconsidered counts as
+    wording, since it asks and masks as before and then says more.
     """
     known = {**DEFAULTS, **{name: value for name, value in settings.items() if not name.startswith("_")}}
-    order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # no rationale counts as length
+    order = DEFAULTS["order"] if known["order"] == "answer_only" else known["order"]  # a missing rationale counts as length
     at = "" if known["when"] in (WHOLE, RECONSIDERED) else f"@{known['when']}"
     asked = known["asked"] if known["asked"] == "text" else known["asked"] + at
     enforced = known["enforced"] if known["enforced"] in UNNAMED else known["enforced"] + at
@@ -53,19 +53,19 @@ def _with_fields(cell: Levels, known: Mapping[str, Any]) -> Levels:
 
 
 def _length(known: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Reasoning, its budget in words, and `hard` where the decoder counts them; stages are a matter of wording."""
+    """Reasoning, its budget in words, and `hard` where the decoder counts them; stages count as wording."""
     if known["reasoning"] in ("free", "staged"):
         return ("free", None, None)
     return (known["reasoning"], known["words"], "hard" if known["budget"] == "hard" else None)
 
 
 def _thinking(known: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Whether the model thinks before it replies, and for how many tokens at most."""
+    """Whether the model thinks before it replies, and for at most how many tokens."""
     return (worded(known["thinking"]), known["thinking_tokens"])
 
 
 def _wording(known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Settings outside the other axes that differ from their default and that the prompt or the decoder sees."""
+    """Settings outside the other axes that differ from their default and that affect the prompt or the decoder."""
     named = known["asked"] != "text" or known["enforced"] not in UNNAMED
     unseen = {"stages"}
     if not named:

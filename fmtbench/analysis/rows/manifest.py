@@ -15,7 +15,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     if not path.is_file():  # reading a pipe might never return
-        raise UserError(f"{path} is no file: delete it, and score its folder again")
+        raise UserError(f"{path} is not a file: delete it, and score its folder again")
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""What a study lacks: cells that did not run, and items missing from a cell.
+"""What a study lacks: cells that have not run, and items missing from a cell.
 
 Every condition of a backbone is expected under every task, prompt and seed of that backbone; every item in every cell of its
-backbone, task and seed. Reruns of truncated replies are parts of cells by nature, and never expected.
+backbone, task and seed. Reruns of truncated replies are partial cells by nature, and never expected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CELL = ["backbone", "task", "condition", "prompt", "seed"]
 
 
 def missing_cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line for each incomplete cell: the columns of `CELL`, the `items` it has and the number `expected`."""
+    """One row for each incomplete cell: the columns of `CELL`, the `items` it has and the number `expected`."""
     rows = rows[~rows["condition"].astype(str).str.endswith(RERUN)]
     there = rows.groupby(CELL, observed=True)["item_id"].nunique().rename("items")
     expected = rows.groupby(["backbone", "task", "seed"], observed=True)["item_id"].nunique().rename("expected")

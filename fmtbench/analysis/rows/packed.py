@@ -1,9 +1,9 @@
-"""A packed study: the rows of all cells of a backbone in one file, and beside it what their run folders say about them.
+"""A packed study: for each backbone, the rows of all its cells in one file, and beside it what their run folders say about them.
 
     DIR/<backbone>/rows.parquet     the rows
-    DIR/<backbone>/cells.parquet    one line a cell: its key, and its `manifest` and `config` as JSON
+    DIR/<backbone>/cells.parquet    one row per cell: its key, and its `manifest` and `config` as JSON
 
-`interchange.packed` writes it; everything that reads a results folder also reads a pack.
+`interchange.packed` writes it; everything that reads a results folder can also read a pack.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Packed(NamedTuple):
 
 
 def unpack(rows: pd.DataFrame, path: Path) -> Iterator[Packed]:
-    """The cells of a pack, in the order of `path`, its `cells.parquet`. Raises `UserError` where that is damaged or lacks one."""
+    """The cells of a pack, in the order of `path`, its `cells.parquet`. Raises `UserError` where it is damaged or incomplete."""
     left = dict(iter(rows.groupby(CELL, sort=False)))
     try:
         for cell in pq.read_table(path).to_pylist():

@@ -1,4 +1,4 @@
-"""What probes left beside the rows (`experiments.lockin`): a row a token or a cut, with the key and the verdict of its reply.
+"""What probes (`experiments.lockin`) leave beside the rows: one row per token or cut, with its reply's key and verdict.
 
 tokens = probed_tokens(files, MASS)       # None where no folder has that file
 """
@@ -18,15 +18,15 @@ from fmtbench.errors import UserError
 from fmtbench.store.probed import COLUMNS, MASS, REPEATED, VERSION, VERSION_KEY
 
 REPLY = ["backbone", "task", "condition", "prompt", "seed", "sample", "item_id", "request_key", "correct", "status"]
-"""What a token's row takes from the row of its reply."""
+"""Columns that a token's row takes from the row of its reply."""
 
 
 LISTS = ("mass", "token_ends", "token_parts")
-"""Columns that a masked reply's row gets, with a list in each."""
+"""Columns added to the row of a masked reply, with a list in each."""
 
 
 def probed_tokens(paths: Iterable[Path], name: str) -> pd.DataFrame | None:
-    """The tokens or cuts of all cells, and of replies without figures a row with their `problem`; None where nothing was probed.
+    """The tokens or cuts of all cells, plus a row with a `problem` for each reply without figures; None if nothing was probed.
 
     `paths`: the files of rows. Raises `UserError` for a file that cannot be read.
     """
@@ -39,7 +39,7 @@ def probed_tokens(paths: Iterable[Path], name: str) -> pd.DataFrame | None:
 
 
 def _with_replies(path: Path, name: str) -> pd.DataFrame:
-    """Second passes share the first ones' rows, so a reply that has no row of its own is left out."""
+    """Second passes share the rows of the first, so a reply without a row of its own is left out."""
     rows = pd.read_parquet(path, columns=REPLY)
     return read_probed(path.with_name(name), name).merge(rows, on="request_key", how="inner")
 
@@ -57,10 +57,10 @@ def read_probed(path: Path, name: str) -> pd.DataFrame:
 
 
 def with_mass(rows: pd.DataFrame, path: Path, decoders: Iterable[str] = ()) -> pd.DataFrame:
-    """Rows with the columns `mass`, what the mask left at each token, `token_ends` and `token_parts`, where `mass.parquet` lies
+    """Rows with the columns `mass` (what the mask left at each token), `token_ends` and `token_parts`, where `mass.parquet` lies
     beside them.
 
-    `decoders`: those that the manifest names, whose masks count; where it names none, or none of these was replayed, the first.
+    `decoders`: those named in the manifest, whose masks count; if it names none, or none of them was replayed, the first does.
     """
     beside = path.with_name(MASS)
     if not beside.is_file() or "request_key" not in rows:
@@ -76,7 +76,7 @@ def with_mass(rows: pd.DataFrame, path: Path, decoders: Iterable[str] = ()) -> p
 
 
 def _lists(tokens: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By request key: the mass at each token, where each ends, and to which part it belongs."""
+    """By request key: the mass at each token, where each token ends, and which part it belongs to."""
     tokens = tokens.assign(
         mass=np.exp(tokens["left"]).round(6), token_ends=tokens["end"].astype("int64"), token_parts=tokens["part"].astype(str)
     )

@@ -1,4 +1,4 @@
-"""Strata of items, where a task has them: a column that few studies have."""
+"""Strata of items, for tasks that have them: a column that few studies have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fmtbench.errors import UserError
 
 
 def check_strata(rows: pd.DataFrame) -> None:
-    """Raises `UserError` if rows put one item of a task into two strata."""
+    """Raises `UserError` if rows put one item of a task into several strata."""
     if "stratum" not in rows.columns:
         return
     strata = rows.groupby(["task", "item_id"], observed=True)["stratum"].nunique()

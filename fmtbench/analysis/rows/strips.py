@@ -1,6 +1,6 @@
 """One masked reply of each backbone, token by token with its text: what a figure shows of a reply.
 
-Texts stay on the disk when tables are made; these few are read.
+Texts stay on disk while tables are made; only these few are read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ COLUMNS = [*CELL, "item_id", "position", "text", "part", "tax", "override"]
 
 
 def strips(tokens: pd.DataFrame | None, files: Sequence[RowsFile]) -> pd.DataFrame | None:
-    """The tokens of these replies, in order, as `COLUMNS`; None if none was probed under its own mask."""
+    """The tokens of these replies, in order, as `COLUMNS`; None if no reply was probed under its own mask."""
     own = tokens[tokens["problem"].isna() & (tokens["against"] == "own")] if tokens is not None else pd.DataFrame()
     found = [_told(chosen(group), files) for _, group in own.groupby("backbone", observed=True)] if len(own) else []
     return pd.concat(found, ignore_index=True) if found else None
 
 
 def chosen(own: pd.DataFrame) -> pd.DataFrame:
-    """The reply whose tax is the median of its cell: of the usual condition and the first task, under the first decoder."""
+    """The reply with the median tax of its cell: of the usual condition and the first task, under the first decoder."""
     conditions = sorted(set(own["condition"].astype(str)), key=lambda name: (name != USUAL, name))
     own = own[own["condition"] == conditions[0]]
     own = own[(own["task"] == own["task"].astype(str).min()) & (own["decoder"] == own["decoder"].astype(str).min())]

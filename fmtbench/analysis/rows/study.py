@@ -1,4 +1,4 @@
-"""A results folder as the tables need it: its rows and, as plain data, its conditions, its tasks and the planned contrasts.
+"""A results folder as the tables need it: its rows and, as plain data, its conditions, tasks and planned contrasts.
 
 study = load_study(["results/quickstart"])      # or a packed study, such as paper/data
 contrast_table(study.rows, planned=study.planned)
@@ -29,15 +29,15 @@ from fmtbench.store.probed import COMMITMENT, MASS, SPELLING
 Settings = dict[str, dict[str, Any]]
 NARROW = "at most one space"
 SPACING = {"free": "free", "pretty": "pretty-printed", "one space": NARROW, "none": NARROW}
-"""What manifests say about the white space of replies, in the words of a note."""
+"""What manifests say about the whitespace of replies, in the words of a note."""
 PROBED = {"mass_tokens": MASS, "spelling_tokens": SPELLING, "commitments": COMMITMENT}
-"""What probes leave beside the rows, by the field of `Study`."""
+"""Files that probes leave beside the rows, by the field of `Study` that holds them."""
 
 
 class Study(NamedTuple):
     rows: pd.DataFrame
     axes: Settings
-    """Settings of each condition, from the cells' own configs or else from the preset of the same name."""
+    """Settings of each condition, from the cells' own configs, or else from the preset of the same name."""
     tasks: Settings
     """Settings of each task, from the cells' own configs."""
     presets: Settings
@@ -51,19 +51,19 @@ class Study(NamedTuple):
     missing: pd.DataFrame
     """The incomplete cells; see `missing_cells`."""
     prices: dict[tuple[str, str, str], Prices]
-    """By backbone, task and condition, if all of their configs agree."""
+    """By backbone, task and condition, where the configs of these cells agree."""
     mass_tokens: pd.DataFrame | None = None
-    """What the probe found, a row for each token (rows/probed.py); None if nothing was probed."""
+    """What the probe found, one row per token (rows/probed.py); None if nothing was probed."""
     spelling_tokens: pd.DataFrame | None = None
     """Likewise."""
     strip_tokens: pd.DataFrame | None = None
-    """One masked reply of each backbone with its texts (rows/strips.py)."""
+    """One masked reply of each backbone, with its text (rows/strips.py)."""
     commitments: pd.DataFrame | None = None
-    """Likewise, a row a cut."""
+    """Likewise, one row per cut."""
     swaps: pd.DataFrame | None = None
     """Rows of the prefix swap (rows/swaps.py); None if nothing was swapped."""
     greedy_swaps: pd.DataFrame | None = None
-    """Those of its null."""
+    """Rows of the swap's null."""
 
 
 def load_study(
@@ -77,8 +77,8 @@ def load_study(
     """Everything readable under the folders. Raises `UserError` where there is nothing, where runs must not be compared, where
     one file holds a measurement twice, or where an item is in two strata.
 
-    `presets`: settings of conditions by name, for rows without a config. `slim`: without texts and questions, and with what
-    probes found. `first`: of measurements that occur twice the first one counts; otherwise a file that repeats another is left
+    `presets`: settings of conditions by name, for rows without a config. `slim`: leave out texts and questions, and include
+    what probes found. `first`: if a measurement occurs twice, count its first row; otherwise a file that repeats another is left
     out.
     """
     files, complaints = load_files([*roots, *(beside(roots) if slim else ())], slim=slim)
@@ -123,14 +123,14 @@ def _probed(files: Sequence[RowsFile]) -> dict[str, pd.DataFrame | None]:
 
 
 def empty_note(file: RowsFile) -> str:
-    """Why a file holds no rows: its cell is barred, or has not finished an item."""
+    """Why a file holds no rows: its cell is barred, or has not finished a single item."""
     why = why_barred(file.manifest) or file.manifest.get("status") or "it has no manifest"
     return f"{file.path} holds no rows: {why}"
 
 
 def whitespace_notes(files: Iterable[RowsFile], axes: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line for each condition whose enforced JSON came with other white space in one place than in another, unless the
-    condition leaves it to the model (`whitespace: free`)."""
+    """One line for each condition whose enforced JSON differs in whitespace from one place to another, unless the condition
+    leaves it to the model (`whitespace: free`)."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for file in files:
         for kind in file.manifest.get("whitespace") or ():

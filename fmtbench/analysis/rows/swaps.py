@@ -1,7 +1,7 @@
-"""Rows of a prefix swap (`experiments.lockin probe=swap`), which no other table may take for conditions of their own.
+"""Rows of a prefix swap (`experiments.lockin probe=swap`), which no other table may mistake for conditions of their own.
 
-They lie beside the experiment that they were cut from, in `<name>-swap`, where they are found. Given alone, they are rows like
-any other.
+They lie beside the experiment they were cut from, in `<name>-swap`, and are found there. Given alone, they are rows like any
+other.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from fmtbench.probes.swap import FACTS, SUFFIX, Arm, arm_of
 
 
 def beside(roots: Iterable[Path | str]) -> list[Path]:
-    """The folders of the swaps of these experiments, but for those that are given as well."""
+    """The swap folders of these experiments, except those that are given as well."""
     given = {Path(root).resolve() for root in roots}
     found = [one for root in map(Path, roots) if root.name for one in sorted(root.parent.glob(f"{root.name}{SUFFIX}*"))]
     return [one for one in found if one.resolve() not in given and next(one.rglob("rows.parquet"), None)]
 
 
 def parted(files: Sequence[RowsFile]) -> tuple[list[RowsFile], list[RowsFile]]:
-    """The files of experiments, and those of their swaps; if there are only swaps, they are both."""
+    """The files of experiments, and those of their swaps; if there are only swaps, both lists hold them."""
     swapped = [one for one in files if FACTS in one.manifest]
     others = [one for one in files if FACTS not in one.manifest]
     return (others if any(len(one.rows) for one in others) else list(files)), swapped
@@ -33,13 +33,13 @@ def parted(files: Sequence[RowsFile]) -> tuple[list[RowsFile], list[RowsFile]]:
 
 def swap_rows(files: Iterable[RowsFile]) -> pd.DataFrame | None:
     """The rows of arms, with `origin`, `mode` and `fraction`, and what their manifest says: the names of the two conditions,
-    `free` and `held`, and `left_out`, the units that are in no arm by the reason, in words."""
+    `free` and `held`, and `left_out`, which counts in words, by reason, the units that are in no arm."""
     found = [_told(one, arm) for one in files if not _greedy(one) and (arm := _arm(one))]
     return pd.concat(found, ignore_index=True) if found else None
 
 
 def greedy_rows(files: Iterable[RowsFile]) -> pd.DataFrame | None:
-    """Those of the null, with `mode` and `fraction`, which is NaN for a reply that was not cut, and with their `text`."""
+    """The rows of the null, with `mode`, `fraction` (NaN for a reply that was not cut) and `text`."""
     found = [_whole(one) for one in files if _greedy(one) and len(one.rows)]
     return pd.concat(found, ignore_index=True) if found else None
 
@@ -53,7 +53,7 @@ def _arm(file: RowsFile) -> Arm | None:
 
 
 def _whole(file: RowsFile) -> pd.DataFrame:
-    """No table else reads texts, and they are left on the disk."""
+    """No other table reads texts, so they are read from disk here."""
     text = pd.read_parquet(file.path, columns=["text"])["text"].loc[file.rows.index]
     arm = _arm(file)
     mode, fraction = (arm.mode, arm.fraction) if arm else (str(file.rows["condition"].iloc[0]), np.nan)

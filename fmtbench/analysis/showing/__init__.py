@@ -1,1 +1,1 @@
-"""How tables and figures are written: Markdown, LaTeX, figures, one document of all, galleries for notebooks."""
+"""Writes tables and figures: Markdown, LaTeX, plots, one document of all of them, galleries for notebooks."""

@@ -21,8 +21,8 @@ APART = "; !: candidates hold threefold as much in one condition as in another"
 
 
 def commitment_curves(table: pd.DataFrame) -> Figure:
-    """A panel for each backbone, task and read-out, and two curves in it for each condition. Raises `UserError` where no curve
-    has two points."""
+    """A panel for each backbone, task and read-out, with two curves for each condition. Raises `UserError` where no curve has two
+    points."""
     shown = table[table["fraction"].notna()]
     curves = shown.groupby([*PANEL, "condition", "readout"], observed=True)["fraction"]
     shown = shown[(curves.transform("nunique") >= 2) & (shown["dtype"] == shown["dtype"].max())]

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: the words that a rationale may have, and the tokens of a reply."""
+"""Accuracy against its cost: the words that a rationale may have, and the tokens of a reply."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FLOOR = "nothing is right there"
 
 
 def dose(table: pd.DataFrame) -> Figure:
-    """Accuracy over the words that the prompt allows, a line for each format under two budgets or more.
+    """Accuracy over the words that the prompt allows, one line for each format with at least two budgets.
 
-    Budgets stand at equal distances, so that none hides another. Raises `UserError` where no cell has such a format.
+    Budgets are evenly spaced, so that none hides another. Raises `UserError` where no cell has such a format.
     """
     curves = table[table.groupby([*PANEL, "format"], observed=True)["budget"].transform("nunique") >= 2]
     shown = curves[curves.groupby(PANEL, observed=True)["accuracy"].transform("max") > 0]
@@ -52,7 +52,7 @@ def _budget(words: float) -> str:
 
 
 def frontier(cost: pd.DataFrame) -> Figure:
-    """Accuracy against tokens, a marker for each condition; the line joins those that nothing cheaper equals.
+    """Accuracy against tokens, one marker for each condition; the line joins those that nothing cheaper equals.
 
     Raises `UserError` where nothing is right anywhere.
     """

@@ -1,4 +1,4 @@
-"""A diagnosis in words, for an engineer: does it hurt, where does it come in, which part, what to change, and at what cost.
+"""A diagnosis in words, for an engineer: does it hurt, at which step, which part, what to change, and at what cost.
 
 A page is a list of blocks, so that Markdown and HTML say the same.
 """
@@ -32,7 +32,7 @@ class Headline(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Differences with their intervals, in points, as a figure; Markdown has them in its tables."""
+    """Differences with their intervals, in points, as a figure; Markdown shows them in its tables instead."""
 
     labels: tuple[str, ...]
     effects: tuple[Effect, ...]
@@ -46,23 +46,23 @@ Block = Heading | Paragraph | Headline | Bars | Listing
 
 
 class Said(NamedTuple):
-    """What a page says beside the diagnosis itself."""
+    """What a page says besides the diagnosis itself."""
 
     model: str
     task: str
     available: int
-    """Items that the data has."""
+    """Items in the data."""
     untried: Mapping[str, str]
     """Parts that were not tried, and why."""
     ignored: Sequence[str]
-    """What of the schema the decoder does not enforce."""
+    """What the decoder does not enforce of the schema."""
     notes: Sequence[str]
     priced: Sequence[PricedArm] = ()
-    """The arms that write a record which a program can read, the cheapest first."""
+    """The arms that write a machine-readable record, cheapest first."""
 
 
 def blocks(found: Diagnosis, arms: pd.DataFrame, said: Said) -> Iterator[Block]:
-    """The whole page, but for its title."""
+    """The whole page except its title."""
     yield Paragraph(f"{said.model}, {found.items} of {said.available} items of {said.task}, share of fields right.")
     yield from map(Paragraph, said.notes)
     yield Heading("Does it hurt?")
@@ -112,7 +112,7 @@ def whole(found: Diagnosis, arms: pd.DataFrame) -> str:
 
 
 def at_a_glance(found: Diagnosis) -> Iterator[str]:
-    """Of a schema that hurts, the steps at which it does and what helps: for who reads no further."""
+    """For readers who stop here: where a schema that hurts does so, and what helps."""
     if found.whole.standing(found.margin) != "worse":
         return
     if losing := [f"{STEPS[one.condition]} ({points(one)})" for one in found.steps if one.high < 0]:
@@ -123,7 +123,7 @@ def at_a_glance(found: Diagnosis) -> Iterator[str]:
 
 
 def enough(many: int | None) -> str:
-    """How many items would do."""
+    """How many items would be enough."""
     return "no number of items would do" if many is None else f"about {many:,} items would do"
 
 
@@ -146,7 +146,7 @@ def parts_in_words(found: Diagnosis) -> Iterator[str]:
 
 
 def cheapest_in_words(priced: Sequence[PricedArm], margin: float) -> str:
-    """The arm with the fewest tokens of which nothing says that it has fewer fields right than free text."""
+    """The arm with the fewest tokens that is not shown to have fewer fields right than free text."""
     found = cheapest(priced, margin)
     if found is None:
         return "Every way to a record that keeps the schema has fewer fields right than free text."
@@ -169,7 +169,7 @@ OPEN = "not enough data"
 
 
 def standing(one: PartEffect, margin: float) -> str:
-    """What is said of a part in its line of the table."""
+    """The verdict on a part in its row of the table."""
     if one.named:
         return "hurts"
     if one.effect.high < 0:
@@ -227,7 +227,7 @@ def points(one: Effect) -> str:
 
 
 def number(one: Interval) -> str:
-    """Of tokens; an interval without a width is none."""
+    """A number of tokens; an interval of zero width is not shown."""
     if np.isnan(one.low) or round(one.low) == round(one.high):
         return signed(one.value, 0)
     return f"{signed(one.value, 0)} [{signed(one.low, 0)}, {signed(one.high, 0)}]"

@@ -33,7 +33,7 @@ APPENDIX = "appendix"
 
 
 class Shown(NamedTuple):
-    """A table or a figure: its file, where it stands (a number, `appendix`, or nothing), and the caption of a figure."""
+    """A table or figure: its file, its place (a number, `appendix`, or none), and the caption of a figure."""
 
     name: str
     place: str = ""
@@ -45,7 +45,7 @@ class Shown(NamedTuple):
 
 
 def document(tables: Sequence[Shown], figures: Sequence[Shown], origin: dict[str, str]) -> str:
-    """Tables, then figures, in the order given; those of the appendix after all others."""
+    """Tables, then figures, in the given order; those of the appendix come after all others."""
     parts: list[str] = []
     for behind in (False, True):
         here = [[one for one in some if (one.place == APPENDIX) == behind] for some in (tables, figures)]

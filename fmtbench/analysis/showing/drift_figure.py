@@ -1,4 +1,4 @@
-"""The figure of the drift table: each condition between asking again (0) and another item (1)."""
+"""The figure of the drift table: each condition on a scale from asking again (0) to another item (1)."""
 
 from __future__ import annotations
 

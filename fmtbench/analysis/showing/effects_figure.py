@@ -1,4 +1,4 @@
-"""Chosen differences of several studies in one figure: a panel an effect, a line a model, the smallest models on top."""
+"""Chosen differences of several studies in one figure: a panel per effect, a line per model, the smallest models on top."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fmtbench.analysis.showing.figures import COLOURS, STYLE
 from fmtbench.analysis.tables.families import size_of
 
 LINE, HEAD = 0.16, 0.75
-"""Inches of a line, and of a panel's title and axis."""
+"""Inches: height of a line, and of a panel's title and axis."""
 
 
 def effects(table: pd.DataFrame) -> Figure:

@@ -23,7 +23,7 @@ from fmtbench.errors import UserError
 from fmtbench.store.files import replacing
 
 COLOURS = ("#4477AA", "#EE6677", "#CCBB44", "#66CCEE", "#AA3377", "#999999", "#DDAA77", "#556677", "#332288")
-"""Paul Tol's bright scheme, which colour-blind readers can tell apart, without its green: that means right, and nothing else."""
+"""Paul Tol's bright scheme, which colour-blind readers can tell apart, without its green: green is reserved for right answers."""
 STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -38,7 +38,7 @@ DPI = 160
 PANEL = ["backbone", "task"]
 MOST_ABREAST = 3
 CHARACTERS = 16
-"""Of small type on an inch."""
+"""Characters of small type per inch."""
 NOTHING: Labels = {}
 
 
@@ -48,12 +48,12 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
         for text in figure.findobj(Text):
-            text.set_parse_math(False)  # a name of somebody's task may hold dollars
+            text.set_parse_math(False)  # the name of a task may contain dollar signs
         if layout := figure.get_layout_engine():
             layout.execute(figure)  # once for both files
         figure.set_layout_engine("none")
         _settle(figure)
-        # Each canvas draws once; `savefig` would draw twice, the first time to find out what it need not know.
+        # Each canvas draws once; `savefig` would draw twice, and needs only the second.
         pdf = {"Subject": source, "CreationDate": None, "Creator": creator, "Producer": None}
         with replacing(stem.with_name(f"{stem.name}.pdf")) as part:
             FigureCanvasPdf(figure).print_pdf(part, metadata=pdf)
@@ -63,7 +63,7 @@ def save(figure: Figure, stem: Path, origin: dict[str, str]) -> None:
 
 
 def _settle(figure: Figure) -> None:
-    """Round the places of panels: their solver sums in an order of its own, and its last digit reaches the file."""
+    """Rounds the positions of panels: their solver sums in an order of its own, and its last digit reaches the file."""
     for axis in figure.axes:
         left, bottom, width, height = (round(float(edge), 5) for edge in axis.get_position(original=True).bounds)
         axis.set_position((left, bottom, width, height))
@@ -81,7 +81,7 @@ def decomposition(table: pd.DataFrame) -> Figure:
     A panel in which nothing is lost or gained is left out.
     """
     table = table[table.groupby(PANEL, observed=True)["value"].transform(lambda values: values.abs().max()) > 0]
-    parts = [name for name in (*COMPONENTS, THINKING) if name != "total"]  # last, so that the others keep their colours
+    parts = [name for name in (*COMPONENTS, THINKING) if name != "total"]  # THINKING last, so that the others keep their colours
     shades = {name: colour(place) for place, name in enumerate(parts)} | {THINKING: "#222222"}
     used = [name for name in parts if (table.loc[table["component"] == name, "value"].abs() > 0).any()]
     figure, panels = cell_panels(
@@ -106,7 +106,7 @@ def decomposition(table: pd.DataFrame) -> Figure:
 
 
 def statuses(failures: pd.DataFrame, labels: Labels = NOTHING) -> Figure:
-    """How replies end; a kept contract is pale, so that failures stand out. Conditions that keep theirs most often come first."""
+    """How replies end; `ok` is pale, so that failures stand out. Conditions with the most `ok` replies come first."""
     used = [name for name in STATUSES if failures[name].max() > 0]
     order = list(failures.groupby("condition", observed=True)["ok"].mean().sort_values(kind="stable").index)
     figure, panels = cell_panels(failures, "replies, per cent", height=lambda group: 0.6 + 0.24 * len(group))
@@ -123,8 +123,8 @@ def statuses(failures: pd.DataFrame, labels: Labels = NOTHING) -> Figure:
 
 
 def cell_panels(table: pd.DataFrame, label: str, height: Any, sharex: bool = False) -> tuple[Figure, list[Any]]:
-    """One panel for each backbone and task, in their order and as high as its content needs: tasks below each other, up to
-    `MOST_ABREAST` backbones side by side. `label` stands below all. Raises `UserError` where there is no line."""
+    """One panel for each backbone and task, in order and as high as its content needs: tasks below each other, up to
+    `MOST_ABREAST` backbones side by side. `label` stands below all panels. Raises `UserError` where the table is empty."""
     if table.empty:
         raise UserError("its table has no lines")
     groups = [(tuple(map(str, name)), group) for name, group in table.groupby(PANEL)]
@@ -146,12 +146,12 @@ def cell_panels(table: pd.DataFrame, label: str, height: Any, sharex: bool = Fal
 
 
 def say_below(figure: Figure, text: str) -> None:
-    """What the axes show, below all panels, in as many lines as its width takes."""
+    """What the axes show, below all panels, wrapped to the figure's width."""
     figure.supxlabel(fill(text, int(CHARACTERS * figure.get_figwidth())), fontsize=8)
 
 
 def left_out(cells: pd.DataFrame, kept: pd.DataFrame, why: str) -> str:
-    """The end of a sentence on the backbones and tasks of `cells` that `kept` lacks; empty where it lacks none."""
+    """The end of a sentence: the backbones and tasks of `cells` that `kept` lacks; empty where it lacks none."""
     there = set(kept[PANEL].itertuples(index=False, name=None))
     tasks = {task for _, task in there}
     gone = [cell for cell in dict.fromkeys(cells[PANEL].itertuples(index=False, name=None)) if cell not in there]

@@ -12,9 +12,9 @@ import pandas as pd
 
 
 def finding(contrasts: pd.DataFrame) -> str:
-    """From a table of contrasts; latent, so that a broken contract is not called a loss of knowledge.
+    """Takes a table of contrasts; reads the latent columns, so that a broken contract is not called a loss of knowledge.
 
-    Only differences whose interval for these prompts leaves out 0 are effects; empty where there are no contrasts.
+    Only differences whose interval for these prompts excludes 0 count as effects; empty where there are no contrasts.
     """
     if contrasts.empty:
         return ""

@@ -21,7 +21,7 @@ LONGEST = 900
 
 
 def gallery(rows: pd.DataFrame, item_id: str, reference: str = REFERENCE) -> str:
-    """`rows` of one backbone, prompt and seed, of which the first sample is shown; reference first, texts cut at `LONGEST`."""
+    """`rows`: of one backbone, prompt and seed; shows the first sample, reference first, texts cut at `LONGEST`."""
     own = rows[(rows["item_id"] == item_id) & (rows["sample"] == 0)]
     ordered = sorted(own.itertuples(), key=lambda row: (row.condition != reference, row.condition))
     first = own.iloc[0]
@@ -46,6 +46,6 @@ def _card(row: Any) -> str:
 
 
 def most_divided(rows: pd.DataFrame) -> str:
-    """The item on which the conditions agree least: its share of right answers is closest to a half."""
+    """The item on which the conditions agree least: the one whose share of right answers is closest to a half."""
     share = rows.groupby("item_id", observed=True)["correct"].mean()
     return str((share - 0.5).abs().idxmin())

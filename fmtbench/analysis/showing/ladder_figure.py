@@ -1,4 +1,4 @@
-"""The ladder of readers as a figure: accuracy against what the reader forgives, a thin line for each backbone."""
+"""The ladder of readers as a figure: accuracy against what the reader forgives, one thin line for each backbone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAID = {
 
 
 def ladder(table: pd.DataFrame) -> Figure:
-    """A panel for each task and condition. The thick line is the mean, and the numbers below it its ranks against latent."""
+    """A panel for each task and condition. The thick line is the mean; below it stand its rank correlations with latent."""
     panels = list(table.groupby(["task", "condition"], sort=False, observed=True))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 2.9 * len(panels)))

@@ -1,7 +1,7 @@
-r"""A table of text as LaTeX (booktabs, longtable), set in \small and never below.
+r"""A table of text as LaTeX (booktabs, longtable), set in \small and never smaller.
 
-Lines of one backbone and task stand under a line that names both. What is wider than the page is split into tables with the
-same lines below each other; the columns that say what a line is stand in each.
+Lines of one backbone and task stand under a heading that names both. A table wider than the page is split into several with the
+same lines; the columns that identify a line are repeated in each.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ ESCAPES = {
 }
 SIZE = r"\small\setlength{\tabcolsep}{3pt}"
 UPRIGHT, TURNED = 455.0, 772.0
-"""Points of text across a page of a conference, and across A4 turned, as in document.tex."""
+"""Points: text width of a conference page, and of A4 in landscape, as in document.tex."""
 CHARACTER, GAP = 4.4, 6.0
-"""Points of a character in \\small on average, and between two columns."""
+"""Points: width of an average character in \\small, and of the gap between two columns."""
 PAGE = 40
 """Lines that certainly fit on a page."""
 GROUP = ("backbone", "task")
@@ -59,8 +59,8 @@ def _float(parts: list[tuple[str, list[str], list[str]]], title: list[str]) -> I
 
 
 def _long(parts: list[tuple[str, list[str], list[str]]], title: list[str]) -> Iterator[str]:
-    """The caption stands once; later pages and parts say which table goes on. `longtable` counts each part: all but one are
-    taken back."""
+    """The caption appears once; later pages and parts say which table they continue. `longtable` counts each part, so all but one
+    are subtracted."""
     for i, (kinds, head, lines) in enumerate(parts):
         head = [r"\toprule", *head, r"\midrule"]
         again = [rf"\multicolumn{{{len(kinds)}}}{{l}}{{\textit{{Table~\thetable, continued}}}} \\", *head, r"\endhead"]
@@ -71,7 +71,7 @@ def _long(parts: list[tuple[str, list[str], list[str]]], title: list[str]) -> It
 
 
 def _groups(text: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
-    """The name of each line's group, and the table without the columns that say it; none where groups are torn apart."""
+    """The name of each line's group, and the table without the columns that say it; no names where groups are not contiguous."""
     columns = [name for name in GROUP if name in text.columns]
     names = [", ".join(line) for line in text[columns].itertuples(index=False, name=None)]
     if (
@@ -84,7 +84,7 @@ def _groups(text: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
 
 
 def _part(text: pd.DataFrame, groups: list[str]) -> tuple[str, list[str], list[str]]:
-    """Kinds of the columns, lines of the head, and the other lines."""
+    """Column kinds, lines of the head, and the remaining lines."""
     kinds = "".join("r" if _numeric(text[column]) else "l" for column in text.columns)
     lines: list[str] = []
     for i, cells in enumerate(text.itertuples(index=False, name=None)):
@@ -96,7 +96,7 @@ def _part(text: pd.DataFrame, groups: list[str]) -> tuple[str, list[str], list[s
 
 
 def _head(columns: list[str], kinds: str) -> list[str]:
-    """One line, or two where neighbours begin alike before a comma: `strict, these prompts`, `strict, prompts like these`."""
+    """One line, or two where neighbours share the part before a comma: `strict, these prompts`, `strict, prompts like these`."""
     above = [name.partition(", ")[0] if ", " in name else "" for name in columns]
     groups = [(name, len(list(some))) for name, some in groupby(above)]
     if not any(name and many > 1 for name, many in groups):
@@ -117,8 +117,8 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _split(text: pd.DataFrame, width: float) -> list[list[str]]:
-    """The columns of each part: as many as fit beside the keys, and one at least. Neighbours that begin alike before a comma
-    stay together where they fit on a page at all."""
+    """The columns of each part: as many as fit beside the keys, and at least one. Neighbours that share the part before a comma
+    stay together if they fit on a page at all."""
     keys = [name for name in text.columns if name in KEYS]
     room = width - sum(_width(text, name) for name in keys)
     parts: list[list[str]] = [[]]
@@ -141,7 +141,7 @@ def _width(text: pd.DataFrame, column: str) -> float:
 
 
 def escape(text: str) -> str:
-    """LaTeX that shows these characters; one beyond Latin-1 that is not in `ESCAPES` becomes a question mark."""
+    """Escaped text for LaTeX; a character beyond Latin-1 that is not in `ESCAPES` becomes a question mark."""
     joined = "".join(ESCAPES.get(character, character) for character in str(text).replace("\n", " "))
     return joined.encode("latin-1", "replace").decode("latin-1")
 

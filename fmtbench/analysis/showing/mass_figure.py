@@ -1,4 +1,4 @@
-"""Removed mass by part and condition, stacked, and along the reply: where a mask takes away what the model would have said."""
+"""Removed mass by part and condition, stacked, and along the reply: where a mask removes what the model would have said."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fmtbench.errors import UserError
 from fmtbench.formats.parts import PARTS
 
 LEAST = 0.01
-"""Nats below which the axis along a reply is linear: a mask that forbids nothing takes none."""
+"""Nats below which the axis along a reply is linear, since a mask that forbids nothing removes none."""
 SCALE = (0, 0.01, 0.1, 1, 10)
 
 
 def removed_mass(mass: pd.DataFrame) -> Figure:
-    """A panel for each backbone and task, a bar for each condition that was masked, the dearest first.
+    """A panel for each backbone and task, one bar for each masked condition, highest tax first.
 
-    Of several decoders or dtypes the first. Raises `UserError` where no reply was masked.
+    Shows one decoder and one dtype: the first decoder by name, and the last dtype. Raises `UserError` where no reply was masked.
     """
     own = mass[(mass["against"] == "own") & mass["part"].isin(PARTS)]
     if own.empty:
@@ -47,9 +47,9 @@ def _bars(axis: Any, group: pd.DataFrame, used: Sequence[str]) -> None:
 
 
 def mass_along(along: pd.DataFrame) -> Figure:
-    """A panel for each backbone and task, a curve for each condition that was masked, with its 95% intervals.
+    """A panel for each backbone and task, one curve for each masked condition, with its 95% intervals.
 
-    Of several decoders or dtypes the first. Raises `UserError` where no reply was masked.
+    Shows one decoder and one dtype: the first decoder by name, and the last dtype. Raises `UserError` where no reply was masked.
     """
     own = along[(along["decoder"] == along["decoder"].min()) & (along["dtype"] == along["dtype"].max())]
     shades = {name: colour(place) for place, name in enumerate(dict.fromkeys(own["condition"].astype(str)))}

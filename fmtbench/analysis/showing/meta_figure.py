@@ -14,12 +14,12 @@ from fmtbench.errors import UserError
 
 NAMES = {"strict": "", "latent": "latent_"}
 ROW, HEAD = 0.36, 1.35
-"""Inches of a line, and of what stands above and below the lines."""
+"""Inches: height of a line, and of everything above and below the lines."""
 
 
 def meta(table: pd.DataFrame, reading: str = "latent", labels: Labels | None = None) -> Figure:
-    """One row a contrast, from the lowest mean to the highest: diamond and thick bar, mean and 95%; thin bar, prediction; dots,
-    the studies, a colour a backbone. Raises `UserError` where no contrast has a mean."""
+    """One row per contrast, from the lowest mean to the highest: diamond and thick bar, mean and 95%; thin bar, prediction; dots,
+    the studies, one colour per backbone. Raises `UserError` where no contrast has a mean."""
     name = NAMES[reading]
     shown = table[table[f"{name}difference"].notna()].sort_values(f"{name}difference", kind="stable").reset_index(drop=True)
     if shown.empty:

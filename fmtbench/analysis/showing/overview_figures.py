@@ -1,4 +1,4 @@
-"""A study at a glance: differences with both intervals, what strict reading leaves, and where a loss comes from."""
+"""A study at a glance: differences with both intervals, what strict reading keeps, and where a loss comes from."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from fmtbench.analysis.tables.parts import MATTERS
 from fmtbench.errors import UserError
 
 ROW, HEAD = 0.34, 1.5
-"""Inches of a line, and of what stands above and below the lines."""
+"""Inches: height of a line, and of everything above and below the lines."""
 ABREAST = 4
 MOST_FALLS = 6
 TELLING = 0.5
-"""An interval of lock-in that is longer tells nothing."""
+"""Longest interval of a lock-in that still says something."""
 NAMES = {"strict": "", "latent": "latent_"}
 
 
 def forest(contrasts: pd.DataFrame, reading: str = "latent") -> Figure:
-    """One panel a task, one row a condition, a colour a backbone; thick bars for these prompts, thin ones for prompts like these.
+    """One panel per task, one row per condition, one colour per backbone; thick bars for these prompts, thin ones for prompts
+    like these.
 
-    Contrasts with the most common reference only. Where no reply of either side is right there is nothing to see: a task of
-    such contrasts alone has no panel, and is named below. Raises `UserError` where none is left.
+    Shows contrasts with the most common reference only, and none where no reply of either side is right: a task with nothing
+    else has no panel, and is named below. Raises `UserError` where no contrast is left.
     """
     name = NAMES[reading]
     reference = contrasts["reference"].mode()[0]
@@ -71,7 +72,8 @@ def _frame(axis: Any, order: list[str], group: pd.DataFrame, name: str) -> None:
 
 
 def dumbbell(main: pd.DataFrame) -> Figure:
-    """Strict (filled) and latent (open) accuracy of every condition, one panel a task: the line between is the loss of reading.
+    """Strict (filled) and latent (open) accuracy of every condition, one panel per task: the line between them is the loss of
+    reading.
 
     A task where nothing is right under any condition has no panel. Raises `UserError` where none is left.
     """
@@ -102,9 +104,9 @@ def dumbbell(main: pd.DataFrame) -> Figure:
 
 
 def lockin(table: pd.DataFrame) -> Figure:
-    """Lock-in with its interval and, as a diamond, its floor: how often another free sample fails; one panel a task.
+    """Lock-in with its interval and, as a diamond, its floor: how often another free sample fails; one panel per task.
 
-    A backbone and task of which no interval is shorter than `TELLING` is left out: too little is solved freely there. Raises
+    A backbone and task without any interval shorter than `TELLING` is left out: too little is solved freely there. Raises
     `UserError` where none is left.
     """
     width = (table["lockin_high"] - table["lockin_low"]).where(table["lockin"].notna())
@@ -147,7 +149,7 @@ def _no_panel(table: pd.DataFrame, shown: pd.DataFrame) -> str:
 
 
 def _panels(table: pd.DataFrame, rows: int) -> tuple[Figure, list[Any]]:
-    """A panel for each task, up to `ABREAST` side by side, with the same rows."""
+    """A panel for each task, up to `ABREAST` side by side, all with the same rows."""
     tasks = table["task"].nunique()
     across, down = min(tasks, ABREAST), -(-tasks // ABREAST)
     with mpl.rc_context(STYLE):
@@ -170,11 +172,11 @@ def _legend(figure: Figure, panels: list[Any]) -> None:
 
 
 def waterfall(table: pd.DataFrame) -> Figure:
-    """From nothing to the total, part by part, with the interval of each part at its end.
+    """From zero to the total, part by part, with the interval of each part at its end.
 
-    One condition, the one whose losses have the most parts of `MATTERS` and more, so that backbones and tasks can be compared:
-    a panel for each where a part is so large, up to `MOST_FALLS` of them. A part of which nothing is lost is left out. Right is
-    lost, left is gained. Raises `UserError` where no part is so large.
+    Shows one condition, so that backbones and tasks can be compared: the one whose losses have the most parts of at least
+    `MATTERS`. There is a panel for each backbone and task with such a part, up to `MOST_FALLS` of them. A part that is zero is
+    left out. Losses go to the right, gains to the left. Raises `UserError` where no part is so large.
     """
     keys = ["backbone", "task"]
     parts = table[table["component"].isin(PARTS)]
@@ -200,7 +202,7 @@ def waterfall(table: pd.DataFrame) -> Figure:
 
 
 def _grid(many: int) -> tuple[Figure, list[Any]]:
-    """So many panels, two or three side by side."""
+    """This many panels, two or three side by side."""
     across = 2 if many in (2, 4) else min(many, 3)
     down = -(-many // across)
     with mpl.rc_context(STYLE):

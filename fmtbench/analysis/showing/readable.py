@@ -1,4 +1,4 @@
-"""The accuracy table as people read it in a terminal: accuracies in per cent, intervals in the same cell."""
+"""The accuracy table for the terminal: accuracies in per cent, intervals in the same cell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ HEADINGS = ["task", "condition", "n", "strict", "latent", "Δ strict", "Δ laten
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as text, with the columns of `HEADINGS`; macro-F1 only where a task has it, the backbone where there are two."""
+    """The table as text, with the columns of `HEADINGS`; macro-F1 only if a task has it, the backbone only if there are
+    several."""
     lines = [
         [
             line.task,

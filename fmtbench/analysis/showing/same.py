@@ -1,4 +1,4 @@
-"""Whether the files of a folder are what would be made now: text to the byte; figures too, where the same libraries draw them."""
+"""Whether the files of a folder are what would be made now: text byte for byte; figures too, if the same libraries drew them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ FOLDERS = (Path(), Path("appendix"))
 
 
 class Compared(NamedTuple):
-    """One line a file in each list."""
+    """One line per file in each list."""
 
     different: list[str]
     skipped: list[str]
-    """Figures from other versions of the libraries, where the same drawing has other bytes."""
+    """Figures drawn by other versions of the libraries, which write other bytes for the same drawing."""
     same: list[str]
 
 
 def compare(made: Path, kept: Path, names: Collection[str]) -> Compared:
-    """Every file of `made` with its namesake in `kept`. Files of `kept` under one of `names` that are not made differ too."""
+    """Compares every file of `made` with its namesake in `kept`. Files of `kept` under one of `names` that were not made differ
+    too."""
     found = Compared([], [], [])
     for path in sorted(path for path in made.rglob("*") if path.is_file()):
         name = path.relative_to(made)

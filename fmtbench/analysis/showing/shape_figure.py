@@ -1,4 +1,4 @@
-"""The shape of a schema as a dose: accuracy of one answer, and beneath it the tokens of the reply, a panel an axis."""
+"""The shape of a schema as a dose: the accuracy of one answer, and below it the tokens of the reply, one panel per axis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TITLES = {
 AT_ZERO = {"enum_size": "none", "enum_place": "shuffled", "max_length": "any", "list_length": "no list"}
 ABREAST = 4
 WIDTH, HEIGHT = 2.1, 2.4
-"""Of a panel, in inches."""
+"""Size of a panel, in inches."""
 NOTE = (
     "latent accuracy of the answer; bars: 95% of the difference to the first dose on the same items, at the dose; dashed: the "
     "first dose; dotted: the share of items whose answer the schema has room for; beneath: mean tokens of a reply"
@@ -33,7 +33,7 @@ NOTE = (
 
 
 def shape_curves(table: pd.DataFrame) -> Figure:
-    """A panel for each backbone and axis, a line for each condition. Raises `UserError` where the table has no line."""
+    """A panel for each backbone and axis, a line for each condition. Raises `UserError` where the table is empty."""
     if table.empty:
         raise UserError("its table has no lines")
     conditions = list(dict.fromkeys(table["condition"]))

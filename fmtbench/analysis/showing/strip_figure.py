@@ -1,4 +1,4 @@
-"""One reply as a strip of heat: its tokens in their order, each as red as what the mask took away before it."""
+"""One reply as a heat strip: its tokens in order, each the redder the more mass the mask removed before it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fmtbench.analysis.showing.figures import STYLE, say_below
 from fmtbench.errors import UserError
 
 COLUMNS = 92
-"""Characters on a line."""
+"""Characters per line."""
 WIDTH, LINE, SIZE = 6.4, 0.19, 7.4
-"""Of the figure and of a line in inches; of the type in points, such that `COLUMNS` characters fill the width."""
+"""The figure's width and the height of a line in inches; the type size in points, so that `COLUMNS` characters fill the width."""
 HEAT = to_rgb("#CC3311")
 MOST = 6.0
-"""Nats from which on a token is as red as can be."""
+"""Nats at which a token is as red as it gets."""
 SHOWN = {"\n": "↵", "\t": "→", " ": "·", "": "∅"}
 MISSING = "□"
-"""For what the font has no letter for."""
+"""For characters that the font lacks."""
 NOTE = (
     "red: mass that the mask took away, from none to {most:g} nats and more; underlined: the first choice was forbidden; "
     "· space, ↵ line break, ∅ a token without text"
@@ -57,13 +57,13 @@ def heat_strip(table: pd.DataFrame) -> Figure:
 
 
 def shown(text: str) -> str:
-    """A token as the strip has it: every character is seen, and there is one at least."""
+    """A token as the strip shows it: every character is visible, and there is at least one."""
     found = SHOWN.get(text) or "".join(SHOWN.get(one, one) for one in text)
     return "".join(one if one.isprintable() and ord(one) < 0x3000 else MISSING for one in found)
 
 
 def lay_out(tokens: Sequence[str]) -> list[Piece]:
-    """Token behind token, in lines of `COLUMNS`: one that does not fit goes to the next, and only a longer one is broken."""
+    """Places tokens in lines of `COLUMNS`: one that does not fit starts the next line, and is broken only where longer."""
     places, line, column = [], 0, 0
     for number, text in enumerate(tokens):
         if column and column + len(text) > COLUMNS:
@@ -77,7 +77,7 @@ def lay_out(tokens: Sequence[str]) -> list[Piece]:
 
 
 def shade(tax: float) -> tuple[float, ...]:
-    """White for nothing; a tenth of a nat is seen already."""
+    """White for nothing; a tenth of a nat is already visible."""
     heat = math.sqrt(min(tax, MOST) / MOST)
     return tuple(1 - heat * (1 - part) for part in HEAT)
 

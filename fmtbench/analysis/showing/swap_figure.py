@@ -1,4 +1,4 @@
-"""Prefix swap: accuracy of the four arms along the rationale that a reply was begun with."""
+"""Prefix swap: accuracy of the four arms along the rationale, by the fraction that the reply was begun with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fmtbench.analysis.showing.figures import PANEL, cell_panels, colour, legend
 from fmtbench.errors import UserError
 
 ARMS = {"free_arm": ("free", "o-"), "bind": ("bind", "o--"), "release": ("release", "s-"), "hold": ("hold", "s--")}
-"""What each is called, and its marker and line: the marker says where a prefix is from, the line what continues it."""
+"""The label of each arm, and its marker and line: the marker says where the prefix is from, the line what continues it."""
 NOTE = (
     "share of the rationale's words that the reply was begun with; squares: begun in the format, circles: begun freely; dashed: "
     "goes on in the format; shaded: L, free less release, its 95% at release"
@@ -20,9 +20,9 @@ NOTE = (
 
 
 def swap_curves(table: pd.DataFrame) -> Figure:
-    """A panel for each backbone and task, over all items; of several conditions that hold, a panel for each.
+    """A panel for each backbone and task, over all items; if several conditions hold, a panel for each.
 
-    The shaded band is lock-in, from release to free; bars are the 95% interval of L, at release. Raises `UserError` where no
+    The shaded band is lock-in, from release to free; bars show the 95% interval of L, at release. Raises `UserError` where no
     curve has two points.
     """
     shown = table[(table["items"] == "all") & table["fraction"].notna()]

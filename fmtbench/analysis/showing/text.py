@@ -1,6 +1,6 @@
-"""One frame as text, the same for Markdown and LaTeX.
+"""A data frame as text, the same for Markdown and LaTeX.
 
-`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares and shown in
+`value`, `value_low`, `value_high` become one cell `value [low, high]`; columns named in `percent` are shares, shown in
 per cent. Missing values are empty.
 """
 
@@ -15,21 +15,21 @@ import pandas as pd
 from fmtbench.analysis.showing.markdown import to_markdown
 
 SHORT_NOTE = 40
-"""Characters of a note that a cell may hold."""
+"""The longest note that stays in its cell, in characters."""
 
 
 def shown(table: pd.DataFrame, columns: Sequence[str], percent: Collection[str] = ()) -> pd.DataFrame:
     """The chosen columns as text, in order; columns that the table lacks are left out.
 
-    A name of which only `name_low` and `name_high` exist is an interval without a value.
+    A name for which only `name_low` and `name_high` exist is shown as an interval without a value.
     """
     there = [name for name in columns if {name, f"{name}_low"} & set(table.columns)]
     return pd.DataFrame({name: _texts(table, name, name in percent) for name in there})
 
 
 def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[str] = ()) -> tuple[pd.DataFrame, str]:
-    """For a page of paper: the `wanted` columns (all where none is named), those in `bare` without intervals, and without
-    backbone, task and reference where all lines share them; the second value says what these are."""
+    """For a printed page: the `wanted` columns (all if none are named), those in `bare` without intervals, and without backbone,
+    task and reference where all lines share them; the second value says what these are."""
     text = text.assign(**{name: text[name].str.replace(r" \[.*\]", "", regex=True) for name in bare if name in text.columns})
     text = text[[name for name in text.columns if not wanted or name in wanted]]
     same = [name for name in ("backbone", "task", "reference") if name in text.columns and text[name].nunique() == 1]
@@ -39,8 +39,8 @@ def narrow(text: pd.DataFrame, wanted: Collection[str] = (), bare: Collection[st
 def spread(
     table: pd.DataFrame, column: str, value: str, percent: Collection[str] = (), entries: Collection[str] = ()
 ) -> pd.DataFrame:
-    """A long table as a wide one: the cells of `value` side by side under the `entries` of `column` (all where none is named),
-    in their order. A range of its own follows a value in parentheses.
+    """A long table as a wide one: the cells of `value` side by side under the `entries` of `column` (all if none are named), in
+    their order. A value's own range follows it in parentheses.
 
     What is zero by definition is left empty; the notes on a residual get a column of their own.
     """
@@ -71,7 +71,7 @@ def _texts(table: pd.DataFrame, name: str, percent: bool) -> list[str]:
 
 
 def _ranges(table: pd.DataFrame) -> pd.Series:
-    """` (from..to)` where a value has a range of its own, such as that over the orders of a decomposition."""
+    """` (from..to)` where a value has a range, such as that over the orders of a decomposition."""
     nothing = pd.Series("", index=table.index)
     if "range_low" not in table.columns:
         return nothing
@@ -110,13 +110,13 @@ def _probability(value: float) -> str:
 
 
 def markdown(text: pd.DataFrame, caption: str, origin: str, notes: Sequence[str] = ()) -> str:
-    """`notes`: lines below the caption."""
+    """`notes`: lines between the caption and the origin."""
     body = to_markdown(text.map(lambda cell: cell.replace("|", "\\|").replace("\n", " ")))
     return "\n\n".join([body.rstrip("\n"), caption, *notes, origin]) + "\n"
 
 
 def footnoted(text: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Long notes as numbers, and what each number stands for; a table whose notes are short keeps them."""
+    """Long notes replaced by numbers, and what each number stands for; a table with only short notes keeps them."""
     notes = [note for note in dict.fromkeys(text.get("note", [])) if note]
     if max(map(len, notes), default=0) <= SHORT_NOTE:
         return text, []

@@ -1,4 +1,4 @@
-"""Accuracies with intervals; the item is the unit, however often it was asked. Differences: see `bootstrap`."""
+"""Accuracies with intervals; the item is the unit, however often it was asked. For differences, see `bootstrap`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Estimate(NamedTuple):
 def accuracy(score_U: Array, item_U: Index | None = None, trials: int | None = None, level: float = 0.95) -> Estimate:
     """Mean of U scores (0..1) with the Wilson score interval for as many trials as the scores are worth.
 
-    `item_U`: which item each score is of; by default each is an item of its own. `trials`: how many verdicts stand behind the
-    scores, by default one each. Repeats of an item resemble each other, so they are worth fewer trials than that, and more
-    than the items alone: the effective number p (1 - p) / Var(mean), with the variance over items (Korn and Graubard 1998,
-    Survey Methodology 24:193). Where every score is 0, or every one 1, it is the number of items.
+    `item_U`: the item that each score belongs to; by default each score is an item of its own. `trials`: how many verdicts the
+    scores average, by default one each. Repeats of an item resemble each other, so they are worth fewer trials than their
+    number, and more than the number of items: the effective number is p (1 - p) / Var(mean), with the variance over items (Korn
+    and Graubard 1998, Survey Methodology 24:193). Where all scores are 0 or all are 1, it is the number of items.
     """
     if item_U is None:
         item_U = np.arange(len(score_U))
@@ -38,7 +38,7 @@ def accuracy(score_U: Array, item_U: Index | None = None, trials: int | None = N
 
 
 def effective_trials(score_U: Array, item_U: Index, trials: int) -> float:
-    """How many independent trials would give the mean the variance that it has; at most `trials`."""
+    """How many independent trials would give the mean the variance it has; at most `trials`."""
     items, index = np.unique(item_U, return_inverse=True)
     count_I = np.bincount(index)
     if trials == len(items):
@@ -51,9 +51,9 @@ def effective_trials(score_U: Array, item_U: Index, trials: int) -> float:
 
 
 def condition_accuracy(one: Cube, condition: str, reading: str = "strict", units: Index | None = None) -> Estimate:
-    """Of one condition over its items and prompts, samples averaged: the mean that its differences are differences of.
+    """Accuracy of one condition over its items and prompts, samples averaged: the mean that the contrasts subtract.
 
-    `units`: whether each unit of the cube counts; by default all do.
+    `units`: which units of the cube count; by default all of them.
     """
     score_U = one.scores(reading)[one.at(condition)]
     score_U = score_U if units is None else np.where(units, score_U, np.nan)

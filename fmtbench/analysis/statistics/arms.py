@@ -1,4 +1,4 @@
-"""The arms of a diagnosis, one line each: how many fields are right, and what goes wrong with the others."""
+"""The arms of a diagnosis, one row each: how many fields are right, and what goes wrong with the others."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from fmtbench.answers.held import FILLED
 def arms_table(rows: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     """`condition fields fields_low fields_high whole omitted hallucinated tokens prompt_tokens`, in the order of `conditions`.
 
-    `rows`: of one backbone and one task. `fields`: the share of fields that a lenient reader finds right, with its 95% interval;
-    `whole`: of records that keep the schema with every field right; `omitted` and `hallucinated`: of the gold records' values
-    and of their empty fields, in replies with a record (NaN where there are none); `tokens`: mean of a reply and of its prompt.
+    `rows`: of one backbone and one task. `fields`: share of fields that a lenient reader finds right, with its 95% interval;
+    `whole`: share of records that keep the schema with every field right; `omitted` and `hallucinated`: shares of the gold
+    record's filled and of its empty fields, over replies with a record (NaN where there are none); `tokens` and `prompt_tokens`:
+    mean length of a reply and of its prompt.
     """
     (one,) = cubes(rows)
     one = one._replace(latent_CU=unit_values(rows, right_fields(rows).mean(axis=1).to_frame())[0])

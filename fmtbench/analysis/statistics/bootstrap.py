@@ -2,13 +2,13 @@
 
 Items are drawn with replacement and keep all their prompts and samples (Davison and Hinkley 1997, section 3.8: only the
 outermost of nested levels is resampled, since resampling both counts the inner noise twice). What other prompts would change
-is a second question with an interval of its own: see `prompts`.
+is a separate question, with an interval of its own: see `prompts`.
 
-An interval depends on its own statistic alone, neither on what is drawn with it nor on the sign, so the same difference
+An interval depends only on its own statistic, not on the sign or on the statistics drawn along with it, so the same difference
 has the same interval in every table.
 
-A percentile interval is too short for a few disagreeing pairs, and has no width for none. So a pair of imagined items joins
-the draws, one half a point for and one half a point against (after Bonett and Price 2012, Statistics in Medicine 31:3729,
+A percentile interval is too short for a few disagreeing pairs, and has zero width for none. So a pair of imaginary items joins
+the draws, one half a point for and one half a point against (following Bonett and Price 2012, Statistics in Medicine 31:3729,
 who add one item each way; half of that comes closest to the nominal level in `experiments.simulate`).
 """
 
@@ -34,7 +34,7 @@ ROUNDING = 1e-12
 
 
 class Draws(NamedTuple):
-    """K means and B bootstrap draws of each."""
+    """K means, and B bootstrap draws of each."""
 
     means_K: Array
     draws_BK: Array
@@ -42,7 +42,7 @@ class Draws(NamedTuple):
     def interval(
         self, level: float = 0.95, bounds: tuple[float | Array, float | Array] = (-np.inf, np.inf)
     ) -> tuple[Array, Array]:
-        """Percentile intervals within the possible values; NaN where fewer than half of the draws are defined."""
+        """Percentile intervals, clipped to `bounds`; NaN where fewer than half of the draws are defined."""
         ends = [(1 - level) / 2, (1 + level) / 2]
         columns = self.draws_BK.T
         whole = [column[np.isfinite(column)] for column in columns]
@@ -59,11 +59,11 @@ def bootstrap(
     rates: bool = False,
     together: bool = False,
 ) -> Draws:
-    """Draws of K means.
+    """Bootstrap draws of K means.
 
     `together` draws the same items for all K, for statistics that combine several of them; otherwise each is drawn on its
-    own, which is faster. `constant_K` marks statistics without imagined items: those that are zero by definition have an
-    interval of no width. The imagined items of `rates` (0..1) are one success and one failure.
+    own, which is faster. `constant_K` marks statistics that get no imaginary items, such as those that are zero by definition,
+    whose interval has zero width. With `rates` (0..1) the imaginary items are one success and one failure.
     """
     means_K = sums.means()
     sign_K = _signs(sums, means_K)
@@ -75,13 +75,13 @@ def bootstrap(
         for some in [slice(None)] if together else [slice(k, k + 1) for k in range(len(means_K))]:
             drawn_BK[:, some] = _drawn_items(value[:, some], count[:, some], draws, seed)
     if not rates:
-        equal_K = (np.abs(sums.value_IPK) <= ROUNDING).all(axis=(0, 1))  # what is its own mirror image has a symmetric interval
+        equal_K = (np.abs(sums.value_IPK) <= ROUNDING).all(axis=(0, 1))  # all zero: its own mirror image, so a symmetric interval
         drawn_BK[draws // 2 : 2 * (draws // 2), equal_K] = -drawn_BK[: draws // 2, equal_K]
     return Draws(means_K, drawn_BK * sign_K)
 
 
 def variances(sums: Sums) -> Array:
-    """Of the K means: what their draws vary by, to first order, imagined items included; never 0 where items were asked."""
+    """First-order variances of the draws of the K means, imaginary items included; never 0 where items were asked."""
     value_IK, count_IK = _with_imagined(sums, None, rates=False)
     whole_K = count_IK.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -89,14 +89,14 @@ def variances(sums: Sums) -> Array:
 
 
 def _signs(sums: Sums, means_K: Array) -> Array:
-    """-1 where the mirror image is drawn instead: that of a negative mean, or of a zero one whose first difference is."""
+    """-1 where the mirror image is drawn instead: where the mean is negative, or is zero and its first difference is negative."""
     value_NK = sums.value_IPK.reshape(-1, len(means_K))
     first_K = value_NK[(np.abs(value_NK) > ROUNDING).argmax(axis=0), np.arange(len(means_K))]
     return np.where(np.where(np.abs(means_K) > ROUNDING, means_K, first_K) < 0, -1.0, 1.0)
 
 
 def _with_imagined(sums: Sums, constant_K: Array | None, rates: bool) -> tuple[Array, Array]:
-    """Values and counts, items x K, the imagined pair last."""
+    """Values and counts, items x K, with the two imaginary items last."""
     value_IK, count_IK = sums.value_IPK.sum(1), sums.count_IPK.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
@@ -107,7 +107,7 @@ def _with_imagined(sums: Sums, constant_K: Array | None, rates: bool) -> tuple[A
 
 
 def _imagined(sums: Sums) -> Array:
-    """Size of the imagined items in units of sums: one independent measurement of an item (design effect)."""
+    """Size of the imaginary items in units of sums: one independent measurement of an item (design effect)."""
     count_IK = sums.count_IPK.sum(1)
     per_item_K = count_IK.sum(0) / np.maximum((count_IK > 0).sum(0), 1)
     mean_IK = np.divide(sums.value_IPK.sum(1), count_IK, out=np.zeros(count_IK.shape), where=count_IK > 0)
@@ -119,16 +119,16 @@ def _imagined(sums: Sums) -> Array:
 
 
 def _column_sums(values: Array) -> Array:
-    """Over all but the last axis, each to the same bits whatever stands beside it: a statistic that several tables show then
-    has the same imagined items in each of them, and is drawn once."""
+    """Sums over all but the last axis, bit for bit the same whatever columns stand beside each: a statistic that several tables
+    show then has the same imaginary items in all of them, and is drawn once."""
     columns = np.ascontiguousarray(np.moveaxis(values, -1, 0)).reshape(values.shape[-1], -1)
     return np.asarray(columns.sum(axis=1))
 
 
 def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
-    """`value`, `count`: items (the imagined ones last) x K.
+    """Draws of K means from `value` and `count`, items (the imaginary ones last) x K.
 
-    Items that agree in all K need not be drawn one by one: the number drawn of each kind is multinomial.
+    Items that agree in all K need not be drawn one by one: the number drawn of each distinct kind is multinomial.
     """
     asked = (count > 0).any(axis=1)
     value, count = value[asked], count[asked]
@@ -147,8 +147,8 @@ def _drawn_items(value: Array, count: Array, draws: int, seed: int) -> Array:
 
 
 def _kinds(value: Array, count: Array) -> tuple[Array, Index]:
-    """The different lines of values and counts, in order, and how many there are of each. Complex numbers are sorted as pairs,
-    and much faster than lines."""
+    """The distinct rows of values and counts, sorted, and how many there are of each. Complex numbers sort as pairs, and do so
+    much faster than rows."""
     if value.shape[1] > 1:
         return np.unique(np.hstack([value, count]), axis=0, return_counts=True)
     pairs, number = np.unique(value[:, 0] + 1j * count[:, 0], return_counts=True)
@@ -157,7 +157,7 @@ def _kinds(value: Array, count: Array) -> tuple[Array, Index]:
 
 @lru_cache(maxsize=1024)
 def _drawn_kinds(kinds: bytes, number: bytes, shape: tuple[int, int], draws: int, seed: int) -> Array:
-    """Draws of kinds (value, then count) x 2K. Cached, since several tables show the same difference."""
+    """Draws from kinds (value, then count) x 2K. Cached, since several tables show the same difference."""
     kinds_N2K, number_N = np.frombuffer(kinds).reshape(shape), np.frombuffer(number, dtype=np.int64)
     value, count = np.hsplit(kinds_N2K, 2)
     if len(value) == 1:
@@ -174,6 +174,6 @@ def _ratio(weight_BN: Array, value: Array, count: Array) -> Array:
 
 
 def _item_weights(n: int, draws: int, rng: np.random.Generator) -> Array:
-    """How often each of n items is drawn, draws x n."""
+    """How often each of n items is drawn: draws x n."""
     picks = rng.integers(0, n, size=(draws, n), dtype=np.int64) + np.arange(draws)[:, None] * n
     return np.bincount(picks.ravel(), minlength=draws * n).reshape(draws, n).astype(float)

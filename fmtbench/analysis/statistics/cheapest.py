@@ -1,8 +1,8 @@
-"""The cheapest arm that is not worse than free text, of those that write a record which a program can read.
+"""The cheapest arm that is no worse than free text, among those that write a machine-readable record.
 
-What counts of an arm are fields that are right in a reply that keeps the schema; of free text, fields that are right wherever in
-the reply they are. So an arm is held to what the model knows, and gets nothing for what only a lenient reader finds. Its price
-are the tokens of prompts and replies, of all tries and passes.
+An arm is credited with fields that are right in a reply that keeps the schema; free text, with fields that are right anywhere in
+the reply. So an arm is compared with what the model knows, and gets no credit for what only a lenient reader finds. Its price is
+the tokens of prompts and replies, over all retries and passes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.conditions.axes import REFERENCE
 
 STANDS = ("alike", "open", "better")
-"""Of an interval that does not lie below zero."""
+"""Standings whose interval does not lie below zero."""
 
 
 class PricedArm(NamedTuple):
-    """An arm against free text, with what an item costs in tokens under it."""
+    """An arm against free text, with its mean cost of an item in tokens."""
 
     effect: Effect
     tokens: float
@@ -38,7 +38,7 @@ class PricedArm(NamedTuple):
 def priced_arms(
     rows: pd.DataFrame, conditions: Iterable[str], margin: float = 0.03, draws: int = DRAWS, seed: int = SEED
 ) -> list[PricedArm]:
-    """Those of `conditions` that have rows, the cheapest first. `rows`: of one backbone and one task, under free_cot too."""
+    """Those of `conditions` that have rows, cheapest first. `rows`: of one backbone and one task, free_cot included."""
     return sorted(_priced(rows, conditions, margin, draws, seed), key=lambda one: (one.tokens, -one.effect.value))
 
 
@@ -51,7 +51,7 @@ def _priced(rows: pd.DataFrame, conditions: Iterable[str], margin: float, draws:
 
 
 def _held_to_the_schema(rows: pd.DataFrame) -> Cube:
-    """The cube whose readings are strict but for free text, in shares of fields."""
+    """A cube whose readings are strict, except for free text, as shares of fields."""
     (one,) = cubes(rows)
     shares = pd.DataFrame({reading: right_fields(rows, reading).mean(axis=1) for reading in ("strict", "latent")})
     strict_CU, latent_CU = unit_values(rows, shares)
@@ -60,5 +60,5 @@ def _held_to_the_schema(rows: pd.DataFrame) -> Cube:
 
 
 def cheapest(arms: Iterable[PricedArm], margin: float) -> PricedArm | None:
-    """The first of which nothing says that it is worse than free text; None where there is none."""
+    """The first arm that is not shown to be worse than free text; None where there is none."""
     return next((one for one in arms if one.effect.standing(margin) in STANDS), None)

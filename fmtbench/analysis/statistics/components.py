@@ -4,12 +4,12 @@ With I items, P prompts and S samples of each, the squared error of a mean diffe
 
     (item + (cell + sampling / S) / P) / I
 
-where `item` is what items differ by, `cell` what an item's difference changes by from prompt to prompt, and `sampling` what
-two samples of the same request change (Brennan 2001, Generalizability Theory, chapter 4, with items as objects of
-measurement). What a prompt does to all items alike is a fourth part; it matters for prompts like these alone, and is learnt
+where `item` is how much items differ, `cell` how an item's difference varies from prompt to prompt, and `sampling` how
+two samples of the same request differ (Brennan 2001, Generalizability Theory, chapter 4, with items as objects of
+measurement). What a prompt does to all items alike is a fourth part; it matters only for prompts like these, and is learnt
 from all conditions as their interval learns it (see `prompts`).
 
-At the pilot's own size the three parts add up to the mean square of items that `detectable` takes, so both agree there.
+At the pilot's own size the three parts add up to the mean square of items that `detectable` takes, so the two agree there.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from fmtbench.analysis.statistics.pairs import Pair
 from fmtbench.analysis.statistics.prompts import Spread, spread_of
 
 NONE_DISAGREE = 3.0
-"""Discordant items assumed where none was seen."""
+"""Discordant items assumed where none were seen."""
 
 
 class Components(NamedTuple):
-    """Of one contrast, as squared shares."""
+    """The components of one contrast, as squared shares."""
 
     item: float
-    """About zero and not about the mean, since the test's variance is that under no difference."""
+    """Around zero, not around the mean, since the test takes its variance under the null."""
     cell: float
-    """With a single sample a cell, the noise of sampling is in here."""
+    """With a single sample per cell, this includes the sampling noise."""
     sampling: float
-    """Of a single sample on each side; NaN where no cell of a side has two."""
+    """Of a single sample on each side; NaN where no cell of one side has two."""
     spread: Spread
     items: int
-    """That the pilot has, as are the prompts."""
+    """Items of the pilot; `prompts` is its prompts."""
     prompts: int
     disagreed: bool
-    """Whether any item differs; else the parts are an upper bound."""
+    """Whether any item differs; if none does, the parts are an upper bound."""
 
     def mean_square(self, prompts: int, samples: int = 1) -> float:
-        """Of the mean difference of an item over so many prompts and samples; these help only where `sampling` is known."""
+        """Of an item's mean difference over so many prompts and samples; samples help only where `sampling` is known."""
         between = self.cell + self._sampled(samples)
         return self.item + between / prompts
 
     def between(self, samples: int = 1) -> float:
-        """Mean square of item x prompt; the whole, which is at least that, where the pilot has one prompt."""
+        """Mean square of item x prompt; with one prompt in the pilot, the whole mean square, which is an upper bound of it."""
         return self.cell + self._sampled(samples) + (self.item if self.prompts == 1 else 0.0)
 
     def _sampled(self, samples: int) -> float:
@@ -58,9 +58,9 @@ class Components(NamedTuple):
 def components(one: Cube, pair: Pair, reading: str = "strict") -> Components | None:
     """From a pilot's cube with all its samples; None where no item has both conditions.
 
-    A part that cannot be told from another is left in that one, so that what would lower it is never promised: with one
-    prompt `cell` is in `item`, with one sample `sampling` is in `cell`. Where no item differs the whole is that
-    of three discordant ones, the 95% upper bound (rule of three).
+    A part that cannot be told from another stays in that one, so that no reduction is promised that may not happen: with one
+    prompt `cell` is part of `item`, with one sample `sampling` is part of `cell`. Where no item differs, the whole is that of
+    three discordant items, the 95% upper bound (rule of three).
     """
     averaged = cells(one)
     difference_IP = _differences(averaged, pair, reading)
@@ -81,7 +81,7 @@ def components(one: Cube, pair: Pair, reading: str = "strict") -> Components | N
 
 
 def _differences(averaged: Cube, pair: Pair, reading: str) -> Array | None:
-    """Items x prompts, of the items and prompts that both conditions have; NaN where a cell is missing."""
+    """Items x prompts, for the items and prompts that both conditions have; NaN where a cell is missing."""
     score_CU = averaged.scores(reading)
     ours, base = table_CIP(score_CU[[averaged.at(name) for name in pair]], averaged)
     difference_IP: Array = ours - base
@@ -92,12 +92,12 @@ def _differences(averaged: Cube, pair: Pair, reading: str) -> Array | None:
 
 
 def _prompts(difference_IP: Array) -> float:
-    """Prompts of an item: the harmonic mean, which is what divides a variance."""
+    """Prompts per item: the harmonic mean, since it divides a variance."""
     return float(1 / (1 / np.isfinite(difference_IP).sum(axis=1)).mean())
 
 
 def _between_prompts(difference_IP: Array) -> float:
-    """Mean square of item x prompt: what is left of a cell without its item and its prompt; 0 where no two items are whole."""
+    """Mean square of item x prompt: the residual of a cell given its item and its prompt; 0 without two complete items."""
     whole = difference_IP[np.isfinite(difference_IP).all(axis=1)]
     items, prompts = whole.shape
     if min(items, prompts) < 2:
@@ -107,7 +107,7 @@ def _between_prompts(difference_IP: Array) -> float:
 
 
 def _sampling(one: Cube, averaged: Cube, condition: str, reading: str) -> tuple[float, float]:
-    """Variance of a single sample of a cell, and that of the mean of the samples which cells have; NaN where none has two."""
+    """Variance of a single sample of a cell, and of the mean of a cell's samples; NaN where no cell has two samples."""
     score_U = one.scores(reading)[one.at(condition)]
     index_U, first = cell_index(one)
     there = np.isfinite(score_U)

@@ -1,7 +1,7 @@
-"""The measurements of one backbone on one task as arrays, so that a statistic takes a few lines of numpy.
+"""The measurements of one backbone on one task as arrays, so that a statistic is a few lines of numpy.
 
-Legend of names: C conditions, U units (an item asked with one prompt, seed and sample), I items, P prompts, K statistics.
-A unit pairs across conditions; its value is NaN where a condition lacks it, so pairing is `isfinite`.
+Axis names: C conditions, U units (an item asked with one prompt, seed and sample), I items, P prompts, K statistics.
+A unit is paired across conditions; its value is NaN where a condition lacks it, so pairing is `isfinite`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Cube(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """K statistics summed over the units of each item and prompt: what the bootstrap draws from."""
+    """K statistics, summed over the units of each item and prompt: what the bootstrap draws from."""
 
     value_IPK: Array
     count_IPK: Array
@@ -65,7 +65,7 @@ def cubes(rows: pd.DataFrame) -> Iterator[Cube]:
 
 
 def unit_values(rows: pd.DataFrame, values: pd.DataFrame) -> list[Array]:
-    """Columns of numbers, one value a row, each as C x U in the order of the cube of these rows."""
+    """One array of C x U for each column of numbers, in the order of the cube of the same rows."""
     condition, conditions = pd.factorize(rows["condition"], sort=True)
     codes = {name: pd.factorize(rows[name], sort=True)[0].astype(np.int64) for name in UNIT}
     _, first, units = np.unique(_one_code(codes), return_index=True, return_inverse=True)
@@ -104,9 +104,9 @@ def cube(rows: pd.DataFrame, backbone: str, task: str) -> Cube:
 
 
 def cells(one: Cube) -> Cube:
-    """The same with the samples of an item and prompt averaged: one unit a cell, of which a condition may have any number.
+    """The same cube with the samples of an item and prompt averaged: one unit per cell, however many samples a condition has.
 
-    What pairs is the cell, so that no sample of either side is dropped where the other has fewer.
+    Cells are paired, so that no sample of either side is dropped where the other has fewer.
     """
     _, first = cell_index(one)
     fields: dict[str, Any] = {name: average(getattr(one, name), one) for name in Cube._fields if name.endswith("_CU")}
@@ -115,7 +115,7 @@ def cells(one: Cube) -> Cube:
 
 
 def average(values_KU: Array, one: Cube) -> Array:
-    """Means over the samples of each item and prompt, K x cells in the order of `cells`; NaN where there is none."""
+    """Means over the samples of each item and prompt, K x cells in the order of `cells`; NaN where there are none."""
     index_U, first = cell_index(one)
     if len(first) == len(index_U):
         return values_KU[:, first]
@@ -128,14 +128,14 @@ def average(values_KU: Array, one: Cube) -> Array:
 
 
 def cell_index(one: Cube) -> tuple[Index, Index]:
-    """For each unit the number of its item and prompt, and the first unit of each of these."""
+    """For each unit the number of its cell (its item and prompt), and for each cell its first unit."""
     code_U = one.item_U * (int(one.prompt_U.max()) + 1) + one.prompt_U
     _, first, index_U = np.unique(code_U, return_index=True, return_inverse=True)
     return index_U, first
 
 
 def table_CIP(score_CU: Array, one: Cube) -> Array:
-    """Scores of cells as conditions x items x prompts; NaN where a cell is absent."""
+    """Scores of cells as conditions x items x prompts; NaN where a cell is missing."""
     shape = (len(score_CU), int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1)
     table = np.full(shape, np.nan)
     table[:, one.item_U, one.prompt_U] = score_CU
@@ -153,7 +153,7 @@ def _one_code(codes: dict[str, Index]) -> Index:
 def sums(values_KU: Array, one: Cube, weights_KU: Array | None = None) -> Sums:
     """Sums and counts of the finite values by item and prompt. Repeats of an item with one prompt form one cluster.
 
-    `weights_KU`, at least 0, say how often a value counts.
+    `weights_KU`, at least 0, say how much a value counts.
     """
     weights_KU = np.ones_like(values_KU) if weights_KU is None else weights_KU
     items, prompts = int(one.item_U.max()) + 1, int(one.prompt_U.max()) + 1

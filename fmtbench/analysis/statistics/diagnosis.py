@@ -2,12 +2,12 @@
 
     diagnose(rows, [SchemaPart(name="enum", condition="own_schema_open_enums", fault="...", change="...")])
 
-`own_schema` is compared with free text, step by step, and then with itself after one change at a time. No fraction of a
-factorial: the effects of parts do not add up (a field that is left out is not invented), and a fraction would blame one part
+`own_schema` is compared with free text, step by step, and then with itself after one change at a time. This is not a fractional
+factorial: the effects of parts do not add up (a field that is left out cannot be invented), and a fraction would blame one part
 for what two do together.
 
-A part is named where its change gains, after Holm's correction over all changes that were tried: a schema that does nothing has
-a part named in at most one study of twenty, whatever its number of parts.
+A part is named where changing it helps, after Holm's correction over all changes that were tried: if no change has an effect, at
+most one study in twenty names any part, whatever the number of parts.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ STEPS = {
     "own_schema_unenforced": "JSON asked for, the schema in the prompt",
     OWN: "the schema enforced",
 }
-"""From free text to the schema: what each condition has that the one before it has not."""
+"""From free text to the schema: what each condition adds to the one before it."""
 READING = "latent"
-"""A lenient reader, the same for every condition: what a format costs is no matter of where the answer is looked for."""
+"""A lenient reader, the same for every condition: a format's cost must not depend on where the answer is looked for."""
 Standing = Literal["worse", "better", "alike", "open"]
 
 
 @dataclass(frozen=True, kw_only=True, config={"extra": "forbid"})
 class SchemaPart:
-    """A part of a schema, and the condition that changes this part alone."""
+    """A part of a schema, and the condition that changes only this part."""
 
     name: str
     condition: str
     fault: str
-    """What is wrong where the change gains."""
+    """What is wrong if the change helps."""
     change: str
-    """What to do then."""
+    """What to do about it."""
 
 
 class Effect(NamedTuple):
@@ -65,23 +65,23 @@ class Effect(NamedTuple):
     high: float
     p: float
     moved: int
-    """Items that differ."""
+    """Items on which the two conditions differ."""
     needed: int | None
-    """Items that show the difference that matters four times in five; None where no number does."""
+    """Items that detect the difference that matters with a power of 0.8; None where no number does."""
 
     def deciding(self, margin: float) -> int | None:
-        """Items that would do where these do not, if the difference stays as it is: as many as show the margin, and as many as
-        take the interval off zero or inside the margin. It narrows with the root of the items, and with their number where none
-        of them differs."""
+        """Items that would decide if the difference stays as it is: enough to detect the margin, and enough for the interval to
+        exclude zero or to fit inside the margin. The interval narrows with the square root of the number of items, or with the
+        number itself where no item differs."""
         if self.needed is None:
             return None
         wide = (self.high - self.low) / 2 / max(abs(self.value), margin - abs(self.value))
         if not self.moved:
-            return math.ceil((self.items + 2) * wide)  # two items are imagined
+            return math.ceil((self.items + 2) * wide)  # two items are imaginary
         return max(self.needed, math.ceil(self.items * wide**2 - 1e-6))
 
     def standing(self, margin: float) -> Standing:
-        """By the 95% interval; `alike` where it lies within the margin on both sides."""
+        """The verdict of the 95% interval; `alike` where it lies within the margin on both sides."""
         if self.high < 0:
             return "worse"
         if self.low > 0:
@@ -96,9 +96,9 @@ class PartEffect(NamedTuple):
     effect: Effect
     p_adjusted: float
     fields: tuple[str, ...]
-    """Those that the change gains, of a part that is named."""
+    """For a named part, the fields that the change helps."""
     tokens: Interval
-    """That a reply is longer by."""
+    """How much longer a reply gets."""
     prompt_tokens: Interval
 
     @property
@@ -118,12 +118,12 @@ class Diagnosis(NamedTuple):
 
     @property
     def named(self) -> tuple[PartEffect, ...]:
-        """The largest gain first."""
+        """The named parts, largest gain first."""
         return tuple(sorted((one for one in self.parts if one.named), key=lambda one: -one.effect.value))
 
     @property
     def needed(self) -> int | None:
-        """Items with which all of these comparisons show the margin; None where no number does."""
+        """Items at which every comparison detects the margin; None where no number does."""
         each = [one.needed for one in (self.whole, *(one.effect for one in self.parts))]
         return None if None in each else max(one for one in each if one is not None)
 
@@ -132,7 +132,7 @@ def diagnose(
     rows: pd.DataFrame, parts: Sequence[SchemaPart], margin: float = 0.03, draws: int = DRAWS, seed: int = SEED
 ) -> Diagnosis:
     """`rows`: of one backbone and one task whose answers are records, under free_cot, the conditions of `STEPS` and those of the
-    parts; a part whose condition is not there is left out. Intervals are those for the prompts that were asked."""
+    parts; a part whose condition is missing is left out. Intervals are for the prompts that were asked."""
     (one,) = cubes(rows)
     fields = right_fields(rows)
     one = one._replace(latent_CU=unit_values(rows, fields.mean(axis=1).to_frame())[0])
@@ -154,10 +154,10 @@ TOKENS = ("completion_tokens", "prompt_tokens")
 
 
 def effect_of(one: Cube, pair: Pair, margin: float, draws: int, seed: int) -> Effect:
-    """Of the readings in the cube's `latent_CU`.
+    """The effect on the readings in the cube's `latent_CU`.
 
-    The bootstrap and the plan imagine a few items beside those that were seen, of the size of a verdict: one right, one wrong. A
-    share of fields mostly moves by less, so both are given the differences in units of those that there are.
+    The bootstrap and the plan add a few imaginary items to the observed ones, with differences as large as a verdict: one right,
+    one wrong. A share of fields mostly moves by less, so both get the differences in units of their typical size (`_unit`).
     """
     averaged = cells(one)
     unit = _unit(sums(difference_KU(averaged, [pair], READING), averaged))
@@ -173,8 +173,8 @@ def effect_of(one: Cube, pair: Pair, margin: float, draws: int, seed: int) -> Ef
 
 
 def _unit(summed: Sums) -> float:
-    """Root mean square of the items' differences that are not zero; a whole record where all are, since a record that breaks
-    loses all of its fields."""
+    """Root mean square of the items' nonzero differences; where all are zero, a whole record, since a record that breaks loses
+    all of its fields."""
     count_I = summed.count_IPK[:, :, 0].sum(1)
     mean_I = summed.value_IPK[:, :, 0].sum(1)[count_I > 0] / count_I[count_I > 0]
     moved_I = mean_I[np.abs(mean_I) > ROUNDING]
@@ -191,7 +191,7 @@ def _needed(one: Cube, pair: Pair, margin: float) -> int | None:
 
 
 def gained_fields(one: Cube, fields: pd.DataFrame, rows: pd.DataFrame, effect: Effect) -> tuple[str, ...]:
-    """Those that a change gains, after Holm's correction over all fields; the largest gain first."""
+    """The fields that a change helps, after Holm's correction over all fields; largest gain first."""
     pair = Pair(effect.condition, effect.reference)
     totals = [_totals(one._replace(latent_CU=array), pair) for array in unit_values(rows, fields)]
     p = adjust(np.array([sign_test(total_I).p_mid for total_I in totals]), np.ones(len(totals), bool))
@@ -207,7 +207,7 @@ def _totals(one: Cube, pair: Pair) -> Array:
 
 
 def longer(cost: pd.DataFrame, effect: Effect, draws: int, seed: int) -> tuple[Interval, Interval]:
-    """By how many tokens a reply, and its prompt, is longer under the condition than under the reference. `cost`: means by
+    """By how many tokens a reply, and its prompt, are longer under the condition than under the reference. `cost`: means by
     condition and item."""
     ours, base = cost.xs(effect.condition), cost.xs(effect.reference)
     reply, prompt = (paired_difference(ours[name], base[name], draws, seed) for name in TOKENS)

@@ -1,15 +1,15 @@
 """Drift: how far a format moves the content of a rationale, from vectors of free and formatted rationales for the same items.
 
 `vectors[condition]` is N x S x D: N items, S samples of each, unit vectors of D dimensions, NaN where a rationale is
-empty. The free condition needs two samples of each item: their distance is the floor, and they form the gate. An encoder in
-whose space two free samples of one item do not find each other says nothing about drift.
+empty. The free condition needs two samples of each item: the distance between them is the floor, and they form the gate. An
+encoder in whose space the two free samples of an item do not find each other says nothing about drift.
 
-A rationale is compared only with free rationales of *other* samples, as the free ones are: two of the same sample share a
-seed, and under the sham they are the same words.
+A rationale is compared only with free rationales of *other* samples, as free rationales are with each other: two of the same
+sample share a seed, and under the sham they are the same words.
 
-Drift 0 means no more than asking again, 1 as far as the free rationale of another item. It exceeds 1 where a format moves
-every vector by a common offset. Such an offset does not touch the content, so the shares of variance and the item match
-after subtracting each format's mean are reported with it.
+A drift of 0 is no more than asking again gives, and 1 is as far as the free rationale of another item. It exceeds 1 where a
+format moves every vector by a common offset. Such an offset does not touch the content, so the shares of variance and the item
+match after subtracting each format's mean are reported too.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ DRAWS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """One condition against free rationales of the same items. Shares, matches and correlations are 0..1 or -1..1."""
+    """One condition against free rationales of the same items. Shares and matches lie in 0..1, correlations in -1..1."""
 
     condition: str
     items: int
-    """Items that have two free rationales and one under the condition."""
+    """Items with two free rationales and one under the condition."""
     empty: float
     """Share of all items that lack one of these."""
     gate: float
     """Share of free samples whose nearest other free sample is of the same item."""
     passed: bool
     floor: float
-    """Mean cosine distance of two free samples of an item."""
+    """Mean cosine distance between two free samples of an item."""
     ceiling: float
-    """Mean cosine distance of free samples of two items."""
+    """Mean cosine distance between free samples of two items."""
     drift: float
     drift_low: float
     drift_high: float
@@ -68,7 +68,7 @@ class Drift:
 def drift(vectors: Mapping[str, Array], loss: Mapping[str, Array], free: str, seed: int = 0) -> list[Drift]:
     """One `Drift` for each condition but the free one. `loss[condition]` is N: free minus condition, NaN where unknown.
 
-    Raises `UserError` where the free condition is absent or has one sample only, or where fewer than ten items can be compared.
+    Raises `UserError` where the free condition is missing or has only one sample, or fewer than ten items can be compared.
     """
     if free not in vectors:
         raise UserError(f"there is no condition {free!r} to compare with: there are {', '.join(sorted(vectors))}")
@@ -119,7 +119,7 @@ def _drift(name: str, free_NSD: Array, other_NSD: Array, loss_N: Array, rng: np.
 
 
 def _of_other_samples(free_NSD: Array, other_NSD: Array, rng: np.random.Generator) -> list[float]:
-    """Shares of item and format, match, centred match, CKA and its null: means over pairs of different samples."""
+    """Shares of item and format, match, centred match, CKA and its null, averaged over pairs of different samples."""
     found = []
     for s in range(free_NSD.shape[1]):
         for t in range(other_NSD.shape[1]):
@@ -137,7 +137,7 @@ def _filled(vectors_NSD: Array) -> npt.NDArray[np.bool_]:
 
 
 def _distances(one_NSD: Array, other_NSD: Array, apart: bool = False) -> Array:
-    """N x N mean cosine distances between the samples of each two items; `apart` leaves out pairs of the same sample."""
+    """N x N mean cosine distances between the samples of every two items; `apart` leaves out pairs of the same sample."""
     total, count = np.zeros((len(one_NSD), len(other_NSD))), np.zeros((len(one_NSD), len(other_NSD)))
     for s in range(one_NSD.shape[1]):
         for t in range(other_NSD.shape[1]):
@@ -151,7 +151,7 @@ def _distances(one_NSD: Array, other_NSD: Array, apart: bool = False) -> Array:
 
 
 def gate_match(free_NSD: Array) -> float:
-    """Top-1: how often the nearest among all items' second samples is that of the same item, over ordered pairs of samples."""
+    """Top-1: how often an item's sample is nearest to another sample of the same item, over ordered pairs of samples."""
     samples = free_NSD.shape[1]
     hits = []
     for s in range(samples):
@@ -165,7 +165,7 @@ def gate_match(free_NSD: Array) -> float:
 
 
 def item_match(one_ND: Array, other_ND: Array) -> float:
-    """Top-1: how often the nearest row of `other` is the same item's, by cosine."""
+    """Top-1: how often the nearest row of `other`, by cosine, is the same item's."""
     nearest_N = (_unit(one_ND) @ _unit(other_ND).T).argmax(1)
     return float((nearest_N == np.arange(len(one_ND))).mean())
 
@@ -182,7 +182,7 @@ def _unit(rows_ND: Array) -> Array:
 
 
 def shares(one_ND: Array, other_ND: Array) -> tuple[float, float]:
-    """Shares of the variance that go with the item and with the format, in a two-way layout without replication."""
+    """Shares of the variance due to the item and to the format, in a two-way layout without replication."""
     x_FND = np.stack([one_ND, other_ND])
     grand = x_FND.mean((0, 1))
     total = float(((x_FND - grand) ** 2).sum())
@@ -192,14 +192,14 @@ def shares(one_ND: Array, other_ND: Array) -> tuple[float, float]:
 
 
 def cka(one_ND: Array, other_ND: Array) -> float:
-    """Linear centred kernel alignment with the unbiased HSIC_1; the biased one is high for unrelated sets of few items."""
+    """Linear centred kernel alignment with the unbiased HSIC_1; the biased one is high even for unrelated sets of few items."""
     k, m = one_ND @ one_ND.T, other_ND @ other_ND.T
     scale = hsic(k, k) * hsic(m, m)
     return float(hsic(k, m) / np.sqrt(scale)) if scale > 0 else float("nan")
 
 
 def hsic(k_NN: Array, m_NN: Array) -> float:
-    """The unbiased estimator of Song et al. 2012, JMLR 13:1393, equation 5; needs four rows."""
+    """The unbiased estimator of Song et al. 2012, JMLR 13:1393, equation 5; needs at least four rows."""
     n = len(k_NN)
     k, m = k_NN - np.diag(np.diag(k_NN)), m_NN - np.diag(np.diag(m_NN))
     cross = k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * (k @ m).sum() / (n - 2)
@@ -226,7 +226,7 @@ def spearman(one_BN: Array, other_BN: Array) -> Array:
 
 
 def _drawn_drift(moved_N: Array, floor_N: Array, same_NN: Array, rng: np.random.Generator) -> Array:
-    """Bootstrap over items of the normalised drift; an item drawn twice does not count as a pair of two items."""
+    """Bootstrap over items of the normalised drift; an item that is drawn twice is not paired with itself."""
     n = len(moved_N)
     drawn = np.empty(DRAWS)
     apart_NN = same_NN * ~np.eye(n, dtype=bool)

@@ -1,12 +1,12 @@
 """Tests of paired verdicts, odds, equivalence and power; corrections for many tests at once.
 
 If two conditions do the same, their labels can be exchanged within an item. So each item's total of differences keeps its
-size and tosses a coin for its sign; for each size the number of heads is binomial. Where every item is asked once this is
-McNemar's exact test (1947, Psychometrika 12:153). With repeats of an item it is the extension to clusters: McNemar's own
-test takes repeats for new items and rejects too often. With few disagreements an exact test stays below its level, so half
-the probability of what was seen is taken off: the mid-p comes close to the level and hardly ever exceeds it (Fagerland,
-Lydersen and Laake 2013, BMC Medical Research Methodology 13:91). Where one side has more samples of an item than the other,
-labels cannot be exchanged exactly; the test then has its level because the signs' variance is that of the totals.
+size and its sign is a coin toss; for each size the number of heads is binomial. Where every item is asked once this is
+McNemar's exact test (1947, Psychometrika 12:153). With repeats of an item it is the extension to clusters, where McNemar's own
+test treats repeats as new items and rejects too often. With few disagreements an exact test is conservative, so half the
+probability of the observed outcome is subtracted: this mid-p comes close to the nominal level and hardly ever exceeds it
+(Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91). Where one side has more samples of an item than the
+other, labels are not exactly exchangeable; the test then keeps its level because the signs' variance is that of the totals.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ POWER, LEVEL, MARGIN = 0.8, 0.05, 0.02
 
 
 MOST_PARTS = 120
-"""Totals that are no multiples of a fraction up to this one are rounded to it."""
+"""Totals that are not multiples of a fraction with a denominator up to this are rounded to this one."""
 ROUNDING = 1e-9
-"""What an average of equal numbers may leave of their difference."""
+"""How far apart averages of equal numbers may come out."""
 LONGEST = 100_000
-"""Points of an exact distribution; beyond them the score test stands in for it, which then agrees to the third digit."""
+"""Points of an exact distribution; beyond them the score test is used instead, which then agrees to the third digit."""
 
 
 class SignTest(NamedTuple):
     p: float
     """Two-sided and exact: it never rejects more often than its level."""
     p_mid: float
-    """The same with half the probability of the observed outcome: closest to its level."""
+    """The same less half the probability of the observed outcome: closest to its level."""
     p_score: float
     """From the normal approximation without continuity correction. Where every item is asked once, McNemar's chi-squared;
     with repeats, that of Durkalski et al. 2003 (Statistics in Medicine 22:2417)."""
@@ -56,7 +56,7 @@ def sign_test(total_I: Array) -> SignTest:
 
 
 def _whole(total_I: Array) -> Any:
-    """The totals times the smallest number that makes them whole, over what they have in common."""
+    """The totals times the smallest number that makes them whole, divided by their greatest common divisor."""
     for parts in range(1, MOST_PARTS + 1):
         whole_I = (total_I * parts).round()
         if np.abs(whole_I - total_I * parts).max(initial=0) < 1e-6:
@@ -67,7 +67,7 @@ def _whole(total_I: Array) -> Any:
 
 
 def _sign_distribution(size_K: Any, number_K: Any) -> Array:
-    """Of the sum of `number_K` items of each size with a random sign, from the smallest possible sum to the largest."""
+    """Distribution of the sum of `number_K` items of each size with random signs, from the smallest sum to the largest."""
     distribution: Array = np.ones(1)
     for size, number in zip(size_K, number_K):
         heads = np.zeros(2 * size * number + 1)
@@ -85,7 +85,7 @@ def score_test(total_I: Array) -> float:
 def odds_ratio(only_ours: float, only_reference: float) -> tuple[float, float, float]:
     """Conditional odds ratio of being right, with its exact 95% interval (Clopper and Pearson on the discordant pairs).
 
-    The numbers of pairs need not be whole: repeats of an item are worth fewer pairs than they are.
+    The numbers of pairs need not be whole: repeats of an item are worth fewer pairs than their number.
     """
     both = only_ours + only_reference
     if both == 0:
@@ -97,10 +97,10 @@ def odds_ratio(only_ours: float, only_reference: float) -> tuple[float, float, f
 
 
 def detectable(square_sum: float, items: int, power: float = POWER, level: float = LEVEL) -> float:
-    """The smallest true difference that a two-sided paired test of this size finds with this power.
+    """The smallest true difference that a two-sided paired test of this size detects with this power.
 
     `square_sum`: sum over items of the squared mean difference, which is the number of discordant items where each was
-    asked once. Where none disagrees, three are assumed: the 95% upper bound (rule of three). Connett, Smith and McHugh 1987.
+    asked once. Where none disagree, three are assumed: the 95% upper bound (rule of three). Connett, Smith and McHugh 1987.
     """
     if items == 0:
         return float("nan")
@@ -110,10 +110,10 @@ def detectable(square_sum: float, items: int, power: float = POWER, level: float
 
 
 def adjust(p: Array, planned: Array, family: Any = None) -> Array:
-    """Holm's step-down over the planned tests (family-wise error), Benjamini and Hochberg over the rest (false discoveries).
+    """Holm's step-down over the planned tests (family-wise error), Benjamini-Hochberg over the others (false discovery rate).
 
-    `family`: a label for each test; those of one label are corrected together, by default all. NaN where there was no test;
-    such a line counts in no family.
+    `family`: a label for each test; tests with the same label are corrected together; by default all are. NaN where there was
+    no test, which counts in no family.
     """
     adjusted = np.full(len(p), np.nan)
     labels = np.zeros(len(p), int) if family is None else np.asarray(family)

@@ -1,9 +1,9 @@
-"""Macro-F1 for tasks with a closed set of labels: unlike in accuracy, classes of uneven size count the same.
+"""Macro-F1 for tasks with a closed set of labels: unlike in accuracy, classes of unequal size count the same.
 
     F1 of a label = 2 right / (gold + given), where given counts the replies that name it; macro-F1 is the mean over labels.
 
-The labels are read off the golds: words, few compared with the items. Single letters are options whose content changes from
-item to item, not classes. A reply that names no label or breaks its contract is given to none, so it only costs recall.
+The labels are read off the golds: words, few compared with the items. Single letters are options, whose content changes from
+item to item, and not classes. A reply that names no label or breaks its contract is given to none, so it only costs recall.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_LABELS, ITEMS_PER_LABEL = 200, 5
 
 
 def closed_labels(golds: pd.Series) -> tuple[str, ...]:
-    """The labels of a task from the golds of its items, sorted; none where the answers are not a closed set of words."""
+    """The labels of a task from the golds of its items, sorted; empty where the answers are not a closed set of words."""
     labels = tuple(sorted(map(str, golds.unique())))
     words = all(len(label) > 1 and any(character.isalpha() for character in label) for label in labels)
     few = 2 <= len(labels) <= min(MOST_LABELS, len(golds) / ITEMS_PER_LABEL)
@@ -31,7 +31,7 @@ def closed_labels(golds: pd.Series) -> tuple[str, ...]:
 
 
 def macro_f1_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """`backbone task condition macro_f1 macro_f1_low macro_f1_high`, 95% bootstrap over items; closed-label tasks only."""
+    """`backbone task condition macro_f1 macro_f1_low macro_f1_high`, 95% bootstrap over items; only tasks with closed labels."""
     lines = [line for _, group in rows.groupby(["backbone", "task"], observed=True) for line in _lines(group, draws, seed)]
     return pd.DataFrame(lines, columns=[*KEY, "macro_f1", "macro_f1_low", "macro_f1_high"])
 
@@ -57,7 +57,7 @@ def _lines(rows: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any]
 
 
 def given_labels(rows: pd.DataFrame, labels: tuple[str, ...]) -> Any:
-    """The number of the label that each reply gives, -1 for none; verdicts are those of the rows."""
+    """The number of the label that each reply gives, -1 for none; the verdicts are those of the rows."""
     kind: AnswerKind = YesNo() if {*map(str.casefold, labels)} == {"yes", "no"} else Label(labels=labels)
     number = {kind.canon(label): i for i, label in enumerate(labels)}
     answers, unique = pd.factorize(rows["answer"])
@@ -68,7 +68,7 @@ def given_labels(rows: pd.DataFrame, labels: tuple[str, ...]) -> Any:
 
 
 def _counts(given: Any, gold: Any, labels: int, item: Any, prompt: Any) -> Sums:
-    """Right replies, then gold plus given, of each label, by item and prompt."""
+    """Right replies of each label, then gold plus given replies of each, by item and prompt."""
     items, prompts = int(item.max()) + 1, int(prompt.max()) + 1
     value = np.zeros((items, prompts, 2 * labels))
     np.add.at(value, (item[given == gold], prompt[given == gold], gold[given == gold]), 1.0)
@@ -81,7 +81,7 @@ def _counts(given: Any, gold: Any, labels: int, item: Any, prompt: Any) -> Sums:
 
 
 def macro_f1(counts: Array) -> Any:
-    """Last axis: right of each label, then gold plus given of each. A label in neither is left out."""
+    """Last axis: right replies of each label, then gold plus given of each. A label in neither is left out."""
     right, there = np.split(counts, 2, axis=-1)
     f1 = np.divide(2 * right, there, out=np.full(right.shape, np.nan), where=there > 0)
     return np.nanmean(f1, axis=-1)

@@ -1,9 +1,9 @@
-"""Random-effects meta-analysis: what differs between studies beyond their own errors, and what a further study would show.
+"""Random-effects meta-analysis: how much studies differ beyond their own errors, and what a further study would show.
 
 The variance between studies, tau^2, is Paule and Mandel's (1982, Journal of Research of the National Bureau of Standards
-87:377): the one at which the weighted squares of the residuals are as large as their degrees of freedom. Intervals are Hartung
-and Knapp's (2001, Statistics in Medicine 20:3875), with t quantiles, which keep their level with few studies; the prediction
-interval is that of Higgins, Thompson and Spiegelhalter (2009, Journal of the Royal Statistical Society A 172:137).
+87:377): the one at which the weighted squared residuals sum to their degrees of freedom. Intervals are Hartung and Knapp's
+(2001, Statistics in Medicine 20:3875), with t quantiles, which keep their level with few studies; the prediction interval is
+that of Higgins, Thompson and Spiegelhalter (2009, Journal of the Royal Statistical Society A 172:137).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from scipy import optimize, special
 from fmtbench.analysis.statistics.cube import Array
 
 FEWEST_PREDICTED, FEWEST_MODERATED = 3, 5
-"""Studies that a prediction interval, and a moderator, need at least."""
+"""The fewest studies for a prediction interval, and for a moderator."""
 
 
 class Pooled(NamedTuple):
-    """Of `studies` differences; NaN where there are too few."""
+    """A pooled difference of `studies` studies; NaN where there are too few."""
 
     studies: int
     mean: float
     low: float
     high: float
     prediction_low: float
-    """Between these a difference of a further study like these lies with 95%."""
+    """The 95% prediction interval: where the difference in a further study like these would lie."""
     prediction_high: float
     tau: float
     i2: float
-    """Share of the variance of the differences that is no error of the studies."""
+    """Share of the variance of the differences that is not the studies' own error."""
 
 
 class Slope(NamedTuple):
@@ -43,7 +43,7 @@ class Slope(NamedTuple):
 
 
 def pool(y_S: Array, variance_S: Array, level: float = 0.95) -> Pooled:
-    """S differences and the variances of their errors, which are above 0. With one study nothing is said."""
+    """Pools S differences, given the variances of their errors, which are above 0. With one study every estimate is NaN."""
     studies, nothing = len(y_S), float("nan")
     if studies < 2:
         return Pooled(studies, *[nothing] * 7)
@@ -61,7 +61,7 @@ def pool(y_S: Array, variance_S: Array, level: float = 0.95) -> Pooled:
 
 
 def moderated(y_S: Array, variance_S: Array, moderator_S: Array, level: float = 0.95) -> Slope:
-    """Meta-regression on one moderator, with the spread between studies that it leaves."""
+    """Meta-regression on one moderator, with the residual spread between studies."""
     studies = len(y_S)
     if studies < FEWEST_MODERATED or np.ptp(moderator_S) < 1e-12:
         return Slope(*[float("nan")] * 3)
@@ -72,7 +72,7 @@ def moderated(y_S: Array, variance_S: Array, moderator_S: Array, level: float = 
 
 
 def paule_mandel(y_S: Array, variance_S: Array, design_SB: Array) -> float:
-    """tau^2 for studies x coefficients of a design; 0 where the studies differ no more than their errors."""
+    """tau^2 given a design of studies x coefficients; 0 where the studies differ no more than their errors."""
     freedom = len(y_S) - design_SB.shape[1]
 
     def excess(tau2: float) -> float:
@@ -85,7 +85,7 @@ def paule_mandel(y_S: Array, variance_S: Array, design_SB: Array) -> float:
 
 
 def i_squared(y_S: Array, variance_S: Array) -> float:
-    """Higgins and Thompson 2002 (Statistics in Medicine 21:1539), from Cochran's Q."""
+    """I^2 of Higgins and Thompson 2002 (Statistics in Medicine 21:1539), from Cochran's Q."""
     squares = _squares(y_S, variance_S, np.ones((len(y_S), 1)))
     return float(max(0.0, (squares - (len(y_S) - 1)) / squares)) if squares > 0 else 0.0
 

@@ -1,8 +1,8 @@
 """The orders in which the axes of a design can be switched from one condition to another, through cells that exist.
 
-A chain is such an order. With every cell there are as many as permutations of the axes, and the mean of an axis' steps over
-them is its Shapley value (1953, Contributions to the Theory of Games II). Where a cell is missing, a chain takes two or more
-axes in one step, which tells nothing of either alone. A chain counts only if no existing cell would refine it.
+A chain is such an order. If every cell exists there are as many chains as permutations of the axes, and the mean over them of
+an axis's steps is its Shapley value (1953, Contributions to the Theory of Games II). Where a cell is missing, a chain takes two
+or more axes in one step, which says nothing about either alone. A chain counts only if no existing cell would refine it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Paths(NamedTuple):
     missing: list[Levels]
     """Cells of the full factorial that do not exist."""
     squares: list[tuple[int, int]]
-    """Pairs of axes of which the reference, either one alone and both together exist."""
+    """Pairs of axes for which the reference, each one alone, and both together exist."""
 
     @property
     def separated(self) -> list[int]:
@@ -33,18 +33,18 @@ class Paths(NamedTuple):
 
     @property
     def unseparated(self) -> list[int]:
-        """Axes that some chain switches together with another; what they share is the residual."""
+        """Axes that some chain switches together with another; their joint effect is the residual."""
         steps = (after - before for chain in self.chains for before, after in pairwise(chain))
         return sorted({axis for step in steps if len(step) > 1 for axis in step})
 
     def steps(self, axis: int) -> list[tuple[Moved, Moved]]:
-        """Before and after of the axis, in each chain that switches it alone."""
+        """The subsets before and after the axis is switched, in each chain that switches it alone."""
         found = ((chain, single_steps(chain).get(axis)) for chain in self.chains)
         return [(chain[at], chain[at + 1]) for chain, at in found if at is not None]
 
 
 def find_paths(reference: Levels, condition: Levels, cells: Mapping[Levels, str]) -> Paths:
-    """`cells`: the conditions that exist, by their levels."""
+    """`cells`: the conditions that exist, keyed by their levels."""
     moved = [i for i in range(len(AXES)) if reference[i] != condition[i]]
     subsets = [frozenset(some) for size in range(len(moved) + 1) for some in combinations(moved, size)]
     existing = [subset for subset in subsets if between(reference, condition, subset) in cells]
@@ -64,7 +64,7 @@ def _chains(existing: list[Moved], end: Moved) -> list[Chain]:
 
 
 def single_steps(chain: Chain) -> dict[int, int]:
-    """For each axis that is switched alone, the position of the step."""
+    """For each axis that is switched alone, the position of its step."""
     steps = {}
     for position, (before, after) in enumerate(pairwise(chain)):
         if len(after - before) == 1:

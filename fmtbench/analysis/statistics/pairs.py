@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 def planned_pairs(planned: Sequence[Mapping[str, str] | str], reference: str = REFERENCE) -> list[Pair]:
-    """A name alone is compared with the reference; a mapping names both. The order is the one given."""
+    """A bare name is compared with the reference; a mapping names both. Keeps the given order."""
     pairs = []
     for one in planned:
         given = {"condition": one} if isinstance(one, str) else dict(one)
@@ -36,7 +36,7 @@ def check_planned(wanted: Sequence[Pair], known: Collection[str]) -> None:
 
 
 def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
-    """Every condition with the reference, then the planned pairs that exist."""
+    """Every condition against the reference, then the planned pairs that exist."""
     others = [name for name in one.conditions if name != reference and not name.endswith(RERUN)]
     against = [Pair(name, reference) for name in others if reference in one.conditions]
     there = [pair for pair in wanted if set(pair) <= set(one.conditions) and pair.condition != pair.reference]
@@ -44,7 +44,7 @@ def pairs_of(one: Cube, reference: str, wanted: Sequence[Pair]) -> list[Pair]:
 
 
 def difference_KU(one: Cube, pairs: Sequence[Pair], reading: str = "strict") -> Array:
-    """Condition minus reference of K pairs; NaN where either lacks the unit."""
+    """Condition minus reference for each of K pairs; NaN where either lacks the unit."""
     score_CU = one.scores(reading)
     ours, base = ([one.at(name) for name in names] for names in zip(*pairs))
     return score_CU[ours] - score_CU[base]

@@ -1,4 +1,4 @@
-"""Sums of a reply, such as its tax, over items: means of a reply with bootstrap intervals, and paired differences."""
+"""Per-reply sums, such as the tax, over items: means per reply with bootstrap intervals, and paired differences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fmtbench.analysis.statistics.cube import Array, Sums
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % interval; NaN where nothing was measured, and no interval for one item."""
+    """A mean with its 95% interval; NaN where nothing was measured, and no interval for a single item."""
 
     value: float
     low: float
@@ -23,7 +23,7 @@ NOTHING = Interval(np.nan, np.nan, np.nan)
 
 
 def mean_of_ratio(value_I: Array, count_I: Array, draws: int, seed: int) -> Interval:
-    """Sum of the values over sum of the counts, items drawn with replacement. No imagined items: a tax is no rate."""
+    """Sum of the values over the sum of the counts, bootstrapped over items. No imaginary items, because a tax is not a rate."""
     asked = count_I > 0
     value_I, count_I = value_I[asked], count_I[asked]
     if not len(value_I):
@@ -36,7 +36,7 @@ def mean_of_ratio(value_I: Array, count_I: Array, draws: int, seed: int) -> Inte
 
 
 def paired_difference(one: pd.Series, other: pd.Series, draws: int, seed: int) -> Interval:
-    """Of means by item, indexed by item, over the items of both."""
+    """Difference of two series of item means, indexed by item, over the items in both."""
     both = pd.concat([one, other], axis=1, join="inner").dropna()
     difference_I = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy(dtype=float)
     return mean_of_ratio(difference_I, np.ones_like(difference_I), draws, seed)
@@ -44,7 +44,7 @@ def paired_difference(one: pd.Series, other: pd.Series, draws: int, seed: int) -
 
 def within_items(values: pd.Series, marked: pd.Series, items: pd.Series) -> tuple[float, float, int]:
     """Mean difference of `values` between the marked and the unmarked replies of an item, its standard error over items, and how
-    many items have both. What differs between items, such as how hard they are, does not count."""
+    many items have both. Differences between items, such as their difficulty, cancel."""
     means = values.astype(float).groupby([items, marked.astype(bool)], observed=True).mean().unstack()
     if means.shape[1] < 2:
         return np.nan, np.nan, 0

@@ -12,7 +12,7 @@ from fmtbench.analysis.statistics.exact import detectable
 from fmtbench.analysis.statistics.pairs import Pair, difference_KU
 
 ASSUMED = (0.1, 0.2, 0.3)
-"""Shares of items on which two conditions disagree, as found in large studies of formats."""
+"""Shares of items on which two conditions disagree, as large studies of formats find them."""
 
 
 def assumed_power(items: int) -> dict[float, float]:
@@ -23,7 +23,7 @@ def assumed_power(items: int) -> dict[float, float]:
 def observed_discordance(rows: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     """`task condition reference n discordance`: mean squared difference of items, from a pilot's rows, samples averaged.
 
-    For items asked once this is the share that disagrees. A pair that the pilot lacks has no line.
+    For items asked once this is the share that disagrees. A pair that the pilot lacks has no row.
     """
     lines = []
     for one in map(cells, cubes(rows)):

@@ -1,13 +1,13 @@
-"""How far the wording of a prompt moves a difference, and what that adds to an interval for prompts like those that were asked.
+"""How much the wording of a prompt moves a difference, and what that adds to an interval for prompts like those that were asked.
 
-Two prompts say next to nothing about the spread of one difference (one degree of freedom), but the same prompts were put to
-every condition of a backbone and task. The mean square of prompt x condition has (conditions - 1)(prompts - 1) degrees of
-freedom, and its expectation is noise + items x sd^2 / 2, where sd is that of a *difference* of two conditions from one
-prompt to the next (Searle, Casella and McCulloch 1992, Variance Components, chapter 4). A half-normal prior of 5 points
-(Gelman 2006, Bayesian Analysis 1:515) keeps the spread finite where conditions and prompts are few.
+Two prompts say next to nothing about the spread of one difference (one degree of freedom), but every condition of a backbone
+and task gets the same prompts. The mean square of prompt x condition has (conditions - 1)(prompts - 1) degrees of freedom, and
+its expectation is noise + items x sd^2 / 2, where sd is that of a *difference* of two conditions from one prompt to the next
+(Searle, Casella and McCulloch 1992, Variance Components, chapter 4). A half-normal prior of 5 points (Gelman 2006, Bayesian
+Analysis 1:515) keeps the spread finite where conditions and prompts are few.
 
 This is the model score ~ condition + (1|item) + (1|item:condition) + (1|prompt) + (1|prompt:condition) of lme4, without its
-iteration and with the uncertainty of sd carried into the interval. It takes conditions as exchangeable: one that no prompt
+iteration and with the uncertainty of sd carried into the interval. It treats conditions as exchangeable: one that no prompt
 can move, such as the sham, gets the spread of the others. So a null is judged by the interval for these prompts.
 """
 
@@ -24,11 +24,11 @@ PRIOR_SD = 0.05
 GRID = np.concatenate([[0.0], np.geomspace(1e-3, 0.5, 200)])
 """Values of sd, as shares."""
 FULL = 0.5
-"""A condition takes part in the estimate where it has at least so many of the cells of the fullest one."""
+"""A condition takes part in the estimate if it has at least this share of the cells of the most complete one."""
 
 
 class Squares(NamedTuple):
-    """Of a whole table of conditions x items x prompts."""
+    """Mean squares of a complete table of conditions x items x prompts."""
 
     interaction: float
     """Mean square of prompt x condition."""
@@ -39,15 +39,15 @@ class Squares(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """What is known of sd."""
+    """The posterior of sd."""
 
     weight_G: Array
     """Probability of each value of `GRID`."""
     prompts: int
-    """That all conditions share; with fewer than two, `weight_G` is the prior alone."""
+    """Prompts that all conditions share; with fewer than two, `weight_G` is the prior alone."""
 
     def quantile(self, *levels: float) -> list[float]:
-        """Of sd, as shares."""
+        """Quantiles of sd, as shares."""
         last = len(GRID) - 1
         return [float(GRID[min(last, int(np.searchsorted(np.cumsum(self.weight_G), level)))]) for level in levels]
 
@@ -71,8 +71,8 @@ def spread_of(score_CU: Array, one: Cube) -> Spread:
 
 
 def sd_weights(score_CIP: Array, prior_sd: float = PRIOR_SD) -> Array:
-    """Posterior over `GRID`: half-normal prior, scaled chi-squared likelihood of the mean square; the prior alone where
-    there are not two conditions, items and prompts."""
+    """Posterior over `GRID`: half-normal prior, scaled chi-squared likelihood of the mean square; the prior alone with fewer than
+    two conditions, items or prompts."""
     log = log_prior(prior_sd)
     whole = score_CIP[:, np.isfinite(score_CIP).all(axis=(0, 2))]
     if min(whole.shape) > 1:
@@ -84,14 +84,14 @@ def sd_weights(score_CIP: Array, prior_sd: float = PRIOR_SD) -> Array:
 
 
 def log_prior(prior_sd: float = PRIOR_SD) -> Array:
-    """Of each value of `GRID`, up to a constant: half-normal density times the width of its step."""
+    """Log prior of each value of `GRID`, up to a constant: half-normal density times the width of its step."""
     step = np.gradient(GRID)
     step[0] = GRID[1] / 2
     return np.asarray(np.log(step) - 0.5 * (GRID / prior_sd) ** 2)
 
 
 def mean_squares(score_CIP: Array) -> Squares:
-    """Analysis of variance of a table without gaps, crossed, one value a cell."""
+    """Analysis of variance of a complete crossed table with one value per cell."""
     conditions, items, prompts = score_CIP.shape
     pair_CP, pair_CI, pair_IP = score_CIP.mean(1), score_CIP.mean(2), score_CIP.mean(0)
     mean_C, mean_I, mean_P, mean = pair_CP.mean(1), pair_IP.mean(1), pair_CP.mean(0), score_CIP.mean()

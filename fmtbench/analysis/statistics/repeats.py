@@ -10,11 +10,11 @@ from fmtbench.analysis.statistics.cube import Array, Index
 from fmtbench.answers import Number
 
 RIGHT = "\0right"
-"""The vote of every right reply, however it is spelt: no answer holds this character."""
+"""The vote of every right reply, however it is spelt: no real answer contains this character."""
 
 
 def pass_at_k(right_N: Index, samples_N: Index, k: int) -> Array:
-    """Probability that one of k samples drawn from an item's own is right, for N items; NaN where it has fewer than k.
+    """Probability that at least one of k samples drawn from an item's own is right, for N items; NaN where it has fewer than k.
 
     1 - C(n - c, k) / C(n, k), which is unbiased, unlike 1 - (1 - c / n)^k (Chen et al. 2021, arXiv 2107.03374).
     """
@@ -27,22 +27,23 @@ def pass_at_k(right_N: Index, samples_N: Index, k: int) -> Array:
 
 
 def majority(cell: Index, votes: pd.Series, right: npt.NDArray[np.bool_]) -> Array:
-    """For cells 0..N-1 the probability that the most frequent answer is right; equally frequent ones are drawn between.
+    """For cells 0..N-1, the probability that the most frequent answer is right; ties are broken at random.
 
     Self-consistency (Wang et al. 2022, arXiv 2203.11171), without weights. `votes`: the answer of each reply as it counts,
-    empty where there is none, which is no vote; a cell without any is wrong. Right replies vote alike.
+    missing where there is none, which is no vote; a cell without votes is wrong. All right replies cast the same vote.
     """
     table = pd.DataFrame({"cell": cell, "vote": votes.where(~right, RIGHT).to_numpy()}).dropna()
     count = table.groupby(["cell", "vote"], sort=False).size().rename("count").reset_index()
     top = count[count["count"] == count.groupby("cell")["count"].transform("max")]
-    ours = (top["vote"] == RIGHT).groupby(top["cell"]).mean()  # 1 over the number of answers that share the first place
+    ours = (top["vote"] == RIGHT).groupby(top["cell"]).mean()  # 1 over the number of answers tied for first place
     return np.asarray(ours.reindex(np.arange(int(cell.max()) + 1), fill_value=0.0), dtype=float)
 
 
 def as_votes(answers: pd.Series, golds: pd.Series) -> pd.Series:
-    """Answers in one spelling: as numbers where every gold is one, else without case and spare blanks.
+    """Answers in one spelling: as numbers where every gold is one, otherwise case-folded with whitespace collapsed.
 
-    Rows keep no answer kind. Verdicts do, and right replies vote together by them; of wrong ones two spellings may count apart.
+    Rows do not store the answer kind, but they store verdicts, by which right replies vote together; two spellings of a wrong
+    answer may count as two.
     """
     number = Number()
     numeric = all(number.canon(str(gold)) is not None for gold in golds.unique())

@@ -1,4 +1,4 @@
-"""Which cells would separate what a decomposition cannot: those whose run leaves fewer axes in the residual."""
+"""Which missing cells would separate what a decomposition cannot: those whose run leaves fewer axes in the residual."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fmtbench.conditions.axes import REFERENCE, Axes
 
 
 class Separation(NamedTuple):
-    """Of one condition against the reference."""
+    """What one condition lacks, against the reference."""
 
     condition: str
     axes: tuple[str, ...]
-    """That the conditions which exist switch only together."""
+    """Axes that the existing conditions switch only together."""
     cells: tuple[str, ...]
-    """Any one of these would tell more of them apart: a preset's name, or the settings that such a condition needs. Where no
+    """Any one of these would separate more of them: a preset's name, or the settings that such a condition needs. Where no
     single one does, all that are missing."""
 
 
@@ -31,7 +31,7 @@ def separations(
 ) -> list[Separation]:
     """What is missing for each of the `conditions` (by default all) whose loss cannot be divided among the axes it switches.
 
-    `axes`: settings of the conditions that exist, by name, the reference among them; `presets`: of those that could be run.
+    `axes`: settings of the conditions that exist, by name, including the reference; `presets`: of those that could be run.
     """
     fields = any(settings.get("asked") == PROSE for settings in axes.values())
     known = {name: levels(settings, fields) for name, settings in axes.items()}
@@ -60,7 +60,7 @@ def _separation(
 
 
 def _is_possible(cell: Levels) -> bool:
-    """Whether its levels can go together, such as a list of steps and free text cannot."""
+    """Whether its levels can go together; a list of steps and free text, for one, cannot."""
     settings = settings_at(cell)
     order = {"order": "answer_only"} if settings["reasoning"] == "none" else {}
     try:

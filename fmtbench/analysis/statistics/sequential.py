@@ -1,11 +1,11 @@
-"""When a study that is looked at before it is complete may be stopped: group-sequential boundaries with alpha spending.
+"""When a study may be stopped before it is complete: group-sequential boundaries with alpha spending.
 
-Whoever tests at every look rejects true nulls far more often than once in twenty. Here the looks share the level: by the share
-t of the planned items that is there, so much of it may have been spent as Lan and DeMets (1983, Biometrika 70:659) allow with
-a curve that comes close to O'Brien and Fleming's boundary, 2 (1 - Phi(z(alpha/4) / sqrt t)) on each of both sides. Almost all
-is left for the last look, which is nearly the test of a study without looks.
+Testing at every look rejects true nulls far more often than once in twenty. Here the looks share the level: at a share t of the
+planned items, the level spent so far is what Lan and DeMets (1983, Biometrika 70:659) allow with a curve that comes close to
+O'Brien and Fleming's boundary, 2 (1 - Phi(z(alpha/4) / sqrt t)) on each side. Almost all of it is left for the last look, which
+is nearly the test of a study without looks.
 
-Each boundary is solved for in turn: the density of the score among studies that have crossed none is carried from look to look
+The boundaries are solved for in turn: the density of the score among studies that have crossed none is carried from look to look
 by numerical integration (Armitage, McPherson and Rowe 1969, Journal of the Royal Statistical Society A 132:235).
 """
 
@@ -22,9 +22,9 @@ from fmtbench.analysis.statistics.exact import LEVEL
 from fmtbench.errors import UserError
 
 POINTS = 801
-"""Of the grid on which the density is carried."""
+"""Of the grid that carries the density."""
 FARTHEST = 8.0
-"""Standard deviations; an earlier boundary is none."""
+"""In standard deviations; a boundary beyond this is none."""
 MOST_LOOKS = 50
 
 
@@ -36,7 +36,7 @@ class Look(NamedTuple):
     spent: float
     """Of the level, by this look and all before it."""
     z: float
-    """A difference whose |z| is at least this has crossed the boundary; inf where nothing may be spent yet."""
+    """A difference with |z| at least this has crossed the boundary; inf where nothing may be spent yet."""
 
     @property
     def p(self) -> float:
@@ -45,7 +45,7 @@ class Look(NamedTuple):
 
 
 def which_look(text: str) -> tuple[int, int]:
-    """`2/4` as (2, 4). Raises `UserError` for anything that is no look of a study."""
+    """`2/4` as (2, 4). Raises `UserError` for anything that is not a look of a study."""
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) <= MOST_LOOKS):
         raise UserError(f"look={text}: give the number of this look and of all, such as look=2/4 (at most {MOST_LOOKS} looks)")
@@ -53,9 +53,9 @@ def which_look(text: str) -> tuple[int, int]:
 
 
 def shares(number: int, of: int, now: float) -> list[float]:
-    """The shares of items at the looks up to this one: evenly spaced before it, `now` at it, and all items at the last.
+    """The shares of items at the looks up to this one: evenly spaced before it, `now` at it, and 1 at the last.
 
-    Raises `UserError` where there are no more items than at the look before.
+    Raises `UserError` where there are no more items than the previous look had.
     """
     if number == of:
         now = 1.0
@@ -68,12 +68,12 @@ def shares(number: int, of: int, now: float) -> list[float]:
 
 
 def spending(share: float, level: float = LEVEL) -> float:
-    """How much of the two-sided level may have been spent by a share of the items."""
+    """How much of the two-sided level may be spent by the time this share of the items is in."""
     return float(min(level, 4 * special.ndtr(special.ndtri(level / 4) / np.sqrt(share))))
 
 
 def boundaries(at: Sequence[float], level: float = LEVEL) -> list[Look]:
-    """One look for each share, which increase up to at most 1."""
+    """One look for each share; shares increase, up to at most 1."""
     grid = np.linspace(-FARTHEST, FARTHEST, POINTS)
     density: Array | None = None
     looks: list[Look] = []
@@ -87,7 +87,7 @@ def boundaries(at: Sequence[float], level: float = LEVEL) -> list[Look]:
 
 
 def _edge(density: Array | None, grid: Array, before: Look, share: float, spend: float) -> float:
-    """The boundary that studies without an effect cross at this look, and at none before, with probability `spend`."""
+    """The boundary that, without an effect, studies cross first at this look with probability `spend`."""
     if spend < 2 * special.ndtr(-FARTHEST):
         return float("inf")
 
@@ -98,7 +98,7 @@ def _edge(density: Array | None, grid: Array, before: Look, share: float, spend:
 
 
 def _beyond(density: Array | None, grid: Array, before: Look, share: float, z: float) -> float:
-    """Probability of |Z| > z now among studies still under way; Z sqrt(t) is a Brownian motion."""
+    """Probability of |Z| > z now, among studies still under way; Z sqrt(t) is a Brownian motion."""
     if density is None:
         return float(2 * special.ndtr(-z))
     step = np.sqrt(share - before.share)

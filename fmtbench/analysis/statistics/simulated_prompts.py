@@ -1,8 +1,8 @@
-"""Studies with prompts that matter, to check both intervals of a difference: coverage and width, with a known truth.
+"""Simulated studies whose prompts matter, to check coverage and width of both intervals of a difference against a known truth.
 
-Each condition's accuracy under a prompt is its own mean plus what the prompt does to all conditions plus what it does to this
-one. The latter has heavy tails (Student's t with 5 degrees of freedom), unlike the normal spread that the interval assumes.
-Verdicts of an item resemble each other over conditions and prompts.
+A condition's accuracy under a prompt is its own mean plus the prompt's effect on all conditions plus its effect on this one.
+The latter has heavy tails (Student's t with 5 degrees of freedom), unlike the normal spread that the interval assumes.
+Verdicts of an item are correlated across conditions and prompts.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from fmtbench.analysis.statistics.cube import Array, Sums
 from fmtbench.analysis.statistics.prompts import Spread, sd_weights
 
 MAIN_SD = 0.03
-"""Of what a prompt does to all conditions alike."""
+"""Of a prompt's effect on all conditions alike."""
 SHARED = 0.6
-"""Correlation of the verdicts of one item."""
+"""Correlation between the verdicts of one item."""
 TAILS = 5
 
 
@@ -28,7 +28,7 @@ class PromptDesign(NamedTuple):
     items: int
     prompts: int
     conditions: int
-    """With the reference."""
+    """Including the reference."""
     spread: float
     """Standard deviation of a difference from one prompt to the next."""
 
@@ -43,7 +43,7 @@ PROMPT_DESIGNS = tuple(
 
 
 class Intervals(NamedTuple):
-    """Shares that cover their truth, and mean half-widths, as shares; NaN where the interval is left empty."""
+    """Shares of intervals that cover their truth, and mean half-widths, as shares; NaN where the interval is undefined."""
 
     these_coverage: float
     """Of the mean difference under the prompts of the study."""
@@ -52,7 +52,7 @@ class Intervals(NamedTuple):
     """Of the mean difference over all prompts."""
     general_width: float
     narrow_coverage: float
-    """Of the mean over all prompts by the interval for these prompts, for comparison."""
+    """How often the interval for these prompts covers the mean over all prompts, for comparison."""
 
 
 class MadeStudy(NamedTuple):
@@ -61,7 +61,7 @@ class MadeStudy(NamedTuple):
     mean_CP: Array
     """The accuracy of each condition under each prompt."""
     mean_C: Array
-    """Over all prompts there could be."""
+    """Over all possible prompts."""
 
 
 def made_study(design: PromptDesign, rng: np.random.Generator) -> MadeStudy:
@@ -77,7 +77,7 @@ def made_study(design: PromptDesign, rng: np.random.Generator) -> MadeStudy:
 
 
 def simulate_prompts(design: PromptDesign, rounds: int, seed: int, resamples: int = 1000) -> Intervals:
-    """All contrasts with the reference, of `rounds` studies."""
+    """All contrasts with the reference, over `rounds` studies."""
     rng = np.random.default_rng(seed)
     lines = [line for number in range(rounds) for line in _intervals(made_study(design, rng), resamples, number)]
     return Intervals(*map(float, np.mean(lines, axis=0)))

@@ -1,7 +1,7 @@
-"""Paired verdicts with a known truth, to check that intervals cover and tests keep their size.
+"""Paired verdicts with a known truth, to check that intervals cover and that tests keep their level.
 
-An item's verdict under each prompt is one of: both conditions agree, only ours is right, only the reference is. With
-probability `correlation` two prompts of an item share their draw, so that repeats of an item resemble each other.
+An item's verdict under each prompt is one of three: both conditions agree, only the condition is right, only the reference is.
+With probability `correlation` two prompts of an item share their draw, so that repeats of an item resemble each other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Design(NamedTuple):
     discordance: float
     """Share of item-prompt pairs on which the conditions disagree."""
     correlation: float
-    """Of the differences of one item under two prompts."""
+    """Between the differences of one item under two prompts."""
 
 
 DESIGNS = (
@@ -41,7 +41,7 @@ DESIGNS = (
 
 
 class Report(NamedTuple):
-    """Shares of rounds: intervals that cover the truth, and true nulls rejected at 5%."""
+    """Shares of rounds in which intervals cover the truth, and in which true nulls are rejected at 5%."""
 
     coverage: float
     size_exact: float
@@ -54,7 +54,7 @@ class Report(NamedTuple):
 
 
 def differences(design: Design, effect: float, rng: np.random.Generator) -> Array:
-    """items x prompts of -1, 0, 1 with mean `effect`. An item's prompts share draws, so that they correlate as asked."""
+    """items x prompts of -1, 0, 1 with mean `effect`. The prompts of an item share draws, to correlate as asked."""
     shared = rng.random((design.items, design.prompts)) < np.sqrt(design.correlation)
     draw = np.where(shared, rng.random((design.items, 1)), rng.random((design.items, design.prompts)))
     ours, base = (design.discordance + effect) / 2, (design.discordance - effect) / 2
@@ -62,7 +62,7 @@ def differences(design: Design, effect: float, rng: np.random.Generator) -> Arra
 
 
 def simulate(design: Design, rounds: int, seed: int, resamples: int = 1000) -> Report:
-    """Coverage with a true effect of a third of the discordance; sizes without an effect."""
+    """Coverage with a true effect of a third of the discordance; rejection rates without an effect."""
     rng = np.random.default_rng(seed)
     truth = design.discordance / 3
     held = 0
@@ -78,5 +78,5 @@ def simulate(design: Design, rounds: int, seed: int, resamples: int = 1000) -> R
 def _rejections(tests: list[SignTest], level: float = 0.05) -> Any:
     """Share of the tests that reject (exact, mid-p, score), and whether any of them does after Holm."""
     both = np.array(tests)
-    smallest = both.min(axis=0) * len(tests)  # after Holm, whose smallest value is this one
+    smallest = both.min(axis=0) * len(tests)  # Holm multiplies the smallest p by the number of tests
     return np.concatenate([(both <= level).mean(axis=0), smallest <= level])

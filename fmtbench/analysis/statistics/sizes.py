@@ -1,9 +1,9 @@
-"""How many items, prompts and samples show a difference of a given size, and what difference a given size shows.
+"""How many items, prompts and samples detect a difference of a given size, and what difference a given size detects.
 
-For these prompts a difference is found where the test of the table of contrasts rejects: the error of a mean difference is
-normal with the variance of `components`. For prompts like these it is found where that interval leaves zero out. How wide that
-is, the study will learn from its own prompts and conditions (see `prompts`): with few of them it stays wide even where no
-prompt matters. So the power is a mean over what the study may learn, for each spread of prompts that the pilot leaves possible.
+For these prompts a difference is detected where the test in the contrasts table rejects: the error of a mean difference is
+normal with the variance of `components`. For prompts like these it is detected where that interval excludes zero. How wide the
+interval is, the study learns from its own prompts and conditions (see `prompts`): with few of them it stays wide even where no
+prompt matters. So power is a mean over what the study may learn, for each spread of prompts that the pilot leaves possible.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fmtbench.analysis.statistics.exact import LEVEL, POWER
 from fmtbench.analysis.statistics.prompts import GRID, PRIOR_SD, Spread, log_prior
 
 FEWEST_ITEMS = 30
-"""Below these neither interval keeps its level."""
+"""With fewer, neither interval keeps its level."""
 MOST_ITEMS = 10_000_000
 PROMPTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SAMPLES = (1, 2, 4, 8, 16)
 CHANCES = (np.arange(8) + 0.5) / 8
-"""At which quantiles what is unknown is looked at: the spread of prompts, and the mean square that a study finds."""
+"""Quantiles at which the unknowns are evaluated: the spread of prompts, and the mean square that a study finds."""
 
 
 class Size(NamedTuple):
@@ -41,7 +41,7 @@ class Size(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """H studies that are equally likely: of each the true error of a mean difference, and what it takes for it."""
+    """H equally likely studies: for each, the true error of a mean difference and the error that it estimates."""
 
     sd_H: Array
     edge_H: Array
@@ -53,14 +53,14 @@ class Errors(NamedTuple):
 
 
 def power(delta: float, known: Components, size: Size, conditions: int | None = None) -> float:
-    """Of finding a true difference `delta` (a share) for these prompts; or, where a study has so many `conditions`, for prompts
-    like these, which is 0 with one prompt."""
+    """Power to detect a true difference `delta` (a share) for these prompts; or, given the number of the study's `conditions`,
+    for prompts like these, which is 0 with one prompt."""
     found = errors(known, size, conditions)
     return 0.0 if found is None else found.power(delta)
 
 
 def smallest(known: Components, size: Size, conditions: int | None = None) -> float:
-    """The smallest difference that this size finds four times in five, at most 1; NaN for prompts like these with one prompt."""
+    """The smallest difference detected with a power of 0.8, at most 1; NaN for prompts like these with one prompt."""
     found = errors(known, size, conditions)
     return float("nan") if found is None else smallest_of(found)
 
@@ -72,8 +72,8 @@ def smallest_of(found: Errors, goal: float = POWER) -> float:
 
 
 def detectable_elsewhere(square_sum: float, items: int, spread: Spread, prompts: int) -> float:
-    """What `exact.detectable` is for these prompts, for prompts like these: the smallest difference whose interval a study that
-    knows so much of its prompts would find to leave zero out, four times in five. NaN with one prompt."""
+    """`exact.detectable`, but for prompts like these: the smallest difference at which a study that knows this much about its
+    prompts has an interval that excludes zero, four times in five. NaN with one prompt."""
     if items == 0 or min(prompts, spread.prompts) < 2:
         return float("nan")
     variance = (square_sum or min(NONE_DISAGREE, float(items))) / items**2
@@ -83,7 +83,7 @@ def detectable_elsewhere(square_sum: float, items: int, spread: Spread, prompts:
 
 
 def items_for(delta: float, known: Components, prompts: int, samples: int, conditions: int | None = None) -> int | None:
-    """The fewest items that find `delta` four times in five; None where no number does, since prompts alone hide it."""
+    """The fewest items that detect `delta` with a power of 0.8; None where no number does, because prompts alone hide it."""
 
     def enough(items: int) -> bool:
         return power(delta, known, Size(items, prompts, samples), conditions) >= POWER
@@ -107,7 +107,7 @@ def cheapest(
     prompts: Iterable[int] = PROMPTS,
     samples: Iterable[int] = SAMPLES,
 ) -> Size | None:
-    """The size with the fewest requests that finds `delta` four times in five; None where none does with so many items."""
+    """The size with the fewest requests that detects `delta` with a power of 0.8; None if none does within `most_items`."""
     best: Size | None = None
     for many, each in product(prompts, samples):
         dearer = best is not None and FEWEST_ITEMS * many * each >= best.requests
@@ -122,7 +122,7 @@ def cheapest(
 
 
 def errors(known: Components, size: Size, conditions: int | None = None) -> Errors | None:
-    """For these prompts one error, which the study knows; for prompts like these see the module. None with one prompt there."""
+    """For these prompts a single error, known to the study; for prompts like these see the module: None with one prompt."""
     variance = known.mean_square(size.prompts, size.samples) / size.items
     if conditions is None:
         sd = np.array([np.sqrt(variance)])
@@ -136,8 +136,8 @@ def errors(known: Components, size: Size, conditions: int | None = None) -> Erro
 
 
 def _learnt(known: Components, size: Size, conditions: int, true_G: Array) -> Array:
-    """What the study will believe of the spread, studies x grid: for each true spread at each quantile of the mean square that
-    it may find of prompt x condition, which is scaled chi-squared."""
+    """Each study's posterior of the spread, studies x grid: for each true spread, at each quantile of the mean square of
+    prompt x condition that it may find, which is scaled chi-squared."""
     noise = max(known.between(size.samples) / 2, 1e-9)  # of one condition; a difference has twice as much
     freedom = (conditions - 1) * (size.prompts - 1)
     chance = 2 * special.gammaincinv(freedom / 2, CHANCES) / freedom
@@ -149,7 +149,7 @@ def _learnt(known: Components, size: Size, conditions: int, true_G: Array) -> Ar
 
 
 def edges(sd_G: Array, weight_HG: Array, level: float = LEVEL) -> Array:
-    """What a mean of zero stays below with probability 1 - level, for mixtures of normals of these standard deviations."""
+    """What a zero-mean variable stays below in size with probability 1 - level, for mixtures of normals of these deviations."""
     low_H = np.full(len(weight_HG), -special.ndtri(level / 2) * sd_G.min())
     high_H = np.full(len(weight_HG), -special.ndtri(level / 2) * sd_G.max())
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""Our accuracies beside those that the authors published for the same replies, model by model."""
+"""Our accuracies next to those that the authors published for the same replies, model by model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pandas as pd
 from fmtbench.errors import UserError
 
 THEIRS = "published_rule"
-"""A column with the verdicts of the authors' rule, as far as it can be written down again."""
+"""A column with the verdicts of the authors' rule, as far as it can be reconstructed."""
 
 
 def agreement_table(rows: pd.DataFrame, published: str) -> pd.DataFrame:
-    """One line for each backbone: `n`, the `published` accuracy, that of the authors' `rule` applied to the replies again, our
-    `latent` one, `difference` (latent minus published), and the replies that one of the two alone finds right: `only_latent`,
+    """One row for each backbone: `n`, the `published` accuracy, that of the authors' `rule` applied to the replies again, our
+    `latent` one, `difference` (latent minus published), and the replies that only one of the two finds right: `only_latent`,
     `only_rule`.
 
-    `published`: a CSV with `backbone` and `accuracy`. Raises `UserError` where it is absent, names none of these backbones, or
+    `published`: a CSV with `backbone` and `accuracy`. Raises `UserError` where it is missing or names none of these backbones, or
     the rows lack the rule's verdicts.
     """
     if THEIRS not in rows.columns:

@@ -1,10 +1,10 @@
-"""Grammar-aligned accuracy: what the model would score if it were asked for a reply of the grammar, instead of being masked.
+"""Grammar-aligned accuracy: what the model would score if its replies were sampled given the grammar, instead of being masked.
 
-A mask draws each token among those allowed, and so prefers beginnings that are likely to those that can be likely to go on. With
-the weights w = prod Z_t its draws become draws of the model given the grammar (importance sampling; Park et al. 2024, arXiv
+A mask draws each token from those allowed, and so favours beginnings that are likely over those that have likely continuations.
+With the weights w = prod Z_t its draws become draws of the model given the grammar (importance sampling; Park et al. 2024, arXiv
 2405.21047, align by other means). All draws of a cell share one sum, so an item counts by how readily the model keeps to the
-grammar there. Where few draws hold most of the weight, the estimate is theirs alone: the rule is an effective sample size
-(sum w)^2 / sum w^2 of at least `LEAST`, and no draw with more than a tenth of the weight. Nothing else is built on it.
+grammar there. If a few draws hold most of the weight, the estimate rests on them alone: so it needs an effective sample size
+(sum w)^2 / sum w^2 of at least `LEAST`, and no draw with more than a tenth of the weight. No other result builds on it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ MOST = 0.1
 def aligned_table(
     rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each backbone, task and condition with draws from the whole distribution under a mask (top_p 1).
+    """One row for each backbone, task and condition with draws from the whole distribution under a mask (top_p 1).
 
-    `masked`: accuracy of the draws. `aligned`: with their weights, and a bootstrap interval over items; empty where the rule is
-    not met, as `note` says. `ess`, `largest`: effective sample size, largest weight. `spread`: standard deviation of ln w within
-    items. `right_less_wrong`, `error`, `n_both`: what right draws pay more than wrong ones of the same item, in nats at the
-    request's temperature, its standard error, and the items that have both. Raises `UserError` where no draw is there.
+    `masked`: accuracy of the draws. `aligned`: with their weights, and a bootstrap interval over items; empty where the rule
+    above is not met, as `note` says. `ess`, `largest`: effective sample size, largest weight. `spread`: standard deviation of
+    ln w within items. `right_less_wrong`, `error`, `n_both`: how much more right draws pay than wrong ones of the same item, in
+    nats at the request's temperature, its standard error, and the number of items that have both. Raises `UserError` where
+    there are no draws.
     """
     tokens = probed(mass_tokens)
     tokens = tokens[tokens["problem"].isna() & (tokens["against"] == "own") & (tokens["top_p"] == 1)]
@@ -45,7 +46,7 @@ def aligned_table(
 
 
 def replies(tokens: pd.DataFrame) -> pd.DataFrame:
-    """A line a reply: ln w, and its verdict."""
+    """One row per reply: ln w, and its verdict."""
     groups = tokens.groupby([*CELL, *ITEM, "sample"], observed=True, sort=True)
     return groups.agg(log_weight=("left_own", "sum"), correct=("correct", "first")).reset_index()
 

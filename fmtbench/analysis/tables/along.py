@@ -1,4 +1,4 @@
-"""Removed mass along the reply: whether a mask takes its toll at the opening, or again and again."""
+"""Removed mass along the reply: whether a mask costs something at the opening only, or again and again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ TENTHS = 10
 def along_table(
     rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each condition that was masked and each place: 0 is the first token of a reply, 0.1 to 1 are the tenths of
-    those after it.
+    """One row for each masked condition and place: 0 is the first token of a reply, 0.1 to 1 are the tenths of those after it.
 
-    `tax`: nats a token, with a 95% bootstrap interval over items. `overrides`: share of tokens. Raises `UserError` where no
+    `tax`: nats per token, with a 95% bootstrap interval over items. `overrides`: share of tokens. Raises `UserError` where no
     masked reply was probed.
     """
     tokens = measured(probed(mass_tokens))

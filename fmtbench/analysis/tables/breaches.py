@@ -1,4 +1,4 @@
-"""Why a bare JSON parser fails: what must be forgiven before an answer is found, by model, in shares of all replies."""
+"""Why a bare JSON parser fails: what must be forgiven before an answer is found, by model, as shares of all replies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ALL = "all"
 
 
 def breaches_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line for each task, condition and backbone, and one of `all`: `n` replies and the share of each kind, which sum to 1.
+    """One row for each task, condition and backbone, and one for `all`: `n` replies and the share of each kind, which sum to 1.
 
     `bare`: nothing must be forgiven; `fence`, `prose` (or a token) around the object, `control`: raw line breaks in strings,
-    `prose_control`: both; `escapes`: wrong ones, with or without the others; `none`: no object with an answer is found.
+    `prose_control`: both; `escapes`: invalid ones, with or without the others; `none`: no object with an answer is found.
     Raises `UserError` for rows that the ladder never read.
     """
     if COLUMN not in rows.columns:

@@ -1,7 +1,7 @@
-"""The token that closes a rationale's string: under a schema a rationale ends where its string does, wanted or not.
+"""The token that closes a rationale's string: under a schema a rationale ends where its string does, intended or not.
 
 Raw line breaks are forbidden in a JSON string, and a model that wants one often closes the string instead: a short rationale is
-the commonest thing that a schema does.
+the most common effect of a schema.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ WANTED = {"line_break": "a line break", "word": "a word", "mark": "another mark"
 def closing_table(
     rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each backbone and condition whose rationale is a JSON string, over all tasks.
+    """One row for each backbone and condition whose rationale is a JSON string, over all tasks.
 
-    `closed`: share of replies whose string closes. Of the closing token: `words` of the rationale before it (median), `tax` in
-    nats and `override` with bootstrap intervals over items, `breaks` the mass of line breaks there, and what a forbidden first
-    choice was, as shares of the overrides: `line_break`, `word`, `mark`, `rest`. `break_first`: share of all tokens of the
+    `closed`: share of replies whose string closes. For the closing token: `words` of the rationale before it (median), `tax` in
+    nats and `override`, both with bootstrap intervals over items, `breaks`, the mass of line breaks there, and what a forbidden
+    first choice was, as shares of the overrides: `line_break`, `word`, `mark`, `rest`. `break_first`: share of all tokens of the
     rationale at which a line break was the first choice. Raises `UserError` where no string closes.
     """
     tokens = measured(probed(mass_tokens))

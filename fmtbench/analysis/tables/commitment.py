@@ -1,11 +1,11 @@
-"""Commitment: how likely the right answer is along the rationale, and when the answer that a reply ends with is fixed.
+"""Commitment: how likely the right answer is along the rationale, and when the reply's final answer becomes fixed.
 
-At each cut the model has weighed the candidates of the item (probes/commitment.py). Two read-outs are shown beside each other,
-since neither is innocent: what both show is the reply's, and what only one shows may be the read-out's. Probabilities are among
-the candidates; `held` says how much the candidates have together, and where conditions differ threefold in it, they are not
-compared by it.
+At each cut the model has weighed the candidates of the item (probes/commitment.py). Two read-outs are shown next to each other,
+since neither is neutral: what both show belongs to the reply, and what only one shows may come from the read-out. Probabilities
+are among the candidates; `held` is the total probability of the candidates, and where conditions differ threefold in it, `note`
+says so and they are not compared.
 
-The curve begins at its own null: at f = 0 nothing has been said, and what is `fixed` there is what the question alone decides.
+The curve begins at its own null: at f = 0 nothing has been said, and what is `fixed` there is decided by the question alone.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from fmtbench.errors import UserError
 
 CURVE = ["backbone", "task", "condition", "readout", "dtype"]
 BESIDE = ["backbone", "task", "readout", "dtype"]
-"""What the curves of several conditions have in common."""
+"""Keys that the curves of several conditions share."""
 APART = 3.0
-"""How many times as much the candidates of one condition may hold as those of another."""
+"""A factor: candidates may hold at most this many times as much in one condition as in another."""
 NOTHING = 0.001
-"""Of a candidates' mass: what is below says nothing of an answer."""
+"""Probability of the candidates together; less than this says nothing about an answer."""
 
 
 def commitment_table(
     rows: pd.DataFrame, commitments: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each backbone, task, condition, read-out and cut.
+    """One row for each backbone, task, condition, read-out and cut.
 
     `tokens`: of the rationale up to the cut, mean. `p_gold`, `fixed`: means with 95% bootstrap intervals over items, the second
     over replies whose final answer is a candidate. `entropy`: nats. `first_right`: share of replies whose likeliest candidate is
-    right. `held`: mean probability of the candidates together. Of the whole curve, on each of its lines: `settled` and
-    `settled_tokens`, the medians of where the likeliest candidate is the final answer and stays it, in words and in tokens;
-    `never`, the share of replies where it is not even at the last cut; `left_out`, replies without figures by their reason, and
+    right. `held`: mean probability of the candidates together. For the whole curve, repeated on each of its rows: `settled` and
+    `settled_tokens`, the medians of where the likeliest candidate becomes the final answer for good, in words and in tokens;
+    `never`, the share of replies where it is not even at the last cut; `left_out`, the replies without figures by reason, and
     those that state no final answer among the candidates. Raises `UserError` where nothing was read.
     """
     if commitments is None:
@@ -76,7 +76,7 @@ def _by_item(at: pd.DataFrame, name: str, draws: int, seed: int) -> Interval:
 
 
 def settled(curve: pd.DataFrame) -> dict[str, float]:
-    """From which cut on the likeliest candidate is the final answer: medians over the replies that come to it."""
+    """From which cut on the likeliest candidate is the final answer: medians over the replies that get there."""
     known = curve.dropna(subset=["fixed"]).sort_values("fraction", ascending=False, kind="stable")
     if known.empty:
         return {"settled": np.nan, "settled_tokens": np.nan, "never": np.nan}
@@ -100,8 +100,8 @@ def left_out(every: pd.DataFrame, curve: pd.DataFrame) -> str:
 
 
 def notes_of(cuts: pd.DataFrame) -> dict[tuple[str, ...], str]:
-    """By backbone, task, read-out and dtype, where conditions differ threefold in what their candidates hold, or none holds
-    anything."""
+    """By backbone, task, read-out and dtype, a note where the candidates' mass differs threefold between conditions, or is nil in
+    all of them."""
     means = cuts.groupby([*BESIDE, "fraction", "condition"], observed=True)["held"].mean()
     least, most = (means.groupby([*BESIDE, "fraction"], observed=True).agg(name) for name in ("min", "max"))
     notes: dict[tuple[str, ...], str] = {}

@@ -1,10 +1,10 @@
-"""Paired comparisons of two conditions on the same items: one line for each backbone, task and condition.
+"""Paired comparisons of two conditions on the same items: one row for each backbone, task and condition.
 
     contrast_table(rows)                                            every condition against free_cot
     contrast_table(rows, planned=[{"condition": "json_schema", "reference": "json_prompt"}])
 
-Samples of an item and prompt are averaged before they are paired. Each difference has two intervals: for the prompts that
-were asked (the bootstrap over items), and for prompts like these (see `statistics.prompts`).
+Samples of an item and prompt are averaged before pairing. Each difference has two intervals: for the prompts that were
+asked (the bootstrap over items), and for prompts like these (see `statistics.prompts`).
 
 Tasks are never pooled: formats help some kinds of task and harm others, so a mean over both says nothing.
 """
@@ -29,7 +29,7 @@ from fmtbench.errors import UserError
 FEW_ITEMS, FEW_DISCORDANT = 30, 10
 FAMILY = ("backbone", "task")
 READINGS = {"strict": "", "latent": "latent_"}
-"""Readings, and how the columns of each begin."""
+"""Readings, and the prefix of each one's columns."""
 COLUMNS = [
     "backbone",
     "task",
@@ -94,15 +94,15 @@ def contrast_table(
 
     `low`, `high`: 95% bootstrap over items, for these prompts; `general_low`, `general_high`: for prompts like these, empty
     with one prompt; `by_prompt`: the difference under each prompt, in points. `p_mcnemar`: McNemar's mid-p, extended to
-    clusters; `p_adjusted`: it after Holm within the planned contrasts and Benjamini-Hochberg within the rest of each `family`
-    (columns whose values set families apart; none: one family). Nulls and floors count in no family and have no
+    clusters; `p_adjusted`: the same after Holm within the planned contrasts and Benjamini-Hochberg within the rest of each
+    `family` (columns whose values separate families; none: a single family). Nulls and floors count in no family and have no
     `p_adjusted`. `p_score`: McNemar's score test. `equivalent`: the 90% interval lies within `margin` (two one-sided tests at
     5%). `floor`: not one reply of either side is right, so there is nothing to lose. `mde`: smallest difference detected with
-    80% power at two-sided 5%, for these prompts with so many items, prompts and samples; `general_mde`: for prompts like these.
-    `prompt_sd`: how far the wording of a prompt moves a difference, with 90% bounds. `mark` says what makes a line's interval
-    unsure.
+    80% power at two-sided 5%, for these prompts with as many items, prompts and samples; `general_mde`: for prompts like these.
+    `prompt_sd`: how much the wording of a prompt moves a difference, with 90% bounds. `mark` says what makes an interval
+    unreliable.
 
-    `axes`, `presets`: settings of conditions by name, which tell nulls (`enforced: sham`) and names that are known.
+    `axes`, `presets`: settings of conditions by name, to recognise nulls (`enforced: sham`) and known names.
     Raises `UserError` where no two conditions share an item, or where a planned condition is unknown.
     """
     wanted = planned_pairs(planned, reference)
@@ -124,7 +124,7 @@ def contrast_table(
 
 
 def prompt_line(table: pd.DataFrame) -> str:
-    """How far the wording of a prompt moves a latent difference, for each backbone and task; empty with one prompt."""
+    """How much the wording of a prompt moves a latent difference, for each backbone and task; empty with one prompt."""
     known = table[table["latent_prompt_sd"].notna() & ~table["latent_floor"]].drop_duplicates(list(FAMILY))
     if known.empty:
         return ""
@@ -135,7 +135,7 @@ def prompt_line(table: pd.DataFrame) -> str:
 
 
 def _nulls(table: pd.DataFrame, axes: Mapping[str, Mapping[str, Any]]) -> pd.Series:
-    """Contrasts that must show nothing: a grammar that allows everything, against the reference."""
+    """Contrasts that must show nothing: those with a grammar that allows everything."""
     shams = [name for name, settings in axes.items() if settings.get("enforced") == "sham"]
     return table["condition"].isin(shams) | table["reference"].isin(shams)
 
@@ -166,7 +166,7 @@ def _contrasts(one: Cube, pairs: Sequence[Pair], margin: float, draws: int, seed
 
 
 def _difference(name: str, difference_U: Array, one: Cube, drawn: Draws, k: int, spread: Spread, seed: int) -> dict[str, Any]:
-    """Both intervals of a difference, its test, and what prompts do to it."""
+    """Both intervals of a difference, its test, and its spread over prompts."""
     values = prompt_values(difference_U, one.prompt_U)
     draws_B = drawn.draws_BK[:, k]
     both = np.column_stack([draws_B, spread.draws(draws_B, len(values), seed)])
@@ -192,7 +192,7 @@ def _points(value: float) -> str:
 
 
 def _totals(difference_U: Array, one: Cube) -> tuple[Array, Index]:
-    """Sum of the differences of each item that was asked, and how many there are."""
+    """Sum of the differences of each item that was asked, and the number of them."""
     there = np.isfinite(difference_U)
     total_I: Array = np.bincount(one.item_U[there], weights=difference_U[there]).astype(np.float64)
     count_I: Index = np.bincount(one.item_U[there]).astype(np.int64)

@@ -1,7 +1,7 @@
-"""What a right answer costs, and which conditions no other one beats at their price.
+"""What a right answer costs, and which conditions no other beats at their price.
 
 A condition that takes two passes or reasons longer should be compared at equal tokens: `frontier` marks the conditions that
-no cheaper one equals, and the area under that staircase, over the dearest condition's tokens, sums up a task.
+no cheaper one equals, and the area under that staircase, up to the tokens of the most expensive condition, sums up a task.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def cost_table(
     price_in: Any = None,
     price_out: Any = None,
 ) -> pd.DataFrame:
-    """One line for each backbone, task and condition.
+    """One row for each backbone, task and condition.
 
-    `accuracy`: that of `accuracy_table`. `tokens`, `prompt_tokens`, `seconds`: mean of a reply. `tokens_per_correct`, with its
-    95% bootstrap interval over items, and `seconds_per_correct`: of all replies, over those that are right; inf where none is.
-    `area`: that of the accuracy-token frontier, one value for a task. `money` and `money_per_correct`, in `currency`: of a
-    thousand replies and of a thousand right answers, at list prices, where there are some: `price_in` and `price_out` for all
-    lines, or else `prices` by backbone, task and condition. Raises `UserError` where no row says how many tokens its
-    reply had, as those of transcripts do not.
+    `accuracy`: as in `accuracy_table`. `tokens`, `prompt_tokens`, `seconds`: means per reply. `tokens_per_correct`, with its
+    95% bootstrap interval over items, and `seconds_per_correct`: of all replies, divided by the right ones; inf where none is.
+    `area`: under the accuracy-token frontier, one value per task. `money` and `money_per_correct`, in `currency`: of a
+    thousand replies and of a thousand right answers, at list prices where they are known: `price_in` and `price_out` for all
+    rows, or else `prices` by backbone, task and condition. Raises `UserError` where no row says how many tokens its
+    reply had, as is the case with transcripts.
     """
     if not rows["completion_tokens"].any():
         raise UserError("no row says how many tokens its reply has: transcripts are rescored without a tokenizer")
@@ -57,7 +57,7 @@ def cost_table(
 
 
 def with_money(table: pd.DataFrame, rows: pd.DataFrame, prices: Prices | Mapping[tuple[str, str, str], Prices]) -> pd.DataFrame:
-    """The table with what replies cost, and below it what all of them did; as it is where there is no price."""
+    """The table with what replies cost, and below it the cost of all of them; unchanged where no price is known."""
     cells = list(table[["backbone", "task", "condition"]].itertuples(index=False, name=None))
     known = [prices if isinstance(prices, Prices) else prices.get(cell) for cell in cells]
     if not any(known):
@@ -89,7 +89,7 @@ def frontier(tokens: Array, score: Array) -> Any:
 
 
 def area(tokens: Array, score: Array) -> float:
-    """Mean accuracy of the best affordable condition over budgets from 0 to the dearest condition's tokens."""
+    """Mean accuracy of the best affordable condition over budgets from 0 to the tokens of the most expensive condition."""
     order = np.argsort(tokens, kind="stable")
     best = np.maximum.accumulate(score[order])
     widths = np.diff(np.append(tokens[order], tokens.max()))
@@ -101,7 +101,7 @@ def _intervals(rows: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
 
 
 def _cube_intervals(one: Any, draws: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Ratio of the tokens to the right answers of the same drawn items."""
+    """Ratio of tokens to right answers, both from the same drawn items."""
     tokens, right = sums(one.tokens_CU, one), sums(one.strict_CU, one)
     both = Sums(np.concatenate([tokens.value_IPK, right.value_IPK], 2), np.concatenate([tokens.count_IPK, right.count_IPK], 2))
     drawn = bootstrap(both, draws, seed, np.ones(both.value_IPK.shape[2], bool), together=True).draws_BK

@@ -1,4 +1,4 @@
-"""The same replies under the masks of two libraries: the language is the same regular expression, so the masks ought to be."""
+"""The same replies under the masks of two libraries: both enforce the same regular expression, so their masks should agree."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REPLY = TOKEN[:-1]
 
 
 def decoders_table(rows: pd.DataFrame, mass_tokens: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One line for each backbone, condition and pair of decoders, over all tasks.
+    """One row for each backbone, condition and pair of decoders, over all tasks.
 
-    `tokens`: of replies that both allow. `differing`: share of them at which another number of tokens is allowed, and `more` how
-    many more the first allows there (median). `apart`, `farthest`: of ln Z between the two, in nats, mean and largest.
-    `forbidden`: replies that the first allows and the second does not; `forbidden_first`: the reverse. Raises `UserError` where
-    no reply was probed under two decoders.
+    `tokens`: of replies that both allow. `differing`: share of them at which the two allow different numbers of tokens, and
+    `more`, how many more the first allows there (median). `apart`, `farthest`: mean and largest difference of ln Z between the
+    two, in nats. `forbidden`: replies that the first allows and the second does not; `forbidden_first`: the reverse. Raises
+    `UserError` where no reply was probed under two decoders.
     """
     own = probed(mass_tokens)
     own = own[own["against"] == "own"]
@@ -52,6 +52,6 @@ def _line(cell: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
 
 
 def _forbidden(one: pd.DataFrame, other: pd.DataFrame) -> int:
-    """How many replies one side allows and the other does not."""
+    """How many replies one decoder allows and the other does not."""
     sound = one[one["problem"].isna()].drop_duplicates(REPLY)[REPLY]
     return len(sound.merge(other[other["problem"] == "left_grammar"].drop_duplicates(REPLY)[REPLY], on=REPLY))

@@ -2,20 +2,20 @@
 
 With l a lenient verdict, m a marked one, s a strict one and t what truncation takes, a strict score is
 s = (l + t) - t - (m - s) - (l - m). The first bracket is the score of complete, well-read replies; its loss is divided among
-the axes of the design by the mean over all orders of switching them that exist (see `statistics.orders`). The other terms are
-truncation, right answers under another mark than the one asked for, and those that no mark states. So the parts sum to D
+the axes of the design by averaging over all orders of switching them that exist (see `statistics.orders`). The other terms are
+truncation, right answers under a mark other than the requested one, and right answers under no mark. So the parts sum to D
 exactly. Samples of an item and prompt are averaged first, as in the contrasts.
 
-What a cut-off reply would have been is known only where rows of a condition `<name>_rerun` exist (its truncated items at
+What a truncated reply would have been is known only where rows of a condition `<name>_rerun` exist (its truncated items at
 four times the budget). Elsewhere t is 0, so that a wrong reply that was cut counts with the axes, and the range of
-truncation says how much of the loss it could be: all cut and wrong replies of the condition, or none.
+truncation says how much of the loss it could be: none or all of the condition's replies that were cut and wrong.
 
 Wording and asking are separated where a condition `asked: prose` names the fields of a format without the format. A format
-that applies to the answer alone, or in a second pass, is a level of asking and masking of its own (see `rows.levels`).
+that applies only to the answer, or in a second pass, is a level of asking and masking of its own (see `rows.levels`).
 
 What no existing cell can separate is `residual`; its `note` names the axes in it and the cells that would separate them.
 Where the reference, two axes alone and both together exist, `asking x masking` is their interaction: the loss of both
-together beyond the sum of the two. It is no part of the sum; an order gives it to the axis that comes last.
+together beyond the sum of the two. It is not a term of the sum; each order gives it to the axis that comes last.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ PARTS = (*AXES, "residual", "truncation", "another mark", "reading", "total")
 """In the order of tables and figures."""
 THINKING = "thinking"
 COMPONENTS = tuple(name for name in PARTS if name != THINKING)
-"""Those that every loss has; a loss against a condition that thinks otherwise has `thinking` too."""
+"""Those that every loss has; where condition and reference differ in thinking, there is `thinking` too."""
 
 
 class Scores(NamedTuple):
-    """Of averaged cells, by condition."""
+    """Scores of averaged cells, by condition."""
 
     whole_CU: Array
-    """A complete, well-read reply, as far as it is known."""
+    """Of a complete, well-read reply, as far as it is known."""
     cut_CU: Array
-    """What truncation took of it: known from a rerun, or 0."""
+    """What truncation took from it: known from a rerun, or else 0."""
     doubt_CU: Array
-    """What truncation may have taken besides: cut off and wrong, and not run again."""
+    """What truncation may have taken besides: replies that were cut and wrong, and not run again."""
     mark_CU: Array
-    """What only another mark states."""
+    """Right answers that only another mark states."""
     read_CU: Array
-    """What no mark states."""
+    """Right answers that no mark states."""
 
 
 class LossParts(NamedTuple):
     names: list[str]
     values_KU: Array
-    """NaN outside the cells that reference and condition share. The rows of `COMPONENTS` but the last sum to it."""
+    """NaN outside the cells that reference and condition share. The rows of `COMPONENTS` except the last sum to the last."""
     range_K: list[tuple[float, float]]
-    """Least and largest mean over the orders; for truncation what it could be; NaN where there is no such range."""
+    """Smallest and largest mean over the orders; for truncation, what it could be; NaN where there is no such range."""
     orders_K: list[int]
 
 
@@ -73,9 +73,9 @@ def decomposition_table(
     draws: int = DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task, condition and component; shares, positive where accuracy is lost.
+    """One row for each backbone, task, condition and component; shares, positive where accuracy is lost.
 
-    `axes`: settings of the conditions, by name; `presets`: settings of conditions that could be run, which name missing cells.
+    `axes`: settings of the conditions, by name; `presets`: settings of conditions that could be run, used to name missing cells.
     Raises `UserError` where no condition with known settings shares an item with the reference.
     """
     there = [name for name in map(str, rows["condition"].unique()) if name in axes]
@@ -133,13 +133,13 @@ def _one(
 
 
 def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Array, Array, Array]:
-    """Value, low and high of each component; the total has as many draws as in the table of contrasts, so that both agree."""
+    """Value, low and high of each component; the total gets as many draws as in the contrasts, so that the two agree."""
     last, values_KU = parts.names.index("total"), parts.values_KU
     whole_K = np.array([np.array_equal(value_U, values_KU[last], equal_nan=True) for value_U in values_KU])
     summed = sums(values_KU, one)
     low, high = np.empty((2, len(values_KU)))
     low[whole_K], high[whole_K] = bootstrap(sums(values_KU[[last]], one), draws, seed).interval(bounds=(-1, 1))
-    rest = ~whole_K  # a part that makes up the whole loss has its interval
+    rest = ~whole_K  # a part that is the whole loss gets the total's interval
     if rest.any():
         constant_K = ~(np.nan_to_num(values_KU[rest]) != 0).any(axis=1)  # zero by definition
         most = np.array([1.0 if name in PARTS and name != "residual" else 2.0 for name in parts.names])[rest]
@@ -150,7 +150,7 @@ def _intervals(parts: LossParts, one: Cube, draws: int, seed: int) -> tuple[Arra
 
 
 def _cells(one: Cube, there: Mapping[str, Levels], reference: str, condition: str) -> dict[Levels, str]:
-    """Conditions by their levels, where their units cover those that reference and condition share; both ends come first."""
+    """Conditions by their levels, if their units cover those that reference and condition share; these two come first."""
     shared = _shared(one, [reference, condition])
     cells = {there[reference]: reference}
     cells.setdefault(there[condition], condition)
@@ -195,7 +195,7 @@ def component_values(
     loss_U = scores.whole_CU[start] - scores.whole_CU[end]
     steps = {axis: [at(before) - at(after) for before, after in paths.steps(axis)] for axis in paths.separated}
     values = dict.fromkeys(PARTS, np.zeros(len(shared))) | {AXES[axis]: np.mean(some, axis=0) for axis, some in steps.items()}
-    if paths.unseparated or condition not in ends:  # the latter: its levels are those of the reference
+    if paths.unseparated or condition not in ends:  # the latter: its levels equal those of the reference
         values["residual"] = loss_U - np.sum([values[axis] for axis in AXES], axis=0)
     if (thinking := AXES.index(THINKING)) not in {*paths.separated, *paths.unseparated}:
         assert not values.pop(AXES[thinking]).any()

@@ -1,6 +1,6 @@
-"""Accuracy against the words a rationale may have, in prose and in a format, and how many words the format costs.
+"""Accuracy against the words that a rationale may have, in prose and in a format, and how many words the format costs.
 
-Each curve is made monotone by isotonic regression, as if more words never hurt. The words lost at a point of the format's
+Isotonic regression makes each curve monotone, as if more words never hurt. The words lost at a point of the format's
 curve are its words minus the words at which prose is equally accurate.
 """
 
@@ -21,11 +21,11 @@ from fmtbench.errors import UserError
 
 PROSE = "text"
 AT_ONCE = levels({})[-1]
-"""Without a thought, whose length no budget of words counts."""
+"""The level without thinking, since no budget counts the words of a thought."""
 
 
 def dose_table(rows: pd.DataFrame, axes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One line for each backbone, task, format and budget.
+    """One row for each backbone, task, format and budget.
 
     `budget`: words asked for, 0 for no rationale, inf for a free one; `words`: mean words written; `words_lost` against
     prose, NaN where the accuracy lies outside the prose curve. Raises `UserError` where no format has two budgets.

@@ -1,4 +1,4 @@
-"""Chosen paired differences of several studies in one table, each pooled over the tasks that are named.
+"""Chosen paired differences of several studies in one table, each pooled over the tasks that it names.
 
 effects:
   - {effect: length, condition: concise, reference: chain_of_thought, tasks: [aqua-rat, sat-math], pooled: mathematics}
@@ -24,11 +24,11 @@ MARGIN = 0.02
 def effects_table(
     rows: pd.DataFrame, effects: Sequence[Mapping[str, Any]], margin: float = MARGIN, draws: int = DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each effect and each backbone that has it: `n` items, and the `difference` in accuracy, samples averaged and
-    items of all its tasks alike, with a 95% bootstrap interval over items. `equivalent`: the 90% interval lies within `margin`,
-    which is two one-sided tests at 5%.
+    """One row for each effect and each backbone that has it: `n` items, and the `difference` in accuracy, with samples averaged
+    and the items of all its tasks weighted alike, with a 95% bootstrap interval over items. `equivalent`: the 90% interval lies
+    within `margin`, which amounts to two one-sided tests at 5%.
 
-    An effect without `tasks` is a line for each task. Raises `UserError` where no backbone has any of them.
+    An effect without `tasks` gives one row for each task. Raises `UserError` where no backbone has any of them.
     """
     lines = [line for one in effects for line in _lines(rows, one, margin, draws, seed)]
     if not lines:
@@ -59,7 +59,7 @@ def _lines(rows: pd.DataFrame, effect: Mapping[str, Any], margin: float, draws: 
 
 
 def _per_item(own: pd.DataFrame, condition: str, reference: str, readings: tuple[str, str]) -> pd.Series:
-    """The mean difference of each item, over the units that both have."""
+    """The mean difference of each item, over the units that both sides have."""
     sides = [
         own[own["condition"] == name].set_index(["task", *UNIT])[READINGS[reading]].astype(float)
         for name, reading in zip((condition, reference), readings)

@@ -1,8 +1,8 @@
-"""Accuracy at equal tokens: what each condition gets right if no reply may be longer than so many tokens.
+"""Accuracy at equal tokens: what each condition gets right if no reply may be longer than a given number of tokens.
 
-A reply counts where it is right and within the limit, so a condition that spends more, in a longer rationale or a second pass,
-is held to what the reference spends. That is what a run with that limit would score as long as a cut reply is wrong: exact for
-strict readings of formats whose answer comes last, and at most what such a run would score elsewhere.
+A reply counts if it is right and within the limit, so a condition that spends more, in a longer rationale or a second pass, is
+limited to what the reference spends. That is what a run with that limit would score, provided that a cut reply is wrong: exact
+for strict readings of formats whose answer comes last, and elsewhere a lower bound.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 SHARES = (0.5, 0.9)
-"""Of the reference's replies that are within the limit."""
+"""Shares of the reference's replies that are within the limit."""
 READINGS = {"strict": "", "latent": "latent_"}
 
 
 def equal_tokens_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
-    """One line for each backbone, task, condition and `limit` in tokens, shares: `accuracy` within it, its `difference` to that
-    of the reference under the same limit, with a 95% interval (normal, from the variance over items), on what both were asked;
-    the same with `latent_` before the name.
+    """One row for each backbone, task, condition and `limit` in tokens; shares: `accuracy` within it, and its `difference` from
+    that of the reference under the same limit, with a 95% interval (normal, from the variance over items), over what both were
+    asked; the same with the prefix `latent_`.
 
     The limits are those within which half and nine tenths of the reference's replies end
     (`of_reference`). Raises `UserError` where the reference was not run, or no row says how many tokens its reply has.
@@ -66,7 +66,7 @@ def _within(one: Cube, reading: str, limit: float) -> Array:
 
 
 def _values(score_CU: Array, averaged: Cube) -> tuple[Array, Array, Array, Array]:
-    """Accuracy, difference to the first line and its ends, each by condition."""
+    """Accuracy, difference from the first condition, and its interval, each by condition."""
     summed = sums(score_CU - score_CU[0], averaged)
     difference_C, half_C = summed.means(), -special.ndtri(0.025) * np.sqrt(variances(summed))
     accuracy_C = sums(score_CU, averaged).means()

@@ -12,7 +12,7 @@ STATUSES: tuple[str, ...] = get_args(Status)
 
 
 def failure_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line for each backbone, task and condition: `replies`, and the share of every status, 0 where it is absent."""
+    """One row for each backbone, task and condition: `replies`, and the share of every status, 0 where it does not occur."""
     keys = ["backbone", "task", "condition"]
     counts = rows.groupby([*keys, "status"], observed=True).size().unstack("status", fill_value=0)
     counts = counts.reindex(columns=[*STATUSES, *sorted(set(counts.columns) - set(STATUSES))], fill_value=0)

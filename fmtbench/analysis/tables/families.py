@@ -1,4 +1,4 @@
-"""The ladder by family and by size of the models: who writes JSON that a parser takes, and who knows the answer."""
+"""The ladder by family and size of the models: who writes JSON that a parser accepts, and who knows the answer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fmtbench.errors import UserError
 SIZE = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z])", re.I)
 """`8B`, `0.5B`, `8x7B`, `135M` in a model's name."""
 POINT = re.compile(r"(?<=_0)_(?=\d)")
-"""As ids write it below one: `qwen2_5_coder_0_5b`."""
+"""Decimal points as ids below 1B write them: `qwen2_5_coder_0_5b`."""
 CLASSES = {"up to 10B": 10.0, "10B to 100B": 100.0, "above 100B": float("inf")}
 UNKNOWN, OTHER = "not published", "other"
 
 
 def families_table(rows: pd.DataFrame, families: Mapping[str, str]) -> pd.DataFrame:
-    """One line for each task, condition and group: `by` (family or size), `group`, `backbones`, and the mean over these of the
-    accuracy at each step. `families`: a regular expression for the names of each family's models.
+    """One row for each task, condition and group: `by` (family or size), `group`, `backbones`, and the mean accuracy of these at
+    each step. `families`: for each family, a regular expression that matches the names of its models.
 
     Raises `UserError` for rows that the ladder never read.
     """
@@ -45,7 +45,7 @@ def families_table(rows: pd.DataFrame, families: Mapping[str, str]) -> pd.DataFr
 
 
 def size_of(name: str) -> float | None:
-    """Billions of parameters, as far as a name says so."""
+    """Billions of parameters, if the name says so."""
     found = SIZE.search(POINT.sub(".", name).replace("_", "-"))
     return float(found[1] or 1) * float(found[2]) / (1000 if found[3] in "mM" else 1) if found else None
 

@@ -1,4 +1,4 @@
-"""Records field by field: which field does a format cost, and does it make a model leave out values or invent them?"""
+"""Records field by field: which fields does a format cost, and does it make a model leave out values or invent them?"""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PAIRED = ("strict", "latent"), ("omitted", "hallucinated")
 
 def fields_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = FEWER_DRAWS) -> pd.DataFrame:
     """`backbone task field condition n` and, with `_low` and `_high`, `strict`, `latent`, `omitted`, `hallucinated` and the
-    difference of each to the reference on the same items and prompts (`strict_diff`, ...), as shares.
+    difference of each from the reference on the same items and prompts (`strict_diff`, ...), as shares.
 
-    `strict` and `latent` are right where the value is, and where there is none and none is given. `omitted` is the share of the
-    gold record's values that the lenient reader finds nothing for, in replies with a record; `hallucinated` the share of its
-    empty fields for which it finds a value. NaN where the gold has none of these. The first lines of a task are of the whole
-    record (every field is right), and of all fields: the mean over fields, which is that over values too, since every reply is
-    judged on every field. Raises `UserError` where no row is of a record.
+    `strict` and `latent` count a field as right if its value is right, or if there is none and none is given. `omitted` is the
+    share of the gold record's values for which the lenient reader finds nothing, in replies with a record; `hallucinated` the
+    share of its empty fields for which it finds a value. NaN where the gold record has none of these. The first rows of a task
+    are for the whole record (every field is right), and for all fields: the mean over fields, which is also that over values,
+    since every reply is judged on every field. Raises `UserError` where no row has a record for its answer.
     """
     long = fields_of(rows)
     own = rows[rows["fields"].notna()]
@@ -60,7 +60,7 @@ def _scored(field: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Of each reply over its fields."""
+    """Means over the fields of each reply."""
     stacked = np.stack([table[list(STATISTICS)].to_numpy() for table in scored.values()])
     count = np.isfinite(stacked).sum(axis=0)
     mean = np.divide(np.nansum(stacked, axis=0), count, out=np.full(count.shape, np.nan), where=count > 0)
@@ -90,7 +90,7 @@ def _items(one: Cube, condition: str) -> int:
 
 
 def _share(one: Cube, condition: str, slot: str) -> tuple[float, ...]:
-    """With its interval; NaN where no reply has the statistic."""
+    """The share with its interval; NaN where no reply has the statistic."""
     if not np.isfinite(one.scores(slot)[one.at(condition)]).any():
         return (np.nan, np.nan, np.nan)
     return tuple(condition_accuracy(one, condition, slot))

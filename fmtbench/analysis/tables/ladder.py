@@ -1,7 +1,7 @@
-"""The ladder of readers: is it the model, or the parser? Accuracy as a reader forgives more, from a bare JSON parser on.
+"""The ladder of readers: is it the model, or the parser? Accuracy as the reader forgives more, starting from a bare JSON parser.
 
-The steps are those of `readers.ladder`, then `marked` and `latent`. Whether an answer is found by a step follows from the reply
-alone, so the gaps between steps are the reader's, and models whose ranks change between steps are ranked by their punctuation.
+The steps are those of `readers.ladder`, then `marked` and `latent`. Whether a step finds an answer depends on the reply alone,
+so the gaps between steps belong to the reader, and models whose ranks change between steps are ranked by their punctuation.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from fmtbench.analysis.statistics.cube import Array, Sums
 from fmtbench.errors import UserError
 
 OBJECTS = ("bare", "unfenced", "in_prose", "control", "escapes")
-"""The steps of the object readers, each of which reads what the one before it reads."""
+"""The steps of the object readers, each of which reads everything that the one before it reads."""
 READINGS = {"marked": "marked_correct", "latent": "latent_correct"}
 STEPS = (*OBJECTS, *READINGS)
 COLUMNS = ("ladder_step", "ladder_correct")
 ALL = "all"
 Verdicts = npt.NDArray[np.bool_]
 FEWEST = 3
-"""Backbones that a rank correlation needs."""
+"""The fewest backbones for a rank correlation."""
 
 
 def ladder_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """One line for each task, condition, backbone and step: `n` replies, `accuracy` of all of them with a 95% bootstrap interval
-    over items, and what the step changes: `forgave` replies that were wrong or unread at the step before are right, `turned`
-    ones are no longer.
+    """One row for each task, condition, backbone and step: `n` replies, `accuracy` over all of them with a 95% bootstrap
+    interval over items, and what the step changes: `forgave` counts replies that were wrong or unread at the step before and
+    now are right, `turned` those that no longer are.
 
-    Lines of the backbone `all` hold the mean of the backbones' accuracies, the counts of all, and Spearman's rank correlation of
+    Rows of the backbone `all` hold the mean of the backbones' accuracies, the counts of all, and Spearman's rank correlation of
     the backbones with the step before (`rank_before`) and with latent (`rank_latent`), where there are at least three.
-    Raises `UserError` where no row was read by the ladder, since its texts were not at hand or were never looked at.
+    Raises `UserError` where the ladder read no row, because the texts were not available or were never read.
     """
     if not set(COLUMNS) <= set(rows.columns) or rows["ladder_correct"].isna().all():
         raise UserError(
@@ -78,7 +78,7 @@ def _lines(rows: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any]
 
 
 def _interval(rows: pd.DataFrame, right_NK: Verdicts, draws: int, seed: int) -> tuple[Array, Array]:
-    """Items are drawn, each with all its replies."""
+    """Bootstrap over items, each with all its replies."""
     item, items = pd.factorize(rows["item_id"])
     value, count = np.zeros((len(items), 1, len(STEPS))), np.zeros((len(items), 1, len(STEPS)))
     np.add.at(value, (item, 0), right_NK.astype(float))
@@ -87,7 +87,7 @@ def _interval(rows: pd.DataFrame, right_NK: Verdicts, draws: int, seed: int) -> 
 
 
 def _of_all(own: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The means over backbones, and how far the backbones keep their ranks."""
+    """Means over backbones, and how well the backbones keep their ranks."""
     accuracy_BK = np.array([[line["accuracy"] for line in lines] for lines in own.values()])
     for k, step in enumerate(STEPS):
         at = [lines[k] for lines in own.values()]
@@ -103,7 +103,7 @@ def _of_all(own: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
 
 
 def _rank(one: Array, other: Array) -> float:
-    """Spearman's correlation; none for few backbones, or where all of them are alike."""
+    """Spearman's correlation; NaN for fewer than `FEWEST` backbones, or where all of them are alike."""
     if len(one) < FEWEST or np.ptp(one) == 0 or np.ptp(other) == 0:
         return np.nan
     return float(spearmanr(one, other).statistic)

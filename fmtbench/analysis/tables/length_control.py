@@ -4,12 +4,12 @@
 
 over the items and prompts that both were asked, samples averaged. `adjusted` is the difference that the line gives where both
 rationales have the same number of words: the idea of length-controlled win rates (Dubois et al. 2024, arXiv 2404.04475), here
-for pairs of the same item, so that what makes an item hard and long under both conditions drops out.
+for pairs of the same item, so that what makes an item hard and long under both conditions cancels.
 
-What it estimates, exactly: the mean difference of pairs of equal length, if the difference is linear in the log of the ratio.
-That is the effect which a format has other than through length only if nothing else moves both the length and the verdict from
-one condition to the other: length is not assigned, it is an outcome. A reply that strays is long because it fails. So the
-adjusted difference says whether length could account for a difference, and never that it does.
+What it estimates exactly is the mean difference of pairs of equal length, provided the difference is linear in the log of the
+ratio. That equals the effect of a format other than through length only if nothing else moves both length and verdict from one
+condition to the other: length is not assigned, it is an outcome. A reply that strays is long because it fails. So the adjusted
+difference says whether length could account for a difference, and never that it does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FEWEST_ITEMS = 10
 OUTSIDE = "hardly a pair has rationales of equal length: the adjusted difference is extrapolated"
 CONSTANT = "the ratio of lengths does not vary, or there are too few items"
 EDGE = 0.05
-"""Where fewer than this share of pairs is on one side of equal lengths, these lie at the edge of what was seen."""
+"""Where fewer than this share of pairs lie on one side of equal length, equal length is at the edge of the data."""
 
 
 class Line(NamedTuple):
@@ -48,9 +48,9 @@ class Line(NamedTuple):
 def length_control_table(
     rows: pd.DataFrame, reference: str = REFERENCE, planned: Sequence[Mapping[str, str] | str] = ()
 ) -> pd.DataFrame:
-    """One line for each backbone, task and contrast, shares: `difference` as in the contrasts, `adjusted` with its 95% interval
+    """One row for each backbone, task and contrast; shares: `difference` as in the contrasts, `adjusted` with its 95% interval
     (least squares, errors clustered by item), `slope`: the change of the difference with each doubling of the words of the
-    rationale against the reference's; the same with `latent_` before the name. `words`, `reference_words`: means.
+    rationale relative to the reference's; the same with the prefix `latent_`. `words`, `reference_words`: means.
 
     Raises `UserError` where no contrast has rationales on both sides.
     """
@@ -81,8 +81,8 @@ def _line(one: Cube, pair: Pair) -> Iterator[dict[str, Any]]:
 
 
 def fit(difference_U: Array, ratio_U: Array, item_U: Index) -> Line:
-    """The line through pairs, with errors that may be alike within an item (Liang and Zeger 1986, with the usual correction for
-    few clusters and t quantiles)."""
+    """The least-squares line through the pairs, with errors clustered by item (Liang and Zeger 1986, with the usual correction
+    for few clusters and t quantiles)."""
     _, cluster_U = np.unique(item_U, return_inverse=True)
     items = int(cluster_U.max()) + 1
     if items < FEWEST_ITEMS or np.ptp(ratio_U) < 1e-9:

@@ -2,11 +2,11 @@
 
 With Y = 1 for a right answer, 0 for the free reference and c for the format: lock-in LIR = P(Yc = 0 | Y0 = 1), unlock
 UR = P(Yc = 1 | Y0 = 0), and D = A0 LIR - (1 - A0) UR exactly. Where answers are sampled, part of LIR is noise: the floor is
-the rate at which another free sample of the same item fails too, and only the excess over it speaks of the format.
+the rate at which another free sample of the same item fails too, and only the excess over it is due to the format.
 
-Every free sample of an item decides in turn what is solved freely, and the others how often it fails again: both
-directions, which leaves 1.3 to 1.4 times less variance than one. Only where a condition shows the model the same words as the
-reference (the sham, a schema that is not asked for) is the free sample of a reply's own seed left out, since the two may be
+Every free sample of an item decides in turn what counts as solved freely, and the others tell how often it fails again: using
+both directions leaves 1.3 to 1.4 times less variance than one. Only where a condition shows the model the same words as the
+reference (the sham, a schema that is not asked for) is the free sample with a reply's own seed left out, since the two may be
 the same words. A format that changes nothing then has the lock-in of its floor, whether or not it shares the seed.
 """
 
@@ -29,7 +29,7 @@ from fmtbench.conditions.axes import DEFAULTS, REFERENCE
 from fmtbench.errors import UserError
 
 FEW_REPLIES = 7
-"""Of an item under either condition: with fewer, no item can be locked with a probability of 95%."""
+"""Replies to an item under either condition: with fewer, no item can be locked with a probability of 95%."""
 TOO_FEW = f"locked needs {FEW_REPLIES} replies of an item"
 NO_WIDTH = "interval of no width: the draws do not differ"
 GAIN = "retention above 100%: a gain, not a loss"
@@ -45,13 +45,13 @@ def lockin_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
+    """One row for each backbone, task and condition; rates in 0..1 over the units that condition and reference share.
 
-    `chance`: accuracy of guessing by task; by default 1 over the number of different golds where that is at most 10 and
-    each stands for five items or more, else 0. `retention`: (accuracy - chance) / (reference - chance), the share that is
-    kept of what the reference knows beyond guessing, with its 95% bootstrap interval; NaN, with a remark in `note`, where the
+    `chance`: accuracy of guessing by task; by default 1 over the number of distinct golds where that is at most 10 and
+    each stands for five items or more, else 0. `retention`: (accuracy - chance) / (reference - chance), the share kept of what
+    the reference knows beyond guessing, with its 95% bootstrap interval; NaN, with a remark in `note`, where the
     reference's own 95% interval reaches down to chance, since there is then nothing to keep. `locked`: NaN with fewer than
-    seven replies of an item, where it could only be 0.
+    seven replies to an item, where it could only be 0.
     Raises `UserError` where nothing can be compared with the reference.
     """
     guess = chance_of(rows) | dict(chance or {})
@@ -112,7 +112,7 @@ def _line(
 
 
 class RateUnits(NamedTuple):
-    """Lock-in, unlock and floor of single units, 3 x units, and the weight of a unit in each rate; NaN where it has none."""
+    """Lock-in, unlock and floor of single units, 3 x units, and a unit's weight in each rate; NaN where it has none."""
 
     values_KU: Array
     weights_KU: Array
@@ -121,7 +121,7 @@ class RateUnits(NamedTuple):
 
 
 def same_words(condition: str, reference: str, axes: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether both show the model the same prompt, so that the same seed may give the same reply. True where it is unknown."""
+    """Whether both show the model the same prompt, so that the same seed may give the same reply. True where that is unknown."""
     if condition not in axes or reference not in axes:
         return True
     masking = AXES.index("masking")
@@ -130,9 +130,9 @@ def same_words(condition: str, reference: str, axes: Mapping[str, Mapping[str, A
 
 
 def rate_units(one: Cube, condition: str, reference: str, apart: bool) -> RateUnits:
-    """`apart`: the free sample of a unit itself does not say whether the item is solved freely, only the others do.
+    """`apart`: whether an item is solved freely is judged without the unit's own free sample, from the others alone.
 
-    Where no item has two free samples, the one there is says so, and there is no floor.
+    Where no item has two free samples, the only one is the judge, and there is no floor.
     """
     free_U, ours_U = one.strict_CU[one.at(reference)], one.strict_CU[one.at(condition)]
     mean_U, count_U = free_samples(one, free_U)
@@ -216,7 +216,7 @@ def _levels(one: Cube, condition: str, reference: str, shared: Any, chance: floa
 
 
 def _retention(one: Cube, condition: str, reference: str, chance: float, draws: int, seed: int) -> dict[str, float]:
-    """Share of the reference's accuracy above chance that is kept: of means over the samples, as in the contrasts."""
+    """Share of the reference's accuracy above chance that is kept; samples are averaged, as in the contrasts."""
     averaged = cells(one)
     both = averaged.strict_CU[[averaged.at(condition), averaged.at(reference)]]
     both = np.where(np.isfinite(both).all(axis=0), both, np.nan)
@@ -233,7 +233,7 @@ def _retention(one: Cube, condition: str, reference: str, chance: float, draws: 
 
 
 def order_penalty(one: Cube, condition: str, axes: Mapping[str, Mapping[str, Any]]) -> float:
-    """Accuracy of the twin that reasons first minus that of this condition, where only the order of fields differs."""
+    """Accuracy of the twin that reasons first minus that of this condition; the two differ only in the order of fields."""
     known = {name: levels(axes[name]) for name in one.conditions if name in axes}
     order = AXES.index("order")
     if condition not in known or known[condition][order] != "answer_first":

@@ -1,4 +1,4 @@
-"""Accuracy, the first table that people see: what does each format cost, and in which way do its replies fail?"""
+"""Accuracy, the table that people see first: what does each format cost, and how do its replies fail?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ ENDS = ("", "_low", "_high")
 
 
 def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = DRAWS, marked: bool = False) -> pd.DataFrame:
-    """One line for each backbone, task and condition, by name, the reference first.
+    """One row for each backbone, task and condition, sorted by name, with the reference first.
 
-    Columns: `n` items; `strict`, `latent` and, where `marked` asks for it, `marked` with `_low`, `_high` (Wilson for the
-    effective number of trials, 95%); `strict_diff`, `latent_diff` (and `marked_diff`) against the reference on the items and
-    prompts that both have, samples averaged (paired bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a
-    reference);
+    Columns: `n` items; `strict`, `latent` and, if `marked`, `marked` with `_low`, `_high` (Wilson for the effective number of
+    trials, 95%); `strict_diff`, `latent_diff` (and `marked_diff`) against the reference on the items and prompts that both
+    have, samples averaged (paired bootstrap for these prompts, 95%, as in `contrast_table`; NaN without a reference);
     `macro_f1` where the task has a closed set of labels, else NaN; `share_<status>` of all generations; `tokens`, the mean
     completion length. Where more than `MOST_ERRORS` of a cell are engine errors, its accuracies and differences are NaN.
     """
@@ -42,7 +41,7 @@ def accuracy_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = 
 
 
 def _unsaid(table: pd.DataFrame, rows: pd.DataFrame, reference: str, readings: Sequence[str]) -> pd.DataFrame:
-    """Without accuracies of broken cells, and without differences to one."""
+    """The table without the accuracies of broken cells, and without differences from one."""
     bad = set(broken(rows)[KEY].itertuples(index=False, name=None))
     own = [cell in bad for cell in table[KEY].itertuples(index=False, name=None)]
     either = [mine or (line.backbone, line.task, reference) in bad for mine, line in zip(own, table.itertuples(index=False))]

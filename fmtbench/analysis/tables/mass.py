@@ -1,7 +1,7 @@
-"""Removed mass by condition and part of the reply: what a mask takes away, and where.
+"""Removed mass by condition and part of the reply: how much a mask removes, and where.
 
 The tax of a token is -ln of the mass that the mask left to the model, in nats; an override is a token at which the model's
-first choice was forbidden. Parts sum to the whole; the lines below them (from `bridge` on) are of tokens counted there already.
+first choice was forbidden. Parts sum to the whole; the rows below them (from `bridge` on) are of tokens already counted there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from fmtbench.formats.parts import PARTS
 CELL = ["backbone", "task", "condition", "against", "decoder", "dtype"]
 ITEM = ["item_id", "prompt", "seed"]
 FIRST = 5
-"""Tokens of the rationale that are looked at by themselves."""
+"""Tokens of the rationale that get a row of their own."""
 SHAM = "sham"
 PROBE = "run python -m experiments.lockin results=FOLDER probe=mass, which reads the replies once more"
 
 
 def probed(tokens: pd.DataFrame | None) -> pd.DataFrame:
-    """The tokens and the replies without figures. Raises `UserError` where nothing was probed."""
+    """The tokens, and the replies without figures. Raises `UserError` where nothing was probed."""
     if tokens is None:
         raise UserError(f"no folder holds mass.parquet: {PROBE}")
     return tokens[~tokens["condition"].astype(str).str.endswith(RERUN)]
@@ -40,13 +40,13 @@ def mass_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each condition, what its replies were held against, and part.
+    """One row for each condition, mask that its replies were replayed against, and part.
 
-    `tax`, `tax_reply`: nats, the second with a 95% bootstrap interval over items. `difference`: of `tax_reply`, to the
+    `tax`, `tax_reply`: nats, the second with a 95% bootstrap interval over items. `difference`: of `tax_reply`, from the
     condition `compared`, paired by item. `share`: of the reply's tax. `overrides`: share of tokens. `allowed`: median. `floor`:
-    tax of a token under the sham, whose grammar allows all texts: what is below it is the machinery's. `wrong_pays`: how much
-    more tax wrong replies pay than right ones to the same item, in nats, with its standard error `wrong_error` over the
-    `n_both` items that have both. `left_out`: replies without figures, by their reason. Raises `UserError` where nothing was
+    tax of a token under the sham, whose grammar allows all texts: anything below it is due to the machinery. `wrong_pays`: how
+    much more tax wrong replies pay than right ones to the same item, in nats, with its standard error `wrong_error` over the
+    `n_both` items that have both. `left_out`: replies without figures, by reason. Raises `UserError` where nothing was
     probed.
     """
     found = probed(mass_tokens)
@@ -68,7 +68,7 @@ def mass_table(
 
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
-    """Tokens with their tax; of a free reply those of the rationale alone, since the rest would stand in no string."""
+    """Tokens with their tax; for free replies only those of the rationale, since the rest would not be in a string."""
     tokens = found[found["problem"].isna()]
     tokens = tokens[(tokens["against"] != "string") | (tokens["part"] == "reasoning")]
     return tokens.assign(
@@ -90,7 +90,7 @@ def _floors(tokens: pd.DataFrame) -> dict[Any, float]:
 
 
 def subsets(tokens: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """All tokens, those of each part, and those of places of interest."""
+    """All tokens, those of each part, and those at places of interest."""
     yield "all", tokens
     for part in PARTS:
         yield part, tokens[tokens["part"] == part]
@@ -128,7 +128,7 @@ def _lines(own: pd.DataFrame, other: pd.DataFrame, draws: int, seed: int) -> Ite
 
 
 def _by_verdict(tokens: pd.DataFrame) -> dict[str, float]:
-    """Of replies that have such a token; what differs between items does not count."""
+    """Over replies that have such a token; differences between items cancel."""
     replies = tokens.groupby(["request_key", *ITEM, "sample"], observed=True, sort=False)
     found = replies.agg(tax=("tax", "sum"), item=("item", "first"), correct=("correct", "first"))
     difference, error, both = within_items(found["tax"], ~found["correct"].astype(bool), found["item"])
@@ -141,7 +141,7 @@ def _difference(mine: pd.Series, tokens: pd.DataFrame, replies_I: pd.Series, dra
 
 
 def replies_by_item(tokens: pd.DataFrame) -> pd.Series:
-    """How many replies each item has, whatever part of them is looked at."""
+    """How many replies each item has, whichever part of them is measured."""
     return tokens.drop_duplicates(["item", "sample"]).groupby("item", observed=True).size()
 
 

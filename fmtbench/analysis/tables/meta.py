@@ -1,11 +1,11 @@
 """Each contrast across backbones and tasks: its mean, how much it varies, and what one more backbone and task would show.
 
 A study is one backbone on one task. Its error is that over items, for the prompts that were asked; what other prompts would
-change is part of what studies differ by. Studies share tasks, backbones and prompts, and are taken as independent all the same:
-with two backbones the mean is that of these two more than of backbones in general.
+change is part of how studies differ. Studies share tasks, backbones and prompts, but are treated as independent all the same:
+with two backbones the mean describes these two more than backbones in general.
 
 Headroom is the room above both conditions, 1 minus the mean of their accuracies. The reference alone would not do: its error
-is in the difference, too, with the opposite sign, so chance alone would make differences fall with it (Oldham 1962, Journal of
+is also in the difference, with the opposite sign, so chance alone would make differences fall with it (Oldham 1962, Journal of
 Chronic Diseases 15:969).
 """
 
@@ -29,11 +29,11 @@ ONE = "one study: nothing to combine"
 
 
 def meta_table(rows: pd.DataFrame, reference: str = REFERENCE, planned: Sequence[Mapping[str, str] | str] = ()) -> pd.DataFrame:
-    """One line for each contrast, shares: the mean `difference` with `low` and `high`, `prediction_low`, `prediction_high`,
+    """One row for each contrast; shares: the mean `difference` with `low` and `high`, `prediction_low`, `prediction_high`,
     `tau`, `i2`, and `headroom`, by how much the difference changes with each tenth of room above both conditions.
 
-    For strict readings, and for latent ones with `latent_` before the name. `studies`: pairs of backbone and task; those at
-    zero on both sides say nothing and are left out (`floors`). Values are NaN with one study, and a prediction with two.
+    Strict readings, and latent ones with the prefix `latent_`. `studies`: pairs of backbone and task; those at zero on both
+    sides say nothing and are left out (`floors`). Values are NaN with one study, and predictions with two.
     `attrs["studies"]` holds the difference of each. Raises `UserError` where no contrast has two studies.
     """
     wanted = planned_pairs(planned, reference)

@@ -4,10 +4,10 @@
 
 with normal item and prompt effects. statsmodels' `BinomialBayesMixedGLM` fits it by mean-field variational Bayes, with a weak
 normal prior on the effect (standard deviation 5) and a lognormal one on the two standard deviations. The interval is the 95%
-credible interval of that approximation, which is known to be slightly narrow: a sensitivity analysis, not a second test.
+credible interval of that approximation, which is known to be slightly too narrow: a sensitivity analysis, not a second test.
 
-Where one side is never right alone, the odds have no finite estimate, and whatever a prior makes of them is no finding: such
-a contrast has no number here. The exact interval of its odds stands in the table of contrasts.
+Where one side is never right alone, the odds have no finite estimate, and whatever a prior makes of them is not a finding: such
+a contrast has no number here. The exact interval of its odds is in the contrasts table.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from fmtbench.conditions.axes import REFERENCE
 from fmtbench.errors import UserError
 
 MOST_PAIRS = 2_000
-"""Most pairs of verdicts of a contrast that is fitted without being asked for: these take a second or two each."""
+"""The most pairs of verdicts in a contrast that is fitted without being asked for: these take a second or two each."""
 NEAR = {"maxiter": 20_000, "maxfun": 100_000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
-"""How close the minimiser comes before `_at_the_optimum` takes over."""
+"""Tolerances of the minimiser, before `_at_the_optimum` takes over."""
 PRIOR = {"vcp_p": 1.0, "fe_p": 5.0}
 
 
@@ -43,7 +43,7 @@ class MixedEffect(NamedTuple):
 
 
 NOTHING = MixedEffect(effect=np.nan, sd=np.nan, item_sd=np.nan, prompt_sd=np.nan, converged=False)
-"""Where there is nothing to fit, or no interval that could be trusted."""
+"""Where there is nothing to fit, or no trustworthy interval."""
 SAME, SEPARATED = "all verdicts are the same", "separated: only one side is ever right alone; see the exact odds of the contrasts"
 STRAYED = "the optimum was not found"
 
@@ -51,11 +51,11 @@ STRAYED = "the optimum was not found"
 def mixed_table(
     rows: pd.DataFrame, reference: str = REFERENCE, planned: Sequence[Mapping[str, str] | str] = (), asked: bool = False
 ) -> pd.DataFrame:
-    """One line for each backbone, task and contrast: the planned ones, or all against the reference where none is.
+    """One row for each backbone, task and contrast: the planned ones, or all against the reference where none is planned.
 
-    `odds_ratio`, `odds_ratio_low`, `odds_ratio_high`; `item_sd`, `prompt_sd` on the scale of log odds; `converged`: the
-    optimum was found; NaN where it was not, where all verdicts are the same and where one side is never right alone, as
-    `note` says. All samples count. Contrasts of more than `MOST_PAIRS` pairs only if `asked`. Raises
+    `odds_ratio`, `odds_ratio_low`, `odds_ratio_high`; `item_sd`, `prompt_sd` on the log-odds scale; `converged`: the
+    optimum was found; NaN where it was not, where all verdicts are the same, and where one side is never right alone, as
+    `note` says. All samples count. Contrasts of more than `MOST_PAIRS` pairs are fitted only if `asked`. Raises
     `UserError` where none is left.
     """
     wanted = planned_pairs(planned, reference)
@@ -127,7 +127,7 @@ def fit(right: Array, side: Array, item: Index, prompt: Index) -> MixedEffect:
     model = BinomialBayesMixedGLM(right, np.column_stack([np.ones(len(right)), side]), design, kinds, **PRIOR)
     size = 2 + len(groups) + design.shape[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whether it converged is for `_at_the_optimum` to say
+        warnings.simplefilter("ignore")  # `_at_the_optimum` decides whether it converged
         near = model.fit_vb(mean=np.zeros(size), sd=np.full(size, 0.6), fit_method="L-BFGS-B", minim_opts=NEAR)
     mean, sd, converged = _at_the_optimum(model, near.params, np.sqrt(near.cov_params()))
     spread = np.exp(mean[2 : 2 + len(groups)])
@@ -141,9 +141,9 @@ def fit(right: Array, side: Array, item: Index, prompt: Index) -> MixedEffect:
 
 
 def _at_the_optimum(model: Any, mean: Array, sd: Array) -> tuple[Array, Array, bool]:
-    """Means and standard deviations at which the gradient vanishes, from a point near it, and whether they were found.
+    """Means and standard deviations at which the gradient vanishes, starting close to them, and whether they were found.
 
-    A minimiser stops where the objective no longer changes, which leaves the parameters loose by the square root of its
+    A minimiser stops where the objective no longer changes, which determines the parameters only to the square root of its
     rounding: the fourth digit of an odds ratio then depends on the processor. The root of the gradient has no such slack.
     """
     size = len(mean)

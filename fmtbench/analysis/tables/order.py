@@ -1,9 +1,9 @@
-"""The realised order of replies: which came first, answer or rationale, and what goes with it.
+"""The realised order of replies: whether answer or rationale came first, and what goes with it.
 
-What a condition asks for and what came are two things: published logs flip between versions of a model. Order is no treatment
-that anybody assigned here, so replies that answer first may be those to easy items, or to hard ones. `within` compares replies
-to the same item, which takes that away, and needs items with replies of both orders; the contrasts split a paired difference by
-whether the order changed with the condition, which says where the difference is and not what made it.
+What a condition asks for and what comes are two things: published logs flip between versions of a model. Nobody assigned the
+order here, so replies that answer first may be those to easy items, or to hard ones. `within` compares replies to the same
+item, which rules that out but needs items with replies of both orders; the contrasts split a paired difference by whether the
+order changed with the condition, which says where the difference is, not what caused it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ ORDERS = ("reasoning_first", "answer_first", "answer_only")
 UNDECIDED = "undecided"
 COLUMN = "realised_order"
 FEWEST = 10
-"""Replies of either kind that a comparison of the two needs."""
+"""Replies of either kind that a comparison of the two needs at least."""
 Mask = npt.NDArray[np.bool_]
 
 
 def order_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """One line for each backbone, task and condition: `n` replies, the share of each order, and the latent accuracy of each
+    """One row for each backbone, task and condition: `n` replies, the share of each order, and the latent accuracy of each
     (`..._right`) with a 95% bootstrap interval over items.
 
     `between`: accuracy of replies that reason first minus that of replies that answer first or only answer; `within`: the same
-    difference in the `within_items` items that have both, averaged over these; NaN for fewer than ten replies of a kind, or two
+    difference in the `within_items` items that have both, averaged over these; NaN with fewer than ten replies of a kind, or two
     items. Raises `UserError` for rows without orders.
     """
     rows = _ordered(rows)
@@ -46,8 +46,8 @@ def order_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) 
 def order_contrast_table(
     rows: pd.DataFrame, reference: str = REFERENCE, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each condition beside the reference: the latent `difference` over the replies that both have, and its two
-    parts, which sum to it: what replies of `same` order add, and those whose order is `changed`; `changed_share` of all.
+    """One row for each condition other than the reference: the latent `difference` over the replies that both have, and its two
+    parts, which sum to it: from replies of the `same` order, and from those whose order `changed`; `changed_share` of all.
 
     Raises `UserError` for rows without orders, or where nothing pairs with the reference.
     """
@@ -82,7 +82,7 @@ def _line(rows: pd.DataFrame, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _drawn(rows: pd.DataFrame, right: Array, masks: list[Mask], draws: int, seed: int) -> Draws:
-    """The accuracies of parts of the replies, items drawn with all their replies."""
+    """Bootstrapped accuracies of parts of the replies; items are drawn with all their replies."""
     item, items = pd.factorize(rows["item_id"], sort=True)
     value, count = np.zeros((len(items), 1, len(masks))), np.zeros((len(items), 1, len(masks)))
     for k, mask in enumerate(masks):
@@ -107,7 +107,7 @@ def _between(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, d
 
 
 def _within(rows: pd.DataFrame, right: Array, reasoned: Mask, answered: Mask, draws: int, seed: int) -> dict[str, float]:
-    """Each item with both weighs the same."""
+    """All items that have both weigh the same."""
     item, items = pd.factorize(rows["item_id"], sort=True)
     means = []
     for mask in (reasoned, answered):

@@ -15,8 +15,8 @@ from fmtbench.conditions.axes import REFERENCE
 
 
 def overview_table(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
-    """Text. The reference comes first, then conditions from the highest latent accuracy over all to the lowest; a task where
-    nothing was right under any condition is left out and named in `attrs["below"]`. `attrs["cells"]`: every backbone and task."""
+    """A table of text. The reference comes first, then conditions by falling latent accuracy over all cells; a task where nothing
+    was right under any condition is left out and named in `attrs["below"]`. `attrs["cells"]`: every backbone and task."""
     known = {(one.backbone, one.task): _cells(one) for one in cubes(rows)}
     floors = [name for name, lines in known.items() if not any(latent for _, latent in lines.values())]
     shown = {name: lines for name, lines in known.items() if name not in floors} or known

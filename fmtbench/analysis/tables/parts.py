@@ -1,4 +1,4 @@
-"""What the losses that matter are made of: lines of the decomposition, of conditions that were planned and lose something."""
+"""What the losses that matter are made of: rows of the decomposition, for conditions that were planned and lose something."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from fmtbench.analysis.tables.decomposition import PARTS
 from fmtbench.errors import UserError
 
 MATTERS = 0.05
-"""A loss matters where a part of it is at least so large, either way."""
+"""A loss matters if one of its parts is at least this large, either way."""
 KEYS = ["backbone", "task", "condition"]
 
 
 def parts_table(
     rows: pd.DataFrame, decomposition: pd.DataFrame | None = None, contrasts: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The lines of the decomposition whose largest part is at least `MATTERS`: of the conditions that are planned against its
-    reference, or of all where none is. The same numbers, whatever settings that table was made with.
+    """The rows of the decomposition whose largest part is at least `MATTERS`: for the conditions planned against its reference,
+    or for all where none is. The numbers are those of that table, whatever settings it was made with.
 
-    Raises `UserError` where there is no such table, or no part is so large.
+    Raises `UserError` where there is no such table, or no part is that large.
     """
     if decomposition is None:
         raise UserError("it is a part of the table decomposition: choose both, table=[decomposition,parts]")

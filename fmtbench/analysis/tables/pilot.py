@@ -1,6 +1,6 @@
-"""Which pairs of backbone and task a study can learn from: those that a pilot finds off the floor, the ceiling and chance.
+"""Which pairs of backbone and task a study can learn from: those where a pilot finds neither floor, ceiling nor chance.
 
-The rule is data, in `conf/table/pilot.yaml`, and is applied to free text alone, so that no format has a say in what is studied.
+The rule is data, in `conf/table/pilot.yaml`, and is applied to free text alone, so that no format influences what is studied.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ IN = "in"
 def pilot_table(
     rows: pd.DataFrame, low: float = 0.15, high: float = 0.85, condition: str = REFERENCE, asked: bool = False
 ) -> pd.DataFrame:
-    """One line for each backbone and task: `n` items, `prompts`, `latent` accuracy under `condition` with its 95% interval
+    """One row for each backbone and task: `n` items, `prompts`, `latent` accuracy under `condition` with its 95% interval
     (Wilson), `chance`, the share `truncated` of its replies, and `verdict`.
 
-    A pair is in where `low` <= latent <= `high` and, for a task of few golds, where the whole interval lies above chance; the
-    verdict of any other says what keeps it out. `attrs["below"]`: the tasks of each backbone that are in, as a command line
-    takes them. Raises `UserError` unless it is `asked` for, and where no row is of the condition.
+    A pair is in if `low` <= latent <= `high` and, for a task with few golds, if the whole interval lies above chance; otherwise
+    the verdict says what keeps it out. `attrs["below"]`: the tasks that are in, for each backbone, as a command line
+    takes them. Raises `UserError` unless `asked`, and where no row is of the condition.
     """
     if not asked:
         raise UserError("it chooses the tasks of a study, from a pilot: ask for it, table=[pilot]")

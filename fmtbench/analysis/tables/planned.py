@@ -1,4 +1,4 @@
-"""The contrasts that were planned, one line each, with both intervals and the difference under each prompt."""
+"""The contrasts that were planned, one row each, with both intervals and the difference under each prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fmtbench.errors import UserError
 
 
 def planned_table(rows: pd.DataFrame, contrasts: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The planned lines of the table of contrasts, less floors: the same numbers, whatever settings that table was made with.
+    """The planned rows of the contrasts table, without floors. The numbers are those of that table, whatever settings it was made
+    with.
 
     Raises `UserError` where there is no such table, none is planned, or all are floors.
     """

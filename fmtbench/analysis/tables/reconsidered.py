@@ -1,14 +1,14 @@
-"""What becomes of answers that a format cost, once the model may think again in prose: does letting go bring them back?
+"""What happens to answers that a format cost once the model may think again in prose: does letting go bring them back?
 
 A condition with `when: reconsider` shows the model its own reply and asks for a new answer in prose. An item is locked where
 the model solves it freely and its reply in the format is wrong. Self-unlock is
 
     P(right afterwards | locked)  -  P(right afterwards | wrong freely, that free reply reconsidered),
 
-so that a model which just changes its answers has none. Yet locked items are ones that the model can solve and those that
+so that a model which merely changes its answers has none. Yet locked items are ones that the model can solve, and those that
 it gets wrong freely often are not, so chance alone gives a difference too. Hence the floor: among free replies that are
-wrong, those to items that other free samples solve, which is what a format that does nothing locks. The excess over the
-floor is what speaks of the format. Models lose right answers as well when they think again (Huang et al. 2024, arXiv
+wrong, those to items that other free samples solve, which is what a format that does nothing would lock. Only the excess over
+the floor is due to the format. Models also lose right answers when they think again (Huang et al. 2024, arXiv
 2310.01798): `spoilt`.
 """
 
@@ -34,7 +34,7 @@ NONE_LOCKED = "no reply is locked"
 
 
 class Chain(NamedTuple):
-    """The conditions that one line compares."""
+    """The conditions that one row compares."""
 
     condition: str
     """The reconsidered one, whose rows are the second replies."""
@@ -42,7 +42,7 @@ class Chain(NamedTuple):
     """The one that it reconsiders, whose rows are the first replies."""
     reference: str
     control: str | None
-    """The reference reconsidered, where it was run."""
+    """The reference reconsidered, if it was run."""
 
 
 def reconsidered_table(
@@ -52,14 +52,14 @@ def reconsidered_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task, reconsidered condition and reading (`strict`, `latent`); rates in 0..1 over replies.
+    """One row for each backbone, task, reconsidered condition and reading (`strict`, `latent`); rates in 0..1 over replies.
 
-    `unlocked`: right afterwards, of the locked; `corrected`: right afterwards, of what was wrong freely and reconsidered;
-    `floor`: the same of those that another free sample solves; `spoilt`: wrong afterwards, of what was right before.
+    `unlocked`: right afterwards, of the locked; `corrected`: right afterwards, of those wrong freely and reconsidered;
+    `floor`: the same, of those that another free sample solves; `spoilt`: wrong afterwards, of those right before.
     `self_unlock` is unlocked less corrected, `excess` unlocked less floor, each with its 95% bootstrap interval over items.
-    `locked`: the number of replies that the first rate is of, where a free sample that is right half the time counts half.
-    Of the control itself, `unlocked` is its own floor. Raises `UserError` where no reconsidered condition has both the
-    condition that it reconsiders and the reference beside it.
+    `locked`: the number of replies in the first rate, where an item that is solved freely half the time counts half.
+    For the control itself, `unlocked` is its own floor. Raises `UserError` where no reconsidered condition comes with both
+    the condition that it reconsiders and the reference.
     """
     lines = [
         _line(one, chain, axes, reading, draws, seed)
@@ -76,7 +76,7 @@ def reconsidered_table(
 
 
 def chains(conditions: tuple[str, ...], axes: Mapping[str, Mapping[str, Any]], reference: str) -> Iterator[Chain]:
-    """Every reconsidered condition beside the one that it reconsiders, and the reference."""
+    """Every reconsidered condition that comes with the one it reconsiders, and the reference."""
     known = {levels(axes[name]): name for name in reversed(conditions) if name in axes and not name.endswith(RERUN)}
     if reference not in known.values():
         return
@@ -113,9 +113,9 @@ def _line(one: Cube, chain: Chain, axes: Mapping[str, Mapping[str, Any]], readin
 
 
 def units(one: Cube, chain: Chain, apart: bool) -> tuple[Array, Array]:
-    """Values and weights of the `RATES` by unit, 4 x units; NaN where a unit has no part in one.
+    """Values and weights of the `RATES` by unit, 4 x units; NaN where a unit does not count in one.
 
-    `apart`: the free sample of a unit's own seed does not say whether its item is solved freely (see `lockin`).
+    `apart`: the free sample with a unit's own seed does not say whether its item is solved freely (see `lockin`).
     """
     after_U, before_U, free_U = (one.strict_CU[one.at(name)] for name in (chain.condition, chain.before, chain.reference))
     nothing_U = np.full(len(after_U), np.nan)

@@ -1,10 +1,10 @@
-"""What engineers do where a format hurts, compared by what it costs: asking again, drawing again, converting, drafting first.
+"""What engineers do where a format hurts, compared by cost: asking again, sampling again, converting, drafting first.
 
-A reply that no program can read is worth nothing to one, so a right answer counts here only where its contract is kept (strict).
-All tokens of all tries and passes count, those of prompts too, since asking again sends all that was said before.
+A reply that no program can read is worthless to one, so a right answer counts here only if its contract is kept (strict).
+All tokens of all tries and passes count, prompts included, since asking again resends everything said before.
 
-`cheapest` is the arm with the fewest tokens an item among those that write a format and whose difference to free text has an
-interval that does not lie below zero. Nothing speaks for a loss there; with few items that is no proof that there is none, and
+`cheapest` is the arm with the fewest tokens per item among those that write a format and whose difference from free text has an
+interval that does not lie below zero. Nothing there indicates a loss; with few items that does not prove that there is none, and
 the interval beside it says how large a loss could be.
 """
 
@@ -25,9 +25,9 @@ from fmtbench.conditions.axes import DEFAULTS, REFERENCE
 from fmtbench.errors import UserError
 
 WORDS = ("text", "prose")
-"""What may be asked for and is no format that a program reads."""
+"""Levels of `asked` that are not a format that a program reads."""
 TAKEN = ("difference", "low", "high", "general_low", "general_high")
-"""Columns of the table of contrasts."""
+"""Columns taken from the contrasts table."""
 
 
 class Spent(NamedTuple):
@@ -45,13 +45,13 @@ def remedies_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task and condition that has the reference beside it; the reference first.
+    """One row for each backbone, task and condition that comes with the reference, sorted by tokens.
 
-    `accuracy`, `valid`: shares of all items, with 95% intervals; `difference` to the reference, with that for these prompts
-    (`low`, `high`) and for prompts like these (`general_low`, `general_high`), as in `contrast_table`. `tokens`: of prompts and
-    replies, and `reply_tokens`, means of an item over all its passes. `tokens_per_correct`, `seconds_per_correct`: of all items
-    over the right answers, with 95% bootstrap intervals; inf where none is right. `cheapest`: see above, one line of a backbone
-    and task or none.
+    `accuracy`, `valid`: shares of all items, with 95% intervals; `difference` from the reference, with its interval for these
+    prompts (`low`, `high`) and for prompts like these (`general_low`, `general_high`), as in `contrast_table`. `tokens`: of
+    prompts and replies, and `reply_tokens`: means of an item over all its passes. `tokens_per_correct`, `seconds_per_correct`:
+    of all items divided by the right answers, with 95% bootstrap intervals; inf where none is right. `cheapest`: see above; at
+    most one row of each backbone and task.
 
     `axes`: settings of the conditions by name. Raises `UserError` where no condition has a remedy, or the reference was not run.
     """
@@ -77,7 +77,7 @@ def _writes_a_format(settings: Mapping[str, Any]) -> bool:
 
 
 def _cheapest(table: pd.DataFrame, usable: Any) -> Any:
-    """Whether a line is that of the cheapest arm of its backbone and task. Of equals, the more accurate."""
+    """Marks the row of the cheapest arm of each backbone and task. Among equals, the more accurate."""
     fit = table[usable & (table["high"] >= 0)].sort_values(["tokens", "accuracy"], ascending=[True, False], kind="stable")
     first = fit.drop_duplicates(["backbone", "task"]).index
     return table.index.isin(first)
@@ -109,7 +109,7 @@ def _line(one: Cube, spent: Spent, condition: str, draws: int, seed: int) -> dic
 
 
 def _per_correct(one: Cube, paid_U: Array, right_U: Array, draws: int, seed: int) -> tuple[float, float, float]:
-    """Ratio of what was paid to the right answers of the same drawn items."""
+    """Ratio of what was paid to the right answers, both from the same drawn items."""
     paid, right = sums(paid_U[None], one), sums(right_U[None], one)
     both = Sums(np.concatenate([paid.value_IPK, right.value_IPK], 2), np.concatenate([paid.count_IPK, right.count_IPK], 2))
     found = bootstrap(both, draws, seed, np.ones(2, bool), together=True)

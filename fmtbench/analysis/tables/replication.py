@@ -1,9 +1,9 @@
 """Published accuracies next to ours, where task and condition correspond; each with its source and how it is known.
 
 The numbers are in `published.csv`. They come from other models, prompts and readers, and often from other settings of the
-task: the difference to the study's own free answers is comparable, the accuracy is not. `provenance`: P, read in the primary
-source; S, quoted by another one. The file holds nothing that is only remembered. A number stands beside several of our tasks or
-conditions where the file names several, with spaces between them: those of a published set, and generated ones of its kind.
+task: the difference from the study's own free answers is comparable, the accuracy is not. `provenance`: P, read in the primary
+source; S, quoted by another one. The file holds nothing from memory alone. A number stands next to several of our tasks or
+conditions where the file names several, separated by spaces: those of a published set, and generated ones of its kind.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from fmtbench.errors import UserError
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 SHOTS = "_3_shot"
-"""Ends the name of a condition with worked examples, whose free answers are those of `free_cot_3_shot`."""
+"""The suffix of conditions with worked examples, whose free answers are those of `free_cot_3_shot`."""
 
 
 def published() -> pd.DataFrame:
     """`study model task setting condition published n provenance learned note source`.
 
-    `n` is empty where the study does not give it; `setting` is that of the task, such as `words=4`, where it has one.
+    `n` is empty where the study does not give it; `setting` is the task's, such as `words=4`, where it has one.
     """
     return pd.read_csv(PUBLISHED, dtype={"n": "Int64"}).fillna({"setting": "", "note": ""})
 
@@ -36,7 +36,7 @@ def published() -> pd.DataFrame:
 def replication_table(
     rows: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]] | None = None, studies: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One line for each published number and each of our backbones that has its task and condition.
+    """One row for each published number and each of our backbones that has its task and condition.
 
     `tasks`: settings of our tasks by name; `our_setting` shows the one that the study names, where it is known. `studies`: the
     published ones to show, by default all. Raises `UserError` where there is no such pair.
@@ -61,7 +61,7 @@ def replication_table(
 
 
 def _asked_alike(table: pd.DataFrame) -> pd.DataFrame:
-    """A line for each of our tasks and conditions that a number stands beside."""
+    """One row for each of our tasks and conditions that a number corresponds to."""
     for name in ("task", "condition"):
         table = table.assign(**{name: table[name].str.split()}).explode(name)
     return table
@@ -80,8 +80,8 @@ def _ours(one: Cube, condition: str) -> dict[str, float]:
 
 
 def _with_free(table: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
-    """With one more column: the accuracy minus that of the same study's free answers, with worked examples where the condition
-    has them; empty where the study has none."""
+    """Adds a column: the accuracy minus that of the same study's free answers, with worked examples where the condition has
+    them; empty where the study has no free answers."""
     first = table["condition"].str.split().str[0]
     keyed = table.assign(_shots=first.str.endswith(SHOTS))
     free = keyed[first.isin([REFERENCE, REFERENCE + SHOTS])].set_index([*keys, "_shots"])[column].rename("_free")

@@ -1,4 +1,4 @@
-"""Several samples of an item: pass@k, whether one of k is right, and the vote of the majority."""
+"""Several samples of an item: pass@k, whether one of k is right, and the majority vote."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ENDS = ("", "_low", "_high")
 
 
 def samples_table(rows: pd.DataFrame, draws: int = FEWER_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """One line for each backbone, task, condition and `measure`: `pass@1`, `pass@2`, `pass@4` ... up to `samples`, the fewest
+    """One row for each backbone, task, condition and `measure`: `pass@1`, `pass@2`, `pass@4` ... up to `samples`, the fewest
     that an item has under a prompt, and `majority@samples`, the vote of all of them.
 
-    `strict` and `latent` with 95% bootstrap intervals over items. Conditions with one sample have no line. Raises `UserError`
+    `strict` and `latent` with 95% bootstrap intervals over items. Conditions with one sample have no row. Raises `UserError`
     where none has two.
     """
     lines = []
@@ -55,7 +55,7 @@ def _lines(key: dict[str, Any], rows: pd.DataFrame, draws: int, seed: int) -> It
 
 
 def _measures(rows: pd.DataFrame, reading: str, cell: Any, number: Any) -> tuple[list[str], Array]:
-    """Names, and values of cells x names."""
+    """The names of the measures, and their values, cells x names."""
     verdict, answer = READINGS[reading]
     right = rows[verdict].to_numpy(dtype=bool)
     count = np.bincount(cell, weights=right).astype(np.int64)

@@ -1,7 +1,7 @@
-"""The shape of a schema as a dose: is the same question answered worse as the schema around it grows?
+"""The shape of a schema as a dose: does the same question get worse answers as the schema around it grows?
 
-Tasks of `fmtbench.tasks.shapes` ask for the same answer in the same texts. Those that differ in one thing about the schema are a
-curve; each dose is compared with the first one on the same items, by the statistics of `contrast_table`.
+Tasks of `fmtbench.tasks.shapes` ask for the same answer in the same texts. Those that differ in one property of the schema form
+a curve; each dose is compared with the first one on the same items, with the statistics of `contrast_table`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from fmtbench.tasks.shapes import BASE
 
 KIND = "fmtbench.tasks.shapes.Shaped"
 LOOSEST_FIRST = "max_length"
-"""The axis whose doses grow as their number falls; 0 sets no limit, and is the weakest of all axes."""
+"""The axis on which the dose grows as the number falls; 0 sets no limit, and is the weakest dose."""
 PAIRED = ("difference", "low", "high", "general_low", "general_high", "p_mcnemar")
 COMMON = ("p_adjusted", "mde")
 Shapes = Mapping[str, Mapping[str, Any]]
 
 
 class DoseCurve(NamedTuple):
-    """Tasks that differ on one axis."""
+    """Tasks that differ on one axis only."""
 
     axis: str
     tasks: dict[str, float]
-    """The dose of each, the weakest first."""
+    """The dose of each, weakest first."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -44,16 +44,16 @@ class DoseCurve(NamedTuple):
 
 
 def schema_shape_table(rows: pd.DataFrame, tasks: Shapes, draws: int = DRAWS) -> pd.DataFrame:
-    """One line for each backbone, condition, axis and dose, of the field with the answer.
+    """One row for each backbone, condition, axis and dose, about the field that holds the answer.
 
     `accuracy` (the reply keeps its schema and the field is right) and `latent_accuracy` with 95% intervals; `difference`, `low`,
-    `high`, `general_low`, `general_high`, `p_mcnemar`, `p_adjusted`, `mde` and those of `latent_` are `contrast_table`'s,
+    `high`, `general_low`, `general_high`, `p_mcnemar`, `p_adjusted`, `mde` and those with `latent_` are `contrast_table`'s,
     against the first dose (`baseline`), whose own are NaN. `others`: mean share of the other fields that are right, NaN where
-    there are none. `possible`: share of items whose right answer the schema has room for. `cut`: share of replies whose answer
-    is the beginning of the right one and as long as the schema lets it be. `truncated`: share that the token limit ended.
+    there are none. `possible`: share of items whose right answer fits the schema. `cut`: share of replies whose answer
+    is the beginning of the right one and as long as the schema allows. `truncated`: share that the token limit ended.
     `tokens`, `prompt_tokens`: means.
 
-    Raises `UserError` where no two tasks differ in one thing about their schema.
+    Raises `UserError` where no two tasks differ in just one property of their schema.
     """
     shaped = {str(name): settings for name, settings in tasks.items() if settings.get("_target_") == KIND}
     there = set(rows["task"].astype(str).unique())
@@ -67,7 +67,7 @@ def schema_shape_table(rows: pd.DataFrame, tasks: Shapes, draws: int = DRAWS) ->
 
 
 def curves(shapes: Shapes) -> Iterator[DoseCurve]:
-    """The curves of at least two doses, in the order of the axes. A level that settings leave out is the base's."""
+    """The curves of at least two doses, in the order of the axes. A level that the settings leave out is the base's."""
     levels = {task: {axis: settings.get(axis, base) for axis, base in BASE.items()} for task, settings in shapes.items()}
     for axis in BASE:
         alike: dict[Any, dict[str, float]] = defaultdict(dict)
@@ -101,7 +101,7 @@ def _scored(rows: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _held(text: Any, path: str) -> str:
-    """What a record holds at a path, as text; empty where it is none or holds nothing there."""
+    """What a record holds at a path, as text; empty where there is no record or nothing at the path."""
     held = json.loads(text) if isinstance(text, str) and text.startswith("{") else {}
     for name in path.split("."):
         held = held.get(name) if isinstance(held, dict) else None
@@ -109,7 +109,7 @@ def _held(text: Any, path: str) -> str:
 
 
 def _lines(curve: DoseCurve, own: Mapping[str, pd.DataFrame], draws: int) -> Iterator[dict[str, Any]]:
-    """The lines of a curve. Doses take the place of conditions, so that they pair by item."""
+    """The rows of a curve. Doses take the place of conditions, so that they pair by item."""
     whole = pd.concat([own[task].assign(dose=label) for task, label in curve.labels.items()], ignore_index=True)
     whole = whole.assign(task=curve.axis, asked=whole["condition"].astype(str), condition=whole["dose"])
     for (backbone, asked), group in whole.groupby(["backbone", "asked"], observed=True):

@@ -14,10 +14,10 @@ KEPT = ("strict", "latent", "strict_diff", "latent_diff")
 
 
 def strata_table(rows: pd.DataFrame, reference: str = REFERENCE, draws: int = FEWER_DRAWS) -> pd.DataFrame:
-    """`backbone task stratum condition n` and what the accuracy table says of the items of this stratum alone: `strict`,
+    """`backbone task stratum condition n` and what the accuracy table says about the items of this stratum alone: `strict`,
     `latent`, and `strict_diff`, `latent_diff` against the reference, with their intervals.
 
-    Items without a stratum are in none. Raises `UserError` where no item has one, or one item has two.
+    Items without a stratum are left out. Raises `UserError` where no item has one, or one item has two.
     """
     if "stratum" not in rows.columns or not (named := rows[rows["stratum"].notna() & (rows["stratum"] != "")]).size:
         raise UserError("no item has a stratum: say in the task's source which field it is in, fields: {stratum: subject}")

@@ -1,4 +1,4 @@
-"""One masked reply of each backbone, token by token: what each cost, for the eye. The figure of it is a strip of heat."""
+"""One masked reply of each backbone, token by token, with what each cost. Its figure is a heat strip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fmtbench.errors import UserError
 
 
 def strip_table(rows: pd.DataFrame, strip_tokens: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One line for each token of the reply whose tax is the median of its cell (rows/strips.py). `tax`: nats. Raises `UserError`
+    """One row for each token of the reply with the median tax of its cell (rows/strips.py). `tax`: nats. Raises `UserError`
     where no masked reply was probed."""
     if strip_tokens is None:
         raise UserError(f"no masked reply has a row for each of its tokens: {PROBE}")

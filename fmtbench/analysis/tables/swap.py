@@ -1,15 +1,16 @@
-"""Prefix swap: whether letting go of a reply that was begun in a format brings the answer back, and until where.
+"""Prefix swap: whether letting go of a reply that was begun in a format brings the answer back, and up to which point.
 
-Of a rationale's first part, by where it is from and what goes on from it (probes/swap.py): Hold, Release, Free and Bind. Lock-in
-L(f) = Free(f) - Release(f) is what releasing no longer repairs, drag C(f) = Release(f) - Hold(f) what it still does. The point of
-no return f* is the first f at which Release is no more than half-way from Hold(1) to Free(f), where that is a way at all.
+The arms differ in where the first part of the rationale is from and what continues it (probes/swap.py): Hold, Release, Free and
+Bind. Lock-in L(f) = Free(f) - Release(f) is what releasing no longer repairs, drag C(f) = Release(f) - Hold(f) what it still
+does. The point of no return f* is the first f at which Release is no more than half-way from Hold(1) to Free(f), provided that
+Free(1) is above Hold(1).
 
-Both are of the latent reading, with the strict one beside it: a reply that is released often ends without stating its answer as
+Both are for the latent reading, with the strict one alongside: a reply that is released often ends without stating its answer as
 the free contract demands, which the strict reading takes for damage.
 
-Two nulls stand beside them. Greedy replies that go on from prefixes of their own should end as they ended. And Hold is a fresh
-ending of the text whose own ending was drawn under the tokens that the mask made the model write: what lies between the two is
-the spelling's.
+Two nulls go with them. Greedy replies that continue from prefixes of their own should end as they ended. And Hold is a fresh
+ending of a text whose own ending was drawn after the tokens that the mask made the model write: the difference between the two
+is due to spelling.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from fmtbench.errors import UserError
 from fmtbench.probes.swap import estimates
 
 LOCKED = 0.5
-"""An item is locked where its solve rate in the format is lower by as much, on the half of the samples that chooses."""
+"""An item is locked if its solve rate in the format is lower by at least this, on the half of the samples that chooses."""
 GROUP = ["backbone", "task", "free", "held"]
 ARMS = ("hold", "release", "free_arm", "bind")
 READINGS = {"": "latent_correct", "strict_": "correct"}
@@ -44,14 +45,14 @@ def swap_table(
     draws: int = FEWER_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One line for each backbone, task, condition that holds, choice of items and f; accuracies in 0..1. The `reference` lets go.
+    """One row for each backbone, task, condition that holds, choice of items and f; accuracies in 0..1. The `reference` lets go.
 
-    `items`: all, or those that are locked on the half of the samples that chooses; everything else is of the other half. `hold
+    `items`: all, or those that are locked on the half of the samples that chooses; everything else is from the other half. `hold
     release free_arm bind`: latent accuracy, mean over items. `L`, `C`: with 95% bootstrap intervals over items; `strict_L`,
-    `strict_C` likewise. `cut_*`: endings that the token limit cut. `f_star`: see above, the same on each line of a curve.
-    `fresh`: Hold less the own endings of the same replies. `same`: share of greedy replies that end as they ended, both
-    conditions together, and `same_change`, how much more of them are right, with its interval. `left_out`: pairs of replies that
-    are in no arm. Raises `UserError` where nothing was swapped.
+    `strict_C` likewise. `cut_*`: endings that the token limit cut. `f_star`: see above, the same on each row of a curve.
+    `fresh`: Hold less the replies' own endings. `same`: share of greedy replies that end as they ended, over both conditions,
+    and `same_change`, how many more of them are right, as a share, with its interval. `left_out`: pairs of replies that are in no
+    arm. Raises `UserError` where nothing was swapped.
     """
     if swaps is None:
         raise UserError("nothing was swapped: run python -m experiments.lockin results=FOLDER probe=swap")
@@ -76,8 +77,8 @@ def swap_table(
 
 
 def curves(group: pd.DataFrame, own: pd.DataFrame, told: dict[str, Any]) -> pd.DataFrame:
-    """A line for each item, prompt, seed and f: means of each arm over the samples, as `hold`, `strict_hold` and `cut_hold`, and
-    of the endings that the replies in the format had of their `own`."""
+    """One row for each item, prompt, seed and f: means over the samples of each arm, as `hold`, `strict_hold` and `cut_hold`, and
+    of the replies' `own` endings in the format."""
     held, free, unit = told["held"], told["free"], [*ITEM, "sample"]
     names = {(held, held): "hold", (held, free): "release", (free, free): "free_arm", (free, held): "bind"}
     arms = [names.get(pair, "") for pair in zip(group["origin"].astype(str), group["mode"].astype(str))]
@@ -106,7 +107,7 @@ def _own(rows: pd.DataFrame, told: dict[str, Any]) -> pd.DataFrame:
 
 
 def _locked(rows: pd.DataFrame, told: dict[str, Any]) -> set[str] | None:
-    """The items that are locked in the samples that choose; None where these are not there."""
+    """The items that are locked in the samples that choose; None where these are missing."""
     rates = rows.groupby(["item_id", "condition"])["latent_correct"].mean().unstack()
     if not {told["free"], told["held"]} <= set(rates.columns):
         return None
@@ -132,7 +133,7 @@ def _lines(curve: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, Any
 
 
 def difference(at: pd.DataFrame, one: str, other: str, draws: int, seed: int, constant: bool = False) -> Interval:
-    """Mean over items of the first less the second, prompts and seeds of an item together; `constant`: the two are the same."""
+    """Mean over items of the first less the second, pooling an item's prompts and seeds; `constant`: the two are the same."""
     apart = (at[one] - at[other]).groupby(at["item_id"]).agg(["sum", "count"])
     if apart.empty:
         return NOTHING
@@ -155,7 +156,7 @@ def point_of_no_return(curve: pd.DataFrame, draws: int, seed: int) -> tuple[floa
 
 
 def _greedy(rows: pd.DataFrame | None, told: dict[str, Any], draws: int, seed: int) -> dict[float, dict[str, float]]:
-    """By f: how many greedy replies end as they ended, and how much more of them are right."""
+    """By f: the share of greedy replies that end as they ended, and how many more of them are right, as a share."""
     if rows is None:
         return {}
     own, key = _of(rows[(rows["free"] == told["free"]) & (rows["held"] == told["held"])], told), [*ITEM, "mode"]

@@ -1,7 +1,7 @@
-"""How replies are spelt: how often a token is not the one that the tokenizer would have chosen for the same text.
+"""How replies are spelt: how often a token is not the one that the tokenizer would choose for the same text.
 
-A mask makes a model spell, since it allows any tokens whose characters the grammar allows. Free replies are spelt in their own
-way now and then, too, and are the null.
+A mask changes how a model spells, since it allows any tokens whose characters the grammar allows. Free replies, which are
+sometimes spelt in their own way too, are the null.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ REPLY = [*ITEM, "sample"]
 def tokens_table(
     rows: pd.DataFrame, spelling_tokens: pd.DataFrame | None = None, draws: int = FEWER_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """One line for each backbone, task, condition and part, free ones too; the end token counts nowhere.
+    """One row for each backbone, task, condition and part, free ones included; the end token is never counted.
 
-    `respelt`: share of tokens, with a bootstrap interval over items. Of the whole reply also `any_respelt`, the share of replies
+    `respelt`: share of tokens, with a bootstrap interval over items. For the whole reply also `any_respelt`, the share of replies
     with such a token, `before_answer`, with one before the answer, and `key_effect` with `error` over `n_both` items: accuracy of
-    replies whose key is respelt less that of others to the same item. `left_out`: replies that cannot be compared, by their
+    replies whose key is respelt less that of others to the same item. `left_out`: replies that cannot be compared, by
     reason. Raises `UserError` where nothing was probed.
     """
     if spelling_tokens is None:
@@ -62,7 +62,7 @@ def _lines(tokens: pd.DataFrame, draws: int, seed: int) -> Iterator[dict[str, An
 def _of_replies(tokens: pd.DataFrame) -> dict[str, Any]:
     answers = tokens[tokens["part"] == "answer"].groupby(REPLY, observed=True)["position"].min().rename("answer")
     tokens = tokens.merge(answers.reset_index(), on=REPLY, how="left")
-    early = tokens["respelt"] & ~(tokens["position"] >= tokens["answer"])  # a reply without an answer is all before it
+    early = tokens["respelt"] & ~(tokens["position"] >= tokens["answer"])  # without an answer, the whole reply is before it
     tokens = tokens.assign(early=early, key=tokens["respelt"] & (tokens["part"] == "key"))
     by_reply = tokens.groupby(REPLY, observed=True).agg(
         any=("respelt", "any"), early=("early", "any"), key=("key", "any"), correct=("correct", "first")
