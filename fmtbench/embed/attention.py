@@ -12,7 +12,7 @@ from typing import Any
 
 from fmtbench.embed.spec import Attention
 
-SEEN_WITH = {"transformers": "5.19.0"}
+SEEN_WITH = {"transformers": "5.24.0"}
 """The release with which this was last verified."""
 UNSET = object()
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
+from fmtbench.backends.decode import cache_argument
 from fmtbench.probes.replay import CHUNK, Reference
 
 
@@ -21,12 +22,13 @@ def log_probabilities(reference: Reference, before: Sequence[int], endings: Sequ
     from transformers import DynamicCache
 
     cache, body, device = DynamicCache(config=reference.model.config), reference.model.base_model, reference.model.device
+    cached = {cache_argument(body): cache, "use_cache": True}
     ids_1L = torch.tensor([list(before)], device=device)
-    last_1H = body(input_ids=ids_1L, past_key_values=cache, use_cache=True).last_hidden_state[0, -1:]
+    last_1H = body(input_ids=ids_1L, **cached).last_hidden_state[0, -1:]
     cache.batch_repeat_interleave(len(endings))
     longest = max(map(len, endings))  # shorter ones are padded on the right, which a causal model never attends to
     ids_CE = torch.tensor([[*ending, *[0] * (longest - len(ending))] for ending in endings], device=device)
-    hidden_CEH = body(input_ids=ids_CE, past_key_values=cache, use_cache=True).last_hidden_state
+    hidden_CEH = body(input_ids=ids_CE, **cached).last_hidden_state
     ways = zip(hidden_CEH, endings)
     return [_sum(reference, torch.cat([last_1H, hidden_EH[: len(ending)]]), ending) for hidden_EH, ending in ways]
 
